@@ -1,0 +1,173 @@
+"""The PAMELA predictor: picture, prompt, person, demographics and metadata to one liking.
+
+After "Personalizing Text-to-Image Generation to Individual Taste" (arXiv 2604.07427). Stated by
+the paper: frozen SigLIP 2 features, a shallow transformer over feature, demographic and
+metadata tokens, a vector per person. Ours, since unpublished: widths, losses, dropouts.
+Shapes: B batch, D encoder features, W model width.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from reward_models.base import Person, RewardError, Scores, UnknownPerson
+from reward_models.encoders import SiglipEncoder
+
+DEMOGRAPHICS = ("age_binned", "gender", "nationality")
+METADATA = ("group", "style", "type")
+
+
+@dataclass
+class PamelaConfig:
+    """Architecture and vocabularies; index 0 of every vocabulary means missing."""
+
+    features: int
+    width: int = 128
+    layers: int = 2
+    heads: int = 4
+    people: list[str] = field(default_factory=list)
+    vocabularies: dict[str, list[str]] = field(default_factory=dict)
+
+    def index(self, name: str, value: str | None) -> int:
+        """Row of ``value`` in the table ``name``; 0 where missing or never seen."""
+        known = self.people if name == "person" else self.vocabularies[name]
+        return known.index(value) + 1 if value in known else 0
+
+
+class PamelaPredictor(nn.Module):
+    """One member of the ensemble."""
+
+    def __init__(self, config: PamelaConfig):
+        super().__init__()
+        self.config = config
+        width = config.width
+        self.picture = nn.Linear(config.features, width)
+        self.prompt = nn.Linear(config.features, width)
+        self.no_prompt = nn.Parameter(torch.zeros(width))
+        self.person = nn.Embedding(len(config.people) + 1, width)
+        self.fields = nn.ModuleDict(
+            {n: nn.Embedding(len(config.vocabularies[n]) + 1, width) for n in (*DEMOGRAPHICS, *METADATA)}
+        )
+        self.cls = nn.Parameter(torch.randn(width) * 0.02)
+        self.kind = nn.Parameter(torch.randn(4 + len(self.fields), width) * 0.02)
+        layer = nn.TransformerEncoderLayer(
+            width, config.heads, 2 * width, dropout=0.1, activation="gelu", batch_first=True, norm_first=True
+        )
+        self.encoder = nn.TransformerEncoder(layer, config.layers, enable_nested_tensor=False)
+        self.head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 1))
+        for table in (self.person, *self.fields.values()):
+            nn.init.normal_(table.weight, std=0.02)  # type: ignore[arg-type]
+
+    def forward(
+        self,
+        picture: torch.Tensor,
+        prompt: torch.Tensor,
+        person: torch.Tensor,
+        fields: torch.Tensor,
+    ) -> torch.Tensor:
+        """Liking (B,) in [0, 1].
+
+        ``picture``, ``prompt``: unit features (B, D), an all-zero prompt row means none;
+        ``person``: vectors (B, W); ``fields``: table rows (B, 6) in the order
+        ``DEMOGRAPHICS + METADATA``, 0 for missing.
+        """
+        scale = self.config.features**0.5  # unit vectors to unit variance a component
+        said = prompt.abs().sum(-1, keepdim=True) > 0
+        tokens = [
+            self.cls.expand(len(picture), -1),
+            self.picture(picture * scale),
+            torch.where(said, self.prompt(prompt * scale), self.no_prompt),
+            person,
+            *(table(fields[:, i]) for i, table in enumerate(self.fields.values())),
+        ]
+        x = torch.stack(tokens, dim=1) + self.kind  # (B, 4 + 6, W)
+        return torch.sigmoid(self.head(self.encoder(x)[:, 0])).squeeze(-1)
+
+
+class PamelaReward:
+    """The trained ensemble with its encoder, behind the reward protocol."""
+
+    name = "pamela"
+
+    def __init__(
+        self, config: PamelaConfig, members: Sequence[PamelaPredictor], encoder: SiglipEncoder,
+        demographics: dict[str, dict[str, str]] | None = None,
+    ):  # fmt: skip
+        self.config, self.encoder = config, encoder
+        self.members = [m.eval().to(encoder.device) for m in members]
+        self.demographics = demographics or {}
+
+    @classmethod
+    def from_folder(cls, folder: Path, encoder: SiglipEncoder | None = None, device: str = "cpu") -> PamelaReward:
+        """Load config.json and model.safetensors; an encoder other than the one trained on is refused."""
+        try:
+            saved = json.loads((folder / "config.json").read_text())
+            weights = load_file(folder / "model.safetensors")
+            config = PamelaConfig(**saved["architecture"])
+            members = []
+            for k in range(saved["members"]):
+                member = PamelaPredictor(config)
+                prefix = f"{k}."
+                own = {n.removeprefix(prefix): w.float() for n, w in weights.items() if n.startswith(prefix)}
+                member.load_state_dict(own)
+                members.append(member)
+        except (OSError, SafetensorError, RuntimeError, KeyError, TypeError) as error:
+            raise RewardError(f"the reward model in '{folder}' does not load: {error}") from error
+        encoder = encoder or SiglipEncoder((folder / saved["encoder"]).resolve(), device)
+        if (found := encoder.fingerprint()) != saved["encoder_fingerprint"]:
+            raise RewardError(
+                f"the reward model in '{folder}' was trained on encoder {saved['encoder_fingerprint']}, "
+                f"but '{encoder.name}' is {found}; use the encoder it names or train again"
+            )
+        return cls(config, members, encoder, saved.get("demographics"))
+
+    def save(self, folder: Path, encoder: str, metrics: dict[str, object]) -> None:
+        """Write config.json and fp16 model.safetensors; ``encoder`` is relative to ``folder``."""
+        folder.mkdir(parents=True, exist_ok=True)
+        config = {
+            "family": "pamela", "architecture": asdict(self.config), "members": len(self.members),
+            "encoder": encoder, "encoder_fingerprint": self.encoder.fingerprint(),
+            "score_scale": "(score - 1) / 4", "demographics": self.demographics, "metrics": metrics,
+        }  # fmt: skip
+        (folder / "config.json").write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n")
+        weights = {
+            f"{k}.{n}": w.half().contiguous() for k, m in enumerate(self.members) for n, w in m.state_dict().items()
+        }
+        save_file(weights, folder / "model.safetensors")
+
+    def people(self) -> list[str]:
+        return list(self.config.people)
+
+    def score(self, images: Sequence[Image.Image], prompts: Sequence[str], person: Person) -> Scores:
+        """Scores of n pictures for ``person``; ``prompts`` (n) are what fidelity is measured against."""
+        if person.id is not None and person.id not in self.config.people:
+            raise UnknownPerson(f"the reward model has no vector for '{person.id}'")
+        pictures, texts = self.encoder.images(images), self.encoder.texts(prompts)
+        personal = self.predict(pictures, texts, person)  # (members, n)
+        nobody = self.predict(pictures, texts, Person())
+        return Scores(
+            personal=personal.mean(0).cpu().numpy(),
+            population=nobody.mean(0).cpu().numpy(),
+            fidelity=self.encoder.agreement(pictures, texts).numpy(),
+            uncertainty=personal.std(0, unbiased=False).cpu().numpy(),
+        )
+
+    @torch.inference_mode()
+    def predict(self, pictures: torch.Tensor, texts: torch.Tensor, person: Person) -> torch.Tensor:
+        """Liking (members, n) from features (n, D) each; metadata is unknown when steering."""
+        n = len(pictures)
+        shown = self.demographics.get(person.id or "", {}) | person.demographics
+        row = [self.config.index(f, shown.get(f)) for f in DEMOGRAPHICS] + [0] * len(METADATA)
+        fields = torch.tensor(row, device=pictures.device).expand(n, -1)
+        who = self.config.index("person", person.id)
+        return torch.stack([m(pictures, texts, m.person.weight[who].expand(n, -1), fields) for m in self.members])

@@ -1,0 +1,5 @@
+"""``python -m steer`` is ``steer``."""
+
+from steer.cli import main
+
+main()

@@ -1,0 +1,83 @@
+"""The root command: options for all, and errors as one line."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from importlib.metadata import version
+from typing import Annotated
+
+import click
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from steer.cli import run, show
+from steer.errors import SteerError
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False,
+    help="""Make a text-to-image model draw for ONE person.
+
+    [bold]steer run --user u17 --prompt "a lighthouse by the sea"[/bold]
+
+    proposes rewrites of your prompt, renders them, scores each picture for that user and keeps the
+    best. Without a GPU it runs on the [italic]miniature[/italic]: small, synthetic models that ship with steer.""",
+)  # fmt: skip
+app.command("run")(run.run)
+app.command("resume")(run.resume)
+app.command("show")(show.show)
+
+
+def _version(value: bool) -> None:
+    if value:
+        print(f"steer {version('steer-t2i')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    show_version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Nothing to do before a sub-command."""
+
+
+def main() -> None:
+    """Entry point: one clear line for an error, a traceback only with --debug."""
+    arguments = [a for a in sys.argv[1:] if a != "--debug"]
+    debug = len(arguments) < len(sys.argv) - 1
+    _quieten(debug)
+    console = Console(stderr=True, soft_wrap=True)
+    try:
+        sys.exit(app(arguments, prog_name="steer", standalone_mode=False) or 0)
+    except click.exceptions.Exit as exit_:
+        sys.exit(exit_.exit_code)
+    except click.ClickException as error:
+        console.print(f"[bold red]error:[/] {escape(error.format_message())}  (steer --help)")
+        sys.exit(2)
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        console.print("interrupted")
+        sys.exit(1)
+    except SteerError as error:
+        if debug:
+            raise
+        console.print(f"[bold red]error:[/] {escape(str(error))}")
+        sys.exit(error.exit_code)
+    except Exception as error:
+        if debug:
+            raise
+        line = str(error).splitlines()[0] if str(error) else ""
+        console.print(f"[bold red]error:[/] {type(error).__name__}: {escape(line)}  (a bug; run again with --debug)")
+        sys.exit(1)
+
+
+def _quieten(debug: bool) -> None:
+    """Keep libraries' advice off the screen unless --debug is given."""
+    if debug:
+        return
+    warnings.filterwarnings("ignore")
+    for name in ("transformers", "diffusers", "huggingface_hub", "torch"):
+        logging.getLogger(name).setLevel(logging.ERROR)

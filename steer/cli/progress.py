@@ -1,0 +1,65 @@
+"""What is on the screen while a run goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from steer.events import CandidateDone, Event, RunStarted, RunStopped
+from steer.types import State
+
+console = Console(soft_wrap=True, highlight=False)
+
+
+@contextmanager
+def loading(quiet: bool) -> Iterator[None]:
+    """A spinner while torch and diffusers are imported."""
+    if quiet:
+        yield
+        return
+    with console.status("loading torch and diffusers ..."):
+        yield
+
+
+class Progress:
+    """A listener: names the parts at the start, then a bar with the best reward so far."""
+
+    def __init__(self, quiet: bool):
+        self.quiet = quiet
+        self.bar = Bar(
+            TextColumn("{task.description}"), BarColumn(32), MofNCompleteColumn(), TextColumn("pictures"),
+            TextColumn("best [bold]{task.fields[best]}[/]"), TimeRemainingColumn(), console=console,
+            disable=quiet,
+        )  # fmt: skip
+        self.task = self.bar.add_task("starting", total=None, best="-")
+
+    def __enter__(self) -> Progress:
+        self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, RunStarted) and not self.quiet:
+            r = event.request
+            self.bar.console.print(f'[bold]"{escape(r.prompt)}"[/] for [bold]{escape(r.user)}[/], {r.budget} pictures, seed {r.seed}')
+            for kind, name in event.parts.items():
+                self.bar.console.print(f"  {kind:9s} {escape(name)}")
+            if event.already:
+                self.bar.console.print(f"  going on with {event.already} pictures of an earlier start")
+            self.bar.update(self.task, description="original", total=r.budget)
+        elif isinstance(event, CandidateDone):
+            c = event.candidate
+            scored = [x for x in (*event.history.candidates, c) if x.state is State.SCORED]
+            best = max((x.personal for x in scored), default=0.0)
+            label = "original" if c.round == 0 else f"round {c.round}"
+            self.bar.update(self.task, advance=1, description=label, best=f"{best:.2f}")
+        elif isinstance(event, RunStopped):
+            done = len(event.result.candidates)
+            self.bar.update(self.task, completed=done, total=max(done, 1))

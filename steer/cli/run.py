@@ -1,0 +1,75 @@
+"""``steer run`` and ``steer resume``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from steer.config import SteerConfig
+    from steer.types import Result
+
+User = Annotated[str, typer.Option("--user", "-u", help="Who to draw for: u1 ... u200 on the miniature; 'average' is nobody in particular.")]
+Prompt = Annotated[str, typer.Option("--prompt", "-p", help="What to draw; it is never changed, rewrites stand beside it.")]
+Budget = Annotated[int | None, typer.Option("--budget", "-n", help="Pictures to render in all (default: from the config, 48).")]
+Config = Annotated[str, typer.Option("--config", "-c", help="A preset (miniature, flux2-klein, sdxl) or a YAML file.")]
+Seed = Annotated[int, typer.Option("--seed", help="The same seed gives the same run, picture for picture.")]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the run (default: a new one under outputs/).")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output, nothing else.")]
+Settings = Annotated[list[str] | None, typer.Option("--set", "-s", help="Change a setting: --set search.seeds=2, --set renderer=painter. Repeatable.")]  # fmt: skip
+
+
+def run(
+    prompt: Prompt, user: User, budget: Budget = None, config: Config = "miniature", seed: Seed = 0,
+    out: Out = None, as_json: AsJson = False, settings: Settings = None,
+) -> None:  # fmt: skip
+    """Steer one prompt to one user's taste.
+
+    steer run --user u17 --prompt "a lighthouse by the sea"
+
+    steer run --user u17 --prompt "a fox" --budget 24 --set renderer=painter
+    """
+    from steer.config import load_config
+    from steer.guard import check_prompt
+
+    check_prompt(prompt)  # cheap faults first, before models are loaded
+    loaded = load_config(config, settings or ())
+    _drive(loaded, as_json, lambda s: s.run(prompt, user, budget, seed, out))
+
+
+def resume(run: Annotated[Path, typer.Argument(help="Folder of the interrupted run.")], as_json: AsJson = False) -> None:
+    """Go on with an interrupted run where it stopped; nothing is rendered twice."""
+    from steer.cli.show import print_result_of
+    from steer.steerer import Steerer
+    from steer.store.run_folder import RunFolder
+
+    folder = RunFolder.open(run)
+    if folder.stopped and folder.stopped != "INTERRUPTED" and (run / "result.json").exists():
+        print_result_of(run, as_json)
+        return
+    _drive(Steerer.config_of(run), as_json, lambda s: s.resume(run))
+
+
+def _drive(config: SteerConfig, as_json: bool, action) -> None:  # type: ignore[no-untyped-def]
+    from steer.cli.progress import Progress, loading
+    from steer.report import summary
+    from steer.types import StopReason
+
+    with loading(quiet=as_json):
+        from steer.steerer import Steerer
+
+        progress = Progress(quiet=as_json)
+        steerer = Steerer(config, listeners=[progress])
+    with progress:
+        result: Result = action(steerer)
+    if as_json:
+        print(json.dumps(summary(result), ensure_ascii=False))
+    else:
+        from steer.cli.show import print_result
+
+        print_result(result)
+    if result.stop is StopReason.INTERRUPTED or result.best is None:
+        raise typer.Exit(1)

@@ -1,0 +1,96 @@
+"""``steer show RUN``, and the summary printed at the end of a run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from steer.errors import UsageError
+from steer.report.changes import word_changes
+from steer.types import Result
+
+console = Console(soft_wrap=True, highlight=False)
+_MARK = {"same": "{}", "added": "[bold green]{}[/]", "removed": "[red strike]{}[/]"}
+
+
+def show(
+    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print result.json.")] = False,
+    top: Annotated[int, typer.Option(help="How many texts to list.")] = 8,
+) -> None:
+    """Show what a run found: rewards, the best prompt with its changes, the best texts."""
+    print_result_of(run, as_json)
+    if not as_json:
+        _print_texts(_load(run), top)
+
+
+def print_result_of(run: Path, as_json: bool) -> None:
+    """Print the stored result of a finished or interrupted run."""
+    stored = _load(run)
+    if as_json:
+        print(json.dumps(stored, ensure_ascii=False))
+    else:
+        print_summary({**stored, "folder": str(run)})
+
+
+def print_result(result: Result) -> None:
+    from steer.report import summary
+
+    print_summary(summary(result))
+
+
+def print_summary(s: dict[str, Any]) -> None:
+    """The end of a run in a few lines."""
+    folder = Path(s["folder"])
+    console.print()
+    if s["original"]:
+        console.print(f"  original  {_reward(s['original'])}  {escape(s['prompt'])}")
+    if s["best"]:
+        pieces = word_changes(s["prompt"], s["best"]["text"])
+        marked = " ".join(_MARK[kind].format(escape(words)) for kind, words in pieces)
+        console.print(f"  best      {_reward(s['best'])}  {marked}")
+    if s["picture"]:
+        console.print(f"  picture   {folder / s['picture']}")
+    console.print(f"  sheet     {folder / 'contact_sheet.png'}")
+    console.print(f"  report    {folder / 'report.html'}")
+    if s["failed"]:
+        console.print(f"  failed    {len(s['failed'])} pictures; the first because {escape(s['failed'][0]['reason'])}")
+    console.print(f"  stopped   because {s['why']}, after {s['pictures']} pictures and {s['seconds']:.0f} s")
+    if s["stop"] == "INTERRUPTED":
+        console.print(f"  everything so far is kept; go on with: [bold]steer resume {folder}[/]")
+
+
+def _reward(stats: dict[str, Any]) -> str:
+    return f"[bold]{stats['reward']:.2f}[/] ± {stats['spread']:.2f} ({stats['seeds']} seeds)"
+
+
+def _print_texts(stored: dict[str, Any], top: int) -> None:
+    groups: dict[str, list[float]] = {}
+    for c in stored["candidates"]:
+        if c["objective"] is not None:
+            groups.setdefault(c["text"], []).append(c["objective"])
+    ranked = sorted(groups.items(), key=lambda item: -sum(item[1]) / len(item[1]))[:top]
+    table = Table("reward", "pictures", "text", box=None, pad_edge=False)
+    for text, values in ranked:
+        table.add_row(f"{sum(values) / len(values):.3f}", str(len(values)), escape(text))
+    console.print()
+    console.print(table)
+
+
+def _load(run: Path) -> dict[str, Any]:
+    from steer.store.run_folder import RunFolder
+
+    RunFolder.open(run)
+    try:
+        stored: dict[str, Any] = json.loads((run / "result.json").read_text())
+    except FileNotFoundError as error:
+        raise UsageError(f"the run in '{run}' was cut off before its report; 'steer resume {run}' finishes it") from error
+    except ValueError as error:
+        raise UsageError(f"'{run / 'result.json'}' is damaged; 'steer resume {run}' writes it again") from error
+    return stored

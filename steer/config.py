@@ -1,0 +1,171 @@
+"""Configuration: defaults, then a preset or file, then ``--set`` flags; checked once, then fixed."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from steer.errors import UsageError, unknown
+from steer.resources import data_folder
+
+DEFAULT = "miniature"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _kind(value: Any) -> Any:
+    """``renderer: painter`` is short for ``renderer: {kind: painter}``."""
+    return {"kind": value} if isinstance(value, str) else value
+
+
+class RendererConfig(_Section):
+    """How pictures are made. ``call`` goes to the pipeline as it is."""
+
+    kind: Literal["diffusers", "painter"] = "diffusers"
+    model: str = "miniature"  # "miniature", a folder, or a hub name
+    revision: str | None = None
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    width: int = Field(128, ge=16, le=4096)
+    height: int = Field(128, ge=16, le=4096)
+    steps: int = Field(12, ge=1, le=200)
+    batch_size: int = Field(4, ge=1, le=256)
+    call: dict[str, Any] = Field(default_factory=dict)
+
+
+class RewardConfig(_Section):
+    """Which personal reward model."""
+
+    kind: Literal["pamela"] = "pamela"
+    model: str = "miniature"  # "miniature" or a folder written by training
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+
+
+class ProposerConfig(_Section):
+    """Who writes rewrites. The key is read from the environment variable ``api_key_env``."""
+
+    kind: Literal["lexical", "chat"] = "lexical"
+    lexicon: str = "miniature"  # of the lexical proposer: a file in prompts/lexicons or a path
+    model: str = ""
+    base_url: str | None = None
+    api_key_env: str = "OPENAI_API_KEY"
+    template: str = "rewrite"  # of the chat proposer: a file in prompts/chat or a path
+    temperature: float = Field(0.9, ge=0, le=2)
+    timeout_s: float = Field(60, gt=0)
+    retries: int = Field(3, ge=0, le=20)
+
+
+class SearchConfig(_Section):
+    """How a budget is spent; see ``steer.search``."""
+
+    budget: int = Field(48, ge=1, le=100_000)  # pictures
+    seeds: int = Field(4, ge=1, le=64)  # pictures of the original, and of a confirmed rewrite
+    draft_seeds: int = Field(2, ge=1, le=64)  # pictures of a rewrite at first
+    rewrites: int = Field(6, ge=1, le=200)  # a round
+    confirm: int = Field(2, ge=0, le=50)  # leaders rendered on the remaining seeds
+    patience: int = Field(6, ge=1)  # rounds without a better rewrite
+    target: float | None = None  # mean objective at which to stop
+    time_limit_s: float | None = Field(None, gt=0)
+    min_kept: float = Field(0.5, ge=0, le=1)  # share of the prompt's words a rewrite keeps
+
+
+class ObjectiveConfig(_Section):
+    """personal - weight * max(0, floor - fidelity), floor = share of the original's fidelity."""
+
+    fidelity_floor: float = Field(0.9, ge=0, le=1)
+    fidelity_weight: float = Field(1.0, ge=0)
+
+
+class SteerConfig(_Section):
+    """Everything that a run depends on besides prompt, user and seed."""
+
+    name: str = DEFAULT
+    about: str = ""
+    renderer: Annotated[RendererConfig, BeforeValidator(_kind)] = RendererConfig()
+    reward: Annotated[RewardConfig, BeforeValidator(_kind)] = RewardConfig()
+    proposer: Annotated[ProposerConfig, BeforeValidator(_kind)] = ProposerConfig()
+    search: SearchConfig = SearchConfig()
+    objective: ObjectiveConfig = ObjectiveConfig()
+
+
+def presets() -> list[str]:
+    """Names of the shipped presets."""
+    return sorted(p.stem for p in data_folder("configs").glob("*.yaml"))
+
+
+def load_config(name_or_path: str | Path = DEFAULT, settings: Sequence[str] = ()) -> SteerConfig:
+    """The preset or YAML file with ``settings`` ("search.seeds=2") on top.
+
+    Raises UsageError with a suggestion for an unknown preset, key or value.
+    """
+    path = Path(name_or_path)
+    if not path.is_file():
+        if path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
+            raise UsageError(f"config file '{path}' does not exist; presets: {', '.join(presets())}")
+        if str(name_or_path) not in presets():
+            raise unknown("config", str(name_or_path), presets())
+        path = data_folder("configs") / f"{name_or_path}.yaml"
+    try:
+        values = yaml.safe_load(path.read_text()) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"config '{path}' is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict):
+        raise UsageError(f"config '{path}' must be a mapping of sections")
+    for setting in settings:
+        _set(values, setting)
+    return parse_config(values, str(path))
+
+
+def parse_config(values: dict[str, Any], source: str = "config") -> SteerConfig:
+    """Checked configuration from plain values."""
+    try:
+        return SteerConfig.model_validate(values)
+    except ValidationError as error:
+        raise UsageError(_one_line(error, source)) from error
+
+
+def _set(values: dict[str, Any], setting: str) -> None:
+    key, equals, text = setting.partition("=")
+    if not equals or not key:
+        raise UsageError(f"--set '{setting}' has no value; write it as key=value, for example search.seeds=2")
+    *parents, last = key.split(".")
+    for parent in parents:
+        inner = values.setdefault(parent, {})
+        if isinstance(inner, str):
+            inner = values[parent] = {"kind": inner}
+        values = inner
+        if not isinstance(values, dict):
+            raise UsageError(f"--set '{setting}': '{parent}' is a value, not a section")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UsageError(f"--set '{setting}': the value is not YAML") from error
+    if isinstance(value, str) and isinstance(values.get(last), dict):
+        values[last] = {**values[last], "kind": value}
+    else:
+        values[last] = value
+
+
+def _one_line(error: ValidationError, source: str) -> str:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        known = _keys_at(first["loc"][:-1])
+        close = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
+        hint = f"Did you mean '{close[0]}'?" if close else f"Known: {', '.join(known)}."
+        return f"unknown key '{key}' in {source}. {hint}"
+    return f"{source}: '{key}' is {first['input']!r}: {first['msg'].lower()}"
+
+
+def _keys_at(location: Sequence[Any]) -> list[str]:
+    model: Any = SteerConfig
+    for part in location:
+        model = model.model_fields[part].annotation
+    return list(model.model_fields)

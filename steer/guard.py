@@ -1,0 +1,72 @@
+"""What a proposer writes is input: cleaned, bounded, without duplicates, true to the prompt."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import replace
+
+from steer.errors import UsageError
+from steer.types import Rewrite
+
+MAX_CHARACTERS = 600
+_FUNCTION_WORDS = frozenset(
+    "a an the of in on at by to and or with from for is are its his her this that some over under near".split()
+)
+
+
+def clean(text: str) -> str:
+    """One line without control or format characters (tabs and newlines become spaces)."""
+    spaced = re.sub(r"\s+", " ", text)
+    return "".join(c for c in spaced if unicodedata.category(c)[0] != "C").strip()
+
+
+def check_prompt(prompt: str) -> str:
+    """The user's prompt, cleaned. Raises UsageError when empty or too long."""
+    text = clean(prompt)
+    if not text:
+        raise UsageError("the prompt is empty; say what to draw, for example --prompt 'a fox in snow'")
+    if len(text) > MAX_CHARACTERS:
+        raise UsageError(
+            f"the prompt has {len(text)} characters, more than {MAX_CHARACTERS}; shorten it "
+            f"(it begins '{text[:40]}...')"
+        )
+    return text
+
+
+def content_words(text: str) -> set[str]:
+    """Lower-case words that carry meaning, plural endings removed."""
+    words = re.findall(r"[^\W_]+(?:[-'][^\W_]+)*", text.lower())
+    return {w.removesuffix("s") for w in words if w not in _FUNCTION_WORDS}
+
+
+def kept_share(prompt: str, rewrite: str) -> float:
+    """Share of the prompt's content words that the rewrite still has, in [0, 1]."""
+    wanted = content_words(prompt)
+    return len(wanted & content_words(rewrite)) / len(wanted) if wanted else 1.0
+
+
+def guard(
+    prompt: str, rewrites: Iterable[Rewrite], tried: set[str], min_kept: float = 0.5
+) -> tuple[list[Rewrite], list[tuple[str, str]]]:
+    """Usable rewrites in order, and (text, reason) for each one dropped."""
+    seen = {t.casefold() for t in tried}
+    good: list[Rewrite] = []
+    dropped: list[tuple[str, str]] = []
+    for rewrite in rewrites:
+        text = clean(rewrite.text)
+        if not text:
+            reason = "empty"
+        elif len(text) > MAX_CHARACTERS:
+            reason = f"longer than {MAX_CHARACTERS} characters"
+        elif text.casefold() in seen:
+            reason = "already tried"
+        elif (kept := kept_share(prompt, text)) < min_kept:
+            reason = f"keeps {kept:.0%} of the prompt's words, less than {min_kept:.0%}"
+        else:
+            seen.add(text.casefold())
+            good.append(replace(rewrite, text=text))
+            continue
+        dropped.append((text[:MAX_CHARACTERS], reason))
+    return good, dropped

@@ -1,0 +1,118 @@
+"""Train the miniature, one resumable command a part; run them in the order of ``--help``.
+
+    python -m steer.miniature.train paint
+    python -m steer.miniature.train autoencoder --minutes 15
+    ...
+    python -m steer.miniature.train ship        # fp16 weights into the package
+
+Checkpoints, curves (log.jsonl) and sample sheets are under ``--work`` (default: training/).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+
+from steer.miniature.train import autoencoder as autoencoders
+from steer.miniature.train import eyes, generator, ship, siglip, text
+from steer.miniature.train.data import Pictures, paint_dataset
+
+app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+Work = Annotated[Path, typer.Option(help="Where checkpoints and data are kept.")]
+Minutes = Annotated[float, typer.Option(help="Training time in all, resumed time counted.")]
+HERE = Path("training")
+SEED = 1  # of the painted dataset
+
+
+def _data(work: Path) -> Pictures:
+    return Pictures(work / "data", SEED)
+
+
+def _vae(work: Path) -> Path:
+    decoder = work / "decoder" / "model"
+    return decoder if decoder.exists() else work / "autoencoder" / "model"
+
+
+@app.command()
+def paint(n: int = 28_000, work: Work = HERE) -> None:
+    """Paint the training pictures (n, 128, 128, 3)."""
+    paint_dataset(work / "data", n, SEED)
+
+
+@app.command("text")
+def text_encoders(steps: int = 900, work: Work = HERE) -> None:
+    """Tokenizers, CLIP and T5."""
+    text.train(work / "text", steps)
+
+
+@app.command()
+def autoencoder(minutes: Minutes = 15, work: Work = HERE) -> None:
+    """Encoder and decoder on crops, then the latents of all pictures."""
+    autoencoders.train(_data(work), work / "autoencoder", minutes)
+
+
+@app.command()
+def latents(work: Work = HERE) -> None:
+    """Cache the latents of all pictures."""
+    autoencoders.encode(_data(work), work / "autoencoder" / "model", work / "latents.pt")
+
+
+@app.command()
+def decoder(minutes: Minutes = 15, work: Work = HERE) -> None:
+    """The decoder alone, on whole pictures."""
+    autoencoders.train_decoder(_data(work), work / "autoencoder" / "model", work / "decoder", minutes)
+
+
+@app.command("generator")
+def flux(minutes: Minutes = 60, batch: int = 64, compile: bool = False, work: Work = HERE) -> None:
+    """The FLUX transformer."""
+    cached = torch.load(work / "latents.pt", weights_only=True)
+    texts = generator.Texts(work / "text")
+    generator.train(_data(work), cached, texts, work / "generator", minutes, batch=batch, compile=compile)
+
+
+@app.command()
+def decoded(n: int = 6000, work: Work = HERE) -> None:
+    """The first n pictures as the autoencoder gives them back, for the eyes and the SigLIP."""
+    autoencoders.decode_dataset(work / "latents.pt", _vae(work), n, work / "decoded.pt")
+
+
+@app.command()
+def sample(n: int = 3000, steps: int = 10, guidance: float = 2.5, seed: int = 77, work: Work = HERE) -> None:
+    """Pictures by the pipeline itself with their prompts, for the SigLIP and the people."""
+    ship.sample_pipeline(ship.pipeline(work), n, steps, guidance, seed, work / "sampled.pt")
+
+
+@app.command()
+def eye(name: str = "eye", minutes: Minutes = 10, work: Work = HERE) -> None:
+    """The eye that looks for the simulated people, or with --name judge the one that judges."""
+    path = work / "decoded.pt"
+    copies = torch.load(path, weights_only=True) if path.exists() else None
+    eyes.train(name, _data(work), work / name, minutes, copies)
+
+
+@app.command("siglip")
+def siglip_(minutes: Minutes = 12, work: Work = HERE) -> None:
+    """The SigLIP, with generated pictures where ``sample`` has made them."""
+    siglip.train(_data(work), work / "siglip", minutes, ship.labelled_samples(work))
+
+
+@app.command()
+def people(work: Work = HERE) -> None:
+    """Ratings by simulated people, the PAMELA predictor on them, and its table."""
+    from steer.miniature.train import people as module
+
+    module.train(work)
+
+
+@app.command("ship")
+def ship_(work: Work = HERE) -> None:
+    """Write the trained parts as fp16 safetensors into the package."""
+    ship.ship(work)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,77 @@
+"""Painted pictures on disk: scenes as attribute indices, pixels as one memory-mapped array."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from steer.miniature.painter import SIZE, paint
+from steer.miniature.world import ATTRIBUTES, Scene, random_scene
+
+
+def held_out(scene: Scene) -> bool:
+    """Whether this (subject, place, style) never appears in training: one combination in ten."""
+    key = f"{scene.subject}/{scene.place}/{scene.style}".encode()
+    return hashlib.sha256(key).digest()[0] % 10 == 0
+
+
+def scene_at(seed: int, i: int, unseen: bool = False) -> Scene:
+    """The i-th scene of the stream ``seed``; only held-out combinations with ``unseen``."""
+    rng = random.Random(f"{seed}/{i}")
+    while True:
+        scene = random_scene(rng)
+        if held_out(scene) == unseen:
+            return scene
+
+
+def _paint_range(path: str, n: int, seed: int, start: int, stop: int) -> None:
+    pixels = np.lib.format.open_memmap(path, mode="r+")
+    for i in range(start, stop):
+        pixels[i] = np.asarray(paint(scene_at(seed, i)))
+
+
+def paint_dataset(folder: Path, n: int, seed: int, workers: int = 2) -> None:
+    """Write ``pictures.npy`` (n, 128, 128, 3) uint8 of the stream ``seed`` unless it is there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path, partial = folder / "pictures.npy", folder / "pictures.partial.npy"
+    if path.exists():
+        return
+    np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=(n, SIZE, SIZE, 3))
+    edges = np.linspace(0, n, workers * 4 + 1, dtype=int)
+    with ProcessPoolExecutor(workers) as pool:
+        jobs = [
+            pool.submit(_paint_range, str(partial), n, seed, int(a), int(b))
+            for a, b in zip(edges[:-1], edges[1:], strict=True)
+        ]
+        for job in jobs:
+            job.result()
+    partial.rename(path)
+
+
+class Pictures:
+    """The painted dataset: ``pixels`` (n, 128, 128, 3) uint8 and their scenes."""
+
+    def __init__(self, folder: Path, seed: int):
+        self.pixels = np.load(folder / "pictures.npy", mmap_mode="r")
+        self.scenes = [scene_at(seed, i) for i in range(len(self.pixels))]
+        self.labels = torch.tensor([s.indices() for s in self.scenes])  # (n, attributes)
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def batch(self, index: np.ndarray) -> torch.Tensor:
+        """Pictures (B, 3, 128, 128) in [-1, 1]."""
+        return to_tensor(self.pixels[np.sort(index)])
+
+
+def to_tensor(pixels: np.ndarray) -> torch.Tensor:
+    """uint8 (B, H, W, 3) to float (B, 3, H, W) in [-1, 1]."""
+    return torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+N_CLASSES = [len(values) for values in ATTRIBUTES.values()]

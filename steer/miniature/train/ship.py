@@ -1,0 +1,89 @@
+"""From checkpoints to the package: the pipeline assembled, sampled, and written as fp16."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import shutil
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import FluxPipeline
+
+from steer.miniature.eye import load_eye
+from steer.miniature.train import generator
+from steer.miniature.train.data import scene_at
+from steer.miniature.train.text import T5_TOKENS
+from steer.miniature.words import caption
+from steer.miniature.world import ATTRIBUTES
+
+WEIGHTS = Path(__file__).parents[1] / "weights"
+
+
+def pipeline(work: Path) -> FluxPipeline:
+    """The newest parts under ``work`` as one pipeline."""
+    decoder = work / "decoder" / "model"
+    latents = torch.load(work / "latents.pt", weights_only=True)
+    return generator.assemble(
+        decoder if decoder.exists() else work / "autoencoder" / "model",
+        work / "text",
+        work / "generator" / "model",
+        generator.latent_statistics(latents),
+    )
+
+
+@torch.inference_mode()
+def sample_pipeline(
+    pipe: FluxPipeline, n: int, steps: int, guidance: float, seed: int, path: Path, batch: int = 32
+) -> None:
+    """Save n pictures (n, 128, 128, 3) uint8 and prompts to ``path``; bf16 for speed."""
+    rng = random.Random(seed)
+    prompts = [caption(scene_at(seed, i), rng) for i in range(n)]
+    pictures = []
+    for start in range(0, n, batch):
+        chunk = prompts[start : start + batch]
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            output = pipe(
+                prompt=chunk, negative_prompt=[""] * len(chunk), true_cfg_scale=guidance,
+                height=128, width=128, num_inference_steps=steps, max_sequence_length=T5_TOKENS,
+                generator=torch.Generator().manual_seed(seed + start), output_type="np",
+            )  # fmt: skip
+        pictures.append(torch.from_numpy((output.images * 255).round().astype(np.uint8)))
+        print(f"{start + len(chunk)}/{n}", flush=True)
+    torch.save({"pictures": torch.cat(pictures), "prompts": prompts}, path)
+
+
+def labelled_samples(work: Path) -> tuple[torch.Tensor, list[str], torch.Tensor] | None:
+    """The pipeline's own pictures with the attributes the first eye reads in them."""
+    path = work / "sampled.pt"
+    if not path.exists():
+        return None
+    from PIL import Image
+
+    saved = torch.load(path, weights_only=True)
+    images = [Image.fromarray(p.numpy()) for p in saved["pictures"]]
+    read = load_eye(work / "eye" / "model").read(images)
+    labels = torch.stack([torch.from_numpy(read[name].argmax(1)) for name in ATTRIBUTES], dim=1)
+    return saved["pictures"], saved["prompts"], labels
+
+
+def ship(work: Path, target: Path = WEIGHTS) -> None:
+    """Copy every trained part found under ``work`` into the package and list the hashes."""
+    target.mkdir(parents=True, exist_ok=True)
+    if (work / "generator" / "model").exists():
+        pipeline(work).to(torch.float16).save_pretrained(target / "pipeline", safe_serialization=True)
+    for name in ("siglip", "eye", "judge", "reward", "people"):
+        source = work / name / "model"
+        if source.exists():
+            shutil.rmtree(target / name, ignore_errors=True)
+            shutil.copytree(source, target / name)
+    write_hashes(target)
+
+
+def write_hashes(target: Path) -> None:
+    """``hashes.json``: sha256 of every weight file, checked when weights are loaded."""
+    files = sorted(p for p in target.rglob("*.safetensors"))
+    hashes = {str(p.relative_to(target)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+    (target / "hashes.json").write_text(json.dumps(hashes, indent=1) + "\n")

@@ -1,0 +1,102 @@
+"""Search without an LLM: learns which phrases help this user, and combines, drops and swaps them.
+
+Rewards are modelled as a sum of one effect per phrase (and a small one for "nothing said"), a
+Bayesian linear regression whose posterior is sampled: each rewrite is the best combination
+under one draw (Thompson 1933), so that uncertain phrases are tried and bad ones dropped.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from steer.proposers.lexicon import Group, Lexicon
+from steer.types import History, Rewrite, SteerRequest
+
+PRIOR_STD = 0.15  # of one phrase's effect on a reward in [0, 1]
+NOISE_STD = 0.12  # of one picture's reward around its text's mean
+
+
+class LexicalProposer:
+    """Proposes ``prompt`` plus phrases of a :class:`Lexicon`."""
+
+    def __init__(self, lexicon: Lexicon):
+        self.lexicon = lexicon
+        self.name = f"lexical search, lexicon '{lexicon.name}'"
+
+    @classmethod
+    def from_name(cls, name: str) -> LexicalProposer:
+        return cls(Lexicon.load(name))
+
+    def propose(self, request: SteerRequest, history: History, n: int) -> list[Rewrite]:
+        """Up to ``n`` untried combinations; the same history gives the same rewrites."""
+        groups = self.lexicon.open_groups(request.prompt)
+        key = f"{request.prompt}\0{len(history.candidates)}".encode()
+        rng = np.random.default_rng([request.seed, zlib.crc32(key)])
+        mean, covariance = posterior(groups, history)
+        tried = {t.casefold() for t in history.texts()}
+        leader = next((s.rewrite.changes for s in history.ranked()), {})
+        rewrites: list[Rewrite] = []
+        for attempt in range(40 * n):
+            if len(rewrites) == n:
+                break
+            effects = rng.multivariate_normal(mean, covariance, method="cholesky")
+            changes = best_choice(groups, effects)
+            if attempt % 2 and leader:  # every other one stays near the leader: one group changed
+                changes = self._neighbour(groups, leader, changes, rng)
+            text = self.lexicon.compose(request.prompt, changes)
+            if text.casefold() not in tried:
+                tried.add(text.casefold())
+                rewrites.append(Rewrite(text, changes))
+        return rewrites
+
+    def _neighbour(
+        self, groups: Sequence[Group], leader: dict[str, str], drawn: dict[str, str], rng: np.random.Generator
+    ) -> dict[str, str]:
+        """The leader with one group set as drawn (swapped, added or dropped)."""
+        differing = [g.name for g in groups if leader.get(g.name) != drawn.get(g.name)]
+        if not differing:
+            return drawn
+        name = differing[rng.integers(len(differing))]
+        changes = {k: v for k, v in leader.items() if k != name}
+        return changes | ({name: drawn[name]} if name in drawn else {})
+
+
+def columns(groups: Sequence[Group]) -> list[tuple[str, str]]:
+    """(group, phrase) per regression column; the phrase "" means nothing said."""
+    return [(g.name, phrase) for g in groups for phrase in ("", *g.phrases)]
+
+
+def posterior(groups: Sequence[Group], history: History) -> tuple[np.ndarray, np.ndarray]:
+    """Mean (k,) and covariance (k, k) of the phrases' effects.
+
+    Bayesian linear regression with known noise (Bishop 2006, eq. 3.53-3.54) on the deviation of
+    each text's mean reward from the overall mean; a text of m pictures has noise / sqrt(m).
+    """
+    names = columns(groups)
+    precision = np.eye(len(names)) / PRIOR_STD**2
+    moment = np.zeros(len(names))
+    stats = history.stats()
+    if stats:
+        overall = float(np.mean([s.mean for s in stats]))
+        for s in stats:
+            x = np.asarray([float(s.rewrite.changes.get(g, "") == phrase) for g, phrase in names])
+            weight = len(s.objectives) / NOISE_STD**2
+            precision += weight * np.outer(x, x)
+            moment += weight * x * (s.mean - overall)
+    covariance = np.linalg.inv(precision)
+    return covariance @ moment, (covariance + covariance.T) / 2
+
+
+def best_choice(groups: Sequence[Group], effects: np.ndarray) -> dict[str, str]:
+    """The phrase of highest effect in each group; groups where saying nothing wins are left out."""
+    changes, start = {}, 0
+    for group in groups:
+        options = ("", *group.phrases)
+        phrase = options[int(np.argmax(effects[start : start + len(options)]))]
+        start += len(options)
+        if phrase:
+            changes[group.name] = phrase
+    return changes

@@ -1,0 +1,80 @@
+"""The lexical proposer's words: groups of phrases, and how they are put around a prompt."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from steer.errors import UsageError, unknown
+from steer.resources import data_folder
+
+_WHERE = ("before", "after", "end")
+
+
+@dataclass(frozen=True)
+class Group:
+    """One choice among ``phrases``; ``words`` are what else says that the prompt has chosen."""
+
+    name: str
+    where: str  # "before" the prompt, "after" it, or at the "end" behind a comma
+    phrases: tuple[str, ...]
+    words: tuple[str, ...]
+
+    def spoken_of(self, text: str) -> bool:
+        """Whether ``text`` already says something of this group."""
+        lowered = text.lower()
+        return any(
+            re.search(rf"(?<![\w-]){re.escape(w.lower().removesuffix(' of'))}(?![\w-])", lowered)
+            for w in (*self.phrases, *self.words)
+        )
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """All groups of one vocabulary file."""
+
+    name: str
+    groups: tuple[Group, ...]
+
+    @classmethod
+    def load(cls, name_or_path: str) -> Lexicon:
+        """A shipped lexicon by name, or a YAML file by path."""
+        folder = data_folder("prompts") / "lexicons"
+        path = Path(name_or_path)
+        if not path.is_file():
+            path = folder / f"{name_or_path}.yaml"
+        if not path.is_file():
+            raise unknown("lexicon", name_or_path, sorted(p.stem for p in folder.glob("*.yaml")))
+        try:
+            raw = yaml.safe_load(path.read_text())["groups"]
+            groups = tuple(
+                Group(n, g["where"], tuple(map(str, g["phrases"])), tuple(map(str, g.get("words", ()))))
+                for n, g in raw.items()
+            )
+        except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+            raise UsageError(f"lexicon '{path}' is not groups of where and phrases: {error!r}") from error
+        for group in groups:
+            if group.where not in _WHERE:
+                raise UsageError(f"lexicon '{path}': group '{group.name}' stands '{group.where}', not {_WHERE}")
+        return cls(path.stem, groups)
+
+    def open_groups(self, prompt: str) -> tuple[Group, ...]:
+        """The groups the prompt leaves open."""
+        return tuple(g for g in self.groups if not g.spoken_of(prompt))
+
+    def compose(self, prompt: str, changes: Mapping[str, str]) -> str:
+        """The prompt with one phrase per changed group put around it.
+
+        >>> Lexicon.load("miniature").compose("a fox", {"light": "at dawn", "style": "sepia"})
+        'a fox at dawn, sepia'
+        """
+        parts: dict[str, list[str]] = {w: [] for w in _WHERE}
+        for group in self.groups:
+            if group.name in changes:
+                parts[group.where].append(changes[group.name])
+        body = " ".join([*parts["before"], prompt.rstrip(" .,"), *parts["after"]])
+        return ", ".join([body, *parts["end"]])

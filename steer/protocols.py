@@ -1,0 +1,44 @@
+"""What the loop asks of its parts. ``steer.testing`` holds a conformance test for each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+from PIL import Image
+
+from steer.types import History, RenderFailure, Rewrite, SteerRequest
+
+
+@runtime_checkable
+class Proposer(Protocol):
+    """Writes rewrites from what is known so far.
+
+    May return fewer than ``n``, or none when it has nothing new. Must be a function of its
+    arguments where it can: the lexical one gives the same rewrites for the same history.
+    Raises ProposerError only for systemic faults (no key, server gone).
+    """
+
+    name: str
+
+    def propose(self, request: SteerRequest, history: History, n: int) -> list[Rewrite]: ...
+
+
+@runtime_checkable
+class Renderer(Protocol):
+    """Turns prompts and seeds into pictures.
+
+    As many results as prompts, in order; a single bad picture is a RenderFailure in its place.
+    The same (prompt, seed) gives the same picture in any batch. Raises RenderError for systemic
+    faults only (no such model, no CUDA).
+    """
+
+    name: str
+
+    def render(
+        self, prompts: Sequence[str], seeds: Sequence[int]
+    ) -> list[Image.Image | RenderFailure]: ...
+
+    def describe(self) -> dict[str, object]:
+        """Settings that change pictures; part of the run's fingerprint."""
+        ...

@@ -1,0 +1,126 @@
+"""Any text-to-image pipeline of diffusers, loaded once, safetensors only, no remote code."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import DiffusionPipeline
+from PIL import Image
+
+from steer.config import RendererConfig
+from steer.errors import RenderError
+from steer.resources import miniature_weights
+from steer.types import RenderFailure
+
+
+class DiffusersRenderer:
+    """Renders in batches of one fixed shape, so that company changes nothing.
+
+    Each candidate has its own generator, seeded on the CPU: a seed means the same noise on any
+    card. The last batch is padded by repeating its last prompt. On CUDA running out of memory
+    halves the batch, for good.
+    """
+
+    def __init__(self, config: RendererConfig):
+        self.config = config
+        self.device = pick_device(config.device)
+        folder = miniature_weights("pipeline") if config.model == "miniature" else config.model
+        self.name = f"{'the miniature' if config.model == 'miniature' else config.model} on {self.device}"
+        try:
+            self.pipeline: Any = DiffusionPipeline.from_pretrained(
+                folder, torch_dtype=_dtype(config.dtype, self.device), use_safetensors=True,
+                trust_remote_code=False, revision=config.revision,
+            )  # fmt: skip
+        except Exception as error:  # the library raises many kinds for one thing: it does not load
+            raise RenderError(
+                f"cannot load the pipeline '{config.model}': {str(error).splitlines()[0]}; "
+                "give a diffusers folder or a hub name you have access to"
+            ) from error
+        self.pipeline.to(self.device)
+        self.pipeline.set_progress_bar_config(disable=True)
+        self.batch_size = config.batch_size
+        self.accepted = set(inspect.signature(self.pipeline.__call__).parameters)
+        if unknown := sorted(set(config.call) - self.accepted):
+            raise RenderError(f"{type(self.pipeline).__name__} takes no {unknown} (renderer.call)")
+        self.pipeline_class = type(self.pipeline).__name__
+
+    def describe(self) -> dict[str, object]:
+        return {"pipeline": self.pipeline_class, "weights": _weights_identity(self.config.model)} | json.loads(
+            self.config.model_dump_json()
+        )
+
+    def render(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Image.Image | RenderFailure]:
+        """One result a prompt, in order; ``seeds`` (n) are their noise."""
+        jobs = list(zip(prompts, seeds, strict=True))
+        results: list[Image.Image | RenderFailure] = []
+        while len(results) < len(jobs):
+            chunk = jobs[len(results) : len(results) + self.batch_size]
+            try:
+                results += self._batch(chunk)
+            except torch.cuda.OutOfMemoryError as error:
+                torch.cuda.empty_cache()
+                if self.batch_size == 1:
+                    raise RenderError(
+                        "the card is too small for a single picture; use a smaller size or model"
+                    ) from error
+                self.batch_size //= 2
+        return results
+
+    @torch.inference_mode()
+    def _batch(self, jobs: list[tuple[str, int]]) -> list[Image.Image | RenderFailure]:
+        padded = jobs + [jobs[-1]] * (self.batch_size - len(jobs))
+        prompts = [p for p, _ in padded]
+        call = dict(self.config.call)
+        if isinstance(call.get("negative_prompt"), str):
+            call["negative_prompt"] = [call["negative_prompt"]] * len(prompts)
+        output = self.pipeline(
+            prompt=prompts,
+            generator=[torch.Generator("cpu").manual_seed(s) for _, s in padded],
+            width=self.config.width,
+            height=self.config.height,
+            num_inference_steps=self.config.steps,
+            output_type="np",
+            **call,
+        )
+        flagged = getattr(output, "nsfw_content_detected", None) or [False] * len(padded)
+        return [_picture(output.images[i], bool(flagged[i])) for i in range(len(jobs))]
+
+
+def _picture(pixels: np.ndarray, flagged: bool) -> Image.Image | RenderFailure:
+    if flagged:
+        return RenderFailure("the pipeline's safety checker refused the picture")
+    if not np.isfinite(pixels).all():
+        return RenderFailure("the pipeline gave pixels that are not numbers")
+    if pixels.max() <= 0:
+        return RenderFailure("the picture is black")
+    return Image.fromarray((pixels * 255).round().astype(np.uint8))
+
+
+def pick_device(wanted: str) -> str:
+    """The device for a setting; RenderError when one is asked for that is not there."""
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise RenderError("device 'cuda' is asked for but there is no CUDA card; --set renderer.device=cpu")
+    return wanted
+
+
+def _dtype(name: str, device: str) -> torch.dtype:
+    if name == "auto":
+        return torch.float32 if device == "cpu" else torch.bfloat16
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[name]
+
+
+def _weights_identity(model: str) -> dict[str, object]:
+    """Sizes and times of a local folder's weight files; a hub name stands for itself."""
+    if model == "miniature":
+        return json.loads((miniature_weights("pipeline").parent / "hashes.json").read_text())
+    return {
+        str(p.relative_to(model)): p.stat().st_size for p in sorted(Path(model).rglob("*.safetensors"))
+    } or {"hub": model}

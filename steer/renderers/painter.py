@@ -1,0 +1,31 @@
+"""The miniature's painter as a renderer: exact and instant, an upper bound, never a default."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from PIL import Image
+
+from steer.miniature.painter import paint
+from steer.miniature.words import read_prompt
+from steer.miniature.world import complete_scene
+from steer.types import RenderFailure
+
+
+class PainterRenderer:
+    """Reads the prompt's words into attributes; the seed draws the rest."""
+
+    name = "painter (drawn by code, not a diffusion model)"
+
+    def render(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Image.Image | RenderFailure]:
+        return [self._one(p, s) for p, s in zip(prompts, seeds, strict=True)]
+
+    def describe(self) -> dict[str, object]:
+        return {"kind": "painter"}
+
+    def _one(self, prompt: str, seed: int) -> Image.Image | RenderFailure:
+        said = read_prompt(prompt)
+        if "subject" not in said:
+            return RenderFailure(f"the painter knows no subject in '{prompt[:60]}'")
+        return paint(complete_scene(said, random.Random(seed)))

@@ -1,0 +1,42 @@
+"""What a person looks at after a run: a contact sheet and a self-contained page."""
+
+from __future__ import annotations
+
+from steer.report.contact_sheet import contact_sheet
+from steer.report.page import render_page
+from steer.store.files import write_json, write_whole
+from steer.store.run_folder import RunFolder
+from steer.types import Result
+
+
+def write_report(result: Result, folder: RunFolder) -> None:
+    """Write ``contact_sheet.png``, ``report.html`` and ``result.json`` into the run folder."""
+    sheet = contact_sheet(result, folder)
+    write_whole(folder.path / "contact_sheet.png", lambda f: sheet.save(f, "PNG"))
+    page = render_page(result, folder)
+    write_whole(folder.path / "report.html", lambda f: f.write(page.encode()) and None)
+    write_json(folder.path / "result.json", summary(result))
+
+
+def summary(result: Result) -> dict[str, object]:
+    """The result as JSON-ready values."""
+    best, original, winner = result.best, result.original, result.winner
+    return {
+        "prompt": result.request.prompt, "user": result.request.user, "seed": result.request.seed,
+        "budget": result.request.budget, "folder": result.folder,
+        "stop": result.stop.name, "why": result.stop.value, "seconds": round(result.seconds, 1),
+        "pictures": sum(1 for c in result.candidates if c.picture),
+        "failed": [c.facts() for c in result.candidates if c.state.value == "FAILED"],
+        "original": None if original is None else _stats(original),
+        "best": None if winner is None else _stats(winner) | {"changes": winner.rewrite.changes},
+        "gain": None if winner is None or original is None else round(result.gain, 4),
+        "picture": best.picture if best else None,
+        "candidates": [c.facts() for c in result.candidates],
+    }  # fmt: skip
+
+
+def _stats(stats) -> dict[str, object]:  # type: ignore[no-untyped-def]
+    return {
+        "text": stats.rewrite.text, "reward": round(stats.mean, 4), "spread": round(stats.spread, 4),
+        "seeds": len(stats.objectives),
+    }  # fmt: skip

@@ -1,0 +1,51 @@
+"""``report.html``: one file with everything in it, pictures included, readable offline."""
+
+from __future__ import annotations
+
+import base64
+import io
+from itertools import groupby
+
+from jinja2 import Environment, PackageLoader
+
+from steer.report.changes import word_changes
+from steer.store.run_folder import RunFolder
+from steer.types import Candidate, Result
+
+
+def render_page(result: Result, folder: RunFolder) -> str:
+    """The page as text; user text is escaped."""
+    environment = Environment(loader=PackageLoader("steer.report"), autoescape=True)
+
+    def picture(candidate: Candidate) -> str:
+        if not candidate.picture:
+            return ""
+        image = folder.load_picture(candidate)
+        image.thumbnail((512, 512))
+        data = io.BytesIO()
+        image.save(data, "PNG")
+        return "data:image/png;base64," + base64.b64encode(data.getvalue()).decode()
+
+    first = [c for c in result.candidates if c.round == 0 and c.picture]
+    rounds = [(n, list(g)) for n, g in groupby(result.candidates, key=lambda c: c.round)]
+    changes = word_changes(result.request.prompt, result.winner.rewrite.text) if result.winner else []
+    return environment.get_template("report.html.j2").render(
+        result=result, rounds=rounds, picture=picture, changes=changes, manifest=folder.manifest,
+        ranked=_ranked(result), first=first[0] if first else None,
+    )  # fmt: skip
+
+
+def _ranked(result: Result) -> list[dict[str, object]]:
+    """Texts with mean personal reward, fidelity and pictures; the best first."""
+    from steer.types import History
+
+    history = History(result.candidates)
+    rows = []
+    for stats in history.ranked():
+        own = [c for c in history.scored() if c.rewrite.text == stats.rewrite.text]
+        rows.append({
+            "text": stats.rewrite.text, "reward": stats.mean, "spread": stats.spread, "n": len(own),
+            "fidelity": sum(c.fidelity for c in own) / len(own),
+            "personal": sum(c.personal for c in own) / len(own),
+        })  # fmt: skip
+    return rows

@@ -1,0 +1,186 @@
+"""The library's front door.
+
+    from steer import Steerer
+    result = Steerer("miniature").run("a lighthouse by the sea", user="u17")
+    print(result.best.rewrite.text, result.folder)
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import reward_models
+from reward_models import Person, RewardModel
+from steer.config import SteerConfig, load_config, parse_config
+from steer.errors import MissingWeights, SteerError, UsageError, unknown
+from steer.events import Event, Listener, RoundProposed, RunStarted, RunStopped
+from steer.guard import check_prompt
+from steer.loop import run_loop
+from steer.proposers import build_proposer
+from steer.protocols import Proposer, Renderer
+from steer.renderers import build_renderer
+from steer.resources import miniature_weights
+from steer.search import Search
+from steer.store.run_folder import RunFolder
+from steer.types import Candidate, Result, Rewrite, SteerRequest, StopReason
+
+AVERAGE = "average"  # the user id of nobody in particular
+
+
+class Steerer:
+    """Steers prompts for users. Models are loaded on first use and stay loaded.
+
+    ``config``: a preset name, a YAML path or a :class:`SteerConfig`. Any part may be given
+    instead of being built from it; listeners receive every :mod:`steer.events` event.
+    """
+
+    def __init__(
+        self, config: str | Path | SteerConfig = "miniature", *, proposer: Proposer | None = None,
+        renderer: Renderer | None = None, reward: RewardModel | None = None, listeners: Sequence[Listener] = (),
+    ):  # fmt: skip
+        self.config = config if isinstance(config, SteerConfig) else load_config(config)
+        self.listeners = list(listeners)
+        # a part that is given replaces the cached property of its name
+        self.__dict__.update(
+            {k: v for k, v in {"proposer": proposer, "renderer": renderer, "reward": reward}.items() if v is not None}
+        )
+
+    @cached_property
+    def proposer(self) -> Proposer:
+        return build_proposer(self.config.proposer)
+
+    @cached_property
+    def renderer(self) -> Renderer:
+        return build_renderer(self.config.renderer)
+
+    @cached_property
+    def reward(self) -> RewardModel:
+        model = self.config.reward.model
+        if model == "miniature":
+            miniature_weights("siglip")
+        try:
+            return reward_models.load(miniature_weights("reward") if model == "miniature" else model)
+        except reward_models.RewardError as error:
+            if model == "miniature":
+                raise MissingWeights(model, error) from error
+            raise SteerError(f"{error}; see reward.model in the config") from error
+
+    def users(self) -> list[str]:
+        """Ids that can be steered for; besides these, "average" is nobody in particular."""
+        return self.reward.people()
+
+    def person(self, user: str) -> Person:
+        """The reward model's person for a user id. Raises UsageError when unknown."""
+        if user == AVERAGE:
+            return Person()
+        if user not in self.users():
+            raise unknown("user", user[:80], self.users())
+        return Person(id=user)
+
+    def request(self, prompt: str, user: str, budget: int | None = None, seed: int = 0) -> SteerRequest:
+        """A checked request. Raises UsageError for an unusable prompt, user or budget."""
+        budget = self.config.search.budget if budget is None else budget
+        if budget < 1:
+            raise UsageError(f"the budget is {budget} pictures; it must be at least 1")
+        text = check_prompt(prompt)
+        self.person(user)
+        return SteerRequest(text, user, budget, seed)
+
+    def search(self, prompt: str, user: str, budget: int | None = None, seed: int = 0) -> Search:
+        """Ask and tell, for scripts that render elsewhere.
+
+        >>> search = steerer.search("a fox", "u17")                     # doctest: +SKIP
+        >>> while candidates := search.ask():
+        ...     images = my_renderer([c.rewrite.text for c in candidates])
+        ...     search.tell(steerer.score(candidates, images, search.request))
+        """
+        request = self.request(prompt, user, budget, seed)
+        return Search(request, self.proposer, self.config.search, self.config.objective)
+
+    def score(self, candidates: list[Candidate], images: Sequence[Any], request: SteerRequest) -> list[Candidate]:
+        """Fill in the scores of candidates rendered elsewhere as PIL ``images``."""
+        from steer.types import State
+
+        scores = self.reward.score(images, [request.prompt] * len(images), self.person(request.user))
+        for i, c in enumerate(candidates):
+            c.personal, c.population = float(scores.personal[i]), float(scores.population[i])
+            c.fidelity, c.uncertainty = float(scores.fidelity[i]), float(scores.uncertainty[i])
+            c.state = State.SCORED
+        return candidates
+
+    def run(
+        self, prompt: str, user: str, budget: int | None = None, seed: int = 0, out: str | Path | None = None
+    ) -> Result:
+        """Steer one prompt; everything is kept in a new folder (``out`` or under outputs/)."""
+        request = self.request(prompt, user, budget, seed)
+        path = Path(out) if out else _new_folder(request)
+        folder = RunFolder.create(path, _plain(request), self.config.model_dump(), self._parts())
+        return self._go(request, folder)
+
+    def resume(self, run: str | Path) -> Result:
+        """Go on with an interrupted run at its next missing candidate."""
+        folder = RunFolder.open(Path(run))
+        request = SteerRequest(**folder.manifest["request"])
+        folder.check_same(_plain(request), self.config.model_dump(), self._parts())
+        return self._go(request, folder)
+
+    @staticmethod
+    def config_of(run: str | Path) -> SteerConfig:
+        """The configuration a run was made with."""
+        return parse_config(RunFolder.open(Path(run)).manifest["config"], str(run))
+
+    def _go(self, request: SteerRequest, folder: RunFolder) -> Result:
+        begun = time.monotonic()
+        parts = {"proposer": self.proposer.name, "renderer": self.renderer.name, "reward": self.reward.name}
+        self._emit(RunStarted(request, str(folder.path), parts, len(folder.candidates)))
+
+        def on_proposed(round_: int, rewrites: list[Rewrite], dropped: list[tuple[str, str]]) -> None:
+            folder.record_proposed(round_, rewrites, dropped)
+            self._emit(RoundProposed(round_, rewrites, dropped))
+
+        search = Search(
+            request, self.proposer, self.config.search, self.config.objective, folder.proposed, on_proposed
+        )
+        chunk = getattr(self.renderer, "batch_size", 4)
+        run_loop(search, self.renderer, self.reward, self.person(request.user), folder, self._emit, chunk)
+        result = _result(search, folder, time.monotonic() - begun)
+        folder.record_stop(result.stop.name, result.seconds)
+        from steer.report import write_report
+
+        write_report(result, folder)
+        self._emit(RunStopped(result))
+        return result
+
+    def _parts(self) -> dict[str, Any]:
+        fingerprint = getattr(getattr(self.reward, "encoder", None), "fingerprint", lambda: "")
+        return {
+            "renderer": self.renderer.describe(),
+            "reward": {"name": self.reward.name, "encoder": fingerprint()},
+            "proposer": self.proposer.name,
+        }
+
+    def _emit(self, event: Event) -> None:
+        for listener in self.listeners:
+            listener(event)
+
+
+def _result(search: Search, folder: RunFolder, seconds: float) -> Result:
+    original = next((s for s in search.history.stats() if s.rewrite.text == search.request.prompt), None)
+    return Result(
+        search.request, str(folder.path), search.stop or StopReason.BUDGET, original, search.winner(),
+        search.best(), search.history.candidates, seconds,
+    )  # fmt: skip
+
+
+def _plain(request: SteerRequest) -> dict[str, Any]:
+    return {"prompt": request.prompt, "user": request.user, "budget": request.budget, "seed": request.seed}
+
+
+def _new_folder(request: SteerRequest) -> Path:
+    """outputs/<date>-<time>-<random>: nothing a user typed becomes a path."""
+    return Path("outputs") / f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:6]}"

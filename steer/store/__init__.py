@@ -1,0 +1,1 @@
+"""Run folders: manifest, journal and pictures that survive a crash."""

@@ -1,0 +1,135 @@
+"""One run on disk: ``manifest.json``, ``journal.jsonl``, ``pictures/``.
+
+The picture is written first, then its journal line, so that a journal never names a picture
+that is not whole. A second start reads the journal and goes on at the next missing candidate.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from steer.errors import UsageError
+from steer.store.files import append_line, read_lines, storage_error, write_json, write_whole
+from steer.store.provenance import png_text
+from steer.types import Candidate, Rewrite, State
+
+PACKAGES = ("torch", "diffusers", "transformers", "safetensors", "pillow", "numpy")
+_SCORES = ("personal", "population", "fidelity", "uncertainty", "objective")
+
+
+class RunFolder:
+    """Reads and writes one run's folder."""
+
+    def __init__(self, path: Path, manifest: dict[str, Any]):
+        self.path, self.manifest = path, manifest
+        rows = read_lines(path / "journal.jsonl")
+        self.proposed: dict[int, list[Rewrite]] = {
+            r["round"]: [Rewrite(**w) for w in r["rewrites"]] for r in rows if r["kind"] == "proposed"
+        }
+        self.candidates: dict[int, dict[str, Any]] = {}
+        for row in rows:
+            if row["kind"] == "candidate":
+                self.candidates[row["index"]] = row
+        stops = [r["reason"] for r in rows if r["kind"] == "stopped"]
+        self.stopped: str = stops[-1] if stops else ""
+
+    @classmethod
+    def create(cls, path: Path, request: dict[str, Any], config: dict[str, Any], parts: dict[str, Any]) -> RunFolder:
+        """A new folder. Raises UsageError when a run is there, StorageError when it cannot be made."""
+        if (path / "manifest.json").exists():
+            raise UsageError(f"'{path}' already holds a run; use 'steer resume {path}' or another --out")
+        if path.is_file():
+            raise UsageError(f"'{path}' is a file; --out names a folder")
+        try:
+            (path / "pictures").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise storage_error(path, error) from error
+        basis = fingerprint_basis(request, config, parts)
+        manifest = {
+            "steer": version("steer-t2i"), "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "fingerprint": fingerprint(basis), **basis,
+        }  # fmt: skip
+        write_json(path / "manifest.json", manifest)
+        return cls(path, manifest)
+
+    @classmethod
+    def open(cls, path: Path) -> RunFolder:
+        """An existing run. Raises UsageError when there is none."""
+        try:
+            manifest = json.loads((path / "manifest.json").read_text())
+            return cls(path, manifest)
+        except FileNotFoundError as error:
+            raise UsageError(f"no run in '{path}' (manifest.json is missing)") from error
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UsageError(f"the run in '{path}' cannot be read: {error}") from error
+
+    def check_same(self, request: dict[str, Any], config: dict[str, Any], parts: dict[str, Any]) -> None:
+        """Refuse to go on when anything that changes results differs, and say what."""
+        basis = json.loads(json.dumps(fingerprint_basis(request, config, parts)))
+        if fingerprint(basis) != self.manifest["fingerprint"]:
+            differing = "; ".join(_differences(self.manifest, basis))
+            raise UsageError(f"'{self.path}' was made with other settings ({differing}); start a new run")
+
+    def restore(self, candidate: Candidate) -> bool:
+        """Fill ``candidate`` from the journal; whether it was there."""
+        row = self.candidates.get(candidate.index)
+        if row is None or (row["text"], row["seed"]) != (candidate.rewrite.text, candidate.seed):
+            return False
+        candidate.state, candidate.picture = State(row["state"]), row["picture"]
+        candidate.reason = row["reason"]
+        for name in _SCORES:
+            setattr(candidate, name, math.nan if row.get(name) is None else row[name])
+        return True
+
+    def load_picture(self, candidate: Candidate) -> Image.Image:
+        """The candidate's picture from disk."""
+        with Image.open(self.path / candidate.picture) as image:
+            return image.convert("RGB")
+
+    def save_picture(self, candidate: Candidate, image: Image.Image) -> None:
+        """Write the PNG with its provenance, then the journal line."""
+        candidate.picture = f"pictures/{candidate.index:04d}.png"
+        text = png_text(candidate, self.manifest, image.size)
+        write_whole(self.path / candidate.picture, lambda f: image.save(f, "PNG", pnginfo=text))
+        candidate.state = State.RENDERED
+        self.record(candidate)
+
+    def record(self, candidate: Candidate) -> None:
+        append_line(self.path / "journal.jsonl", {"kind": "candidate", **candidate.facts()})
+
+    def record_proposed(self, round_: int, rewrites: list[Rewrite], dropped: list[tuple[str, str]]) -> None:
+        append_line(
+            self.path / "journal.jsonl",
+            {"kind": "proposed", "round": round_, "dropped": dropped,
+             "rewrites": [{"text": r.text, "changes": r.changes, "note": r.note} for r in rewrites]},
+        )  # fmt: skip
+
+    def record_stop(self, reason: str, seconds: float) -> None:
+        append_line(self.path / "journal.jsonl", {"kind": "stopped", "reason": reason, "seconds": round(seconds, 1)})
+
+
+def fingerprint_basis(request: dict[str, Any], config: dict[str, Any], parts: dict[str, Any]) -> dict[str, Any]:
+    """Everything that changes results."""
+    packages = {name: version(name) for name in PACKAGES}
+    return {"request": request, "config": config, "parts": parts, "packages": packages}
+
+
+def fingerprint(basis: dict[str, Any]) -> str:
+    """Sixteen hex digits of the basis."""
+    return hashlib.sha256(json.dumps(basis, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _differences(old: Any, new: Any, path: str = "") -> list[str]:
+    if isinstance(new, dict) and isinstance(old, dict):
+        keys = [k for k in new if k not in old or old[k] != new[k]]
+        keys += [k for k in old if path and k not in new]
+        return [d for k in keys for d in _differences(old.get(k), new.get(k), f"{path}.{k}".lstrip("."))]
+    return [f"{path}: {old!r} then, {new!r} now"]

@@ -1,0 +1,156 @@
+"""The words of design.md as types: request, rewrite, candidate, history, result."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from PIL import Image
+
+
+class State(str, Enum):
+    """Where a candidate is; FAILED and SKIPPED carry a reason."""
+
+    PROPOSED = "PROPOSED"
+    RENDERED = "RENDERED"
+    SCORED = "SCORED"
+    FAILED = "FAILED"
+    SKIPPED = "SKIPPED"
+
+
+class StopReason(str, Enum):
+    """Why a run ended."""
+
+    BUDGET = "the budget is spent"
+    TIME = "the time is up"
+    TARGET = "the target reward is reached"
+    NO_IMPROVEMENT = "no improvement in the last rounds"
+    NO_PROPOSALS = "the proposer had nothing new"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True)
+class SteerRequest:
+    """One prompt to steer for one user. ``budget`` counts pictures."""
+
+    prompt: str
+    user: str
+    budget: int = 48
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Rewrite:
+    """A text proposed in the prompt's place; ``changes`` are the phrases it adds, by kind."""
+
+    text: str
+    changes: dict[str, str] = field(default_factory=dict)
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class RenderFailure:
+    """What a renderer returns for a picture it could not make."""
+
+    reason: str
+
+
+@dataclass
+class Candidate:
+    """One rewrite, one seed, its picture and its reward."""
+
+    index: int
+    round: int
+    rewrite: Rewrite
+    seed: int
+    state: State = State.PROPOSED
+    picture: str = ""  # file name within the run folder
+    reason: str = ""  # of FAILED or SKIPPED
+    personal: float = math.nan  # [0, 1]
+    population: float = math.nan
+    fidelity: float = math.nan  # [0, 1], to the ORIGINAL prompt
+    uncertainty: float = math.nan
+    objective: float = math.nan
+    image: Image.Image | None = field(default=None, repr=False, compare=False)
+
+    def facts(self) -> dict[str, Any]:
+        """Everything but the pixels, as JSON-ready values (NaN becomes None)."""
+        facts: dict[str, Any] = {
+            "index": self.index, "round": self.round, "text": self.rewrite.text,
+            "changes": self.rewrite.changes, "seed": self.seed, "state": self.state.value,
+            "picture": self.picture, "reason": self.reason,
+        }  # fmt: skip
+        for name in ("personal", "population", "fidelity", "uncertainty", "objective"):
+            value = getattr(self, name)
+            facts[name] = None if math.isnan(value) else round(value, 6)
+        return facts
+
+
+@dataclass(frozen=True)
+class RewriteStats:
+    """All scored pictures of one text taken together."""
+
+    rewrite: Rewrite
+    objectives: tuple[float, ...]
+    seeds: tuple[int, ...]
+
+    @property
+    def mean(self) -> float:
+        return statistics.fmean(self.objectives)
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation over seeds; 0 for a single one."""
+        return statistics.stdev(self.objectives) if len(self.objectives) > 1 else 0.0
+
+
+class History:
+    """The candidates so far, in order; rewrites ranked by mean objective over their seeds."""
+
+    def __init__(self, candidates: Iterable[Candidate] = ()):
+        self.candidates: list[Candidate] = list(candidates)
+
+    def scored(self) -> list[Candidate]:
+        return [c for c in self.candidates if c.state is State.SCORED]
+
+    def texts(self) -> set[str]:
+        return {c.rewrite.text for c in self.candidates}
+
+    def stats(self) -> list[RewriteStats]:
+        """One entry a text, in the order first seen."""
+        groups: dict[str, list[Candidate]] = {}
+        for c in self.scored():
+            groups.setdefault(c.rewrite.text, []).append(c)
+        return [
+            RewriteStats(g[0].rewrite, tuple(c.objective for c in g), tuple(c.seed for c in g))
+            for g in groups.values()
+        ]
+
+    def ranked(self) -> list[RewriteStats]:
+        """The best first; of equals the earlier."""
+        return sorted(self.stats(), key=lambda s: -s.mean)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run found. ``best`` is the best picture of the best rewrite at equal seeds."""
+
+    request: SteerRequest
+    folder: str
+    stop: StopReason
+    original: RewriteStats | None
+    winner: RewriteStats | None
+    best: Candidate | None
+    candidates: list[Candidate]
+    seconds: float
+
+    @property
+    def gain(self) -> float:
+        """Mean objective of the winner above that of the unchanged prompt."""
+        if not self.winner or not self.original:
+            return math.nan
+        return self.winner.mean - self.original.mean
