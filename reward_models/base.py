@@ -61,9 +61,7 @@ class RewardModel(Protocol):
 
     name: str
 
-    def score(
-        self, images: Sequence[Image.Image], prompts: Sequence[str], person: Person
-    ) -> Scores: ...
+    def score(self, images: Sequence[Image.Image], prompts: Sequence[str], person: Person) -> Scores: ...
 
     def people(self) -> list[str]:
         """Ids the model has a learned vector for."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
@@ -66,7 +67,7 @@ class SiglipEncoder:
             digest.update(value.detach().float().cpu().numpy().tobytes())
         return digest.hexdigest()[:16]
 
-    def _in_batches(self, items: list, encode) -> torch.Tensor:  # type: ignore[no-untyped-def]
+    def _in_batches(self, items: list[Any], encode: Callable[[list[Any]], torch.Tensor]) -> torch.Tensor:
         rows = []
         for start in range(0, len(items), self.batch_size):
             chunk = items[start : start + self.batch_size]
@@ -89,6 +90,6 @@ class SiglipEncoder:
         return self._unit(self.model.get_text_features(input_ids=tokens["input_ids"]))
 
     @staticmethod
-    def _unit(features: object) -> torch.Tensor:
+    def _unit(features: Any) -> torch.Tensor:
         vectors = getattr(features, "pooler_output", features)
-        return torch.nn.functional.normalize(vectors.float(), dim=-1)  # type: ignore[union-attr]
+        return torch.nn.functional.normalize(vectors.float(), dim=-1)

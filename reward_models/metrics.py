@@ -7,7 +7,7 @@ accuracy .5), so that a model cannot gain by saying nothing.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable
 
 import numpy as np
 from scipy.stats import pearsonr, spearmanr
@@ -42,7 +42,7 @@ def pairwise_accuracy(predicted: np.ndarray, rated: np.ndarray, margin: float = 
 
 
 def evaluate(
-    predicted: np.ndarray, rated: np.ndarray, people: Sequence[Hashable], resamples: int = 1000, seed: int = 0
+    predicted: np.ndarray, rated: np.ndarray, people: Iterable[Hashable], resamples: int = 1000, seed: int = 0
 ) -> dict[str, float]:
     """Means over people with 95 % bootstrap intervals over people.
 

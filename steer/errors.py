@@ -49,10 +49,8 @@ def unknown(kind: str, value: str, known: Iterable[str], flag: str = "") -> Usag
     "user 'u71' not found (2 known). Did you mean 'u17'?"
     """
     options = list(known)
-    close = difflib.get_close_matches(value, options, n=1, cutoff=0.5)
-    if not close:
-        same = [o for o in options if sorted(o) == sorted(value)]
-        close = same[:1]
+    swapped = [o for o in options if sorted(o) == sorted(value)][:1]
+    close = swapped or difflib.get_close_matches(value, options, n=1, cutoff=0.5)
     hint = f" Did you mean '{close[0]}'?" if close else ""
     if not hint and options:
         shown = ", ".join(options[:12]) + (", ..." if len(options) > 12 else "")

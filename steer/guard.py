@@ -12,7 +12,33 @@ from steer.types import Rewrite
 
 MAX_CHARACTERS = 600
 _FUNCTION_WORDS = frozenset(
-    "a an the of in on at by to and or with from for is are its his her this that some over under near".split()
+    [
+        "a",
+        "an",
+        "the",
+        "of",
+        "in",
+        "on",
+        "at",
+        "by",
+        "to",
+        "and",
+        "or",
+        "with",
+        "from",
+        "for",
+        "is",
+        "are",
+        "its",
+        "his",
+        "her",
+        "this",
+        "that",
+        "some",
+        "over",
+        "under",
+        "near",
+    ]
 )
 
 

@@ -35,9 +35,7 @@ class Renderer(Protocol):
 
     name: str
 
-    def render(
-        self, prompts: Sequence[str], seeds: Sequence[int]
-    ) -> list[Image.Image | RenderFailure]: ...
+    def render(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Image.Image | RenderFailure]: ...
 
     def describe(self) -> dict[str, object]:
         """Settings that change pictures; part of the run's fingerprint."""

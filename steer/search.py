@@ -57,9 +57,8 @@ class Search:
         self.round += 1
         if self.round == 0:
             return self._candidates([(self.original, s) for s in self.seeds])
-        reserve = self._reserve()
         drafts = self.seeds[: self.config.draft_seeds]
-        n = min(self.config.rewrites, (self.left() - reserve) // len(drafts))
+        n = self._affordable(len(drafts))
         if n > 0 and not self._confirming:
             rewrites = self._rewrites(n)
             if rewrites:
@@ -95,8 +94,20 @@ class Search:
         own = [c for c in self.history.scored() if c.rewrite.text == winner.rewrite.text]
         return max(own, key=lambda c: c.objective)
 
-    def _reserve(self) -> int:
-        return self.config.confirm * max(0, len(self.seeds) - self.config.draft_seeds)
+    def _affordable(self, drafts: int) -> int:
+        """How many new rewrites leave enough to confirm the leaders, or else one leader."""
+        known = len({c.rewrite.text for c in self.history.candidates}) - 1
+        for leaders in range(self.config.confirm, -1, -1):
+            for n in range(self.config.rewrites, 0, -1):
+                if n * drafts + self._reserve(min(leaders, known + n)) <= self.left():
+                    return n
+            if self.left() <= self._reserve(min(self.config.confirm, known)):
+                break  # what is left is just what the confirmation takes
+        return 0
+
+    def _reserve(self, leaders: int) -> int:
+        """Pictures it takes to bring ``leaders`` texts to all seeds."""
+        return leaders * max(0, len(self.seeds) - self.config.draft_seeds)
 
     def _rewrites(self, n: int) -> list[Rewrite]:
         if self.round in self.recorded:
@@ -109,12 +120,12 @@ class Search:
     def _confirm(self) -> list[Candidate]:
         """The leaders on the seeds they have not seen; then the search is over."""
         self._confirming = True
-        pairs = []
+        pairs: list[tuple[Rewrite, int]] = []
         for stats in self.history.ranked():
             missing = [s for s in self.seeds if s not in stats.seeds]
             if stats.rewrite.text != self.request.prompt and len(missing) <= self.left() - len(pairs):
                 pairs += [(stats.rewrite, s) for s in missing]
-            if len(pairs) >= self._reserve():
+            if len(pairs) >= self._reserve(self.config.confirm):
                 break
         self.stop = self._why or StopReason.BUDGET
         return self._candidates(pairs)

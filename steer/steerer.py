@@ -1,8 +1,8 @@
 """The library's front door.
 
-    from steer import Steerer
-    result = Steerer("miniature").run("a lighthouse by the sea", user="u17")
-    print(result.best.rewrite.text, result.folder)
+from steer import Steerer
+result = Steerer("miniature").run("a lighthouse by the sea", user="u17")
+print(result.best.rewrite.text, result.folder)
 """
 
 from __future__ import annotations
@@ -143,11 +143,12 @@ class Steerer:
             folder.record_proposed(round_, rewrites, dropped)
             self._emit(RoundProposed(round_, rewrites, dropped))
 
-        search = Search(
-            request, self.proposer, self.config.search, self.config.objective, folder.proposed, on_proposed
-        )
+        search = Search(request, self.proposer, self.config.search, self.config.objective, folder.proposed, on_proposed)
         chunk = getattr(self.renderer, "batch_size", 4)
-        run_loop(search, self.renderer, self.reward, self.person(request.user), folder, self._emit, chunk)
+        try:
+            run_loop(search, self.renderer, self.reward, self.person(request.user), folder, self._emit, chunk)
+        except SteerError as error:  # server gone, disk full: what was made is kept
+            raise type(error)(f"{error}; then go on with 'steer resume {folder.path}'") from error
         result = _result(search, folder, time.monotonic() - begun)
         folder.record_stop(result.stop.name, result.seconds)
         from steer.report import write_report

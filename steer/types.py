@@ -126,8 +126,7 @@ class History:
         for c in self.scored():
             groups.setdefault(c.rewrite.text, []).append(c)
         return [
-            RewriteStats(g[0].rewrite, tuple(c.objective for c in g), tuple(c.seed for c in g))
-            for g in groups.values()
+            RewriteStats(g[0].rewrite, tuple(c.objective for c in g), tuple(c.seed for c in g)) for g in groups.values()
         ]
 
     def ranked(self) -> list[RewriteStats]:

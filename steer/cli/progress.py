@@ -48,7 +48,9 @@ class Progress:
     def __call__(self, event: Event) -> None:
         if isinstance(event, RunStarted) and not self.quiet:
             r = event.request
-            self.bar.console.print(f'[bold]"{escape(r.prompt)}"[/] for [bold]{escape(r.user)}[/], {r.budget} pictures, seed {r.seed}')
+            self.bar.console.print(
+                f'[bold]"{escape(r.prompt)}"[/] for [bold]{escape(r.user)}[/], {r.budget} pictures, seed {r.seed}'
+            )
             for kind, name in event.parts.items():
                 self.bar.console.print(f"  {kind:9s} {escape(name)}")
             if event.already:

@@ -12,9 +12,18 @@ if TYPE_CHECKING:
     from steer.config import SteerConfig
     from steer.types import Result
 
-User = Annotated[str, typer.Option("--user", "-u", help="Who to draw for: u1 ... u200 on the miniature; 'average' is nobody in particular.")]
-Prompt = Annotated[str, typer.Option("--prompt", "-p", help="What to draw; it is never changed, rewrites stand beside it.")]
-Budget = Annotated[int | None, typer.Option("--budget", "-n", help="Pictures to render in all (default: from the config, 48).")]
+User = Annotated[
+    str,
+    typer.Option(
+        "--user", "-u", help="Who to draw for: u1 ... u200 on the miniature; 'average' is nobody in particular."
+    ),
+]
+Prompt = Annotated[
+    str, typer.Option("--prompt", "-p", help="What to draw; it is never changed, rewrites stand beside it.")
+]
+Budget = Annotated[
+    int | None, typer.Option("--budget", "-n", help="Pictures to render in all (default: from the config, 48).")
+]
 Config = Annotated[str, typer.Option("--config", "-c", help="A preset (miniature, flux2-klein, sdxl) or a YAML file.")]
 Seed = Annotated[int, typer.Option("--seed", help="The same seed gives the same run, picture for picture.")]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the run (default: a new one under outputs/).")]
@@ -40,7 +49,9 @@ def run(
     _drive(loaded, as_json, lambda s: s.run(prompt, user, budget, seed, out))
 
 
-def resume(run: Annotated[Path, typer.Argument(help="Folder of the interrupted run.")], as_json: AsJson = False) -> None:
+def resume(
+    run: Annotated[Path, typer.Argument(help="Folder of the interrupted run.")], as_json: AsJson = False
+) -> None:
     """Go on with an interrupted run where it stopped; nothing is rendered twice."""
     from steer.cli.show import print_result_of
     from steer.steerer import Steerer

@@ -90,7 +90,9 @@ def _load(run: Path) -> dict[str, Any]:
     try:
         stored: dict[str, Any] = json.loads((run / "result.json").read_text())
     except FileNotFoundError as error:
-        raise UsageError(f"the run in '{run}' was cut off before its report; 'steer resume {run}' finishes it") from error
+        raise UsageError(
+            f"the run in '{run}' was cut off before its report; 'steer resume {run}' finishes it"
+        ) from error
     except ValueError as error:
         raise UsageError(f"'{run / 'result.json'}' is damaged; 'steer resume {run}' writes it again") from error
     return stored

@@ -6,6 +6,7 @@ and seed, only judges. Neither ever steers.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -63,7 +64,7 @@ class Eye(nn.Module):
         self.shape, self.widths = shape, tuple(widths)
         block = _BLOCKS[shape]
         layers: list[nn.Module] = [nn.Conv2d(3, widths[0], 5, 2, 2)]
-        for inputs, outputs in zip(widths[:-1], widths[1:], strict=True):
+        for inputs, outputs in itertools.pairwise(widths):
             layers += [block(inputs, outputs, 2), block(outputs, outputs, 1)]
         self.body = nn.Sequential(*layers)
         # a 4 x 4 grid of pooled features keeps where things are

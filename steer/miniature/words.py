@@ -80,10 +80,7 @@ def compose(said: dict[str, str], rng: random.Random) -> str:
         opening = rng.choice((indefinite, "")) + heads[0]
         listed += [h.removesuffix(" of") for h in heads[1:]]
         text = f"{opening} {text}"
-    if rng.random() < 0.75:
-        text = " ".join([text, *joined])
-    else:
-        text = ", ".join([text, *joined])
+    text = " ".join([text, *joined]) if rng.random() < 0.75 else ", ".join([text, *joined])
     before = [p for p in listed if rng.random() < 0.3]
     after = [p for p in listed if p not in before]
     return ", ".join([*before, text, *after])

@@ -83,7 +83,9 @@ class ChatProposer:
         except openai.AuthenticationError as error:
             raise ProposerError(f"{self.name} refused the key in {self.config.api_key_env}") from error
         except openai.OpenAIError as error:
-            raise ProposerError(f"{self.name} does not answer: {_short(error)}; try again or --set proposer=lexical") from error
+            raise ProposerError(
+                f"{self.name} does not answer: {_short(error)}; try again or --set proposer=lexical"
+            ) from error
         return (answer.choices[0].message.content or "")[:MAX_REPLY_CHARACTERS] if answer.choices else ""
 
 

@@ -121,6 +121,6 @@ def _weights_identity(model: str) -> dict[str, object]:
     """Sizes and times of a local folder's weight files; a hub name stands for itself."""
     if model == "miniature":
         return json.loads((miniature_weights("pipeline").parent / "hashes.json").read_text())
-    return {
-        str(p.relative_to(model)): p.stat().st_size for p in sorted(Path(model).rglob("*.safetensors"))
-    } or {"hub": model}
+    return {str(p.relative_to(model)): p.stat().st_size for p in sorted(Path(model).rglob("*.safetensors"))} or {
+        "hub": model
+    }

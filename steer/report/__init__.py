@@ -14,7 +14,7 @@ def write_report(result: Result, folder: RunFolder) -> None:
     sheet = contact_sheet(result, folder)
     write_whole(folder.path / "contact_sheet.png", lambda f: sheet.save(f, "PNG"))
     page = render_page(result, folder)
-    write_whole(folder.path / "report.html", lambda f: f.write(page.encode()) and None)
+    write_whole(folder.path / "report.html", lambda f: f.write(page.encode()))
     write_json(folder.path / "result.json", summary(result))
 
 

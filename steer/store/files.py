@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 from steer.errors import StorageError
 
 
-def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
+def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Write to a temporary name, fsync, rename. Raises StorageError when there is no room."""
     partial = path.with_name(path.name + ".partial")
     try:
@@ -28,7 +28,7 @@ def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     text = json.dumps(value, indent=1, ensure_ascii=False) + "\n"
-    write_whole(path, lambda f: f.write(text.encode()) and None)
+    write_whole(path, lambda f: f.write(text.encode()))
 
 
 def append_line(path: Path, value: Any) -> None:
@@ -63,7 +63,5 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 def storage_error(path: Path, error: OSError) -> StorageError:
     """The fault in one line, with what to do."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StorageError(
-            f"no room left on the disk for '{path}'; free some space, then 'steer resume {path.parent}'"
-        )
+        return StorageError(f"no room left on the disk for '{path}'; free some space (what was written is kept)")
     return StorageError(f"cannot write '{path}': {error.strerror or error}; choose another folder with --out")

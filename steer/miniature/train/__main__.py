@@ -67,7 +67,7 @@ def decoder(minutes: Minutes = 15, work: Work = HERE) -> None:
 
 
 @app.command("generator")
-def flux(minutes: Minutes = 60, batch: int = 64, compile: bool = False, work: Work = HERE) -> None:
+def flux(minutes: Minutes = 60, batch: int = 32, compile: bool = False, work: Work = HERE) -> None:
     """The FLUX transformer."""
     cached = torch.load(work / "latents.pt", weights_only=True)
     texts = generator.Texts(work / "text")

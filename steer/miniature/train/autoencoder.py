@@ -39,9 +39,7 @@ def build() -> AutoencoderKL:
 
 def picture_loss(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """L1 + L2 + L1 of the horizontal and vertical differences, so that edges count."""
-    gradients = sum(
-        (torch.diff(output, dim=d) - torch.diff(target, dim=d)).abs().mean() for d in (-1, -2)
-    )
+    gradients = sum((torch.diff(output, dim=d) - torch.diff(target, dim=d)).abs().mean() for d in (-1, -2))
     return (output - target).abs().mean() + F.mse_loss(output, target) + gradients
 
 

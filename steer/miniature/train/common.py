@@ -43,9 +43,7 @@ class Trainer:
         self.save_every_s, self.minutes, self.ema_decay = save_every_s, minutes, ema
         folder.mkdir(parents=True, exist_ok=True)
         parameters = [p for p in model.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.AdamW(
-            parameters, lr=lr, weight_decay=weight_decay, betas=(0.9, 0.99), fused=True
-        )
+        self.optimizer = torch.optim.AdamW(parameters, lr=lr, weight_decay=weight_decay, betas=(0.9, 0.99), fused=True)
         self.ema = {k: v.detach().clone() for k, v in model.state_dict().items()} if ema else {}
         self.step, self.seconds = 0, 0.0
         self._load()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import random
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -44,10 +45,7 @@ def paint_dataset(folder: Path, n: int, seed: int, workers: int = 2) -> None:
     np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=(n, SIZE, SIZE, 3))
     edges = np.linspace(0, n, workers * 4 + 1, dtype=int)
     with ProcessPoolExecutor(workers) as pool:
-        jobs = [
-            pool.submit(_paint_range, str(partial), n, seed, int(a), int(b))
-            for a, b in zip(edges[:-1], edges[1:], strict=True)
-        ]
+        jobs = [pool.submit(_paint_range, str(partial), n, seed, int(a), int(b)) for a, b in itertools.pairwise(edges)]
         for job in jobs:
             job.result()
     partial.rename(path)

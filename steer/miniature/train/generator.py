@@ -56,12 +56,12 @@ def latent_statistics(latents: torch.Tensor) -> tuple[float, float]:
 
 def train(
     data: Pictures, latents: torch.Tensor, texts: Texts, folder: Path, minutes: float,
-    batch: int = 64, lr: float = 1e-3, steps: int = 10**6, compile: bool = True,
+    batch: int = 32, lr: float = 1e-3, steps: int = 10**6, compile: bool = True,
 ) -> None:  # fmt: skip
     """Rectified flow: x_t = (1 - t) x + t noise; the model predicts noise - x."""
     torch.manual_seed(0)
     model = build(latents.shape[1])
-    trainer = Trainer(folder, model, steps, lr, ema=0.9995, minutes=minutes, weight_decay=0.0)
+    trainer = Trainer(folder, model, steps, lr, ema=0.999, minutes=minutes, weight_decay=0.0)
     forward = torch.compile(model) if compile else model
     shift, spread = latent_statistics(latents)
     generator = torch.Generator().manual_seed(trainer.step)
@@ -76,8 +76,7 @@ def train(
         clean = (latents[rows].float() - shift) / spread
         clean = FluxPipeline._pack_latents(clean, *clean.shape)  # (B, 64, 4C)
         words = [
-            "" if rng.random() < DROPPED else noisy_caption(caption(data.scenes[i], rng), rng)
-            for i in rows.tolist()
+            "" if rng.random() < DROPPED else noisy_caption(caption(data.scenes[i], rng), rng) for i in rows.tolist()
         ]
         tokens, pooled = texts.embed(words)
         t = torch.sigmoid(torch.randn(batch, generator=generator) + 0.3)  # (B,)

@@ -176,6 +176,7 @@ def train(work: Path) -> None:
     tables = {s: load_split(folder, s, config) for s in SPLITS}
     members = []
     for seed in range(3):
+
         def report(epoch: int, model: PamelaPredictor, loss: float) -> None:
             p = predict([model], pictures, texts, tables["pamela_val_seen"])
             val = evaluate(p, tables["pamela_val_seen"].liking, tables["pamela_val_seen"].person, 1)

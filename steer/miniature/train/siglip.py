@@ -82,9 +82,7 @@ def train(
         texts = [noisy_caption(caption(s, rng), rng) for s in scenes]
         said = torch.tensor([said_labels(t) for t in texts])
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            output = model(
-                input_ids=tokenize(tokenizer, texts, TOKENS), pixel_values=augment(pictures, generator)
-            )
+            output = model(input_ids=tokenize(tokenizer, texts, TOKENS), pixel_values=augment(pictures, generator))
         logits = output.logits_per_image.float()  # (pictures, texts)
         truth = matches(said, shown).float()
         # each class half of the loss: positives are one pair in a hundred
@@ -97,7 +95,5 @@ def train(
     finished = build(len(tokenizer), tokenizer.pad_token_id, tokenizer.eos_token_id)
     finished.load_state_dict(trainer.best_weights())
     finished.half().save_pretrained(folder / "model")
-    processor = SiglipImageProcessorPil(
-        size={"height": 128, "width": 128}, image_mean=[0.5] * 3, image_std=[0.5] * 3
-    )
+    processor = SiglipImageProcessorPil(size={"height": 128, "width": 128}, image_mean=[0.5] * 3, image_std=[0.5] * 3)
     SiglipProcessor(image_processor=processor, tokenizer=tokenizer).save_pretrained(folder / "model")

@@ -61,10 +61,7 @@ def captions(seed: int, n: int) -> list[str]:
 def said_labels(text: str) -> list[int]:
     """Class index per attribute, with one extra last class for 'unsaid'."""
     said = read_prompt(text)
-    return [
-        values.index(said[name]) if name in said else len(values)
-        for name, values in ATTRIBUTES.items()
-    ]
+    return [values.index(said[name]) if name in said else len(values) for name, values in ATTRIBUTES.items()]
 
 
 def build_tokenizer(texts: list[str], kind: str, model_max_length: int) -> PreTrainedTokenizerFast:
@@ -86,9 +83,7 @@ def build_tokenizer(texts: list[str], kind: str, model_max_length: int) -> PreTr
     tokenizer.train_from_iterator(texts, trainer)
     ids = {t: tokenizer.token_to_id(t) for t in special}
     start = "<s> " if kind == "clip" else ""
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"{start}$A </s>", special_tokens=list(ids.items())
-    )
+    tokenizer.post_processor = processors.TemplateProcessing(single=f"{start}$A </s>", special_tokens=list(ids.items()))
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, model_max_length=model_max_length, pad_token="<pad>",
         eos_token="</s>", bos_token="<s>" if kind == "clip" else None, unk_token=None,
@@ -169,6 +164,4 @@ def train(folder: Path, steps: int = 1500, batch: int = 128) -> None:
 
 def tokenize(tokenizer: PreTrainedTokenizerFast, texts: list[str], length: int) -> torch.Tensor:
     """Token ids (B, length), padded and cut as the pipeline does."""
-    return tokenizer(
-        texts, padding="max_length", max_length=length, truncation=True, return_tensors="pt"
-    ).input_ids
+    return tokenizer(texts, padding="max_length", max_length=length, truncation=True, return_tensors="pt").input_ids
