@@ -95,7 +95,7 @@ class Steerer:
         """Ask and tell, for scripts that render elsewhere.
 
         >>> search = steerer.search("a fox", "u17")                     # doctest: +SKIP
-        >>> while candidates := search.ask():
+        >>> while candidates := search.ask():                           # doctest: +SKIP
         ...     images = my_renderer([c.rewrite.text for c in candidates])
         ...     search.tell(steerer.score(candidates, images, search.request))
         """

@@ -6,9 +6,8 @@ import logging
 import sys
 import warnings
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any
 
-import click
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -16,14 +15,18 @@ from rich.markup import escape
 from steer.cli import run, show
 from steer.errors import SteerError
 
+# typer carries its own copy of click in newer releases; the base of its input errors is this
+_InputError: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False,
-    help="""Make a text-to-image model draw for ONE person.
-
-    [bold]steer run --user u17 --prompt "a lighthouse by the sea"[/bold]
-
-    proposes rewrites of your prompt, renders them, scores each picture for that user and keeps the
-    best. Without a GPU it runs on the [italic]miniature[/italic]: small, synthetic models that ship with steer.""",
+    help=(
+        "Make a text-to-image model draw for ONE person.\n\n"
+        '[bold]steer run --user u17 --prompt "a lighthouse by the sea"[/bold]\n\n'
+        "proposes rewrites of your prompt, renders them, scores each picture for that user and keeps the best. "
+        "Without a GPU it runs on the [italic]miniature[/italic]: small, synthetic models that ship with steer. "
+        "An error is one line; --debug shows where it came from."
+    ),
 )  # fmt: skip
 app.command("run")(run.run)
 app.command("resume")(run.resume)
@@ -53,12 +56,13 @@ def main() -> None:
     console = Console(stderr=True, soft_wrap=True)
     try:
         sys.exit(app(arguments, prog_name="steer", standalone_mode=False) or 0)
-    except click.exceptions.Exit as exit_:
+    except typer.Exit as exit_:
         sys.exit(exit_.exit_code)
-    except click.ClickException as error:
-        console.print(f"[bold red]error:[/] {escape(error.format_message())}  (steer --help)")
+    except _InputError as error:
+        if message := error.format_message():  # empty when the help was shown instead
+            console.print(f"[bold red]error:[/] {escape(message)}  (steer --help)")
         sys.exit(2)
-    except (click.exceptions.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         console.print("interrupted")
         sys.exit(1)
     except SteerError as error:

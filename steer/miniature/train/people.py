@@ -177,7 +177,7 @@ def train(work: Path) -> None:
     members = []
     for seed in range(3):
 
-        def report(epoch: int, model: PamelaPredictor, loss: float) -> None:
+        def report(epoch: int, model: PamelaPredictor, loss: float, seed: int = seed) -> None:
             p = predict([model], pictures, texts, tables["pamela_val_seen"])
             val = evaluate(p, tables["pamela_val_seen"].liking, tables["pamela_val_seen"].person, 1)
             print(f"member {seed} epoch {epoch} loss {loss:.4f} val srocc {val['srocc']:.3f}", flush=True)

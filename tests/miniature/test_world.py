@@ -1,0 +1,103 @@
+"""The world's words and pictures."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+
+from steer.miniature.painter import SIZE, paint
+from steer.miniature.raters import simulated_people
+from steer.miniature.train.data import held_out, scene_at
+from steer.miniature.train.text import noisy_caption
+from steer.miniature.words import caption, read_prompt
+from steer.miniature.world import ATTRIBUTES, Scene, complete_scene, random_scene
+from steer.renderers.painter import PainterRenderer
+from steer.testing import RendererConformance
+from steer.types import RenderFailure
+
+
+class TestPainterRenderer(RendererConformance):
+    def make(self):
+        return PainterRenderer()
+
+    def test_a_prompt_without_a_subject_is_a_failure_with_a_reason(self):
+        (failure,) = self.make().render(["the meaning of life"], [1])
+        assert isinstance(failure, RenderFailure)
+        assert "no subject" in failure.reason
+
+
+def test_a_full_caption_is_read_back_exactly():
+    rng = random.Random(0)
+    for _ in range(1000):
+        scene = random_scene(rng)
+        assert read_prompt(caption(scene, rng, full=True)) == scene.attributes()
+
+
+def test_a_caption_with_filler_says_nothing_wrong():
+    rng = random.Random(1)
+    for _ in range(1000):
+        scene = random_scene(rng)
+        said = read_prompt(noisy_caption(caption(scene, rng), rng))
+        assert said.items() <= scene.attributes().items()
+        assert "subject" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "wide shot of a fox in snow at dusk, watercolour",
+            {"subject": "fox", "place": "snow", "light": "sunset", "style": "watercolour", "framing": "wide"},
+        ),
+        ("a glass house in a forest", {"subject": "house", "place": "forest"}),
+        ("Black and White photo of A CAT!", {"subject": "cat", "style": "monochrome"}),
+        ("a lighthouse by the sea", {"subject": "lighthouse", "place": "sea"}),
+        ("nothing known here", {}),
+    ],
+)
+def test_a_persons_own_words(text, expected):
+    assert read_prompt(text) == expected
+
+
+def test_the_same_scene_is_the_same_pixels():
+    scene = random_scene(random.Random(3))
+    assert paint(scene).tobytes() == paint(scene).tobytes()
+    assert paint(scene).size == (SIZE, SIZE)
+    assert paint(scene.with_(seed=scene.seed + 1)).tobytes() != paint(scene).tobytes()
+
+
+def test_every_value_of_every_attribute_changes_the_picture():
+    base = Scene("fox", "sea", "day", "photo", "medium", "centre", seed=5)
+    for name, values in ATTRIBUTES.items():
+        pictures = {paint(base.with_(**{name: v})).tobytes() for v in values}
+        assert len(pictures) == len(values), name
+
+
+def test_what_is_said_is_kept_and_unsaid_is_usual():
+    rng = random.Random(0)
+    scenes = [complete_scene({"subject": "fox", "light": "night"}, rng) for _ in range(400)]
+    assert {s.light for s in scenes} == {"night"}
+    photos = sum(s.style == "photo" for s in scenes) / 400
+    assert 0.35 < photos < 0.6
+
+
+def test_held_out_combinations_never_appear_in_training_streams():
+    assert not any(held_out(scene_at(1, i)) for i in range(500))
+    assert all(held_out(scene_at(1, i, unseen=True)) for i in range(50))
+
+
+def test_people_are_the_same_for_everybody_and_differ_from_each_other():
+    people = simulated_people()
+    assert list(people) == [f"u{i}" for i in range(1, 201)]
+    rng = random.Random(0)
+    scenes = [random_scene(rng) for _ in range(300)]
+    read = {a: np.eye(len(v))[[v.index(getattr(s, a)) for s in scenes]] for a, v in ATTRIBUTES.items()}
+    likings = np.stack([p.satisfaction(read) for p in people.values()])
+    assert likings.min() >= 0
+    assert likings.max() <= 1
+    agreement = np.corrcoef(likings)
+    mean_agreement = agreement[np.triu_indices(200, 1)].mean()
+    assert 0.05 < mean_agreement < 0.6
+    assert people["u17"].rate(likings[16], np.random.default_rng(0)).min() >= 1
