@@ -54,9 +54,8 @@ class PamelaPredictor(nn.Module):
         self.prompt = nn.Linear(config.features, width)
         self.no_prompt = nn.Parameter(torch.zeros(width))
         self.person = nn.Embedding(len(config.people) + 1, width)
-        self.fields = nn.ModuleDict(
-            {n: nn.Embedding(len(config.vocabularies[n]) + 1, width) for n in (*DEMOGRAPHICS, *METADATA)}
-        )
+        names = (*DEMOGRAPHICS, *METADATA)
+        self.fields = nn.ModuleList(nn.Embedding(len(config.vocabularies[n]) + 1, width) for n in names)
         self.cls = nn.Parameter(torch.randn(width) * 0.02)
         self.kind = nn.Parameter(torch.randn(4 + len(self.fields), width) * 0.02)
         layer = nn.TransformerEncoderLayer(
@@ -64,7 +63,7 @@ class PamelaPredictor(nn.Module):
         )
         self.encoder = nn.TransformerEncoder(layer, config.layers, enable_nested_tensor=False)
         self.head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 1))
-        for table in (self.person, *self.fields.values()):
+        for table in (self.person, *self.fields):
             nn.init.normal_(table.weight, std=0.02)  # type: ignore[arg-type]
 
     def forward(
@@ -87,7 +86,7 @@ class PamelaPredictor(nn.Module):
             self.picture(picture * scale),
             torch.where(said, self.prompt(prompt * scale), self.no_prompt),
             person,
-            *(table(fields[:, i]) for i, table in enumerate(self.fields.values())),
+            *(table(fields[:, i]) for i, table in enumerate(self.fields)),
         ]
         x = torch.stack(tokens, dim=1) + self.kind  # (B, 4 + 6, W)
         return torch.sigmoid(self.head(self.encoder(x)[:, 0])).squeeze(-1)

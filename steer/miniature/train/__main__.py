@@ -87,6 +87,12 @@ def sample(n: int = 3000, steps: int = 10, guidance: float = 2.5, seed: int = 77
 
 
 @app.command()
+def sheet(path: Path = Path("training/sheet.png"), steps: int = 10, guidance: float = 2.5, work: Work = HERE) -> None:
+    """A sheet of 40 held-out prompts by the pipeline as it is now."""
+    ship.sample_sheet(ship.pipeline(work), path, steps, guidance)
+
+
+@app.command()
 def eye(name: str = "eye", minutes: Minutes = 10, work: Work = HERE) -> None:
     """The eye that looks for the simulated people, or with --name judge the one that judges."""
     path = work / "decoded.pt"

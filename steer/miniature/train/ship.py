@@ -36,11 +36,18 @@ def pipeline(work: Path) -> FluxPipeline:
 
 @torch.inference_mode()
 def sample_pipeline(
-    pipe: FluxPipeline, n: int, steps: int, guidance: float, seed: int, path: Path, batch: int = 32
+    pipe: FluxPipeline,
+    n: int,
+    steps: int,
+    guidance: float,
+    seed: int,
+    path: Path,
+    batch: int = 32,
+    prompts: list[str] | None = None,
 ) -> None:
     """Save n pictures (n, 128, 128, 3) uint8 and prompts to ``path``; bf16 for speed."""
     rng = random.Random(seed)
-    prompts = [caption(scene_at(seed, i), rng) for i in range(n)]
+    prompts = prompts or [caption(scene_at(seed, i), rng) for i in range(n)]
     pictures = []
     for start in range(0, n, batch):
         chunk = prompts[start : start + batch]
@@ -53,6 +60,20 @@ def sample_pipeline(
         pictures.append(torch.from_numpy((output.images * 255).round().astype(np.uint8)))
         print(f"{start + len(chunk)}/{n}", flush=True)
     torch.save({"pictures": torch.cat(pictures), "prompts": prompts}, path)
+
+
+def sample_sheet(pipe: FluxPipeline, path: Path, steps: int, guidance: float) -> None:
+    """40 fully captioned scenes of held-out combinations, ten a row, written to ``path``."""
+    from PIL import Image
+
+    rng = random.Random(0)
+    prompts = [caption(scene_at(55, i, unseen=True), rng, full=True) for i in range(40)]
+    saved = path.with_suffix(".pt")
+    sample_pipeline(pipe, 40, steps, guidance, 1, saved, batch=20, prompts=prompts)
+    pictures = torch.load(saved, weights_only=True)["pictures"].numpy()
+    saved.unlink()
+    Image.fromarray(pictures.reshape(4, 10, 128, 128, 3).swapaxes(1, 2).reshape(512, 1280, 3)).save(path)
+    path.with_suffix(".txt").write_text("\n".join(prompts) + "\n")
 
 
 def labelled_samples(work: Path) -> tuple[torch.Tensor, list[str], torch.Tensor] | None:
