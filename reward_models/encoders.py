@@ -26,7 +26,7 @@ class SiglipEncoder:
 
     def __init__(self, name: str | Path, device: str = "cpu", batch_size: int = 16):
         try:
-            self.model = AutoModel.from_pretrained(name, use_safetensors=True).eval().to(device)
+            self.model = AutoModel.from_pretrained(name, use_safetensors=True, dtype=torch.float32).eval().to(device)
             self.processor = AutoProcessor.from_pretrained(name)
         except (OSError, ValueError) as error:
             raise RewardError(f"cannot load the SigLIP '{name}': {error}") from error

@@ -27,6 +27,8 @@ def render_page(result: Result, folder: RunFolder) -> str:
         return "data:image/png;base64," + base64.b64encode(data.getvalue()).decode()
 
     first = [c for c in result.candidates if c.round == 0 and c.picture]
+    if result.best:  # the original beside it on the same seed, where there is one
+        first = [c for c in first if c.seed == result.best.seed] or first
     rounds = [(n, list(g)) for n, g in groupby(result.candidates, key=lambda c: c.round)]
     changes = word_changes(result.request.prompt, result.winner.rewrite.text) if result.winner else []
     return environment.get_template("report.html.j2").render(

@@ -100,6 +100,10 @@ def ship(work: Path, target: Path = WEIGHTS) -> None:
         if source.exists():
             shutil.rmtree(target / name, ignore_errors=True)
             shutil.copytree(source, target / name)
+    # stored in half the bytes, but transformers would also load them as fp16 by default
+    for config in target.glob("**/config.json"):
+        if '"float16"' in (text := config.read_text()):
+            config.write_text(text.replace('"float16"', '"float32"'))
     write_hashes(target)
 
 
