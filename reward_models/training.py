@@ -36,13 +36,14 @@ class RatingTable:
 def train_member(
     config: PamelaConfig, pictures: torch.Tensor, prompts: torch.Tensor, ratings: RatingTable, seed: int,
     epochs: int = 14, people_per_batch: int = 24, ratings_each: int = 24, lr: float = 1.5e-3,
-    id_dropout: float = 0.2, field_dropout: float = 0.5, rank_weight: float = 0.3,
+    id_dropout: float = 0.2, field_dropout: float = 0.5, rank_weight: float = 0.3, bf16: bool = False,
     on_epoch: Callable[[int, PamelaPredictor, float], None] | None = None,
 ) -> PamelaPredictor:  # fmt: skip
     """One member on features (P, D): smooth L1 plus a within-person pairwise ranking term.
 
     With ``id_dropout`` the person's vector, with ``field_dropout`` each of demographics and
-    metadata, is withheld, so that the model also answers without them.
+    metadata, is withheld, so that the model also answers without them. ``bf16`` computes in bfloat16
+    where the processor is fast at it.
     """
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
@@ -69,7 +70,8 @@ def train_member(
             nobody = (torch.rand(people_per_batch) < id_dropout).repeat_interleave(ratings_each)
             person = model.person(torch.where(nobody, 0, who[rows]))
             picture = ratings.picture[rows.numpy()]
-            predicted = model(pictures[picture], prompts[picture], person, row_fields)
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
+                predicted = model(pictures[picture], prompts[picture], person, row_fields).float()
             value = F.smooth_l1_loss(predicted, liking[rows], beta=0.1)
             value = value + rank_weight * ranking_loss(predicted, liking[rows], ratings_each)
             optimizer.zero_grad()

@@ -182,7 +182,9 @@ def train(work: Path) -> None:
             val = evaluate(p, tables["pamela_val_seen"].liking, tables["pamela_val_seen"].person, 1)
             print(f"member {seed} epoch {epoch} loss {loss:.4f} val srocc {val['srocc']:.3f}", flush=True)
 
-        members.append(train_member(config, pictures, texts, tables["pamela_train"], seed, on_epoch=report))
+        members.append(
+            train_member(config, pictures, texts, tables["pamela_train"], seed, epochs=10, bf16=True, on_epoch=report)
+        )
     metrics, vectors = table_of_metrics(folder, members, pictures, texts, tables, made)
     with torch.no_grad():
         for person, rows in vectors.items():
