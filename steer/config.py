@@ -17,7 +17,8 @@ DEFAULT = "miniature"
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # defaults are validated too: 60 and 60.0 must not make two fingerprints
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
 def _kind(value: Any) -> Any:

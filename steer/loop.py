@@ -67,9 +67,7 @@ def _score(
     images: list[Image.Image] = [c.image or folder.load_picture(c) for c in rendered]
     scores = reward.score(images, [search.request.prompt] * len(images), person)
     for i, candidate in enumerate(rendered):
-        candidate.personal, candidate.population = float(scores.personal[i]), float(scores.population[i])
-        candidate.fidelity, candidate.uncertainty = float(scores.fidelity[i]), float(scores.uncertainty[i])
-        candidate.state = State.SCORED
+        candidate.take(scores, i)
         candidate.image = None
         folder.record(candidate)
 

@@ -49,9 +49,4 @@ def _check(path: Path, expected: str) -> None:
 
 @cache
 def _sha256(path: Path, mtime_ns: int, size: int) -> str:
-    with open(path, "rb") as f:
-        return hashlib.file_digest(f, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _sha256_310(f)
-
-
-def _sha256_310(f) -> str:  # type: ignore[no-untyped-def]
-    return hashlib.sha256(f.read()).hexdigest()
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -104,13 +104,9 @@ class Steerer:
 
     def score(self, candidates: list[Candidate], images: Sequence[Any], request: SteerRequest) -> list[Candidate]:
         """Fill in the scores of candidates rendered elsewhere as PIL ``images``."""
-        from steer.types import State
-
         scores = self.reward.score(images, [request.prompt] * len(images), self.person(request.user))
-        for i, c in enumerate(candidates):
-            c.personal, c.population = float(scores.personal[i]), float(scores.population[i])
-            c.fidelity, c.uncertainty = float(scores.fidelity[i]), float(scores.uncertainty[i])
-            c.state = State.SCORED
+        for i, candidate in enumerate(candidates):
+            candidate.take(scores, i)
         return candidates
 
     def run(

@@ -11,6 +11,8 @@ from typing import Any
 
 from PIL import Image
 
+from reward_models import Scores
+
 
 class State(str, Enum):
     """Where a candidate is; FAILED and SKIPPED carry a reason."""
@@ -76,6 +78,12 @@ class Candidate:
     uncertainty: float = math.nan
     objective: float = math.nan
     image: Image.Image | None = field(default=None, repr=False, compare=False)
+
+    def take(self, scores: Scores, row: int) -> None:
+        """Become SCORED by one row. Rounded as the journal keeps it: a resumed run must not differ."""
+        for name in ("personal", "population", "fidelity", "uncertainty"):
+            setattr(self, name, round(float(getattr(scores, name)[row]), 6))
+        self.state = State.SCORED
 
     def facts(self) -> dict[str, Any]:
         """Everything but the pixels, as JSON-ready values (NaN becomes None)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import warnings
 from importlib.metadata import version
@@ -83,5 +84,6 @@ def _quieten(debug: bool) -> None:
     if debug:
         return
     warnings.filterwarnings("ignore")
-    for name in ("transformers", "diffusers", "huggingface_hub", "torch"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    for variable in ("TRANSFORMERS_VERBOSITY", "DIFFUSERS_VERBOSITY", "HF_HUB_VERBOSITY"):
+        os.environ.setdefault(variable, "error")
+    logging.getLogger("torch").setLevel(logging.ERROR)

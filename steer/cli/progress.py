@@ -26,6 +26,15 @@ def loading(quiet: bool) -> Iterator[None]:
         yield
 
 
+def no_library_bars() -> None:
+    """The libraries' own loading bars would tear this one apart."""
+    import diffusers.utils.logging
+    import transformers.utils.logging
+
+    diffusers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.disable_progress_bar()
+
+
 class Progress:
     """A listener: names the parts at the start, then a bar with the best reward so far."""
 

@@ -65,7 +65,7 @@ def resume(
 
 
 def _drive(config: SteerConfig, as_json: bool, action) -> None:  # type: ignore[no-untyped-def]
-    from steer.cli.progress import Progress, loading
+    from steer.cli.progress import Progress, loading, no_library_bars
     from steer.report import summary
     from steer.types import StopReason
 
@@ -73,6 +73,7 @@ def _drive(config: SteerConfig, as_json: bool, action) -> None:  # type: ignore[
         from steer.steerer import Steerer
 
         progress = Progress(quiet=as_json)
+        no_library_bars()
         steerer = Steerer(config, listeners=[progress])
     with progress:
         result: Result = action(steerer)
