@@ -68,8 +68,11 @@ class RewardModel(Protocol):
         ...
 
 
-def load(folder: str | Path) -> RewardModel:
-    """The reward model saved in ``folder``; its config.json says which family it is of."""
+def load(folder: str | Path, device: str = "cpu") -> RewardModel:
+    """The reward model saved in ``folder``; its config.json says which family it is of.
+
+    Raises RewardError when it does not load or its encoder is not the one it was trained on.
+    """
     path = Path(folder)
     config = path / "config.json"
     if not config.is_file():
@@ -78,5 +81,5 @@ def load(folder: str | Path) -> RewardModel:
     if family == "pamela":
         from reward_models.pamela import PamelaReward
 
-        return PamelaReward.from_folder(path)
+        return PamelaReward.from_folder(path, device=device)
     raise RewardError(f"'{config}' names the unknown reward family {family!r}; known: pamela")

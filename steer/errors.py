@@ -42,7 +42,7 @@ class RenderError(SteerError):
     """The renderer cannot work at all; one bad picture is a ``RenderFailure`` instead."""
 
 
-def unknown(kind: str, value: str, known: Iterable[str], flag: str = "") -> UsageError:
+def unknown(kind: str, value: str, known: Iterable[str]) -> UsageError:
     """A usage error for a name that does not exist, with the nearest names that do.
 
     >>> str(unknown("user", "u71", ["u17", "u2"]))
@@ -55,4 +55,4 @@ def unknown(kind: str, value: str, known: Iterable[str], flag: str = "") -> Usag
     if not hint and options:
         shown = ", ".join(options[:12]) + (", ..." if len(options) > 12 else "")
         hint = f" Known: {shown}."
-    return UsageError(f"{kind} '{value}' not found ({len(options)} known).{hint}{flag}")
+    return UsageError(f"{kind} '{value}' not found ({len(options)} known).{hint}")

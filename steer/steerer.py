@@ -17,6 +17,7 @@ from typing import Any
 import reward_models
 from reward_models import Person, RewardModel
 from steer.config import SteerConfig, load_config, parse_config
+from steer.devices import pick_device
 from steer.errors import MissingWeights, SteerError, UsageError, unknown
 from steer.events import Event, Listener, RoundProposed, RunStarted, RunStopped
 from steer.guard import check_prompt
@@ -63,8 +64,9 @@ class Steerer:
         model = self.config.reward.model
         if model == "miniature":
             miniature_weights("siglip")
+        device = pick_device(self.config.reward.device)
         try:
-            return reward_models.load(miniature_weights("reward") if model == "miniature" else model)
+            return reward_models.load(miniature_weights("reward") if model == "miniature" else model, device)
         except reward_models.RewardError as error:
             if model == "miniature":
                 raise MissingWeights(model, error) from error

@@ -18,11 +18,11 @@ console = Console(soft_wrap=True, highlight=False)
 
 @contextmanager
 def loading(quiet: bool) -> Iterator[None]:
-    """A spinner while torch and diffusers are imported."""
+    """A spinner while torch, diffusers and the models are loaded."""
     if quiet:
         yield
         return
-    with console.status("loading torch and diffusers ..."):
+    with console.status("loading the models ..."):
         yield
 
 
@@ -48,7 +48,6 @@ class Progress:
         self.task = self.bar.add_task("starting", total=None, best="-")
 
     def __enter__(self) -> Progress:
-        self.bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -56,6 +55,7 @@ class Progress:
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, RunStarted) and not self.quiet:
+            self.bar.start()
             r = event.request
             self.bar.console.print(
                 f'[bold]"{escape(r.prompt)}"[/] for [bold]{escape(r.user)}[/], {r.budget} pictures, seed {r.seed}'

@@ -75,6 +75,7 @@ def _drive(config: SteerConfig, as_json: bool, action) -> None:  # type: ignore[
         progress = Progress(quiet=as_json)
         no_library_bars()
         steerer = Steerer(config, listeners=[progress])
+        _ = steerer.reward, steerer.renderer
     with progress:
         result: Result = action(steerer)
     if as_json:

@@ -14,6 +14,7 @@ from diffusers import DiffusionPipeline
 from PIL import Image
 
 from steer.config import RendererConfig
+from steer.devices import pick_device
 from steer.errors import RenderError
 from steer.resources import miniature_weights
 from steer.types import RenderFailure
@@ -100,15 +101,6 @@ def _picture(pixels: np.ndarray, flagged: bool) -> Image.Image | RenderFailure:
     if pixels.max() <= 0:
         return RenderFailure("the picture is black")
     return Image.fromarray((pixels * 255).round().astype(np.uint8))
-
-
-def pick_device(wanted: str) -> str:
-    """The device for a setting; RenderError when one is asked for that is not there."""
-    if wanted == "auto":
-        return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise RenderError("device 'cuda' is asked for but there is no CUDA card; --set renderer.device=cpu")
-    return wanted
 
 
 def _dtype(name: str, device: str) -> torch.dtype:
