@@ -3,10 +3,10 @@
     python benchmarks/steering.py --set renderer=painter
     python benchmarks/steering.py                          # the miniature's FluxPipeline
 
-20 user x prompt pairs: 5 users on each of 4 prompts. Every text (original, steered for the
-user, steered for the next user on the same prompt) is rendered again on fresh seeds, the same
-for all, and judged by the simulated people looking through the second eye, which never
-steered. Intervals: 95 % bootstrap over pairs, of the paired difference.
+40 user x prompt pairs: 10 users on each of 4 prompts. Every text is rendered again on fresh seeds,
+the same for all, and judged by the simulated people looking through the second eye, which never
+steered. "other" is the mean over the texts steered for the 9 other users of the prompt.
+Intervals: 95 % bootstrap over pairs, of the paired difference.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def interval(values: np.ndarray, seed: int = 0) -> tuple[float, float, float]:
 
 def main(
     settings: Annotated[list[str] | None, typer.Option("--set", "-s")] = None,
-    users: int = 5, budget: int = 48, fresh: int = 6, seed: int = 0, out: Path | None = None,
+    users: int = 10, budget: int = 48, fresh: int = 6, seed: int = 0, out: Path | None = None,
 ) -> None:  # fmt: skip
     config = load_config("miniature", settings or ())
     steerer, judge = Steerer(config), load_eye(miniature_weights("judge"))
@@ -64,10 +64,12 @@ def main(
             shown = {t: look(steerer, judge, t, seeds) for t in dict.fromkeys([prompt, *texts])}
             wanted = ATTRIBUTES["subject"].index(read_prompt(prompt)["subject"])
             for k, user in enumerate(chosen):
-                by_condition = {"original": prompt, "own": texts[k], "other": texts[(k + 1) % users]}
-                for condition, text in by_condition.items():
-                    truth[condition].append(float(people[user].satisfaction(shown[text]).mean()))
-                    subject[condition].append(float((shown[text]["subject"].argmax(1) == wanted).mean()))
+                others = [t for j, t in enumerate(texts) if j != k]
+                for condition, own in (("original", [prompt]), ("other", others), ("own", [texts[k]])):
+                    liked = [people[user].satisfaction(shown[t]).mean() for t in own]
+                    kept = [(shown[t]["subject"].argmax(1) == wanted).mean() for t in own]
+                    truth[condition].append(float(np.mean(liked)))
+                    subject[condition].append(float(np.mean(kept)))
                 predicted.append(results[k].gain)
                 print(f"{user:5s} {truth['original'][-1]:.2f} -> {truth['own'][-1]:.2f}  {texts[k]}", flush=True)
     arrays = {c: np.asarray(v) for c, v in truth.items()}

@@ -62,8 +62,9 @@ def latents(work: Work = HERE) -> None:
 
 @app.command()
 def decoder(minutes: Minutes = 15, work: Work = HERE) -> None:
-    """The decoder alone, on whole pictures."""
-    autoencoders.train_decoder(_data(work), work / "autoencoder" / "model", work / "decoder", minutes)
+    """The decoder alone, on from there."""
+    start = work / "autoencoder" / "model"
+    autoencoders.train(_data(work), work / "decoder", minutes, start, lr=6e-4)
 
 
 @app.command("generator")
