@@ -11,7 +11,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 
 from steer.events import CandidateDone, Event, RunStarted, RunStopped
-from steer.types import State
 
 console = Console(soft_wrap=True, highlight=False)
 
@@ -67,10 +66,10 @@ class Progress:
             self.bar.update(self.task, description="original", total=r.budget)
         elif isinstance(event, CandidateDone):
             c = event.candidate
-            scored = [x for x in (*event.history.candidates, c) if x.state is State.SCORED]
-            best = max((x.personal for x in scored), default=0.0)
+            leading = event.history.ranked()[:1]  # of the rounds that are whole
             label = "original" if c.round == 0 else f"round {c.round}"
-            self.bar.update(self.task, advance=1, description=label, best=f"{best:.2f}")
+            best = f"{leading[0].mean:.2f}" if leading else "-"
+            self.bar.update(self.task, advance=1, description=label, best=best)
         elif isinstance(event, RunStopped):
             done = len(event.result.candidates)
             self.bar.update(self.task, completed=done, total=max(done, 1))
