@@ -1,11 +1,7 @@
-"""Train the miniature, one resumable command a part; run them in the order of ``--help``.
+"""Train the miniature, one resumable command a part, in the order listed; then `ship` writes fp16 weights into the package.
 
-    python -m steer.miniature.train paint
-    python -m steer.miniature.train autoencoder --minutes 15
-    ...
-    python -m steer.miniature.train ship        # fp16 weights into the package
-
-Checkpoints, curves (log.jsonl) and sample sheets are under ``--work`` (default: training/).
+The SigLIP is trained twice: before `sample`, and on with more --minutes after it, when generated pictures are there.
+Checkpoints and curves (log.jsonl) are under --work; `sheet` draws samples of the generator as it is; docs/models.md has the times.
 """
 
 from __future__ import annotations
