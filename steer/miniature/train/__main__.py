@@ -9,8 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import torch
 import typer
+from safetensors.torch import load_file
 
 from steer.miniature.train import autoencoder as autoencoders
 from steer.miniature.train import eyes, generator, ship, siglip, text
@@ -53,7 +53,7 @@ def autoencoder(minutes: Minutes = 15, work: Work = HERE) -> None:
 @app.command()
 def latents(work: Work = HERE) -> None:
     """Cache the latents of all pictures."""
-    autoencoders.encode(_data(work), work / "autoencoder" / "model", work / "latents.pt")
+    autoencoders.encode(_data(work), work / "autoencoder" / "model", work / "latents.safetensors")
 
 
 @app.command()
@@ -66,7 +66,7 @@ def decoder(minutes: Minutes = 15, work: Work = HERE) -> None:
 @app.command("generator")
 def flux(minutes: Minutes = 60, batch: int = 32, compile: bool = False, work: Work = HERE) -> None:
     """The FLUX transformer."""
-    cached = torch.load(work / "latents.pt", weights_only=True)
+    cached = load_file(work / "latents.safetensors")["latents"]
     texts = generator.Texts(work / "text")
     generator.train(_data(work), cached, texts, work / "generator", minutes, batch=batch, compile=compile)
 
@@ -74,13 +74,13 @@ def flux(minutes: Minutes = 60, batch: int = 32, compile: bool = False, work: Wo
 @app.command()
 def decoded(n: int = 6000, work: Work = HERE) -> None:
     """The first n pictures as the autoencoder gives them back, for the eyes and the SigLIP."""
-    autoencoders.decode_dataset(work / "latents.pt", _vae(work), n, work / "decoded.pt")
+    autoencoders.decode_dataset(work / "latents.safetensors", _vae(work), n, work / "decoded.safetensors")
 
 
 @app.command()
 def sample(n: int = 3000, steps: int = 10, guidance: float = 2.5, seed: int = 77, work: Work = HERE) -> None:
     """Pictures by the pipeline itself with their prompts, for the SigLIP and the people."""
-    ship.sample_pipeline(ship.pipeline(work), n, steps, guidance, seed, work / "sampled.pt")
+    ship.sample_pipeline(ship.pipeline(work), n, steps, guidance, seed, work / "sampled.safetensors")
 
 
 @app.command()
@@ -92,8 +92,8 @@ def sheet(path: Path = Path("training/sheet.png"), steps: int = 10, guidance: fl
 @app.command()
 def eye(name: str = "eye", minutes: Minutes = 10, work: Work = HERE) -> None:
     """The eye that looks for the simulated people, or with --name judge the one that judges."""
-    path = work / "decoded.pt"
-    copies = torch.load(path, weights_only=True) if path.exists() else None
+    path = work / "decoded.safetensors"
+    copies = load_file(path)["pictures"] if path.exists() else None
     eyes.train(name, _data(work), work / name, minutes, copies)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL
+from safetensors.torch import load_file, save_file
 
 from steer.miniature.train.common import Trainer, batches
 from steer.miniature.train.data import Pictures
@@ -88,7 +89,7 @@ def save(model: AutoencoderKL, weights: dict[str, torch.Tensor], folder: Path) -
 def encode(data: Pictures, model_folder: Path, path: Path, batch: int = 64) -> torch.Tensor:
     """Latents (n, 12, 16, 16) of all pictures, fp16, cached at ``path``."""
     if path.exists():
-        return torch.load(path, weights_only=True)
+        return load_file(path)["latents"]
     model = AutoencoderKL.from_pretrained(model_folder).eval().to(memory_format=torch.channels_last)
     rows = []
     for start in range(0, len(data), batch):
@@ -98,7 +99,7 @@ def encode(data: Pictures, model_folder: Path, path: Path, batch: int = 64) -> t
             latents = model.encode(x.contiguous(memory_format=torch.channels_last)).latent_dist.mode()
         rows.append(latents.half())
     latents = torch.cat(rows)
-    torch.save(latents, path)
+    save_file({"latents": latents.contiguous()}, path)
     return latents
 
 
@@ -106,7 +107,7 @@ def encode(data: Pictures, model_folder: Path, path: Path, batch: int = 64) -> t
 def decode_dataset(latents: Path, model_folder: Path, n: int, path: Path, batch: int = 64) -> None:
     """Save the first n pictures after a trip through the autoencoder, uint8 (n, 128, 128, 3)."""
     model = AutoencoderKL.from_pretrained(model_folder).eval().to(memory_format=torch.channels_last)
-    cached = torch.load(latents, weights_only=True)[:n]
+    cached = load_file(latents)["latents"][:n]
     rows = []
     for start in range(0, n, batch):
         z = cached[start : start + batch].float()
@@ -114,4 +115,4 @@ def decode_dataset(latents: Path, model_folder: Path, n: int, path: Path, batch:
         with torch.autocast("cpu", dtype=torch.bfloat16):
             decoded = model.decode(z.contiguous(memory_format=torch.channels_last)).sample
         rows.append(((decoded.float() + 1) * 127.5).clamp(0, 255).round().byte().permute(0, 2, 3, 1))
-    torch.save(torch.cat(rows), path)
+    save_file({"pictures": torch.cat(rows).contiguous()}, path)

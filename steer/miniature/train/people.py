@@ -18,6 +18,7 @@ from steer.miniature.eye import load_eye, named
 from steer.miniature.painter import paint
 from steer.miniature.raters import simulated_people
 from steer.miniature.train.data import scene_at
+from steer.miniature.train.ship import read_samples
 from steer.miniature.words import caption
 
 SPLITS = ("pamela_train", "pamela_val_seen", "pamela_val_unseen", "pamela_test_seen", "pamela_test_unseen")
@@ -39,17 +40,17 @@ def collect_pictures(work: Path) -> tuple[list[Image.Image], list[str], np.ndarr
     """Pictures, prompts and whether the pipeline made them; half painted, half generated."""
     import random
 
-    saved = torch.load(work / "sampled.pt", weights_only=True)
+    sampled, sampled_prompts = read_samples(work / "sampled.safetensors")
     n = sum(PICTURES.values())
-    half = min(n // 2, len(saved["prompts"]))
+    half = min(n // 2, len(sampled_prompts))
     rng, seed = random.Random(3), 31
     images, prompts = [], []
     for i in range(n - half):
         scene = scene_at(seed, i)
         images.append(paint(scene))
         prompts.append(caption(scene, rng))
-    images += [Image.fromarray(p.numpy()) for p in saved["pictures"][:half]]
-    prompts += saved["prompts"][:half]
+    images += [Image.fromarray(p.numpy()) for p in sampled[:half]]
+    prompts += sampled_prompts[:half]
     made = np.arange(n) >= n - half
     order = np.random.default_rng(3).permutation(n)
     return [images[i] for i in order], [prompts[i] for i in order], made[order]

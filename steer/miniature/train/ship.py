@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import FluxPipeline
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from steer.miniature.eye import load_eye
 from steer.miniature.train import generator
@@ -25,7 +27,7 @@ WEIGHTS = Path(__file__).parents[1] / "weights"
 def pipeline(work: Path) -> FluxPipeline:
     """The newest parts under ``work`` as one pipeline."""
     decoder = work / "decoder" / "model"
-    latents = torch.load(work / "latents.pt", weights_only=True)
+    latents = load_file(work / "latents.safetensors")["latents"]
     return generator.assemble(
         decoder if decoder.exists() else work / "autoencoder" / "model",
         work / "text",
@@ -59,7 +61,13 @@ def sample_pipeline(
             )  # fmt: skip
         pictures.append(torch.from_numpy((output.images * 255).round().astype(np.uint8)))
         print(f"{start + len(chunk)}/{n}", flush=True)
-    torch.save({"pictures": torch.cat(pictures), "prompts": prompts}, path)
+    save_file({"pictures": torch.cat(pictures).contiguous()}, path, metadata={"prompts": json.dumps(prompts)})
+
+
+def read_samples(path: Path) -> tuple[torch.Tensor, list[str]]:
+    """What :func:`sample_pipeline` saved: pictures (n, 128, 128, 3) uint8 and their prompts."""
+    with safe_open(path, framework="pt") as f:
+        return f.get_tensor("pictures"), json.loads(f.metadata()["prompts"])
 
 
 def sample_sheet(pipe: FluxPipeline, path: Path, steps: int, guidance: float) -> None:
@@ -68,9 +76,9 @@ def sample_sheet(pipe: FluxPipeline, path: Path, steps: int, guidance: float) ->
 
     rng = random.Random(0)
     prompts = [caption(scene_at(55, i, unseen=True), rng, full=True) for i in range(40)]
-    saved = path.with_suffix(".pt")
+    saved = path.with_suffix(".safetensors")
     sample_pipeline(pipe, 40, steps, guidance, 1, saved, batch=20, prompts=prompts)
-    pictures = torch.load(saved, weights_only=True)["pictures"].numpy()
+    pictures = read_samples(saved)[0].numpy()
     saved.unlink()
     Image.fromarray(pictures.reshape(4, 10, 128, 128, 3).swapaxes(1, 2).reshape(512, 1280, 3)).save(path)
     path.with_suffix(".txt").write_text("\n".join(prompts) + "\n")
@@ -78,16 +86,16 @@ def sample_sheet(pipe: FluxPipeline, path: Path, steps: int, guidance: float) ->
 
 def labelled_samples(work: Path) -> tuple[torch.Tensor, list[str], torch.Tensor] | None:
     """The pipeline's own pictures with the attributes the first eye reads in them."""
-    path = work / "sampled.pt"
+    path = work / "sampled.safetensors"
     if not path.exists():
         return None
     from PIL import Image
 
-    saved = torch.load(path, weights_only=True)
-    images = [Image.fromarray(p.numpy()) for p in saved["pictures"]]
+    pictures, prompts = read_samples(path)
+    images = [Image.fromarray(p.numpy()) for p in pictures]
     read = load_eye(work / "eye" / "model").read(images)
     labels = torch.stack([torch.from_numpy(read[name].argmax(1)) for name in ATTRIBUTES], dim=1)
-    return saved["pictures"], saved["prompts"], labels
+    return pictures, prompts, labels
 
 
 def ship(work: Path, target: Path = WEIGHTS) -> None:
