@@ -63,6 +63,10 @@ class RewardModel(Protocol):
 
     def score(self, images: Sequence[Image.Image], prompts: Sequence[str], person: Person) -> Scores: ...
 
+    def fingerprint(self) -> str:
+        """Changes whenever weights do."""
+        ...
+
     def people(self) -> list[str]:
         """Ids the model has a learned vector for."""
         ...

@@ -10,11 +10,22 @@ from typing import Any
 
 import torch
 from PIL import Image
+from torch import nn
 from transformers import AutoModel, AutoProcessor
 
 from reward_models.base import RewardError
 
 log = logging.getLogger(__name__)
+
+
+def weights_hash(*models: nn.Module) -> str:
+    """Sixteen hex digits of all weights, names included."""
+    digest = hashlib.sha256()
+    for model in models:
+        for key, value in sorted(model.state_dict().items()):
+            digest.update(key.encode())
+            digest.update(value.detach().float().cpu().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 class SiglipEncoder:
@@ -32,6 +43,7 @@ class SiglipEncoder:
             raise RewardError(f"cannot load the SigLIP '{name}': {error}") from error
         self.model.requires_grad_(False)
         self.name, self.device, self.batch_size = str(name), device, batch_size
+        self._said_cut: set[str] = set()
         self.max_tokens: int = self.model.config.text_config.max_position_embeddings
         self.width: int = self.model.config.vision_config.hidden_size
 
@@ -61,11 +73,7 @@ class SiglipEncoder:
 
     def fingerprint(self) -> str:
         """Hash of the weights: two encoders of one name are told apart."""
-        digest = hashlib.sha256()
-        for key, value in sorted(self.model.state_dict().items()):
-            digest.update(key.encode())
-            digest.update(value.detach().float().cpu().numpy().tobytes())
-        return digest.hexdigest()[:16]
+        return weights_hash(self.model)
 
     def _in_batches(self, items: list[Any], encode: Callable[[list[Any]], torch.Tensor]) -> torch.Tensor:
         rows = []
@@ -81,7 +89,8 @@ class SiglipEncoder:
 
     def _text_batch(self, texts: list[str]) -> torch.Tensor:
         for text in dict.fromkeys(texts):
-            if (n := self.count_tokens(text)) > self.max_tokens:
+            if text not in self._said_cut and (n := self.count_tokens(text)) > self.max_tokens:
+                self._said_cut.add(text)
                 log.warning("text of %d tokens is read only to token %d: %.60s...", n, self.max_tokens, text)
         tokens = self.processor(
             text=texts, padding="max_length", max_length=self.max_tokens, truncation=True,

@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from reward_models.base import Person, RewardError, Scores, UnknownPerson
-from reward_models.encoders import SiglipEncoder
+from reward_models.encoders import SiglipEncoder, weights_hash
 
 DEMOGRAPHICS = ("age_binned", "gender", "nationality")
 METADATA = ("group", "style", "type")
@@ -142,6 +142,10 @@ class PamelaReward:
             f"{k}.{n}": w.half().contiguous() for k, m in enumerate(self.members) for n, w in m.state_dict().items()
         }
         save_file(weights, folder / "model.safetensors")
+
+    def fingerprint(self) -> str:
+        """Hash of the members' and the encoder's weights."""
+        return weights_hash(*self.members, self.encoder.model)
 
     def people(self) -> list[str]:
         return list(self.config.people)

@@ -23,6 +23,10 @@ class Proposer(Protocol):
 
     def propose(self, request: SteerRequest, history: History, n: int) -> list[Rewrite]: ...
 
+    def fingerprint(self) -> str:
+        """Changes whenever its words or instructions do."""
+        ...
+
 
 @runtime_checkable
 class Renderer(Protocol):

@@ -89,6 +89,8 @@ class Steerer:
         budget = self.config.search.budget if budget is None else budget
         if budget < 1:
             raise UsageError(f"the budget is {budget} pictures; it must be at least 1")
+        if seed < 0:
+            raise UsageError(f"the seed is {seed}; it must be 0 or more")
         text = check_prompt(prompt)
         self.person(user)
         return SteerRequest(text, user, budget, seed)
@@ -156,11 +158,10 @@ class Steerer:
         return result
 
     def _parts(self) -> dict[str, Any]:
-        fingerprint = getattr(getattr(self.reward, "encoder", None), "fingerprint", lambda: "")
         return {
             "renderer": self.renderer.describe(),
-            "reward": {"name": self.reward.name, "encoder": fingerprint()},
-            "proposer": self.proposer.name,
+            "reward": {"name": self.reward.name, "fingerprint": self.reward.fingerprint()},
+            "proposer": {"name": self.proposer.name, "fingerprint": self.proposer.fingerprint()},
         }
 
     def _emit(self, event: Event) -> None:

@@ -161,3 +161,11 @@ class Result:
         if not self.winner or not self.original:
             return math.nan
         return self.winner.mean - self.original.mean
+
+    @property
+    def why(self) -> str:
+        """The stop reason in words; says so when a part of the budget could not be used."""
+        unspent = self.request.budget - len(self.candidates)
+        if self.stop is StopReason.BUDGET and unspent > 0:
+            return f"{unspent} of {self.request.budget} pictures left are too few for a fair comparison"
+        return self.stop.value

@@ -7,6 +7,7 @@ missing. Keys come from the environment and go nowhere else.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -51,6 +52,11 @@ class ChatProposer:
         self.client = openai.OpenAI(
             api_key=key or "none", base_url=config.base_url, timeout=config.timeout_s, max_retries=config.retries
         )
+
+    def fingerprint(self) -> str:
+        """Of the instructions; the model behind the endpoint cannot be known."""
+        shown = self.template.system() + self.template.user("", [("", 0.0)], 1)
+        return hashlib.sha256(shown.encode()).hexdigest()[:16]
 
     def propose(self, request: SteerRequest, history: History, n: int) -> list[Rewrite]:
         ranked = [(s.rewrite.text, s.mean) for s in history.ranked()[:SHOWN]]

@@ -7,6 +7,7 @@ under one draw (Thompson 1933), so that uncertain phrases are tried and bad ones
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from collections.abc import Sequence
 
@@ -29,6 +30,10 @@ class LexicalProposer:
     @classmethod
     def from_name(cls, name: str) -> LexicalProposer:
         return cls(Lexicon.load(name))
+
+    def fingerprint(self) -> str:
+        """Of the words, which may be edited under one name."""
+        return hashlib.sha256(repr(self.lexicon).encode()).hexdigest()[:16]
 
     def propose(self, request: SteerRequest, history: History, n: int) -> list[Rewrite]:
         """Up to ``n`` untried combinations; the same history gives the same rewrites."""

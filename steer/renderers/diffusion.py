@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from steer.devices import pick_device
 from steer.errors import RenderError
 from steer.resources import miniature_weights
 from steer.types import RenderFailure
+
+log = logging.getLogger(__name__)
 
 
 class DiffusersRenderer:
@@ -49,16 +52,21 @@ class DiffusersRenderer:
         self.accepted = set(inspect.signature(self.pipeline.__call__).parameters)
         if unknown := sorted(set(config.call) - self.accepted):
             raise RenderError(f"{type(self.pipeline).__name__} takes no {unknown} (renderer.call)")
-        self.pipeline_class = type(self.pipeline).__name__
+        self._said_cut: set[str] = set()
 
     def describe(self) -> dict[str, object]:
-        return {"pipeline": self.pipeline_class, "weights": _weights_identity(self.config.model)} | json.loads(
-            self.config.model_dump_json()
-        )
+        return {
+            "pipeline": type(self.pipeline).__name__,
+            "scheduler": type(self.pipeline.scheduler).__name__,
+            "weights": _weights_identity(self.config.model),
+            **self.config.model_dump(mode="json"),
+        }
 
     def render(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Image.Image | RenderFailure]:
         """One result a prompt, in order; ``seeds`` (n) are their noise."""
         jobs = list(zip(prompts, seeds, strict=True))
+        for prompt in dict.fromkeys(prompts):
+            self._say_if_cut(prompt)
         results: list[Image.Image | RenderFailure] = []
         while len(results) < len(jobs):
             chunk = jobs[len(results) : len(results) + self.batch_size]
@@ -72,6 +80,18 @@ class DiffusersRenderer:
                     ) from error
                 self.batch_size //= 2
         return results
+
+    def _say_if_cut(self, prompt: str) -> None:
+        """Warn once about a text that the pipeline's last text encoder does not read to its end."""
+        tokenizer = getattr(self.pipeline, "tokenizer_2", None) or getattr(self.pipeline, "tokenizer", None)
+        if tokenizer is None or prompt in self._said_cut:
+            return
+        limit = min(self.config.call.get("max_sequence_length", 10**9), tokenizer.model_max_length)
+        if "max_sequence_length" in self.accepted and "max_sequence_length" not in self.config.call:
+            limit = inspect.signature(self.pipeline.__call__).parameters["max_sequence_length"].default
+        if (n := len(tokenizer(prompt, truncation=False, verbose=False).input_ids)) > limit:
+            self._said_cut.add(prompt)
+            log.warning("the pipeline reads %d of %d tokens of: %.60s...", limit, n, prompt)
 
     @torch.inference_mode()
     def _batch(self, jobs: list[tuple[str, int]]) -> list[Image.Image | RenderFailure]:
@@ -110,7 +130,7 @@ def _dtype(name: str, device: str) -> torch.dtype:
 
 
 def _weights_identity(model: str) -> dict[str, object]:
-    """Sizes and times of a local folder's weight files; a hub name stands for itself."""
+    """Hashes of the shipped weights; sizes of a local folder's weight files; a hub name stands for itself."""
     if model == "miniature":
         return json.loads((miniature_weights("pipeline").parent / "hashes.json").read_text())
     return {str(p.relative_to(model)): p.stat().st_size for p in sorted(Path(model).rglob("*.safetensors"))} or {

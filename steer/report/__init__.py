@@ -24,7 +24,7 @@ def summary(result: Result) -> dict[str, object]:
     return {
         "prompt": result.request.prompt, "user": result.request.user, "seed": result.request.seed,
         "budget": result.request.budget, "folder": result.folder,
-        "stop": result.stop.name, "why": result.stop.value, "seconds": round(result.seconds, 1),
+        "stop": result.stop.name, "why": result.why, "seconds": round(result.seconds, 1),
         "pictures": sum(1 for c in result.candidates if c.picture),
         "failed": [c.facts() for c in result.candidates if c.state.value == "FAILED"],
         "original": None if original is None else _stats(original),

@@ -12,21 +12,26 @@ from steer.types import Candidate
 
 def png_text(candidate: Candidate, manifest: dict[str, Any], size: tuple[int, int]) -> PngInfo:
     """Text chunks: "parameters", as other tools read it, and "steer", everything as JSON."""
-    config = manifest["config"]
-    renderer = config["renderer"]
+    renderer = manifest["parts"]["renderer"]  # what it says of itself, not what the config has beside it
+    model = renderer.get("model", renderer["kind"])
+    settings = {}
+    if "steps" in renderer:
+        call = renderer["call"]
+        settings = {
+            "Steps": renderer["steps"], "Sampler": renderer["scheduler"],
+            "CFG scale": call.get("true_cfg_scale", call.get("guidance_scale", "default")),
+        }  # fmt: skip
+    settings |= {
+        "Seed": candidate.seed, "Size": f"{size[0]}x{size[1]}", "Model": model,
+        "Version": f"steer {manifest['steer']}",
+    }  # fmt: skip
+    parameters = f"{candidate.rewrite.text}\n" + ", ".join(f"{k}: {v}" for k, v in settings.items())
     info = PngInfo()
-    call = renderer.get("call", {})
-    guidance = call.get("true_cfg_scale", call.get("guidance_scale", 1))
-    parameters = (
-        f"{candidate.rewrite.text}\nSteps: {renderer['steps']}, Sampler: Euler, CFG scale: {guidance}, "
-        f"Seed: {candidate.seed}, Size: {size[0]}x{size[1]}, Model: {renderer['model']}, "
-        f"Version: steer {manifest['steer']}"
-    )
     facts = {
         "prompt": manifest["request"]["prompt"], "text": candidate.rewrite.text,
         "changes": candidate.rewrite.changes, "seed": candidate.seed, "user": manifest["request"]["user"],
-        "round": candidate.round, "index": candidate.index, "config": config["name"],
-        "renderer": renderer["kind"], "model": renderer["model"], "revision": renderer["revision"],
+        "round": candidate.round, "index": candidate.index, "config": manifest["config"]["name"],
+        "renderer": renderer["kind"], "model": model, "revision": renderer.get("revision"),
         "fingerprint": manifest["fingerprint"], "steer": manifest["steer"],
     }  # fmt: skip
     # iTXt keeps any Unicode; plain tEXt holds Latin-1 only

@@ -22,6 +22,9 @@ class FakeProposer:
         self.queue = list(queue)
         self.asked: list[int] = []
 
+    def fingerprint(self) -> str:
+        return "fake"
+
     def propose(self, request: SteerRequest, history: History, n: int) -> list[Rewrite]:
         self.asked.append(n)
         if self.queue:
@@ -65,6 +68,9 @@ class FakeReward:
 
     def __init__(self, people: Sequence[str] = ("u1", "u17", "blue")):
         self._people = list(people)
+
+    def fingerprint(self) -> str:
+        return "fake"
 
     def people(self) -> list[str]:
         return self._people

@@ -85,7 +85,7 @@ def test_the_folder_says_everything_about_itself(run_folder):
         with Image.open(folder / candidate["picture"]) as image:
             facts = json.loads(image.text["steer"])
             assert (facts["text"], facts["seed"], facts["user"]) == (candidate["text"], candidate["seed"], "u17")
-            assert image.text["parameters"].startswith(candidate["text"] + "\nSteps: ")
+            assert image.text["parameters"].startswith(candidate["text"] + "\n")
             assert f"Seed: {candidate['seed']}," in image.text["parameters"]
     page = (folder / "report.html").read_text()
     assert page.count("data:image/png;base64,") >= 14
@@ -130,3 +130,11 @@ def test_html_in_a_prompt_is_shown_not_run(fake_steerer, tmp_path):
     page = (tmp_path / "run" / "report.html").read_text()
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
+
+
+def test_the_painter_never_passes_for_a_diffusion_model(run_folder):
+    folder, _ = run_folder
+    with Image.open(folder / "pictures" / "0000.png") as image:
+        assert "Model: painter" in image.text["parameters"]
+        assert "Sampler" not in image.text["parameters"]
+        assert json.loads(image.text["steer"])["model"] == "painter"

@@ -101,3 +101,14 @@ def test_broken_pixels_are_failures(sdxl, monkeypatch):
 def test_cuda_where_there_is_none(sdxl):
     with pytest.raises(SteerError, match=r"no CUDA card; set renderer\.device"):
         DiffusersRenderer(config(sdxl, device="cuda"))
+
+
+def test_a_prompt_that_is_cut_is_said_once(sdxl, caplog):
+    renderer = DiffusersRenderer(config(sdxl))
+    renderer.render(["a fox"], [1])
+    ours = "steer.renderers.diffusion"
+    assert not [r for r in caplog.records if r.name == ours]
+    for _ in range(2):
+        renderer.render(["a fox " + "in the snow " * 40], [1])
+    (said,) = [r.getMessage() for r in caplog.records if r.name == ours]
+    assert said.startswith("the pipeline reads 77 of 125 tokens")

@@ -216,3 +216,22 @@ def test_user_and_prompt_never_become_a_path(fake_steerer, tmp_path, monkeypatch
     result = fake_steerer().run("../../etc/passwd", "u1", budget=2)
     assert Path(result.folder).parts[0] == "outputs"
     assert "passwd" not in result.folder
+
+
+def test_a_negative_seed_is_refused(fake_steerer, tmp_path):
+    with pytest.raises(UsageError, match="the seed is -1"):
+        fake_steerer().run("a fox", "u1", seed=-1, out=tmp_path / "run")
+
+
+def test_an_unspent_picture_is_said(fake_steerer, tmp_path):
+    fake_steerer().run("a fox", "u1", budget=5, out=tmp_path / "run")
+    assert "1 of 5 pictures left" in json.loads((tmp_path / "run" / "result.json").read_text())["why"]
+
+
+def test_resume_refuses_other_words(fake_steerer, tmp_path):
+    folder = tmp_path / "run"
+    fake_steerer(renderer=FakeRenderer(interrupt_at=9)).run("a fox", "u1", out=folder)
+    changed = FakeProposer()
+    changed.fingerprint = lambda: "other"
+    with pytest.raises(UsageError, match=r"proposer\.fingerprint: 'fake' then, 'other' now"):
+        fake_steerer(proposer=changed).resume(folder)
