@@ -1,19 +1,19 @@
 """Does steering raise the TRUE satisfaction of the person steered for?
 
-    python benchmarks/steering.py --set renderer=painter
-    python benchmarks/steering.py                          # the miniature's FluxPipeline
+    python benchmarks/steering.py --out outputs/steering-flux           # the miniature's FluxPipeline
+    python benchmarks/steering.py --out outputs/steering-painter --set renderer=painter
 
-40 user x prompt pairs: 10 users on each of 4 prompts. Every text is rendered again on fresh seeds,
-the same for all, and judged by the simulated people looking through the second eye, which never
-steered. "other" is the mean over the texts steered for the 9 other users of the prompt.
-Intervals: 95 % bootstrap over pairs, of the paired difference.
+30 users x 6 prompts. Every text found is rendered again on fresh seeds, the same for all, and judged
+by the simulated people looking through the second eye, which never steered. "other" is the mean over
+the texts steered for the 29 other users of the prompt. Intervals: 95 % bootstrap over users, each
+the mean of their prompts. One file a prompt in --out: start the command again to go on, or twice at
+once to use two processes. (After a kill -9, remove the N.taken files that have no N.json.)
 """
 
 from __future__ import annotations
 
 import json
 import random
-import tempfile
 import time
 from pathlib import Path
 from typing import Annotated
@@ -23,15 +23,19 @@ import typer
 
 from steer import Steerer
 from steer.config import load_config
-from steer.miniature.eye import load_eye
+from steer.miniature.eye import Eye, load_eye
 from steer.miniature.raters import simulated_people
 from steer.miniature.words import read_prompt
 from steer.miniature.world import ATTRIBUTES
 from steer.resources import miniature_weights
-from steer.types import RenderFailure
+from steer.types import RenderFailure, Result
 
-PROMPTS = ("a lighthouse by the sea", "a fox", "a castle in the mountains", "a sailboat at sunset")
+PROMPTS = (
+    "a lighthouse by the sea", "a fox", "a castle in the mountains", "a sailboat at sunset",
+    "a snowman on the left", "a robot in the city",
+)  # fmt: skip
 CONDITIONS = ("original", "other", "own")
+Row = dict[str, float | str]
 
 
 def interval(values: np.ndarray, seed: int = 0) -> tuple[float, float, float]:
@@ -39,59 +43,99 @@ def interval(values: np.ndarray, seed: int = 0) -> tuple[float, float, float]:
     rng = np.random.default_rng(seed)
     means = values[rng.integers(0, len(values), (4000, len(values)))].mean(1)
     low, high = np.percentile(means, [2.5, 97.5])
-    return float(values.mean()), float(low), float(high)
+    return round(float(values.mean()), 4), round(float(low), 4), round(float(high), 4)
 
 
-def main(
-    settings: Annotated[list[str] | None, typer.Option("--set", "-s")] = None,
-    users: int = 10, budget: int = 48, fresh: int = 6, seed: int = 0, out: Path | None = None,
-) -> None:  # fmt: skip
-    config = load_config("miniature", settings or ())
-    steerer, judge = Steerer(config), load_eye(miniature_weights("judge"))
-    people = simulated_people()
-    rng = random.Random(seed)
-    seen = [f"u{i}" for i in range(1, 157)]
-    begun = time.monotonic()
-    truth: dict[str, list[float]] = {c: [] for c in CONDITIONS}
-    subject: dict[str, list[float]] = {c: [] for c in CONDITIONS}
-    predicted = []
-    with tempfile.TemporaryDirectory() as folder:
-        for p, prompt in enumerate(PROMPTS):
-            chosen = rng.sample(seen, users)
-            results = [steerer.run(prompt, u, budget, seed, f"{folder}/{p}-{u}") for u in chosen]
-            texts = [r.winner.rewrite.text for r in results]
-            seeds = [rng.getrandbits(31) for _ in range(fresh)]
-            shown = {t: look(steerer, judge, t, seeds) for t in dict.fromkeys([prompt, *texts])}
-            wanted = ATTRIBUTES["subject"].index(read_prompt(prompt)["subject"])
-            for k, user in enumerate(chosen):
-                others = [t for j, t in enumerate(texts) if j != k]
-                for condition, own in (("original", [prompt]), ("other", others), ("own", [texts[k]])):
-                    liked = [people[user].satisfaction(shown[t]).mean() for t in own]
-                    kept = [(shown[t]["subject"].argmax(1) == wanted).mean() for t in own]
-                    truth[condition].append(float(np.mean(liked)))
-                    subject[condition].append(float(np.mean(kept)))
-                predicted.append(results[k].gain)
-                print(f"{user:5s} {truth['original'][-1]:.2f} -> {truth['own'][-1]:.2f}  {texts[k]}", flush=True)
-    arrays = {c: np.asarray(v) for c, v in truth.items()}
-    report = {
-        "renderer": steerer.renderer.name, "pairs": len(predicted), "budget": budget,
-        "seconds": round(time.monotonic() - begun),
-        "truth": {c: interval(a) for c, a in arrays.items()},
-        "own - original": interval(arrays["own"] - arrays["original"]),
-        "own - other": interval(arrays["own"] - arrays["other"]),
-        "other - original": interval(arrays["other"] - arrays["original"]),
-        "predicted gain": interval(np.asarray(predicted)),
-        "subject read": {c: float(np.mean(v)) for c, v in subject.items()},
-    }  # fmt: skip
-    print(json.dumps(report, indent=1))
-    if out:
-        out.write_text(json.dumps(report, indent=1) + "\n")
-
-
-def look(steerer: Steerer, judge, text: str, seeds: list[int]) -> dict[str, np.ndarray]:  # type: ignore[no-untyped-def]
+def look(steerer: Steerer, judge: Eye, text: str, seeds: list[int]) -> dict[str, np.ndarray]:
     """What the second eye reads in fresh pictures of a text."""
     pictures = steerer.renderer.render([text] * len(seeds), seeds)
     return judge.read([p for p in pictures if not isinstance(p, RenderFailure)])
+
+
+def steer_once(steerer: Steerer, prompt: str, user: str, budget: int, seed: int, folder: Path) -> Result:
+    """A run, or the rest of it."""
+    if (folder / "manifest.json").exists():
+        return steerer.resume(folder)
+    return steerer.run(prompt, user, budget, seed, folder)
+
+
+def one_prompt(
+    steerer: Steerer, judge: Eye, p: int, users: list[str], budget: int, fresh: int, runs: Path
+) -> list[Row]:
+    """A row a user: truth and subject read under each condition."""
+    prompt, people = PROMPTS[p], simulated_people()
+    results = [steer_once(steerer, prompt, u, budget, p, runs / f"{p}-{u}") for u in users]
+    texts = [r.winner.rewrite.text for r in results]
+    rng = random.Random(1000 + p)
+    seeds = [rng.getrandbits(31) for _ in range(fresh)]
+    shown = {t: look(steerer, judge, t, seeds) for t in dict.fromkeys([prompt, *texts])}
+    wanted = ATTRIBUTES["subject"].index(read_prompt(prompt)["subject"])
+    rows = []
+    for k, user in enumerate(users):
+        others = [t for j, t in enumerate(texts) if j != k]
+        row: Row = {"user": user, "prompt": prompt, "text": texts[k], "predicted": results[k].gain or 0.0}
+        for condition, own in (("original", [prompt]), ("other", others), ("own", [texts[k]])):
+            row[condition] = float(np.mean([people[user].satisfaction(shown[t]).mean() for t in own]))
+            row[f"{condition} subject"] = float(
+                np.mean([(shown[t]["subject"].argmax(1) == wanted).mean() for t in own])
+            )
+        rows.append(row)
+        print(f"{user:5s} {row['original']:.2f} -> {row['own']:.2f}  {texts[k]}", flush=True)
+    return rows
+
+
+def by_user(rows: list[Row], *keys: str) -> np.ndarray:
+    """Per user the mean of the first key, less that of the second where one is given, (users,)."""
+    users: dict[str, list[float]] = {}
+    for row in rows:
+        value = float(row[keys[0]]) - (float(row[keys[1]]) if len(keys) > 1 else 0.0)
+        users.setdefault(str(row["user"]), []).append(value)
+    return np.asarray([np.mean(v) for v in users.values()])
+
+
+def main(
+    out: Annotated[Path, typer.Option(help="Folder of the results; what is there is not done again.")],
+    settings: Annotated[list[str] | None, typer.Option("--set", "-s")] = None,
+    users: int = 30, budget: int = 48, fresh: int = 6,
+) -> None:  # fmt: skip
+    config = load_config("miniature", settings or ())
+    steerer, judge = Steerer(config), load_eye(miniature_weights("judge"))
+    chosen = random.Random(0).sample([f"u{i}" for i in range(1, 157)], users)  # all of them known to the reward
+    out.mkdir(parents=True, exist_ok=True)
+    for p in range(len(PROMPTS)):
+        try:
+            (out / f"{p}.taken").touch(exist_ok=False)
+        except FileExistsError:
+            continue
+        begun = time.monotonic()
+        try:
+            rows = one_prompt(steerer, judge, p, chosen, budget, fresh, out / "runs")
+        except BaseException:
+            (out / f"{p}.taken").unlink()
+            raise
+        done = {"seconds": round(time.monotonic() - begun), "rows": rows}
+        (out / f"{p}.json").write_text(json.dumps(done, indent=1) + "\n")
+    files = sorted(out.glob("[0-9]*.json"))
+    if len(files) < len(PROMPTS):
+        return print(f"{len(files)} of {len(PROMPTS)} prompts done; another process has the rest")
+    saved = [json.loads(f.read_text()) for f in files]
+    rows = [row for s in saved for row in s["rows"]]
+    report = {
+        "renderer": steerer.renderer.name, "users": users, "prompts": len(files), "budget": budget,
+        "process seconds": sum(s["seconds"] for s in saved),
+        "truth": {c: interval(by_user(rows, c)) for c in CONDITIONS},
+        "own - original": interval(by_user(rows, "own", "original")),
+        "own - other": interval(by_user(rows, "own", "other")),
+        "other - original": interval(by_user(rows, "other", "original")),
+        "predicted gain": interval(by_user(rows, "predicted")),
+        "subject read": {c: interval(by_user(rows, f"{c} subject")) for c in CONDITIONS},
+        "subject read by prompt": {
+            s["rows"][0]["prompt"]: {c: round(float(np.mean([r[f"{c} subject"] for r in s["rows"]])), 3) for c in CONDITIONS}
+            for s in saved
+        },
+    }  # fmt: skip
+    print(json.dumps(report, indent=1))
+    (out / "report.json").write_text(json.dumps(report, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ class PamelaConfig:
     width: int = 128
     layers: int = 2
     heads: int = 4
+    noise: float = 0.16  # standard deviation of a rating around the prediction, in [0, 1]
     people: list[str] = field(default_factory=list)
     vocabularies: dict[str, list[str]] = field(default_factory=dict)
 

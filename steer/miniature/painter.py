@@ -25,17 +25,22 @@ _SKY: dict[str, tuple[Colour, Colour, tuple[float, ...], tuple[float, ...]]] = {
     "fog": ((190, 196, 200), (214, 218, 220), (0.8, 0.8, 0.8), (0.9, 0.9, 0.9)),
 }
 _HEIGHT = {"close-up": 200, "medium": 132, "wide": 80}
+_FLOOR = {"close-up": 0.96, "medium": 0.9, "wide": 0.84}
 _MIDDLE = {"left": 0.27, "centre": 0.5, "right": 0.73}
 
 
-def paint(scene: Scene) -> Image.Image:
-    """The scene as a 128 x 128 RGB picture; the same scene gives the same pixels."""
+def paint(scene: Scene, steady: bool = False) -> Image.Image:
+    """The scene as a 128 x 128 RGB picture; the same scene gives the same pixels.
+
+    With ``steady`` the subject stands exactly in the middle of its slot instead of within
+    2 % of it: what the generator is trained on, since it then needs no capacity for jitter.
+    """
     rng = random.Random(scene.seed)
     horizon = int(_S * rng.uniform(0.56, 0.62))
     canvas = _sky(scene.light, horizon, rng)
     _PLACES[scene.place](canvas, scene.light, horizon, rng)
     _haze(canvas, scene.light, 0.45)
-    _subject(canvas, scene, rng)
+    _subject(canvas, scene, rng, steady)
     _haze(canvas, scene.light, 0.22)
     small = canvas.resize((SIZE, SIZE), Image.Resampling.BOX)
     return apply_style(small, scene.style, rng)
@@ -211,13 +216,22 @@ def _haze(canvas: Image.Image, light: str, amount: float) -> None:
         canvas.paste(Image.blend(canvas, Image.new("RGB", canvas.size, (206, 210, 213)), amount))
 
 
-def _subject(canvas: Image.Image, scene: Scene, rng: random.Random) -> None:
-    height = int(_HEIGHT[scene.framing] * rng.uniform(0.95, 1.05))
+def subject_box(framing: str, position: str) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of the slot a subject stands in, as shares of the picture."""
+    size = _HEIGHT[framing] // 4 * 4 / _S
+    middle = 0.5 + (_MIDDLE[position] - 0.5) * (0.62 if framing == "close-up" else 1.0)
+    floor = _FLOOR[framing]
+    return middle - size / 2, floor - size, middle + size / 2, floor
+
+
+def _subject(canvas: Image.Image, scene: Scene, rng: random.Random, steady: bool) -> None:
+    left, _, right, floor = subject_box(scene.framing, scene.position)
+    jitter = (rng.uniform(0.95, 1.05), rng.uniform(-0.02, 0.02), rng.uniform(-0.02, 0.02))
+    grow, dx, dy = (1.0, 0.0, 0.0) if steady else jitter
+    height = int(_HEIGHT[scene.framing] * grow)
     size = height // 4 * 4  # few distinct sizes keep the sprite cache small
     tile = sprite(scene.subject, size)
-    spread = 0.62 if scene.framing == "close-up" else 1.0
-    middle = 0.5 + (_MIDDLE[scene.position] - 0.5) * spread + rng.uniform(-0.02, 0.02)
-    floor = {"close-up": 0.96, "medium": 0.9, "wide": 0.84}[scene.framing] + rng.uniform(-0.02, 0.02)
+    middle, floor = (left + right) / 2 + dx, floor + dy
     at = (int(middle * _S - size / 2), int(floor * _S - size))
     tint = np.asarray((*_SKY[scene.light][3], 1.0))
     lit = Image.fromarray((np.asarray(tile) * tint).astype(np.uint8))

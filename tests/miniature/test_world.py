@@ -6,10 +6,12 @@ import random
 
 import numpy as np
 import pytest
+import torch
 
 from steer.miniature.painter import SIZE, paint
 from steer.miniature.raters import simulated_people
-from steer.miniature.train.data import held_out, scene_at
+from steer.miniature.train.data import held_out, mirror, scene_at, scene_of
+from steer.miniature.train.generator import subject_weights
 from steer.miniature.train.text import noisy_caption
 from steer.miniature.words import caption, read_prompt
 from steer.miniature.world import ATTRIBUTES, Scene, complete_scene, random_scene
@@ -101,3 +103,32 @@ def test_people_are_the_same_for_everybody_and_differ_from_each_other():
     mean_agreement = agreement[np.triu_indices(200, 1)].mean()
     assert 0.05 < mean_agreement < 0.6
     assert people["u17"].rate(likings[16], np.random.default_rng(0)).min() >= 1
+
+
+def test_mirrored_pictures_exchange_left_and_right_only():
+    scenes = [scene_at(3, i) for i in range(64)]
+    labels = torch.tensor([s.indices() for s in scenes])
+    pictures = torch.arange(64 * 3 * 2 * 4).float().view(64, 3, 2, 4)
+    turned, changed = mirror(pictures, labels, torch.Generator().manual_seed(0))
+    exchange = {"left": "right", "centre": "centre", "right": "left"}
+    flipped = 0
+    for i, scene in enumerate(scenes):
+        if torch.equal(turned[i], pictures[i]):
+            assert scene_of(changed[i]) == scene.with_(seed=0)
+        else:
+            flipped += 1
+            assert torch.equal(turned[i], pictures[i].flip(-1))
+            assert scene_of(changed[i]) == scene.with_(seed=0, position=exchange[scene.position])
+    assert 20 < flipped < 44
+
+
+def test_steady_subjects_stand_in_the_slot_the_loss_looks_at():
+    scene = Scene("robot", "desert", "day", "photo", "close-up", "right", 5)
+    robot, balloon = (np.asarray(paint(scene.with_(subject=s), steady=True), int) for s in ("robot", "balloon"))
+    subject = abs(robot - balloon).sum(-1) > 30
+    weights = subject_weights([scene], 8)[0].view(8, 8)
+    assert float(weights.mean()) == pytest.approx(1)
+    heavy = np.kron((weights > weights.min() * 1.001).numpy(), np.ones((16, 16), bool))
+    assert subject.sum() > 1500
+    assert heavy[subject].mean() > 0.99
+    assert heavy.mean() < 0.9

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+import torch
 import typer
 from safetensors.torch import load_file
 
@@ -27,6 +28,10 @@ def _data(work: Path) -> Pictures:
     return Pictures(work / "data", SEED)
 
 
+def _steady(work: Path) -> Pictures:
+    return Pictures(work / "steady", SEED)
+
+
 def _vae(work: Path) -> Path:
     decoder = work / "decoder" / "model"
     return decoder if decoder.exists() else work / "autoencoder" / "model"
@@ -34,8 +39,9 @@ def _vae(work: Path) -> Path:
 
 @app.command()
 def paint(n: int = 28_000, work: Work = HERE) -> None:
-    """Paint the training pictures (n, 128, 128, 3)."""
+    """Paint the training pictures (n, 128, 128, 3), and the generator's with steady subjects."""
     paint_dataset(work / "data", n, SEED)
+    paint_dataset(work / "steady", n, SEED, steady=True)
 
 
 @app.command("text")
@@ -53,7 +59,9 @@ def autoencoder(minutes: Minutes = 15, work: Work = HERE) -> None:
 @app.command()
 def latents(work: Work = HERE) -> None:
     """Cache the latents of all pictures."""
-    autoencoders.encode(_data(work), work / "autoencoder" / "model", work / "latents.safetensors")
+    encoder = work / "autoencoder" / "model"
+    autoencoders.encode(_data(work), encoder, work / "latents.safetensors")
+    autoencoders.encode(_steady(work), encoder, work / "steady.safetensors")
 
 
 @app.command()
@@ -64,11 +72,24 @@ def decoder(minutes: Minutes = 15, work: Work = HERE) -> None:
 
 
 @app.command("generator")
-def flux(minutes: Minutes = 60, batch: int = 32, compile: bool = False, work: Work = HERE) -> None:
+def flux(
+    minutes: Minutes = 60,
+    batch: int = 32,
+    lr: float = 1e-3,
+    compile: bool = False,
+    muon: bool = True,
+    start: Annotated[Path | None, typer.Option(help="A transformer folder to begin with.")] = None,
+    threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
+    name: Annotated[str, typer.Option(help="Folder under --work.")] = "generator",
+    work: Work = HERE,
+) -> None:
     """The FLUX transformer."""
-    cached = load_file(work / "latents.safetensors")["latents"]
+    torch.set_num_threads(threads)
+    cached = load_file(work / "steady.safetensors")["latents"]
     texts = generator.Texts(work / "text")
-    generator.train(_data(work), cached, texts, work / "generator", minutes, batch=batch, compile=compile)
+    generator.train(
+        _steady(work), cached, texts, work / name, minutes, batch, lr, compile=compile, start=start, muon=muon
+    )
 
 
 @app.command()
@@ -98,9 +119,9 @@ def eye(name: str = "eye", minutes: Minutes = 10, work: Work = HERE) -> None:
 
 
 @app.command("siglip")
-def siglip_(minutes: Minutes = 12, work: Work = HERE) -> None:
+def siglip_(minutes: Minutes = 12, compile: bool = False, work: Work = HERE) -> None:
     """The SigLIP, with generated pictures where ``sample`` has made them."""
-    siglip.train(_data(work), work / "siglip", minutes, ship.labelled_samples(work))
+    siglip.train(_data(work), work / "siglip", minutes, ship.labelled_samples(work), compile=compile)
 
 
 @app.command()

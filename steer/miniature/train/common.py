@@ -25,7 +25,8 @@ class Trainer:
     """Runs ``loss(step) -> (loss, figures)`` for ``steps`` steps, resuming from ``folder``.
 
     A checkpoint holds weights, EMA, optimiser and random states, so that a killed training
-    goes on; the log is one JSON line per ``log_every`` steps in ``log.jsonl``.
+    goes on. Weight matrices whose name ``muon`` accepts are trained by Muon, the rest by AdamW;
+    the log is one JSON line per ``log_every`` steps in ``log.jsonl``.
     """
 
     def __init__(
@@ -38,12 +39,20 @@ class Trainer:
         weight_decay: float = 0.01,
         save_every_s: float = 240,
         minutes: float = math.inf,
+        muon: Callable[[str], bool] | None = None,
     ):
         self.folder, self.model, self.steps, self.lr = folder, model, steps, lr
         self.save_every_s, self.minutes, self.ema_decay = save_every_s, minutes, ema
         folder.mkdir(parents=True, exist_ok=True)
-        parameters = [p for p in model.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.AdamW(parameters, lr=lr, weight_decay=weight_decay, betas=(0.9, 0.99), fused=True)
+        named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
+        matrices = [p for n, p in named if muon and p.ndim == 2 and muon(n)]
+        rest = [p for n, p in named if not (muon and p.ndim == 2 and muon(n))]
+        adamw = torch.optim.AdamW(rest, lr=lr, weight_decay=weight_decay, betas=(0.9, 0.99), fused=True)
+        self.optimizers: list[torch.optim.Optimizer] = [adamw]
+        if matrices:  # steps scaled to AdamW's size, so that one rate serves both
+            self.optimizers.append(
+                torch.optim.Muon(matrices, lr=lr, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
+            )
         self.ema = {k: v.detach().clone() for k, v in model.state_dict().items()} if ema else {}
         self.step, self.seconds = 0, 0.0
         self._load()
@@ -57,7 +66,8 @@ class Trainer:
             return
         state = torch.load(self.checkpoint, weights_only=True)
         self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
         self.ema = state["ema"]
         self.step, self.seconds = state["step"], state["seconds"]
         torch.set_rng_state(state["rng"])
@@ -65,7 +75,7 @@ class Trainer:
 
     def save(self) -> None:
         state = {
-            "model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(),
+            "model": self.model.state_dict(), "optimizers": [o.state_dict() for o in self.optimizers],
             "ema": self.ema, "step": self.step, "seconds": self.seconds,
             "rng": torch.get_rng_state(),
         }  # fmt: skip
@@ -88,13 +98,14 @@ class Trainer:
         means: dict[str, float] = {}
         self.model.train()
         while self.step < self.steps and self.seconds < self.minutes * 60:
-            for group in self.optimizer.param_groups:
+            for group in (g for o in self.optimizers for g in o.param_groups):
                 group["lr"] = learning_rate(self._schedule_step(), self.steps, self.lr)
             value, figures = loss(self.step)
             value.backward()
             nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-            self.optimizer.step()
-            self.optimizer.zero_grad(set_to_none=True)
+            for optimizer in self.optimizers:
+                optimizer.step()
+                optimizer.zero_grad(set_to_none=True)
             self.step += 1
             self._update_ema()
             self.seconds = before + time.monotonic() - begun

@@ -30,13 +30,13 @@ def scene_at(seed: int, i: int, unseen: bool = False) -> Scene:
             return scene
 
 
-def _paint_range(path: str, n: int, seed: int, start: int, stop: int) -> None:
+def _paint_range(path: str, seed: int, start: int, stop: int, steady: bool) -> None:
     pixels = np.lib.format.open_memmap(path, mode="r+")
     for i in range(start, stop):
-        pixels[i] = np.asarray(paint(scene_at(seed, i)))
+        pixels[i] = np.asarray(paint(scene_at(seed, i), steady))
 
 
-def paint_dataset(folder: Path, n: int, seed: int, workers: int = 2) -> None:
+def paint_dataset(folder: Path, n: int, seed: int, steady: bool = False, workers: int = 2) -> None:
     """Write ``pictures.npy`` (n, 128, 128, 3) uint8 of the stream ``seed`` unless it is there."""
     folder.mkdir(parents=True, exist_ok=True)
     path, partial = folder / "pictures.npy", folder / "pictures.partial.npy"
@@ -45,7 +45,9 @@ def paint_dataset(folder: Path, n: int, seed: int, workers: int = 2) -> None:
     np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=(n, SIZE, SIZE, 3))
     edges = np.linspace(0, n, workers * 4 + 1, dtype=int)
     with ProcessPoolExecutor(workers) as pool:
-        jobs = [pool.submit(_paint_range, str(partial), n, seed, int(a), int(b)) for a, b in itertools.pairwise(edges)]
+        jobs = [
+            pool.submit(_paint_range, str(partial), seed, int(a), int(b), steady) for a, b in itertools.pairwise(edges)
+        ]
         for job in jobs:
             job.result()
     partial.rename(path)
@@ -65,6 +67,24 @@ class Pictures:
     def batch(self, index: np.ndarray) -> torch.Tensor:
         """Pictures (B, 3, 128, 128) in [-1, 1]."""
         return to_tensor(self.pixels[np.sort(index)])
+
+
+def mirror(
+    pictures: torch.Tensor, labels: torch.Tensor, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """A random half of pictures (B, 3, H, W) mirrored, with left and right exchanged in labels (B, attributes)."""
+    turned = torch.rand(len(pictures), generator=generator) < 0.5
+    pictures, labels = pictures.clone(), labels.clone()
+    pictures[turned] = pictures[turned].flip(-1)
+    k, last = list(ATTRIBUTES).index("position"), len(ATTRIBUTES["position"]) - 1
+    labels[turned, k] = last - labels[turned, k]  # left, centre, right
+    return pictures, labels
+
+
+def scene_of(labels: torch.Tensor) -> Scene:
+    """A scene with these class indices (attributes,)."""
+    values = {name: options[int(i)] for (name, options), i in zip(ATTRIBUTES.items(), labels, strict=True)}
+    return Scene(**values, seed=0)
 
 
 def to_tensor(pixels: np.ndarray) -> torch.Tensor:

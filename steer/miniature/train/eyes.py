@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from steer.miniature.eye import Eye
 from steer.miniature.train.common import Trainer, batches
-from steer.miniature.train.data import N_CLASSES, Pictures, to_tensor
+from steer.miniature.train.data import N_CLASSES, Pictures, mirror, to_tensor
 from steer.miniature.train.text import attribute_loss
 
 SHAPES = {"eye": ("plain", (24, 48, 96, 128), 11), "judge": ("wide", (32, 64, 128, 160), 23)}
@@ -46,10 +46,11 @@ def train(
         if decoded is not None:
             with_copy = (rows < len(decoded)) & (torch.rand(len(rows), generator=generator) < 0.7)
             pictures[with_copy] = to_tensor(decoded[rows[with_copy]].numpy())
+        pictures, labels = mirror(pictures, data.labels[rows], generator)
         pictures = augment(pictures, generator).contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             logits = model(pictures).float()
-        value, hit = attribute_loss(logits, data.labels[rows], N_CLASSES)
+        value, hit = attribute_loss(logits, labels, N_CLASSES)
         return value, {"accuracy": hit}
 
     trainer.run(loss)

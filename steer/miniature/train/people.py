@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from reward_models.encoders import SiglipEncoder
+from reward_models.enrol import PersonPrior, fit_person, person_prior
 from reward_models.metrics import evaluate
 from reward_models.pamela import DEMOGRAPHICS, METADATA, PamelaConfig, PamelaPredictor, PamelaReward
 from reward_models.training import RatingTable, neighbour_weights, profile, train_member
@@ -140,27 +141,77 @@ def group_style_mean(train: RatingTable, test: RatingTable) -> np.ndarray:
     return np.asarray([np.mean(sums.get(tuple(row), [overall])) for row in test.fields[:, columns]])
 
 
-def enrol(
-    members: list[PamelaPredictor], features: np.ndarray, train: RatingTable, new: RatingTable
-) -> tuple[RatingTable, dict[str, np.ndarray]]:
-    """Vectors for new people from their first ``CONTEXT`` ratings; the rest of their ratings."""
-    ids = list(members[0].config.people)
+def by_neighbours(
+    members: list[PamelaPredictor], features: np.ndarray, train: RatingTable, given: RatingTable
+) -> list[torch.Tensor]:
+    """A vector a member from the people whose profiles are nearest (paper, Fig. 12)."""
+    ids = members[0].config.people
     seen = [p for p in ids if (train.person == p).any()]
     profiles = np.stack([
         profile(features[train.picture[train.person == p]], train.liking[train.person == p]) for p in seen
     ])  # fmt: skip
-    rest, vectors = [], {}
+    nearest, weight = neighbour_weights(profile(features[given.picture], given.liking), profiles)
+    index = [ids.index(seen[j]) + 1 for j in nearest]
+    return [torch.from_numpy(weight[:, None] * m.person.weight.detach().numpy()[index]).sum(0) for m in members]
+
+
+def priors(members: list[PamelaPredictor], train: RatingTable) -> list[PersonPrior]:
+    """Where the trained people's vectors lie, a prior a member."""
+    config = members[0].config
+    sizes = [len(config.vocabularies[f]) for f in DEMOGRAPHICS]
+    ids, first = np.unique(train.person, return_index=True)
+    demographics = train.fields[first, : len(DEMOGRAPHICS)]
+    rows = [config.index("person", p) for p in ids]
+    return [person_prior(m.person.weight.detach()[rows], demographics, sizes) for m in members]
+
+
+def unseen_table(
+    members: list[PamelaPredictor], pictures: torch.Tensor, texts: torch.Tensor, train: RatingTable, new: RatingTable
+) -> tuple[RatingTable, dict[str, np.ndarray], dict[str, list[torch.Tensor]]]:
+    """New people from their first ``CONTEXT`` ratings: the rest of their ratings, predictions of them
+    by each way of enrolling, and the fitted vectors."""
+    prior = priors(members, train)
+    config, rest, vectors = members[0].config, [], {}
+    predictions: dict[str, list[np.ndarray]] = {}
     for person in np.unique(new.person):
         rows = np.flatnonzero(new.person == person)
-        context, rest_rows = rows[:CONTEXT], rows[CONTEXT:]
-        p = profile(features[new.picture[context]], new.liking[context])
-        nearest, weight = neighbour_weights(p, profiles)
-        index = [ids.index(seen[j]) + 1 for j in nearest]
-        vectors[str(person)] = np.stack([
-            (weight[:, None] * m.person.weight.detach().numpy()[index]).sum(0) for m in members
-        ])  # fmt: skip
-        rest.append(rest_rows)
-    return new.where(np.concatenate(rest)), vectors
+        given, later = new.where(rows[:CONTEXT]), new.where(rows[CONTEXT:])
+        rest.append(rows[CONTEXT:])
+        who = given.fields[0, : len(DEMOGRAPHICS)].tolist()
+        nobody = [m.person.weight.detach()[0] for m in members]
+
+        def fitted(n: int, given: RatingTable = given, who: list[int] = who) -> list[torch.Tensor]:
+            some = given.where(np.arange(n))
+            liking = torch.from_numpy(some.liking).float()
+            return [
+                fit_person(m, p, pictures[some.picture], texts[some.picture], liking, who, config.noise).vector
+                for m, p in zip(members, prior, strict=True)
+            ]
+
+        vectors[str(person)] = fitted(CONTEXT)
+        ways = {
+            "population head": (nobody, [0] * len(who)), "demographics alone": (nobody, who),
+            f"{CONTEXT} ratings, nearest neighbours": (by_neighbours(members, pictures.numpy(), train, given), who),
+            "5 ratings, fitted": (fitted(5), who), f"{CONTEXT} ratings, fitted": (vectors[str(person)], who),
+        }  # fmt: skip
+        for name, (vector, shown) in ways.items():
+            predictions.setdefault(name, []).append(
+                predict_with(members, pictures, texts, later.picture, vector, shown)
+            )
+    return new.where(np.concatenate(rest)), {k: np.concatenate(v) for k, v in predictions.items()}, vectors
+
+
+@torch.inference_mode()
+def predict_with(
+    members: list[PamelaPredictor], pictures: torch.Tensor, texts: torch.Tensor, rows: np.ndarray,
+    vectors: list[torch.Tensor], demographics: list[int],
+) -> np.ndarray:  # fmt: skip
+    """Mean prediction (n,) for one person given as a vector a member and demographics."""
+    fields = torch.tensor([*demographics, *[0] * len(METADATA)]).expand(len(rows), -1)
+    each = [
+        m(pictures[rows], texts[rows], v.expand(len(rows), -1), fields) for m, v in zip(members, vectors, strict=True)
+    ]
+    return torch.stack(each).mean(0).numpy()
 
 
 def train(work: Path) -> None:
@@ -186,11 +237,13 @@ def train(work: Path) -> None:
         members.append(
             train_member(config, pictures, texts, tables["pamela_train"], seed, epochs=10, bf16=True, on_epoch=report)
         )
+    val = tables["pamela_val_seen"]
+    config.noise = round(float(np.std(predict(members, pictures, texts, val) - val.liking)), 4)
     metrics, vectors = table_of_metrics(folder, members, pictures, texts, tables, made)
     with torch.no_grad():
         for person, rows in vectors.items():
             for member, vector in zip(members, rows, strict=True):
-                member.person.weight[config.index("person", person)] = torch.from_numpy(vector)
+                member.person.weight[config.index("person", person)] = vector
     demographics = {p.id: p.demographics for p in simulated_people().values()}
     reward = PamelaReward(config, members, encoder, demographics)
     target = work / "reward" / "model"
@@ -200,7 +253,7 @@ def train(work: Path) -> None:
 def table_of_metrics(
     folder: Path, members: list[PamelaPredictor], pictures: torch.Tensor, texts: torch.Tensor,
     tables: dict[str, RatingTable], made: np.ndarray,
-) -> tuple[dict[str, object], dict[str, np.ndarray]]:  # fmt: skip
+) -> tuple[dict[str, object], dict[str, list[torch.Tensor]]]:  # fmt: skip
     """Print and return pamela.md's table, and the vectors of the enrolled unseen people."""
     truth = json.loads((folder / "truth.json").read_text())
     train_table = tables["pamela_train"]
@@ -219,21 +272,11 @@ def table_of_metrics(
         row(f"seen{where}: population head", predict(members, pictures, texts, part, personal=False), part)
         row(f"seen{where}: personal", predict(members, pictures, texts, part), part)
         row(f"seen{where}: ceiling (noise-free truth)", np.asarray(truth["pamela_test_seen"])[mask], part)
-    unseen = tables["pamela_test_unseen"]
-    rest, vectors = enrol(members, pictures.numpy(), train_table, unseen)
-    _, val_vectors = enrol(members, pictures.numpy(), train_table, tables["pamela_val_unseen"])
+    rest, predictions, vectors = unseen_table(members, pictures, texts, train_table, tables["pamela_test_unseen"])
     row("unseen: group/style mean", group_style_mean(train_table, rest), rest)
-    row("unseen: population head", predict(members, pictures, texts, rest, personal=False), rest)
-    with torch.no_grad():
-        for member in members:  # demographics alone: the vector withheld
-            for person in vectors:
-                member.person.weight[member.config.index("person", person)] = member.person.weight[0]
-    row("unseen: demographics alone", predict(members, pictures, texts, rest), rest)
-    with torch.no_grad():
-        for person, rows in vectors.items():
-            for member, vector in zip(members, rows, strict=True):
-                member.person.weight[member.config.index("person", person)] = torch.from_numpy(vector)
-    row(f"unseen: {CONTEXT} ratings, nearest neighbours", predict(members, pictures, texts, rest), rest)
+    for name, predicted in predictions.items():
+        row(f"unseen: {name}", predicted, rest)
+    _, _, val_vectors = unseen_table(members, pictures, texts, train_table, tables["pamela_val_unseen"])
     return result, vectors | val_vectors
 
 

@@ -27,7 +27,7 @@ WEIGHTS = Path(__file__).parents[1] / "weights"
 def pipeline(work: Path) -> FluxPipeline:
     """The newest parts under ``work`` as one pipeline."""
     decoder = work / "decoder" / "model"
-    latents = load_file(work / "latents.safetensors")["latents"]
+    latents = load_file(work / "steady.safetensors")["latents"]
     return generator.assemble(
         decoder if decoder.exists() else work / "autoencoder" / "model",
         work / "text",

@@ -23,7 +23,7 @@ from transformers import (
 )
 
 from steer.miniature.train.common import Trainer, batches
-from steer.miniature.train.data import N_CLASSES, Pictures, to_tensor
+from steer.miniature.train.data import N_CLASSES, Pictures, mirror, scene_of, to_tensor
 from steer.miniature.train.eyes import augment
 from steer.miniature.train.text import attribute_loss, build_tokenizer, captions, noisy_caption, said_labels, tokenize
 from steer.miniature.words import caption
@@ -72,7 +72,7 @@ def matches(said: torch.Tensor, shown: torch.Tensor) -> torch.Tensor:
 
 def train(
     data: Pictures, folder: Path, minutes: float, extra: tuple[torch.Tensor, list[str], torch.Tensor] | None = None,
-    batch: int = 64, lr: float = 1e-3,
+    batch: int = 64, lr: float = 1e-3, compile: bool = False,
 ) -> None:  # fmt: skip
     """``extra``: generated pictures (m, 128, 128, 3) uint8, their prompts, their read labels (m, 6)."""
     torch.manual_seed(5)
@@ -82,25 +82,22 @@ def train(
     model = build(len(tokenizer), tokenizer.pad_token_id, tokenizer.eos_token_id)
     sizes = [n + 1 for n in N_CLASSES]
     both = _WithHeads(model, N_CLASSES, sizes)
-    trainer = Trainer(folder, both, 10**6, lr, ema=0.997, minutes=minutes)
+    trainer = Trainer(folder, both, 10**6, lr, ema=0.997, minutes=minutes, muon=lambda name: ".layers." in name)
     index = batches(len(data), batch, generator)
+    forward = torch.compile(model) if compile else model
 
     def loss(step: int) -> tuple[torch.Tensor, dict[str, float]]:
         rows = next(index).sort().values
         pictures, shown = data.batch(rows.numpy()), data.labels[rows].clone()
-        scenes = [data.scenes[i] for i in rows.tolist()]
         if extra is not None:  # a third of the batch is generated pictures, labelled as an eye reads them
             m = batch // 3
             chosen = torch.randint(len(extra[0]), (m,), generator=generator)
             pictures[:m], shown[:m] = to_tensor(extra[0][chosen].numpy()), extra[2][chosen]
-            names = list(ATTRIBUTES)
-            for k in range(m):
-                values = {n: ATTRIBUTES[n][int(v)] for n, v in zip(names, shown[k], strict=True)}
-                scenes[k] = scenes[k].with_(**values)
-        texts = [noisy_caption(caption(s, rng), rng) for s in scenes]
+        pictures, shown = mirror(pictures, shown, generator)
+        texts = [noisy_caption(caption(scene_of(values), rng), rng) for values in shown]
         said = torch.tensor([said_labels(t) for t in texts])
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            output = model(input_ids=tokenize(tokenizer, texts, TOKENS), pixel_values=augment(pictures, generator))
+            output = forward(input_ids=tokenize(tokenizer, texts, TOKENS), pixel_values=augment(pictures, generator))
         logits = output.logits_per_image.float()  # (pictures, texts)
         truth = matches(said, shown).float()
         # each class half of the loss: positives are one pair in a hundred
