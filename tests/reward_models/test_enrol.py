@@ -59,7 +59,13 @@ def srocc(world, n, demographics=True):
         shown = new.fields[rows[0], :3].tolist() if demographics else [0, 0, 0]
         pictures = x[new.picture[given]]
         person = fit_person(
-            member, prior, pictures, torch.zeros_like(pictures), torch.from_numpy(new.liking[given]).float(), shown, 0.08
+            member,
+            prior,
+            pictures,
+            torch.zeros_like(pictures),
+            torch.from_numpy(new.liking[given]).float(),
+            shown,
+            0.08,
         )
         row = torch.tensor([*shown, 0, 0, 0]).expand(40, -1)
         with torch.no_grad():
