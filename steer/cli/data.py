@@ -1,0 +1,47 @@
+"""steer data: look a data set of ratings over."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from steer.errors import UsageError
+
+app = typer.Typer(help="Data sets of ratings.", no_args_is_help=True)
+
+
+@app.callback()
+def data() -> None:
+    """Data sets of ratings."""
+
+
+@app.command()
+def check(
+    source: Annotated[str, typer.Argument(help="A folder, a csv of your own ratings, or a hub data set.")],
+    kind: Annotated[
+        str | None, typer.Option(help="pamela, para or lapis; found from the files where not given.")
+    ] = None,
+    pictures: Annotated[bool, typer.Option(help="Open every picture.")] = True,
+) -> None:
+    """Read a data set as training would and say what is in it, what was left out and what to mind."""
+    try:
+        from reward_models.datasets import DataError, load_ratings
+        from reward_models.datasets.check import check as look_over
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"this needs the package '{error.name}'; install steer with the extra: steer-t2i[train]"
+        ) from error
+    if "/" not in source and not Path(source).exists():
+        raise UsageError(f"there is no folder or file '{source}'")
+    try:
+        report = look_over(load_ratings(source, kind), pictures)
+    except DataError as error:
+        raise UsageError(str(error)) from error
+    for line in report.lines:
+        print(line)
+    for warning in report.warnings:
+        print(f"  mind: {warning}")
+    if not report.warnings:
+        print("  nothing to mind")
