@@ -145,8 +145,8 @@ class PamelaReward:
         save_file(weights, folder / "model.safetensors")
 
     def fingerprint(self) -> str:
-        """Hash of the members' and the encoder's weights."""
-        return weights_hash(*self.members, self.encoder.model)
+        """Hashes of the members' and of the encoder's weights."""
+        return weights_hash(*self.members) + self.encoder.fingerprint()
 
     def people(self) -> list[str]:
         return list(self.config.people)
