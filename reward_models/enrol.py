@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reward_models.pamela import DEMOGRAPHICS, METADATA, PamelaPredictor
+from reward_models.pamela import PamelaPredictor
 
 AXES = 24
 STEPS = 8
@@ -90,19 +90,21 @@ def _ridge(x: Tensor, y: Tensor) -> Tensor:
 
 def fit_person(
     member: PamelaPredictor, prior: PersonPrior, pictures: Tensor, prompts: Tensor, liking: Tensor,
-    demographics: Sequence[int] = (0,) * len(DEMOGRAPHICS), noise: float = 0.16,
+    demographics: Sequence[int] | None = None, noise: float = 0.16,
 ) -> FittedPerson:  # fmt: skip
     """The person who gave ``liking`` (n,) to pictures and prompts (n, D); n may be 0.
 
     ``noise``: standard deviation of a rating around the model, in [0, 1]. Everything of the
     member stays frozen; metadata is withheld, as when steering.
     """
-    start = prior.guess(demographics)
+    config = member.config
+    known = list(demographics) if demographics is not None else [0] * len(config.demographics)
+    start = prior.guess(known)
     eye = torch.eye(len(start))
     n = len(liking)
     if n == 0:
         return FittedPerson(prior.mean + start @ prior.axes, eye, prior.axes)
-    row = torch.tensor([*demographics, *[0] * len(METADATA)]).expand(n, -1)
+    row = torch.tensor(known + [0] * len(config.metadata)).expand(n, -1)
 
     def predict(z: Tensor) -> Tensor:  # (n, K) to (n,); each rating depends on its own row alone
         result: Tensor = member(pictures, prompts, prior.mean + z @ prior.axes, row)

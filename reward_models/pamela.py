@@ -9,7 +9,7 @@ Shapes: B batch, D encoder features, W model width.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -35,8 +35,19 @@ class PamelaConfig:
     layers: int = 2
     heads: int = 4
     noise: float = 0.16  # standard deviation of a rating around the prediction, in [0, 1]
+    demographics: list[str] = field(default_factory=lambda: list(DEMOGRAPHICS))
+    metadata: list[str] = field(default_factory=lambda: list(METADATA))
     people: list[str] = field(default_factory=list)
     vocabularies: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def fields(self) -> list[str]:
+        """Columns of a row of table rows: demographics, then metadata."""
+        return [*self.demographics, *self.metadata]
+
+    def row(self, values: Mapping[str, str]) -> list[int]:
+        """Table rows of these demographics and metadata, 0 where missing."""
+        return [self.index(name, values.get(name)) for name in self.fields]
 
     def index(self, name: str, value: str | None) -> int:
         """Row of ``value`` in the table ``name``; 0 where missing or never seen."""
@@ -55,8 +66,7 @@ class PamelaPredictor(nn.Module):
         self.prompt = nn.Linear(config.features, width)
         self.no_prompt = nn.Parameter(torch.zeros(width))
         self.person = nn.Embedding(len(config.people) + 1, width)
-        names = (*DEMOGRAPHICS, *METADATA)
-        self.fields = nn.ModuleList(nn.Embedding(len(config.vocabularies[n]) + 1, width) for n in names)
+        self.fields = nn.ModuleList(nn.Embedding(len(config.vocabularies[n]) + 1, width) for n in config.fields)
         self.cls = nn.Parameter(torch.randn(width) * 0.02)
         self.kind = nn.Parameter(torch.randn(4 + len(self.fields), width) * 0.02)
         layer = nn.TransformerEncoderLayer(
@@ -77,8 +87,8 @@ class PamelaPredictor(nn.Module):
         """Liking (B,) in [0, 1].
 
         ``picture``, ``prompt``: unit features (B, D), an all-zero prompt row means none;
-        ``person``: vectors (B, W); ``fields``: table rows (B, 6) in the order
-        ``DEMOGRAPHICS + METADATA``, 0 for missing.
+        ``person``: vectors (B, W); ``fields``: table rows (B, F) in the order of
+        ``config.fields``, 0 for missing.
         """
         scale = self.config.features**0.5  # unit vectors to unit variance a component
         said = prompt.abs().sum(-1, keepdim=True) > 0
@@ -89,7 +99,7 @@ class PamelaPredictor(nn.Module):
             person,
             *(table(fields[:, i]) for i, table in enumerate(self.fields)),
         ]
-        x = torch.stack(tokens, dim=1) + self.kind  # (B, 4 + 6, W)
+        x = torch.stack(tokens, dim=1) + self.kind  # (B, 4 + F, W)
         return torch.sigmoid(self.head(self.encoder(x)[:, 0])).squeeze(-1)
 
 
@@ -130,7 +140,7 @@ class PamelaReward:
             )
         return cls(config, members, encoder, saved.get("demographics"))
 
-    def save(self, folder: Path, encoder: str, metrics: dict[str, object]) -> None:
+    def save(self, folder: Path, encoder: str, metrics: Mapping[str, object]) -> None:
         """Write config.json and fp16 model.safetensors; ``encoder`` is relative to ``folder``."""
         folder.mkdir(parents=True, exist_ok=True)
         config = {
@@ -143,6 +153,22 @@ class PamelaReward:
             f"{k}.{n}": w.half().contiguous() for k, m in enumerate(self.members) for n, w in m.state_dict().items()
         }
         save_file(weights, folder / "model.safetensors")
+
+    def add_people(
+        self, vectors: Mapping[str, Sequence[torch.Tensor]], demographics: Mapping[str, dict[str, str]]
+    ) -> None:
+        """Give people, new or known, a vector (W,) for each member."""
+        for person in vectors:
+            if person not in self.config.people:
+                self.config.people.append(person)
+        for k, member in enumerate(self.members):
+            table = member.person.weight.detach()
+            grown = table.new_zeros(len(self.config.people) + 1, table.shape[1])
+            grown[: len(table)] = table
+            for person, each in vectors.items():
+                grown[self.config.index("person", person)] = each[k]
+            member.person = nn.Embedding.from_pretrained(grown)
+        self.demographics |= {person: demographics.get(person, {}) for person in vectors}
 
     def fingerprint(self) -> str:
         """Hashes of the members' and of the encoder's weights."""
@@ -170,7 +196,7 @@ class PamelaReward:
         """Liking (members, n) from features (n, D) each; metadata is unknown when steering."""
         n = len(pictures)
         shown = self.demographics.get(person.id or "", {}) | person.demographics
-        row = [self.config.index(f, shown.get(f)) for f in DEMOGRAPHICS] + [0] * len(METADATA)
-        fields = torch.tensor(row, device=pictures.device).expand(n, -1)
+        demographics = {name: shown[name] for name in self.config.demographics if name in shown}
+        fields = torch.tensor(self.config.row(demographics), device=pictures.device).expand(n, -1)
         who = self.config.index("person", person.id)
         return torch.stack([m(pictures, texts, m.person.weight[who].expand(n, -1), fields) for m in self.members])

@@ -11,7 +11,7 @@ import torch
 from reward_models.enrol import fit_person, person_prior
 from reward_models.metrics import evaluate
 from reward_models.pamela import PamelaConfig
-from reward_models.training import RatingTable, train_member
+from reward_models.training import RatingTable, TrainingSettings, train_member
 
 FIELDS = ("age_binned", "gender", "nationality", "group", "style", "type")
 SEEN, NEW = 60, 24
@@ -37,13 +37,15 @@ def world():
         fields = np.zeros((len(rows), 6), int)
         fields[:, 0] = [young[k] + 1 for _, k in rows]
         y = np.array([liking[i, k] for i, k in rows]) + 0.05 * rng.normal(size=len(rows))
-        return RatingTable(np.array([i for i, _ in rows]), np.array([f"p{k}" for _, k in rows]), y.clip(0, 1), fields)
+        nothing = np.zeros(len(rows), int)
+        return RatingTable(
+            np.array([i for i, _ in rows]), nothing, np.array([f"p{k}" for _, k in rows]), y.clip(0, 1), fields
+        )
 
     train, new = table(range(SEEN), np.arange(200)), table(range(SEEN, SEEN + NEW), np.arange(200, 300))
     x = torch.from_numpy(features).float()
-    member = train_member(
-        config, x, torch.zeros_like(x), train, 0, epochs=40, people_per_batch=20, ratings_each=12, lr=3e-3
-    )
+    settings = TrainingSettings(epochs=40, people_per_batch=20, ratings_each=12, lr=3e-3)
+    member = train_member(config, x, torch.zeros(1, 16), train, 0, settings)
     young_rows = np.array([[young[k] + 1, 0, 0] for k in range(SEEN)])
     prior = person_prior(member.person.weight.detach()[1:], young_rows, (2, 2, 2), axes=8)
     return member, prior, x, new
