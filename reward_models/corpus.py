@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from reward_models.datasets import DataError, Ratings
 from reward_models.datasets.table import SPLITS
 from reward_models.encoders import Encoder
 from reward_models.features import FeatureCache, Progress
+from reward_models.pamela import PamelaConfig
 from reward_models.training import RatingTable
 
 
@@ -37,6 +38,16 @@ class Corpus:
     vocabularies: dict[str, list[str]]
     unreadable: dict[str, str]
     fingerprint: str
+
+    def for_config(self, config: PamelaConfig) -> Corpus:
+        """The same ratings with the fields and vocabularies of a trained model."""
+        fields, words = config.fields, config.vocabularies
+        frames = {s: f.assign(**{n: pd.NA for n in fields if n not in f}) for s, f in self.frames.items()}
+        return replace(
+            self, tables={s: _table(f, fields, words) for s, f in frames.items()}, frames=frames,
+            people=list(config.people), demographics=list(config.demographics), metadata=list(config.metadata),
+            vocabularies=words,
+        )  # fmt: skip
 
     def demographics_of(self, split: str = "train") -> dict[str, dict[str, str]]:
         """What is known of each person in a split."""

@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from reward_models.base import Person, RewardError, Scores, UnknownPerson
-from reward_models.encoders import SiglipEncoder, weights_hash
+from reward_models.encoders import Encoder, load_encoder, weights_hash
 
 DEMOGRAPHICS = ("age_binned", "gender", "nationality")
 METADATA = ("group", "style", "type")
@@ -109,15 +109,15 @@ class PamelaReward:
     name = "pamela"
 
     def __init__(
-        self, config: PamelaConfig, members: Sequence[PamelaPredictor], encoder: SiglipEncoder,
+        self, config: PamelaConfig, members: Sequence[PamelaPredictor], encoder: Encoder,
         demographics: dict[str, dict[str, str]] | None = None,
     ):  # fmt: skip
         self.config, self.encoder = config, encoder
-        self.members = [m.eval().to(encoder.device) for m in members]
+        self.members = [m.eval().to(getattr(encoder, "device", "cpu")) for m in members]
         self.demographics = demographics or {}
 
     @classmethod
-    def from_folder(cls, folder: Path, encoder: SiglipEncoder | None = None, device: str = "cpu") -> PamelaReward:
+    def from_folder(cls, folder: Path, encoder: Encoder | None = None, device: str = "cpu") -> PamelaReward:
         """Load config.json and model.safetensors; an encoder other than the one trained on is refused."""
         try:
             saved = json.loads((folder / "config.json").read_text())
@@ -132,7 +132,7 @@ class PamelaReward:
                 members.append(member)
         except (OSError, SafetensorError, RuntimeError, KeyError, TypeError) as error:
             raise RewardError(f"the reward model in '{folder}' does not load: {error}") from error
-        encoder = encoder or SiglipEncoder((folder / saved["encoder"]).resolve(), device)
+        encoder = encoder or _saved_encoder(folder, saved["encoder"], device)
         if (found := encoder.fingerprint()) != saved["encoder_fingerprint"]:
             raise RewardError(
                 f"the reward model in '{folder}' was trained on encoder {saved['encoder_fingerprint']}, "
@@ -140,13 +140,21 @@ class PamelaReward:
             )
         return cls(config, members, encoder, saved.get("demographics"))
 
-    def save(self, folder: Path, encoder: str, metrics: Mapping[str, object]) -> None:
-        """Write config.json and fp16 model.safetensors; ``encoder`` is relative to ``folder``."""
+    def save(
+        self, folder: Path, encoder: str, metrics: Mapping[str, object], about: Mapping[str, object] | None = None
+    ) -> None:
+        """Write config.json and fp16 model.safetensors.
+
+        ``encoder`` is a path relative to ``folder`` or a hub name; ``about`` says what it was trained on.
+        """
         folder.mkdir(parents=True, exist_ok=True)
+        kind = {"SiglipEncoder": "siglip", "VisionEncoder": "vision", "FeatureTable": "table"}
+        named = {"name": encoder, "kind": kind.get(type(self.encoder).__name__, "own"),
+                 "revision": getattr(self.encoder, "revision", None)}  # fmt: skip
         config = {
             "family": "pamela", "architecture": asdict(self.config), "members": len(self.members),
-            "encoder": encoder, "encoder_fingerprint": self.encoder.fingerprint(),
-            "score_scale": "(score - 1) / 4", "demographics": self.demographics, "metrics": metrics,
+            "encoder": named, "encoder_fingerprint": self.encoder.fingerprint(),
+            "score_scale": "(score - 1) / 4", "demographics": self.demographics, "metrics": metrics, **(about or {}),
         }  # fmt: skip
         (folder / "config.json").write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n")
         weights = {
@@ -200,3 +208,15 @@ class PamelaReward:
         fields = torch.tensor(self.config.row(demographics), device=pictures.device).expand(n, -1)
         who = self.config.index("person", person.id)
         return torch.stack([m(pictures, texts, m.person.weight[who].expand(n, -1), fields) for m in self.members])
+
+
+def _saved_encoder(folder: Path, saved: str | dict[str, str | None], device: str) -> Encoder:
+    """The encoder that ``config.json`` names: a path relative to ``folder``, or a hub name."""
+    named = {"name": saved, "kind": "siglip"} if isinstance(saved, str) else saved
+    name, kind = str(named["name"]), named.get("kind") or "siglip"
+    if kind == "own":
+        raise RewardError(
+            f"the reward in '{folder}' was trained on an encoder of one's own ('{name}'); pass it to from_folder"
+        )
+    local = folder / name
+    return load_encoder(local.resolve() if local.exists() else name, kind, device, revision=named.get("revision"))

@@ -48,7 +48,9 @@ def train(
             pictures[with_copy] = to_tensor(decoded[rows[with_copy]].numpy())
         pictures, labels = mirror(pictures, data.labels[rows], generator)
         pictures = augment(pictures, generator).contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.autocast(
+            "cpu", dtype=torch.bfloat16, enabled=name == "eye"
+        ):  # depthwise layers: fp32 is twice as fast
             logits = model(pictures).float()
         value, hit = attribute_loss(logits, labels, N_CLASSES)
         return value, {"accuracy": hit}
