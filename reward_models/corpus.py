@@ -77,7 +77,7 @@ def build_corpus(
         features = store.pictures(ratings.root, sorted(ratings.table["picture"].unique()), progress)
         unreadable |= features.unreadable
         frame = ratings.table[~ratings.table["picture"].isin(list(features.unreadable))].copy()
-        frame["picture_row"] = frame["picture"].map(features.row) + offset
+        frame["picture_row"] = [features.row[p] + offset for p in frame["picture"]]
         offset += len(features.vectors)
         vectors.append(features.vectors)
         if several:
