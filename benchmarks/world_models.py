@@ -44,6 +44,37 @@ def retrieval(encoder: SiglipEncoder, pictures: list[Image.Image], texts: list[s
     return round(float(np.mean(hits)), 3)
 
 
+def probe(
+    encoder: SiglipEncoder, pictures: list[Image.Image], labels: np.ndarray, seen: int = 2000
+) -> dict[str, float]:
+    """Share of each attribute that a ridge on the picture features, fitted on ``seen`` other scenes, names rightly."""
+    scenes = [scene_at(777, i) for i in range(seen)]
+    known = np.array([s.indices() for s in scenes])
+    x, new = encoder.images([paint(s) for s in scenes]).numpy(), encoder.images(pictures).numpy()
+    mean, spread = x.mean(0), x.std(0)
+    x, new = (np.c_[(v - mean) / spread, np.ones(len(v))] for v in (x, new))
+    result = {}
+    for k, (name, values) in enumerate(ATTRIBUTES.items()):
+        weight = np.linalg.solve(x.T @ x + 20 * np.eye(x.shape[1]), x.T @ np.eye(len(values))[known[:, k]])
+        result[name] = round(float(((new @ weight).argmax(1) == labels[:, k]).mean()), 3)
+    return result
+
+
+def fidelity(encoder: SiglipEncoder, n: int = 60) -> dict[str, float]:
+    """Mean agreement of "a fox" and the like with the right picture, another light, style and subject."""
+    sums: dict[str, list[float]] = {"right": [], "other light": [], "other style": [], "other subject": []}
+    for i in range(n):
+        scene = scene_at(98, i, unseen=True).with_(style="photo", framing="medium")
+        shown = (
+            scene, scene.with_(light="dawn" if scene.light != "dawn" else "day"), scene.with_(style="watercolour"),
+            scene.with_(subject="teapot" if scene.subject != "teapot" else "fox"),
+        )  # fmt: skip
+        values = encoder.agreement(encoder.images([paint(s) for s in shown]), encoder.texts([f"a {scene.subject}"] * 4))
+        for name, value in zip(sums, values.tolist(), strict=True):
+            sums[name].append(value)
+    return {k: round(float(np.mean(v)), 3) for k, v in sums.items()}
+
+
 def main(pictures: Annotated[int, typer.Option(help="A multiple of 100.")] = 400) -> None:
     rng = random.Random(0)
     scenes = [scene_at(4242, i, unseen=True) for i in range(pictures)]
@@ -66,6 +97,8 @@ def main(pictures: Annotated[int, typer.Option(help="A multiple of 100.")] = 400
         "generated as asked": {name: accuracy(eye, generated, labels) for name, eye in eyes.items()},
         "eyes agree": agree,
         "R@1 of 100": {k: retrieval(encoder, v, texts) for k, v in (("painted", painted), ("generated", generated))},
+        "SigLIP, linear probe on painted": probe(encoder, painted, labels),
+        "fidelity": fidelity(encoder),
         "seconds for 48 pictures": round(48 * seconds / pictures, 1),
     }
     print(json.dumps(report, indent=1))

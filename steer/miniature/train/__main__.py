@@ -1,7 +1,7 @@
 """Train the miniature, one resumable command a part, in the order listed; then `ship` writes fp16 weights into the package.
 
 The SigLIP is trained twice: before `sample`, and on with more --minutes after it, when generated pictures are there.
-Checkpoints and curves (log.jsonl) are under --work; `sheet` draws samples of the generator as it is; docs/models.md has the times.
+Checkpoints and curves (log.jsonl) are under --work; `sheet` draws samples of the generator as it is; docs/models has the times.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ Work = Annotated[Path, typer.Option(help="Where checkpoints and data are kept.")
 Minutes = Annotated[float, typer.Option(help="Training time in all, resumed time counted.")]
 HERE = Path("training")
 SEED = 1  # of the painted dataset
+STEADY = 32_000  # pictures the generator sees
+DECODED = 6_000  # pictures also shown as the autoencoder gives them back
 
 
 def _data(work: Path) -> Pictures:
@@ -38,10 +40,10 @@ def _vae(work: Path) -> Path:
 
 
 @app.command()
-def paint(n: int = 28_000, work: Work = HERE) -> None:
+def paint(n: int = 56_000, work: Work = HERE) -> None:
     """Paint the training pictures (n, 128, 128, 3), and the generator's with steady subjects."""
     paint_dataset(work / "data", n, SEED)
-    paint_dataset(work / "steady", n, SEED, steady=True)
+    paint_dataset(work / "steady", min(n, STEADY), SEED, steady=True)
 
 
 @app.command("text")
@@ -58,10 +60,10 @@ def autoencoder(minutes: Minutes = 15, work: Work = HERE) -> None:
 
 @app.command()
 def latents(work: Work = HERE) -> None:
-    """Cache the latents of all pictures."""
+    """Cache the latents of the generator's pictures, and of the first ones for `decoded`."""
     encoder = work / "autoencoder" / "model"
-    autoencoders.encode(_data(work), encoder, work / "latents.safetensors")
-    autoencoders.encode(_steady(work), encoder, work / "steady.safetensors")
+    autoencoders.encode(_data(work), encoder, work / "latents.safetensors", DECODED)
+    autoencoders.encode(_steady(work), encoder, work / "steady.safetensors", STEADY)
 
 
 @app.command()
@@ -93,7 +95,7 @@ def flux(
 
 
 @app.command()
-def decoded(n: int = 6000, work: Work = HERE) -> None:
+def decoded(n: int = DECODED, work: Work = HERE) -> None:
     """The first n pictures as the autoencoder gives them back, for the eyes and the SigLIP."""
     autoencoders.decode_dataset(work / "latents.safetensors", _vae(work), n, work / "decoded.safetensors")
 

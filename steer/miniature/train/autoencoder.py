@@ -86,14 +86,14 @@ def save(model: AutoencoderKL, weights: dict[str, torch.Tensor], folder: Path) -
 
 
 @torch.no_grad()
-def encode(data: Pictures, model_folder: Path, path: Path, batch: int = 64) -> torch.Tensor:
-    """Latents (n, 12, 16, 16) of all pictures, fp16, cached at ``path``."""
+def encode(data: Pictures, model_folder: Path, path: Path, n: int, batch: int = 64) -> torch.Tensor:
+    """Latents (n, 12, 16, 16) of the first n pictures, fp16, cached at ``path``."""
     if path.exists():
         return load_file(path)["latents"]
     model = AutoencoderKL.from_pretrained(model_folder).eval().to(memory_format=torch.channels_last)
     rows = []
-    for start in range(0, len(data), batch):
-        pictures = data.pixels[start : start + batch]
+    for start in range(0, min(n, len(data)), batch):
+        pictures = data.pixels[start : min(start + batch, n)]
         x = torch.from_numpy(pictures.copy()).permute(0, 3, 1, 2).float() / 127.5 - 1
         with torch.autocast("cpu", dtype=torch.bfloat16):
             latents = model.encode(x.contiguous(memory_format=torch.channels_last)).latent_dist.mode()
