@@ -116,6 +116,10 @@ def in_batches(items: list[Any], size: int, width: int, encode: Callable[[list[A
     return torch.cat(rows) if rows else torch.zeros(0, width)
 
 
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
 def _precision(device: str) -> torch.dtype:
     return torch.bfloat16 if device.startswith("cuda") else torch.float32
 
@@ -142,7 +146,7 @@ class SiglipEncoder(FrozenEncoder):
             )
             self.processor = AutoProcessor.from_pretrained(name, revision=revision)
         except (OSError, ValueError) as error:
-            raise RewardError(f"cannot load the SigLIP '{name}': {error}") from error
+            raise RewardError(f"cannot load the SigLIP '{name}': {_first_line(error)}") from error
         if not hasattr(model.config, "text_config") or not hasattr(model, "logit_bias"):
             raise RewardError(
                 f"'{name}' is a {type(model).__name__}, not a SigLIP; for pictures alone use kind 'vision'"
@@ -203,7 +207,7 @@ class VisionEncoder(FrozenEncoder):
             model = AutoModel.from_pretrained(name, revision=revision, use_safetensors=True, dtype=_precision(device))
             self.processor = AutoImageProcessor.from_pretrained(name, revision=revision)
         except (OSError, ValueError) as error:
-            raise RewardError(f"cannot load the vision model '{name}': {error}") from error
+            raise RewardError(f"cannot load the vision model '{name}': {_first_line(error)}") from error
         super().__init__(str(name), model, model.config.hidden_size, device, batch_size)
 
     def prepare(self, image: Image.Image) -> Prepared:

@@ -74,6 +74,8 @@ class PamelaPredictor(nn.Module):
         )
         self.encoder = nn.TransformerEncoder(layer, config.layers, enable_nested_tensor=False)
         self.head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 1))
+        # besides what attention makes of them, a person and a picture meet in a plain product
+        self.taste = nn.Linear(width, width, bias=False)
         for table in (self.person, *self.fields):
             nn.init.normal_(table.weight, std=0.02)  # type: ignore[arg-type]
 
@@ -99,8 +101,9 @@ class PamelaPredictor(nn.Module):
             person,
             *(table(fields[:, i]) for i, table in enumerate(self.fields)),
         ]
-        x = torch.stack(tokens, dim=1) + self.kind  # (B, 4 + F, W)
-        return torch.sigmoid(self.head(self.encoder(x)[:, 0])).squeeze(-1)
+        x = self.encoder(torch.stack(tokens, dim=1) + self.kind)  # (B, 4 + F, W)
+        product = (self.taste(person) * x[:, 1]).sum(-1, keepdim=True)
+        return torch.sigmoid(self.head(x[:, 0]) + product).squeeze(-1)
 
 
 class PamelaReward:

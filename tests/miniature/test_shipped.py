@@ -93,7 +93,19 @@ def test_eyes_read_unseen_scenes(name, unseen):
     read = load_eye(miniature_weights(name)).read(pictures)
     for k, attribute in enumerate(ATTRIBUTES):
         right = read[attribute].argmax(1) == np.array([s.indices()[k] for s in scenes])
-        assert right.mean() > 0.8, attribute
+        assert right.mean() > (0.9 if name == "eye" else 0.85), attribute
+
+
+def test_a_picture_shows_what_its_prompt_says():
+    """The real preset, read by the eye that never trained anything; prompts of combinations never trained on."""
+    rng = random.Random(0)
+    scenes = [scene_at(97, i, unseen=True) for i in range(48)]
+    renderer = DiffusersRenderer(load_config("miniature").renderer)
+    pictures = renderer.render([caption(s, rng, full=True) for s in scenes], list(range(48)))
+    read = load_eye(miniature_weights("judge")).read(pictures)
+    for k, attribute in enumerate(ATTRIBUTES):
+        right = read[attribute].argmax(1) == np.array([s.indices()[k] for s in scenes])
+        assert right.mean() > (0.6 if attribute == "subject" else 0.75), attribute
 
 
 def test_siglip_finds_the_picture_of_a_text(miniature, unseen):
@@ -103,7 +115,7 @@ def test_siglip_finds_the_picture_of_a_text(miniature, unseen):
     images = encoder.images(pictures[:100])
     texts = encoder.texts([caption(s, rng, full=True) for s in scenes[:100]])
     found = (texts @ images.T).argmax(1) == torch.arange(100)
-    assert found.float().mean() > 0.5
+    assert found.float().mean() > 0.85
 
 
 def test_fidelity_falls_with_the_wrong_subject_and_not_with_another_light(miniature):

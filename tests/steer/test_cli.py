@@ -43,6 +43,10 @@ def test_help_teaches():
         (("rn",), "rn"),
         (("show", "nowhere"), "no run in 'nowhere'"),
         (("resume", "nowhere"), "no run in 'nowhere'"),
+        (("data", "check", "nowhere"), "there is no folder or file 'nowhere'"),
+        (("data", "check", "."), "no data set we know"),
+        (("reward", "train", "--config", "no.yaml"), "there is no file 'no.yaml'"),
+        (("reward", "train"), "--config"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(arguments, message, tmp_path):

@@ -101,13 +101,13 @@ def decoded(n: int = DECODED, work: Work = HERE) -> None:
 
 
 @app.command()
-def sample(n: int = 3000, steps: int = 10, guidance: float = 2.5, seed: int = 77, work: Work = HERE) -> None:
+def sample(n: int = 3000, steps: int = 6, guidance: float = 3.0, seed: int = 77, work: Work = HERE) -> None:
     """Pictures by the pipeline itself with their prompts, for the SigLIP and the people."""
     ship.sample_pipeline(ship.pipeline(work), n, steps, guidance, seed, work / "sampled.safetensors")
 
 
 @app.command()
-def sheet(path: Path = Path("training/sheet.png"), steps: int = 10, guidance: float = 2.5, work: Work = HERE) -> None:
+def sheet(path: Path = Path("training/sheet.png"), steps: int = 6, guidance: float = 3.0, work: Work = HERE) -> None:
     """A sheet of 40 held-out prompts by the pipeline as it is now."""
     ship.sample_sheet(ship.pipeline(work), path, steps, guidance)
 

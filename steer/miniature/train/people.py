@@ -37,7 +37,7 @@ GROUPS = {
     "special": "robot snowman",
 }  # fmt: skip
 GROUP_OF = {subject: group for group, subjects in GROUPS.items() for subject in subjects.split()}
-SETTINGS = TrainingSettings(epochs=16, people_per_batch=12, ratings_each=16)  # small batches: steps are what it lacks
+SETTINGS = TrainingSettings(epochs=14, people_per_batch=12, ratings_each=16)  # small batches: steps are what it lacks
 
 
 def collect_pictures(work: Path) -> tuple[list[Image.Image], list[str], np.ndarray]:
