@@ -190,27 +190,42 @@ class PamelaReward:
 
     def score(self, images: Sequence[Image.Image], prompts: Sequence[str], person: Person) -> Scores:
         """Scores of n pictures for ``person``; ``prompts`` (n) are what fidelity is measured against."""
-        if person.id is not None and person.id not in self.config.people:
-            raise UnknownPerson(f"the reward model has no vector for '{person.id}'")
+        (scores,) = self.score_users(images, prompts, [person])
+        return scores
+
+    def score_users(
+        self, images: Sequence[Image.Image], prompts: Sequence[str], people: Sequence[Person]
+    ) -> list[Scores]:
+        """Scores of n pictures for each person; every picture is encoded once. Raises UnknownPerson."""
+        for person in people:
+            if person.id is not None and person.id not in self.config.people:
+                raise UnknownPerson(f"the reward model has no vector for '{person.id}'")
         pictures, texts = self.encoder.images(images), self.encoder.texts(prompts)
-        personal = self.predict(pictures, texts, person)  # (members, n)
-        nobody = self.predict(pictures, texts, Person())
-        return Scores(
-            personal=personal.mean(0).cpu().numpy(),
-            population=nobody.mean(0).cpu().numpy(),
-            fidelity=self.encoder.agreement(pictures, texts).numpy(),
-            uncertainty=personal.std(0, unbiased=False).cpu().numpy(),
-        )
+        fidelity = self.encoder.agreement(pictures, texts).numpy()
+        each = self.predict(pictures, texts, [Person(), *people])  # (members, 1 + people, n)
+        mean, spread = each.mean(0).cpu().numpy(), each.std(0, unbiased=False).cpu().numpy()
+        return [Scores(mean[k], mean[0], fidelity, spread[k]) for k in range(1, len(people) + 1)]
 
     @torch.inference_mode()
-    def predict(self, pictures: torch.Tensor, texts: torch.Tensor, person: Person) -> torch.Tensor:
-        """Liking (members, n) from features (n, D) each; metadata is unknown when steering."""
-        n = len(pictures)
-        shown = self.demographics.get(person.id or "", {}) | person.demographics
-        demographics = {name: shown[name] for name in self.config.demographics if name in shown}
-        fields = torch.tensor(self.config.row(demographics), device=pictures.device).expand(n, -1)
-        who = self.config.index("person", person.id)
-        return torch.stack([m(pictures, texts, m.person.weight[who].expand(n, -1), fields) for m in self.members])
+    def predict(
+        self, pictures: torch.Tensor, texts: torch.Tensor, people: Sequence[Person], batch: int = 8192
+    ) -> torch.Tensor:
+        """Liking (members, people, n) from features (n, D) each; metadata is unknown when steering."""
+        device, n = pictures.device, len(pictures)
+        rows, who = [], []
+        for person in people:
+            shown = self.demographics.get(person.id or "", {}) | person.demographics
+            rows.append(self.config.row({k: shown[k] for k in self.config.demographics if k in shown}))
+            who.append(self.config.index("person", person.id))
+        fields, index = torch.tensor(rows, device=device), torch.tensor(who, device=device)
+        parts = []
+        for pairs in torch.arange(len(people) * n, device=device).split(batch):  # every (person, picture)
+            k, i = pairs // n, pairs % n
+            parts.append(
+                torch.stack([m(pictures[i], texts[i], m.person.weight[index[k]], fields[k]) for m in self.members])
+            )
+        liking = torch.cat(parts, dim=1) if parts else torch.zeros(len(self.members), 0, device=device)
+        return liking.view(len(self.members), len(people), n)
 
 
 def _saved_encoder(folder: Path, saved: str | dict[str, str | None], device: str) -> Encoder:

@@ -213,3 +213,21 @@ def test_wrong_settings_are_one_line(tmp_path, text, message):
 def test_the_shipped_training_settings_are_valid():
     for name in ("pamela", "miniature"):
         assert load_training(data_folder("configs") / "train" / f"{name}.yaml").data
+
+
+def test_many_people_are_scored_at_once_as_one_by_one_in_any_order(trained):
+    root, _ = trained
+    model = reward_models.load(root / "reward")
+    pictures = [Image.open(root / "data" / "images" / f"{i}.png") for i in range(5)]
+    people = [reward_models.Person(id=f"p{k}") for k in range(10)] + [reward_models.Person()]
+    together = model.score_users(pictures, ["a fox"] * 5, people)
+    backwards = model.score_users(pictures[::-1], ["a fox"] * 5, people[::-1])
+    for k, person in enumerate(people):
+        alone = model.score(pictures[1:3], ["a fox"] * 2, person)
+        assert np.allclose(together[k].personal[1:3], alone.personal, atol=1e-5)
+        assert np.allclose(together[k].uncertainty[1:3], alone.uncertainty, atol=1e-5)
+        assert np.allclose(together[k].personal, backwards[-1 - k].personal[::-1], atol=1e-5)
+    assert np.allclose(together[-1].personal, together[0].population, atol=1e-6)
+    assert np.ptp([s.personal[0] for s in together]) > 0.1
+    with pytest.raises(reward_models.UnknownPerson):
+        model.score_users(pictures, ["a fox"] * 5, [*people, reward_models.Person(id="nobody")])
