@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import torch
-
 from steer.errors import SteerError
 
 
 def pick_device(wanted: str) -> str:
     """The device for a setting; SteerError when one is asked for that is not there."""
+    import torch  # here, so that help and input errors need not wait for it
+
     if wanted == "auto":
         return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     if wanted == "cuda" and not torch.cuda.is_available():

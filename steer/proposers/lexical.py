@@ -44,10 +44,11 @@ class LexicalProposer:
         tried = {t.casefold() for t in history.texts()}
         leader = next((s.rewrite.changes for s in history.ranked()), {})
         rewrites: list[Rewrite] = []
+        boldness = 1.0  # of the draws; grows while all that is drawn has been tried, so that a sure search goes on
         for attempt in range(40 * n):
             if len(rewrites) == n:
                 break
-            effects = rng.multivariate_normal(mean, covariance, method="cholesky")
+            effects = mean + boldness * rng.multivariate_normal(0 * mean, covariance, method="cholesky")
             changes = best_choice(groups, effects)
             if attempt % 2 and leader:  # every other one stays near the leader: one group changed
                 changes = self._neighbour(groups, leader, changes, rng)
@@ -55,6 +56,9 @@ class LexicalProposer:
             if text.casefold() not in tried:
                 tried.add(text.casefold())
                 rewrites.append(Rewrite(text, changes))
+                boldness = 1.0
+            else:
+                boldness *= 1.1
         return rewrites
 
     def _neighbour(

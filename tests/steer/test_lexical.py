@@ -105,3 +105,16 @@ def test_a_bad_lexicon_is_one_line(tmp_path, text):
 def test_unknown_lexicon():
     with pytest.raises(UsageError, match="Did you mean 'general'"):
         Lexicon.load("genral")
+
+
+def test_a_sure_search_goes_on_to_untried_combinations():
+    """Liking that is plain leaves the posterior sharp; still hundreds of combinations are untried."""
+    request, proposer = SteerRequest("a fox", "u1"), LexicalProposer.from_name("miniature")
+    history = History()
+    for _ in range(40):
+        rewrites = proposer.propose(request, history, 6)
+        assert len(rewrites) == 6
+        for r in rewrites:
+            reward = 0.5 + 0.1 * len(r.changes) * (r.changes.get("style", "") == proposer.lexicon.groups[0].phrases[0])
+            history.candidates.append(Candidate(len(history.candidates), 1, r, 1, State.SCORED, objective=reward))
+    assert len({c.rewrite.text for c in history.candidates}) == 240
