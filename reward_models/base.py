@@ -39,13 +39,19 @@ class Scores:
     ``personal``     the person's liking in [0, 1], (score - 1) / 4 of a 1-5 slider
     ``population``   the same model's answer for nobody in particular
     ``fidelity``     image-text similarity to the given prompt in [0, 1]
-    ``uncertainty``  standard deviation of ``personal`` over the model's members
+    ``uncertainty``  standard deviation of ``personal``: what ratings leave open about the person, and what members disagree on
+    ``others``       further scorers by name, each (n,) in [0, 1]; see :mod:`reward_models.mixed`
     """
 
     personal: np.ndarray
     population: np.ndarray
     fidelity: np.ndarray
     uncertainty: np.ndarray
+    others: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def components(self) -> dict[str, np.ndarray]:
+        """What can be mixed: personal, population, fidelity and the others."""
+        return {"personal": self.personal, "population": self.population, "fidelity": self.fidelity, **self.others}
 
     def __len__(self) -> int:
         return len(self.personal)
@@ -72,18 +78,36 @@ class RewardModel(Protocol):
         ...
 
 
-def load(folder: str | Path, device: str = "cpu") -> RewardModel:
-    """The reward model saved in ``folder``; its config.json says which family it is of.
+def load(name: str | Path, device: str = "cpu", revision: str | None = None) -> RewardModel:
+    """The reward model ``name``, a folder or a hub name; its config.json says which family it is of.
 
     Raises RewardError when it does not load or its encoder is not the one it was trained on.
     """
-    path = Path(folder)
-    config = path / "config.json"
-    if not config.is_file():
-        raise RewardError(f"no reward model in '{path}': config.json is missing")
-    family = json.loads(config.read_text()).get("family")
+    folder = find(name, revision)
+    family = json.loads((folder / "config.json").read_text()).get("family")
     if family == "pamela":
-        from reward_models.pamela import PamelaReward
+        from reward_models.pamela_reward import PamelaReward
 
-        return PamelaReward.from_folder(path, device=device)
-    raise RewardError(f"'{config}' names the unknown reward family {family!r}; known: pamela")
+        return PamelaReward.from_folder(folder, device=device)
+    raise RewardError(f"'{folder / 'config.json'}' names the unknown reward family {family!r}; known: pamela")
+
+
+def find(name: str | Path, revision: str | None = None) -> Path:
+    """The local folder of a reward; one on the hub (``org/name``) is fetched: its config and its safetensors, no code."""
+    folder = Path(name)
+    if (folder / "config.json").is_file():
+        return folder
+    if folder.exists() or str(name).count("/") != 1 or str(name).startswith((".", "/")):
+        raise RewardError(f"no reward model in '{name}': config.json is missing")
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        fetched = snapshot_download(str(name), revision=revision, allow_patterns=["*.json", "*.safetensors"])
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        raise RewardError(
+            f"there is no folder '{name}', and the hub gives none: {str(error).splitlines()[0]}"
+        ) from error
+    if not (Path(fetched) / "config.json").is_file():
+        raise RewardError(f"the hub's '{name}' is no reward model: config.json is missing")
+    return Path(fetched)

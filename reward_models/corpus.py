@@ -122,9 +122,9 @@ def _table(frame: pd.DataFrame, fields: list[str], vocabularies: dict[str, list[
     columns = [frame[name].map(index[name]).fillna(0).to_numpy(int) for name in fields]
     return RatingTable(
         picture=frame["picture_row"].to_numpy(int), prompt=frame["prompt_row"].to_numpy(int),
-        person=frame["person"].astype(str).to_numpy(str), liking=frame["score"].to_numpy(float),
+        person=frame["person"].astype(str).to_numpy(str), liking=frame["score"].to_numpy(float, copy=True),
         fields=np.stack(columns, axis=1) if columns else np.zeros((len(frame), 0), int),
-        weight=frame["weight"].to_numpy(float),
+        weight=frame["weight"].to_numpy(float, copy=True),
     )  # fmt: skip
 
 

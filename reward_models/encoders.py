@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from PIL import Image
 from safetensors import SafetensorError, safe_open
@@ -114,6 +115,25 @@ def in_batches(items: list[Any], size: int, width: int, encode: Callable[[list[A
         chunk = items[start : start + size]
         rows.append(encode(chunk + [chunk[-1]] * (size - len(chunk)))[: len(chunk)])
     return torch.cat(rows) if rows else torch.zeros(0, width)
+
+
+def encode_readable(encoder: Encoder, images: Sequence[Image.Image]) -> tuple[Tensor, np.ndarray]:
+    """Vectors (n, D) and which pictures opened (n,); the row of one that did not is zeros."""
+    readable = np.array([opens(image) for image in images], dtype=bool)
+    found = encoder.images([image for image, good in zip(images, readable, strict=True) if good])
+    vectors = found.new_zeros(len(images), encoder.width)
+    vectors[torch.from_numpy(readable).to(found.device)] = found
+    return vectors, readable
+
+
+def opens(image: Image.Image) -> bool:
+    """Whether a picture decodes to its last pixel; said where not."""
+    try:
+        image.load()  # files are opened lazily
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        log.warning("a picture does not open and gets no score: %s", _first_line(error))
+        return False
+    return True
 
 
 def _first_line(error: Exception) -> str:

@@ -3,8 +3,8 @@
 The person is not fitted in the model's full width, where a handful of ratings means nothing, but
 in the space that other people's vectors span: their principal axes, with their spread as the prior.
 What demographics say of those axes (a ridge over the seen people) is the prior's mean, so with no
-ratings at all the vector is the best guess from demographics. The posterior is Laplace's: a few
-Gauss-Newton steps on
+ratings at all the vector is the best guess from demographics, and with none of these either it is the
+population's. The posterior is Laplace's: a few Gauss-Newton steps on
 
     sum_i (f(x_i; m + A z) - y_i)^2 / noise^2 + |z - z0|^2
 
@@ -15,72 +15,95 @@ W model width, K axes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from reward_models.pamela import PamelaPredictor
+from reward_models.training import RatingTable
 
 AXES = 24
-STEPS = 8
+STEPS = 12
+ENOUGH = 1e-2  # of the energy, whose unit is half a nat: a step that gains less is the last
 PENALTIES = (3.0, 10.0, 30.0, 100.0, 300.0, 1e4)
 
 
 @dataclass(frozen=True)
 class PersonPrior:
-    """Where people's vectors lie: ``mean`` (W,), ``axes`` (K, W) of unit prior variance, and the
-    ridge from demographics, ``table`` (classes + 1, K), whose first row is the intercept."""
+    """Where people's vectors lie: ``mean`` (W,), which stands for nobody in particular, ``axes`` (K, W) of unit prior variance,
+    the ridge from demographics, ``table`` (classes, K), and how common each class is, ``frequency`` (classes,)."""
 
     mean: Tensor
     axes: Tensor
     table: Tensor
+    frequency: Tensor
     sizes: tuple[int, ...]
 
+    def at(self, z: Tensor) -> Tensor:
+        """The vector (W,) of coordinates (K,)."""
+        return self.mean + z @ self.axes
+
+    def scaled(self, spread: float) -> PersonPrior:
+        """The same directions, people ``spread`` times as far apart."""
+        return replace(self, axes=self.axes * spread)
+
+    def to(self, device: torch.device | str) -> PersonPrior:
+        """The same on another device."""
+        moved = {n: getattr(self, n).to(device) for n in ("mean", "axes", "table", "frequency")}
+        return replace(self, **moved)
+
     def guess(self, demographics: Sequence[int]) -> Tensor:
-        """Coordinates (K,) expected of these demographics; rows as in ``PamelaConfig.index``, 0 for missing."""
-        return _one_hot(np.asarray([demographics]), self.sizes)[0] @ self.table
+        """Coordinates (K,) expected of these demographics; rows as in ``PamelaConfig.index``, 0 for missing.
+
+        With nothing known they are 0: the vector of nobody in particular.
+        """
+        rows = np.asarray([demographics], dtype=int)
+        return _effects(rows, self.sizes, self.frequency.cpu())[0].to(self.table.device) @ self.table
 
 
 @dataclass(frozen=True)
 class FittedPerson:
-    """A fitted vector (W,) and the covariance (K, K) of its coordinates on ``axes`` (K, W)."""
+    """A fitted vector (W,) and the covariance (K, K) of its coordinates on the prior's axes."""
 
     vector: Tensor
     covariance: Tensor
-    axes: Tensor
 
 
-def _one_hot(rows: np.ndarray, sizes: Sequence[int]) -> Tensor:
-    """Table rows (N, fields), 0 for missing, to (N, 1 + classes) with a leading one."""
-    parts = [torch.ones(len(rows), 1)]
-    for k, size in enumerate(sizes):
-        parts.append(torch.eye(size + 1)[torch.as_tensor(rows[:, k])][:, 1:])
+def _effects(rows: np.ndarray, sizes: Sequence[int], frequency: Tensor) -> Tensor:
+    """Table rows (N, fields), 0 for missing, to (N, classes): one-hot less how common a class is, 0 where missing."""
+    parts = [torch.zeros(len(rows), 0)]
+    for k, (size, common) in enumerate(zip(sizes, frequency.split(list(sizes)), strict=True)):
+        row = torch.as_tensor(rows[:, k])
+        parts.append((torch.eye(size + 1)[row][:, 1:] - common) * (row > 0)[:, None])
     return torch.cat(parts, dim=1)
 
 
-def person_prior(vectors: Tensor, demographics: np.ndarray, sizes: Sequence[int], axes: int = AXES) -> PersonPrior:
-    """The prior from seen people's vectors (N, W) and their demographics as table rows (N, fields)."""
-    mean = vectors.mean(0)
-    centred = vectors - mean
+def person_prior(
+    vectors: Tensor, nobody: Tensor, demographics: np.ndarray, sizes: Sequence[int], axes: int = AXES
+) -> PersonPrior:
+    """The prior from seen people's vectors (N, W), the vector (W,) that stands for a withheld one, and their
+    demographics as table rows (N, fields) of fields with ``sizes`` classes."""
+    centred = vectors - vectors.mean(0)
     _, singular, directions = torch.linalg.svd(centred, full_matrices=False)
     k = min(axes, int((singular > 1e-6 * singular[0]).sum()))
     spread = singular[:k] / len(vectors) ** 0.5
     coordinates = centred @ directions[:k].T / spread  # (N, K), unit variance
-    x = _one_hot(demographics, sizes)
+    counts = [np.bincount(demographics[:, f], minlength=size + 1)[1:] for f, size in enumerate(sizes)]
+    shares = [c / max(c.sum(), 1) for c in counts]
+    frequency = torch.from_numpy(np.concatenate(shares) if shares else np.zeros(0)).float()
+    x = _effects(demographics, sizes, frequency)
     table = _ridge(x, coordinates)
     left = (coordinates - x @ table).std(0).clamp(min=0.3)  # what demographics leave open
-    return PersonPrior(mean, directions[:k] * (spread * left)[:, None], table / left, tuple(sizes))
+    return PersonPrior(nobody, directions[:k] * (spread * left)[:, None], table / left, frequency, tuple(sizes))
 
 
 def _ridge(x: Tensor, y: Tensor) -> Tensor:
-    """Ridge (the intercept, column 0, free), each column of y with its penalty of least leave-one-out error."""
+    """Ridge of y (N, K) on x (N, classes), each column with its penalty of least leave-one-out error."""
     tables, errors = [], []
     for penalty in PENALTIES:
-        weight = torch.full((x.shape[1],), penalty)
-        weight[0] = 1e-6
-        inverse = torch.linalg.inv(x.T @ x + torch.diag(weight))
+        inverse = torch.linalg.inv(x.T @ x + penalty * torch.eye(x.shape[1]))
         leverage = (x @ inverse * x).sum(1)
         tables.append(inverse @ x.T @ y)
         errors.append((((y - x @ tables[-1]) / (1 - leverage).clamp(min=1e-3)[:, None]) ** 2).mean(0))
@@ -92,41 +115,101 @@ def fit_person(
     member: PamelaPredictor, prior: PersonPrior, pictures: Tensor, prompts: Tensor, liking: Tensor,
     demographics: Sequence[int] | None = None, noise: float = 0.16,
 ) -> FittedPerson:  # fmt: skip
-    """The person who gave ``liking`` (n,) to pictures and prompts (n, D); n may be 0.
+    """The person who gave ``liking`` (n,) to pictures and prompts (n, D); n may be 0."""
+    known = list(demographics) if demographics is not None else [0] * len(member.config.demographics)
+    owner = torch.zeros(len(liking), dtype=torch.long, device=liking.device)
+    return fit_people(member, prior, pictures, prompts, liking, owner, [known], noise)[0]
 
-    ``noise``: standard deviation of a rating around the model, in [0, 1]. Everything of the
-    member stays frozen; metadata is withheld, as when steering.
+
+def fit_people(
+    member: PamelaPredictor, prior: PersonPrior, pictures: Tensor, prompts: Tensor, liking: Tensor, owner: Tensor,
+    demographics: Sequence[Sequence[int]], noise: float = 0.16,
+) -> list[FittedPerson]:  # fmt: skip
+    """U people at once, each fitted to their own of R ratings: ``liking`` (R,) of pictures and prompts (R, D).
+
+    ``owner``: whose rating it is (R,), below U; ``demographics``: table rows, one list a person; ``noise``: standard
+    deviation of a rating around the model, in [0, 1]. Everything of the member stays frozen; metadata is withheld, as
+    when steering. Nobody's fit depends on who is fitted beside them.
     """
-    config = member.config
-    known = list(demographics) if demographics is not None else [0] * len(config.demographics)
-    start = prior.guess(known)
-    eye = torch.eye(len(start))
-    n = len(liking)
-    if n == 0:
-        return FittedPerson(prior.mean + start @ prior.axes, eye, prior.axes)
-    row = torch.tensor(known + [0] * len(config.metadata)).expand(n, -1)
+    config, device = member.config, prior.axes.device
+    start = torch.stack([prior.guess(known) for known in demographics])  # (U, K)
+    n, axes = start.shape
+    hidden = [0] * len(config.metadata)
+    fields = torch.tensor([[*known, *hidden] for known in demographics], device=device)[owner]
 
-    def predict(z: Tensor) -> Tensor:  # (n, K) to (n,); each rating depends on its own row alone
-        result: Tensor = member(pictures, prompts, prior.mean + z @ prior.axes, row)
-        return result
+    def summed(values: Tensor) -> Tensor:
+        """Over each person's ratings: (R, ...) to (U, ...)."""
+        return values.new_zeros(n, *values.shape[1:]).index_add_(0, owner, values)
 
-    def energy(z: Tensor) -> float:
-        return float(((predict(z.expand(n, -1)) - liking) ** 2).sum() / noise**2 + ((z - start) ** 2).sum())
+    @torch.no_grad()
+    def energy(z: Tensor) -> Tensor:  # (U, K) to (U,)
+        predicted = member(pictures, prompts, prior.at(z)[owner], fields)
+        return summed((predicted - liking) ** 2) / noise**2 + ((z - start) ** 2).sum(-1)
 
-    z, precision = start, eye
-    for _ in range(STEPS):
-        rows = z.repeat(n, 1).requires_grad_()
-        with torch.enable_grad():
-            predicted = predict(rows)
-            (jacobian,) = torch.autograd.grad(predicted.sum(), rows)  # (n, K)
-        with torch.no_grad():
-            precision = jacobian.T @ jacobian / noise**2 + eye
-            gradient = jacobian.T @ (predicted - liking) / noise**2 + (z - start)
-            step = torch.linalg.solve(precision, gradient)
-            now, size = energy(z), 1.0
-            while energy(z - size * step) > now and size > 1e-2:
-                size /= 2
-            z = z - size * step
-        if float((size * step).norm()) < 1e-3:
+    z = start
+    precision = torch.eye(axes, device=device).repeat(n, 1, 1)
+    now = energy(z) if len(liking) else torch.zeros(n)
+    going = torch.ones(n, dtype=torch.bool, device=device)  # each stops by itself, so nobody depends on the others
+    for _ in range(STEPS if len(liking) else 0):
+        predicted, slope = sensitivity(member, pictures, prompts, prior.at(z)[owner], fields)
+        jacobian = slope @ prior.axes.T  # (R, K)
+        precision = summed(jacobian[:, :, None] * jacobian[:, None, :]) / noise**2 + torch.eye(axes, device=device)
+        gradient = summed(jacobian * (predicted - liking)[:, None]) / noise**2 + (z - start)
+        step = torch.linalg.solve(precision, gradient) * going[:, None]
+        size = torch.ones(n, 1, device=device)
+        then = energy(z - size * step)
+        while (worse := (then > now) & (size[:, 0] > 1e-2)).any():
+            size = torch.where(worse[:, None], size / 2, size)
+            then = energy(z - size * step)
+        better = then < now
+        z = torch.where(better[:, None], z - size * step, z)
+        going &= now - then >= ENOUGH
+        now = torch.minimum(now, then)
+        if not going.any():
             break
-    return FittedPerson(prior.mean + z @ prior.axes, torch.linalg.inv(precision), prior.axes)
+    return [FittedPerson(v, c) for v, c in zip(prior.at(z), torch.linalg.inv(precision), strict=True)]
+
+
+def sensitivity(
+    member: PamelaPredictor, pictures: Tensor, prompts: Tensor, people: Tensor, fields: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Liking (B,) and its slope (B, W) in each row's own person vector; arguments as in the predictor's ``forward``."""
+    vectors = people.detach().clone().requires_grad_()
+    with torch.enable_grad():
+        predicted = member(pictures, prompts, vectors, fields)
+        (slope,) = torch.autograd.grad(predicted.sum(), vectors)
+    return predicted.detach(), slope
+
+
+def trained_covariances(
+    member: PamelaPredictor, prior: PersonPrior, pictures: Tensor, prompts: Tensor, ratings: RatingTable,
+    noise: float, batch: int = 4096,
+) -> Tensor:  # fmt: skip
+    """Laplace's posterior (P + 1, K, K) of every trained person at the vector training found, from their own ratings.
+
+    Row 0, of nobody in particular, is the prior: how much people differ.
+    """
+    config, device = member.config, prior.axes.device
+    who = torch.tensor([config.index("person", p) for p in ratings.person], device=device)
+    precision = torch.eye(len(prior.axes), device=device).repeat(len(config.people) + 1, 1, 1)
+    fields = torch.from_numpy(ratings.fields).clone()
+    fields[:, len(config.demographics) :] = 0
+    for rows in torch.arange(len(ratings)).split(batch):
+        x, q = pictures[ratings.picture[rows.numpy()]], prompts[ratings.prompt[rows.numpy()]]
+        own = who[rows]
+        vectors = member.person.weight[own]
+        _, slope = sensitivity(member, x.to(device), q.to(device), vectors, fields[rows].to(device))
+        jacobian = slope @ prior.axes.T / noise  # (rows, K)
+        precision.index_add_(0, own, jacobian[:, :, None] * jacobian[:, None, :])
+    return torch.linalg.inv(precision)
+
+
+def priors(members: Sequence[PamelaPredictor], train: RatingTable, axes: int = AXES) -> list[PersonPrior]:
+    """Where the people of ``train`` lie, a prior a member."""
+    config = members[0].config
+    sizes = [len(config.vocabularies[f]) for f in config.demographics]
+    ids, first = np.unique(train.person, return_index=True)
+    demographics = train.fields[first, : len(config.demographics)]
+    rows = [config.index("person", p) for p in ids]
+    tables = [m.person.weight.detach() for m in members]
+    return [person_prior(table[rows], table[0], demographics, sizes, axes) for table in tables]

@@ -7,29 +7,30 @@ bootstrap interval over people; the population level compares per-picture means.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from reward_models.corpus import Corpus
-from reward_models.enrol import PersonPrior, fit_person, person_prior
-from reward_models.metrics import evaluate, pairwise_accuracy, person_metrics
-from reward_models.pamela import PamelaPredictor
-from reward_models.training import RatingTable, neighbour_weights, predict, profile
-
-CONTEXT = 15  # ratings a new person gives (paper, Fig. 12)
-Vectors = list[Tensor]  # one (W,) a member
+from reward_models.metrics import MINIMUM, Each, pairwise_accuracy, per_person, person_metrics, summary
+from reward_models.newcomers import CONTEXT, NewPeople
+from reward_models.pamela_reward import PamelaReward
+from reward_models.training import RatingTable, predict
 
 
 @dataclass
 class Row:
-    """One line of the table; ``metrics`` as of :func:`reward_models.metrics.evaluate`."""
+    """One line of the table; ``each``: SROCC, PLCC and pairwise accuracy of every person."""
 
     split: str
     model: str
-    metrics: dict[str, float]
+    each: Each = field(repr=False)
+
+    @cached_property
+    def metrics(self) -> dict[str, float]:
+        """As of :func:`reward_models.metrics.summary`."""
+        return summary(self.each)
 
     def text(self) -> str:
         """The line as it is printed."""
@@ -38,6 +39,44 @@ class Row:
             f"{self.split:12s} {self.model:34s} SROCC {m['srocc']:.3f} [{m['srocc_low']:.3f}, {m['srocc_high']:.3f}]  "
             f"PLCC {m['plcc']:.3f}  pairwise {m['pairwise']:.3f}  ({m['n_people']:.0f} people)"
         )
+
+
+@dataclass
+class Judged:
+    """What every model predicts for the ratings (R,) of one split; ``best`` and ``shared`` name two of the models."""
+
+    split: str
+    test: RatingTable
+    predictions: dict[str, np.ndarray]
+    best: str
+    shared: str = "population head"
+
+    def rows(self) -> list[Row]:
+        """The lines of the table."""
+        t = self.test
+        return [Row(self.split, n, per_person(p, t.liking, t.person)) for n, p in self.predictions.items()]
+
+
+def judge(corpus: Corpus, reward: PamelaReward, split: str) -> Judged | None:
+    """Every predictor on one split; of new people, on their ratings after the first ``CONTEXT``.
+
+    None where nobody in the split has ``MINIMUM`` ratings to be judged on.
+    """
+    new = NewPeople(corpus, reward, split, CONTEXT + 1) if split.endswith("_unseen") else None
+    test = new.later(CONTEXT)[0] if new else corpus.tables[split]
+    if not len(test) or np.unique(test.person, return_counts=True)[1].max() < MINIMUM:
+        return None
+    if new:
+        return Judged(split, test, baselines(corpus, test) | new.predictions(), f"{CONTEXT} ratings: fitted")
+    features = corpus.pictures, corpus.prompts
+    members = reward.members
+    predictions = baselines(corpus, test) | {
+        "population head": predict(members, *features, test, personal=False, demographics=False),
+        "demographics alone": predict(members, *features, test, personal=False),
+        "personal": predict(members, *features, test),
+        "personal, metadata known": predict(members, *features, test, metadata=True),
+    }
+    return Judged(split, test, predictions, "personal")
 
 
 def cell_means(train: RatingTable, test: RatingTable, columns: Sequence[int]) -> np.ndarray:
@@ -78,19 +117,6 @@ def baselines(corpus: Corpus, test: RatingTable) -> dict[str, np.ndarray]:
     return result
 
 
-def seen_rows(corpus: Corpus, members: list[PamelaPredictor], split: str = "test_seen") -> list[Row]:
-    """The table of people who were trained on."""
-    test = corpus.tables[split]
-    features = corpus.pictures, corpus.prompts
-    predictions = baselines(corpus, test) | {
-        "population head": predict(members, *features, test, personal=False, demographics=False),
-        "demographics alone": predict(members, *features, test, personal=False),
-        "personal": predict(members, *features, test),
-        "personal, metadata known": predict(members, *features, test, metadata=True),
-    }
-    return [Row(split, name, evaluate(p, test.liking, test.person)) for name, p in predictions.items()]
-
-
 def population_level(predicted: np.ndarray, test: RatingTable) -> dict[str, float]:
     """Per-picture means of predictions against per-picture means of ratings."""
     _, inverse = np.unique(test.picture, return_inverse=True)
@@ -105,103 +131,3 @@ def margin_curve(predicted: np.ndarray, test: RatingTable, margins: Sequence[flo
     rows = [np.flatnonzero(test.person == p) for p in np.unique(test.person)]
     rows = [r for r in rows if len(r) > 1]
     return [float(np.mean([pairwise_accuracy(predicted[r], test.liking[r], m) for r in rows])) for m in margins]
-
-
-def priors(members: list[PamelaPredictor], train: RatingTable) -> list[PersonPrior]:
-    """Where the trained people's vectors lie, a prior a member."""
-    config = members[0].config
-    sizes = [len(config.vocabularies[f]) for f in config.demographics]
-    ids, first = np.unique(train.person, return_index=True)
-    demographics = train.fields[first, : len(config.demographics)]
-    rows = [config.index("person", p) for p in ids]
-    return [person_prior(m.person.weight.detach()[rows], demographics, sizes) for m in members]
-
-
-class NewPeople:
-    """People the members never saw, enrolled from their first ratings; the others are the test."""
-
-    def __init__(self, corpus: Corpus, members: list[PamelaPredictor], split: str = "test_unseen"):
-        self.corpus, self.members, self.table = corpus, members, corpus.tables[split]
-        self.config = members[0].config
-        self.prior = priors(members, corpus.tables["train"])
-        self.rows = {str(p): np.flatnonzero(self.table.person == p) for p in np.unique(self.table.person)}
-        self._profiles: dict[bool, np.ndarray] = {}
-
-    def demographics(self, person: str) -> list[int]:
-        """Table rows of what is known of them."""
-        return list(self.table.fields[self.rows[person][0], : len(self.config.demographics)])
-
-    def fitted(self, person: str, n: int, demographics: bool = True) -> Vectors:
-        """Vectors from the first n ratings by the Bayesian fit."""
-        given = self.table.where(self.rows[person][:n])
-        shown = self.demographics(person) if demographics else None
-        pictures, prompts = self.corpus.pictures[given.picture], self.corpus.prompts[given.prompt]
-        liking = torch.from_numpy(given.liking).float()
-        return [
-            fit_person(m, p, pictures, prompts, liking, shown, self.config.noise).vector
-            for m, p in zip(self.members, self.prior, strict=True)
-        ]
-
-    def by_neighbours(self, person: str, n: int, centred: bool = True) -> Vectors:
-        """Vectors from the people of nearest profiles (paper, Fig. 12)."""
-        train, features = self.corpus.tables["train"], self.corpus.pictures.numpy()
-        ids = np.unique(train.person)
-        if centred not in self._profiles:
-            each = [train.where(train.person == p) for p in ids]
-            self._profiles[centred] = np.stack([profile(features[t.picture], t.liking, centred) for t in each])
-        given = self.table.where(self.rows[person][:n])
-        own = profile(features[given.picture], given.liking, centred)
-        nearest, weight = neighbour_weights(own, self._profiles[centred])
-        rows = [self.config.index("person", ids[j]) for j in nearest]
-        mix = torch.from_numpy(weight)[:, None]
-        return [(mix * m.person.weight.detach()[rows]).sum(0).float() for m in self.members]
-
-    def nobody(self) -> Vectors:
-        """What stands for a withheld person."""
-        return [m.person.weight.detach()[0] for m in self.members]
-
-    def later(self, skip: int) -> RatingTable:
-        """The ratings after each person's first ``skip``, person by person."""
-        return self.table.where(np.concatenate([r[skip:] for r in self.rows.values()]))
-
-    @torch.inference_mode()
-    def predict(self, vectors: dict[str, Vectors], skip: int, demographics: bool = True) -> np.ndarray:
-        """Predictions of :meth:`later` with a person's own vectors."""
-        parts = []
-        for person, rows in self.rows.items():
-            rest = self.table.where(rows[skip:])
-            known = self.demographics(person) if demographics else [0] * len(self.config.demographics)
-            fields = torch.tensor([*known, *[0] * len(self.config.metadata)]).expand(len(rest), -1)
-            x, q = self.corpus.pictures[rest.picture], self.corpus.prompts[rest.prompt]
-            each = [
-                m(x, q, v.expand(len(rest), -1), fields)
-                for m, v in zip(self.members, vectors[person], strict=True)
-            ]  # fmt: skip
-            parts.append(torch.stack(each).mean(0).numpy())
-        return np.concatenate(parts)
-
-    def table_rows(self, split: str = "test_unseen", context: int = CONTEXT) -> list[Row]:
-        """Every way of enrolling, all tested on the ratings after the first ``context``."""
-        test, people = self.later(context), list(self.rows)
-        nobody = dict.fromkeys(people, self.nobody())
-        predictions = baselines(self.corpus, test) | {
-            "population head": self.predict(nobody, context, demographics=False),
-            "demographics alone": self.predict(nobody, context),
-            f"{context} ratings: neighbours, raw": self.predict(
-                {p: self.by_neighbours(p, context, False) for p in people}, context
-            ),
-            f"{context} ratings: neighbours": self.predict(
-                {p: self.by_neighbours(p, context) for p in people}, context
-            ),
-            f"{context} ratings: fitted": self.predict({p: self.fitted(p, context) for p in people}, context),
-        }
-        return [Row(split, name, evaluate(p, test.liking, test.person)) for name, p in predictions.items()]
-
-    def curve(self, counts: Sequence[int]) -> dict[int, dict[str, float]]:
-        """Metrics of the fit against the number of ratings, all on the ratings after the most of them."""
-        skip = max(counts)
-        test, result = self.later(skip), {}
-        for n in counts:
-            predicted = self.predict({p: self.fitted(p, n) for p in self.rows}, skip)
-            result[n] = evaluate(predicted, test.liking, test.person)
-        return result

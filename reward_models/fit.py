@@ -1,35 +1,71 @@
-"""From a corpus to a saved reward: members of several seeds, the rating noise, the table."""
+"""From a configuration to a saved reward: data, features, members of several seeds, people's prior, the table."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import torch
 from accelerate import Accelerator
 
-from reward_models.corpus import Corpus
-from reward_models.evaluation import NewPeople, Row, seen_rows
+from reward_models.corpus import Corpus, build_corpus
+from reward_models.datasets import load_ratings
+from reward_models.datasets.table import reasons
+from reward_models.encoders import Encoder, load_encoder
+from reward_models.enrol import priors, trained_covariances
+from reward_models.features import Progress, unreadable_line
+from reward_models.newcomers import with_enough
 from reward_models.pamela import PamelaConfig, PamelaPredictor
-from reward_models.training import TrainingSettings, predict, train_member
+from reward_models.pamela_reward import PamelaReward
+from reward_models.settings import RewardTraining
+from reward_models.training import predict, train_member
 
-Report = Callable[[dict[str, float]], None]
+EpochReport = Callable[[dict[str, float]], None]
+Say = Callable[[str], None]
+SPREADS = (0.35, 0.5, 0.7, 1.0, 1.4)
+SPREAD_COUNTS = (2, 5, 15)  # ratings for which the spread is chosen
+
+
+def load_corpus(
+    settings: RewardTraining, device: str, say: Say = print, progress: Progress | None = None
+) -> tuple[Corpus, Encoder]:
+    """Data sets and features of a configuration; what was dropped is said."""
+    sets = []
+    for d in settings.data:
+        ratings = load_ratings(d.source, d.kind, d.revision, settings.encoder.kind != "table", d.scale)
+        say(f"{ratings.name}: {len(ratings)} ratings; {reasons(ratings.dropped)}")
+        sets.append((ratings, d.share))
+    e = settings.encoder
+    encoder = load_encoder(e.name, e.kind, device, e.batch_size, e.revision)
+    corpus = build_corpus(sets, encoder, Path(settings.cache), progress)
+    if corpus.unreadable:
+        say(unreadable_line(corpus.unreadable))
+    return corpus, encoder
+
+
+def fit_reward(
+    corpus: Corpus, encoder: Encoder, settings: RewardTraining, device: str, report: EpochReport | None = None
+) -> PamelaReward:
+    """A reward trained on the corpus, ready to score and to enrol; checkpoints and ``curves.jsonl`` in ``settings.out``."""
+    precision = None if settings.precision == "fp32" else settings.precision
+    accelerator = Accelerator(cpu=device == "cpu", mixed_precision=precision)
+    return with_people(corpus, encoder, fit_members(corpus, settings, accelerator, report))
 
 
 def fit_members(
-    corpus: Corpus, settings: TrainingSettings, seeds: Sequence[int], out: Path,
-    width: int = 128, layers: int = 2, heads: int = 4,
-    accelerator: Accelerator | None = None, report: Report | None = None,
-) -> list[PamelaPredictor]:  # fmt: skip
-    """A member a seed, with checkpoints and a log of the epochs (``curves.jsonl``) in ``out``.
+    corpus: Corpus, settings: RewardTraining, accelerator: Accelerator | None = None, report: EpochReport | None = None
+) -> list[PamelaPredictor]:
+    """A member a seed, with checkpoints and a log of the epochs (``curves.jsonl``) in ``settings.out``.
 
     The noise of a rating around the prediction is measured on val_seen and kept in the config.
     """
+    out = Path(settings.out)
     out.mkdir(parents=True, exist_ok=True)
     config = PamelaConfig(
-        features=corpus.pictures.shape[1], width=width, layers=layers, heads=heads, demographics=corpus.demographics,
-        metadata=corpus.metadata, people=list(corpus.people), vocabularies=corpus.vocabularies,
+        features=corpus.pictures.shape[1], demographics=corpus.demographics, metadata=corpus.metadata,
+        people=list(corpus.people), vocabularies=corpus.vocabularies, **settings.model.model_dump(),
     )  # fmt: skip
     val = corpus.tables["val_seen"]
 
@@ -41,10 +77,10 @@ def fit_members(
 
     members = [
         train_member(
-            config, corpus.pictures, corpus.prompts, corpus.tables["train"], seed, settings,
+            config, corpus.pictures, corpus.prompts, corpus.tables["train"], seed, settings.training.settings(),
             val if len(val) else None, out / f"checkpoint-{seed}.pt", accelerator, on_epoch,
         )
-        for seed in seeds
+        for seed in settings.seeds
     ]  # fmt: skip
     if len(val):
         residual = predict(members, corpus.pictures, corpus.prompts, val) - val.liking
@@ -52,14 +88,33 @@ def fit_members(
     return members
 
 
-def full_table(corpus: Corpus, members: list[PamelaPredictor]) -> list[Row]:
-    """Every predictor on seen and unseen people, as far as the corpus has them."""
-    rows = seen_rows(corpus, members) if len(corpus.tables["test_seen"]) else []
-    if len(corpus.tables["test_unseen"]):
-        rows += NewPeople(corpus, members).table_rows()
-    return rows
+def with_people(corpus: Corpus, encoder: Encoder, members: list[PamelaPredictor]) -> PamelaReward:
+    """The members as a reward: where people's vectors lie, how surely each is known, and their demographics.
+
+    How far a new person may lie from the others is chosen on val_unseen, where there is one.
+    """
+    config, train = members[0].config, corpus.tables["train"]
+    found = priors(members, train)
+    unknown = [torch.eye(len(p.axes)).expand(len(config.people) + 1, -1, -1) for p in found]
+    reward = PamelaReward(config, members, encoder, found, unknown, corpus.demographics_of())
+    if len(corpus.tables["val_unseen"]):
+        reward.priors = [p.scaled(best_spread(corpus, reward)) for p in reward.priors]
+    reward.covariances = [
+        trained_covariances(m, p, corpus.pictures, corpus.prompts, train, config.noise)
+        for m, p in zip(reward.members, reward.priors, strict=True)
+    ]
+    return reward
 
 
-def as_metrics(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
-    """The table for ``config.json``, keyed ``split: model``."""
-    return {f"{r.split}: {r.model}": {k: round(float(v), 4) for k, v in r.metrics.items()} for r in rows}
+def best_spread(corpus: Corpus, reward: PamelaReward) -> float:
+    """The factor of ``SPREADS`` on the prior's spread with which val_unseen is best known from few ratings; of equals the least."""
+    found = reward.priors
+    scores = []
+    for spread in SPREADS:
+        reward.priors = [p.scaled(spread) for p in found]
+        curve = (
+            with_enough(corpus, reward, "val_unseen", SPREAD_COUNTS).curve(SPREAD_COUNTS, ["fitted"]).get("fitted", {})
+        )
+        scores.append(np.mean([srocc for each in curve.values() for srocc, _, _ in each.values()]) if curve else 0.0)
+    reward.priors = found
+    return SPREADS[int(np.argmax(scores))] if any(scores) else 1.0

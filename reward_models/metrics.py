@@ -7,13 +7,14 @@ accuracy .5), so that a model cannot gain by saying nothing.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 
 import numpy as np
 from scipy.stats import pearsonr, spearmanr
 
 MINIMUM = 5
 METRICS = ("srocc", "plcc", "pairwise")
+Each = dict[str, tuple[float, float, float]]  # person to the three
 
 
 def person_metrics(predicted: np.ndarray, rated: np.ndarray) -> tuple[float, float, float]:
@@ -41,22 +42,53 @@ def pairwise_accuracy(predicted: np.ndarray, rated: np.ndarray, margin: float = 
     return float(((agree + 1) / 2).mean())
 
 
-def evaluate(
-    predicted: np.ndarray, rated: np.ndarray, people: Iterable[Hashable], resamples: int = 1000, seed: int = 0
-) -> dict[str, float]:
-    """Means over people with 95 % bootstrap intervals over people.
+def per_person(predicted: np.ndarray, rated: np.ndarray, people: Iterable[object]) -> Each:
+    """The metrics of every person with at least ``MINIMUM`` ratings, in order of first appearance.
+
+    Raises ValueError for a prediction that is no number: a predictor must not be judged on what it left out.
+    """
+    if not np.isfinite(predicted).all():
+        raise ValueError(f"{int((~np.isfinite(predicted)).sum())} of {len(predicted)} predictions are not numbers")
+    groups: dict[str, list[int]] = {}
+    for row, person in enumerate(people):
+        groups.setdefault(str(person), []).append(row)
+    return {p: person_metrics(predicted[r], rated[r]) for p, r in groups.items() if len(r) >= MINIMUM}
+
+
+def summary(each: Each, resamples: int = 1000) -> dict[str, float]:
+    """Means of :func:`per_person` with 95 % bootstrap intervals over people, NaN where there is nobody.
 
     Keys: ``srocc``, ``plcc``, ``pairwise``, each also ``_low`` and ``_high``; ``n_people``.
     """
-    groups: dict[Hashable, list[int]] = {}
-    for row, person in enumerate(people):
-        groups.setdefault(person, []).append(row)
-    rows = [person_metrics(predicted[r], rated[r]) for r in groups.values() if len(r) >= MINIMUM]
-    table = np.asarray(rows)  # (people, 3)
-    rng = np.random.default_rng(seed)
-    draws = table[rng.integers(0, len(table), (resamples, len(table)))].mean(1)
-    low, high = np.percentile(draws, [2.5, 97.5], axis=0)
+    table = np.asarray(list(each.values())).reshape(-1, len(METRICS))
+    low, high = bootstrap(table, resamples)
     result: dict[str, float] = {"n_people": len(table)}
+    means = table.mean(0) if len(table) else np.full(len(METRICS), np.nan)
     for k, name in enumerate(METRICS):
-        result |= {name: float(table[:, k].mean()), f"{name}_low": float(low[k]), f"{name}_high": float(high[k])}
+        result |= {name: float(means[k]), f"{name}_low": float(low[k]), f"{name}_high": float(high[k])}
     return result
+
+
+def bootstrap(table: np.ndarray, resamples: int = 1000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """95 % interval of the column means of (people, k), people drawn with replacement; NaN for no people."""
+    if not len(table):
+        return np.full(table.shape[1], np.nan), np.full(table.shape[1], np.nan)
+    rows = np.random.default_rng(seed).integers(0, len(table), (resamples, len(table)))
+    low, high = np.percentile(table[rows].mean(1), [2.5, 97.5], axis=0)
+    return low, high
+
+
+def evaluate(
+    predicted: np.ndarray, rated: np.ndarray, people: Iterable[object], resamples: int = 1000
+) -> dict[str, float]:
+    """:func:`summary` of :func:`per_person`."""
+    return summary(per_person(predicted, rated, people), resamples)
+
+
+def gain(ours: Each, theirs: Each) -> dict[str, float]:
+    """The mean SROCC of ``ours`` above ``theirs`` on the people in both, with its paired bootstrap interval."""
+    both = [p for p in ours if p in theirs]
+    difference = np.asarray([[ours[p][0] - theirs[p][0]] for p in both]).reshape(-1, 1)
+    low, high = bootstrap(difference)
+    mean = float(difference.mean()) if both else float("nan")
+    return {"gain": mean, "low": float(low[0]), "high": float(high[0]), "n_people": len(both)}

@@ -1,4 +1,4 @@
-"""What a training and an evaluation leave to look at: tables in Markdown and JSON, curves as PNG."""
+"""What an evaluation leaves to look at: tables in Markdown, JSON and CSV, curves as PNG."""
 
 from __future__ import annotations
 
@@ -8,47 +8,56 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from reward_models.corpus import Corpus
-from reward_models.evaluation import NewPeople, Row, baselines, margin_curve, population_level
-from reward_models.fit import as_metrics, full_table
-from reward_models.metrics import MINIMUM
-from reward_models.pamela import PamelaPredictor
-from reward_models.training import RatingTable, predict
+from reward_models.datasets.table import SPLITS
+from reward_models.evaluation import Judged, Row, judge, margin_curve, population_level
+from reward_models.metrics import METRICS, MINIMUM, gain, summary
+from reward_models.newcomers import CONTEXT, with_enough
+from reward_models.pamela_reward import PamelaReward
+from reward_models.plots import plot_margins, plot_new_people
+from reward_models.training import RatingTable
 
 MARGINS = tuple(np.linspace(0, 0.25, 11))  # of [0, 1]; 0 ... 1 point on a 1-5 slider
-COUNTS = (0, 1, 2, 5, 10, 15, 25, 40, 60)
+EVALUATED = tuple(s for s in SPLITS if s != "train")
 
 
-def evaluate_all(corpus: Corpus, members: list[PamelaPredictor], out: Path) -> list[Row]:
-    """Write ``evaluation.md``, ``evaluation.json`` and the plots into ``out``; the rows of the table."""
+def evaluate_all(corpus: Corpus, reward: PamelaReward, out: Path, splits: Sequence[str] = EVALUATED) -> list[Row]:
+    """Write ``evaluation.md``, ``evaluation.json``, ``people.csv`` and the plots into ``out``; the rows of the table.
+
+    A split in which nobody can be judged is left out, and the report says so.
+    """
     out.mkdir(parents=True, exist_ok=True)
-    rows = full_table(corpus, members)
-    report: dict[str, Any] = {"table": as_metrics(rows), "data": corpus.fingerprint}
-    test = corpus.tables["test_seen"]
-    if len(test):
-        predictions = baselines(corpus, test) | {
-            "population head": predict(
-                members, corpus.pictures, corpus.prompts, test, personal=False, demographics=False
-            ),
-            "personal": predict(members, corpus.pictures, corpus.prompts, test),
+    found = {s: j for s in splits if (j := judge(corpus, reward, s)) is not None}
+    rows = [row for judged in found.values() for row in judged.rows()]
+    report: dict[str, Any] = {
+        "table": as_metrics(rows), "data": corpus.fingerprint, "splits left out": [s for s in splits if s not in found],
+        "unreadable pictures": corpus.unreadable, "margins": [round(4 * m, 3) for m in MARGINS],
+        "splits": {s: _of_split(judged) for s, judged in found.items()},
+    }  # fmt: skip
+    shown = next((s for s in ("test_seen", "val_seen") if s in found), None)
+    if shown:
+        plot_margins(report["margins"], report["splits"][shown]["pairwise by margin"], out / "margins.png")
+    new = next((s for s in ("test_unseen", "val_unseen") if s in found), None)
+    curves = with_enough(corpus, reward, new).curve() if new else {}
+    if curves:
+        report["new people by ratings given"] = {
+            way: {n: summary(each) for n, each in curve.items()} for way, curve in curves.items()
         }
-        report["population level"] = {name: population_level(p, test) for name, p in predictions.items()}
-        report["margins"] = [round(4 * m, 3) for m in MARGINS]
-        report["pairwise by margin"] = {name: margin_curve(p, test, MARGINS) for name, p in predictions.items()}
-        report["pairs people disagree on"] = {
-            name: disagreement(predictions[name], test) for name in ("population head", "personal")
+        report["fitted above the population head"] = {
+            n: gain(each, curves["population head"][n]) for n, each in curves["fitted"].items()
         }
-        _plot_margins(report, out / "margins.png")
-    if len(corpus.tables["test_unseen"]):
-        new = NewPeople(corpus, members)
-        most = min(len(r) for r in new.rows.values()) - MINIMUM
-        curve = new.curve([n for n in COUNTS if n <= most] or [0])
-        report["new people by ratings given"] = curve
-        _plot_new_people(curve, rows, out / "new_people.png")
+        plot_new_people(report["new people by ratings given"], out / "new_people.png")
     (out / "evaluation.json").write_text(json.dumps(report, indent=1) + "\n")
     (out / "evaluation.md").write_text(as_markdown(rows, report))
+    _people(rows).to_csv(out / "people.csv", index=False)
     return rows
+
+
+def as_metrics(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
+    """The table as JSON, keyed ``split: model``."""
+    return {f"{r.split}: {r.model}": {k: round(float(v), 4) for k, v in r.metrics.items()} for r in rows}
 
 
 def disagreement(predicted: np.ndarray, test: RatingTable) -> dict[str, float]:
@@ -72,88 +81,76 @@ def disagreement(predicted: np.ndarray, test: RatingTable) -> dict[str, float]:
     return {"pairs": len(split), "pairwise": round(float(np.mean(hits)), 4) if hits else 0.5}
 
 
+def _of_split(judged: Judged) -> dict[str, Any]:
+    """What a split's report holds besides its lines of the table."""
+    predictions, test = judged.predictions, judged.test
+    each = {row.model: row.each for row in judged.rows()}
+    return {
+        "best": judged.best, "above the population head": gain(each[judged.best], each[judged.shared]),
+        "population level": {name: population_level(p, test) for name, p in predictions.items()},
+        "pairwise by margin": {name: margin_curve(p, test, MARGINS) for name, p in predictions.items()},
+        "pairs people disagree on": {n: disagreement(predictions[n], test) for n in (judged.shared, judged.best)},
+    }  # fmt: skip
+
+
+def _people(rows: Sequence[Row]) -> pd.DataFrame:
+    """A line for every split, model and person."""
+    lines = [(r.split, r.model, person, *values) for r in rows for person, values in r.each.items()]
+    return pd.DataFrame(lines, columns=["split", "model", "person", *METRICS]).round(4)
+
+
 def as_markdown(rows: Sequence[Row], report: dict[str, Any]) -> str:
     """The report to read."""
     lines = [
         "# Evaluation", "",
         f"Within-person means [95 % bootstrap over people]; people with fewer than {MINIMUM} ratings are left out, constant "
-        "predictions or ratings count as 0 (pairwise .5). Metadata is withheld unless said.", "",
-        "| split | model | SROCC | PLCC | pairwise | people |", "|---|---|---|---|---|---|",
+        "predictions or ratings count as 0 (pairwise .5), tied ratings make no pair. Metadata is withheld unless said. "
+        f"Of unseen people the first {CONTEXT} ratings are given, the others are the test.", "",
     ]  # fmt: skip
-    for r in rows:
-        m = r.metrics
-        srocc = f"{m['srocc']:.3f} [{m['srocc_low']:.3f}, {m['srocc_high']:.3f}]"
-        lines.append(
-            f"| {r.split} | {r.model} | {srocc} | {m['plcc']:.3f} | {m['pairwise']:.3f} | {m['n_people']:.0f} |"
-        )
-    if "population level" in report:
+    if report["splits left out"]:
         lines += [
+            f"Left out, since nobody has {MINIMUM} ratings there to be judged on: {', '.join(report['splits left out'])}.",
             "",
-            "Population level, per-picture means of test_seen:",
-            "",
-            "| model | SROCC | PLCC | pairwise |",
-            "|---|---|---|---|",
         ]
-        for name, m in report["population level"].items():
-            lines.append(f"| {name} | {m['srocc']:.3f} | {m['plcc']:.3f} | {m['pairwise']:.3f} |")
-        for name, m in report["pairs people disagree on"].items():
-            lines += [
-                "",
-                f"On {m['pairs']} pairs that people order differently, {name} is right on {m['pairwise']:.3f}.",
-            ]
-        lines += ["", "![pairwise accuracy by margin](margins.png)"]
+    if report["unreadable pictures"]:
+        lines += [f"{len(report['unreadable pictures'])} pictures did not open; their ratings are left out.", ""]
+    table = [[r.split, r.model, _interval(r.metrics, "srocc"), f"{r.metrics['plcc']:.3f}",
+              f"{r.metrics['pairwise']:.3f}", f"{r.metrics['n_people']:.0f}"] for r in rows]  # fmt: skip
+    lines += _table(["split", "model", "SROCC", "PLCC", "pairwise", "people"], table)
+    for split, facts in report["splits"].items():
+        g, pairs = facts["above the population head"], facts["pairs people disagree on"]
+        right = ", ".join(f"{name} {m['pairwise']:.3f}" for name, m in pairs.items())
+        lines += [
+            "", f"## {split}", "",
+            f"*{facts['best']}* above the population head: {g['gain']:+.3f} [{g['low']:+.3f}, {g['high']:+.3f}] SROCC. "
+            f"On {next(iter(pairs.values()))['pairs']} pairs that people order differently, right are: {right}.", "",
+            "Population level (per-picture means):", "",
+        ]  # fmt: skip
+        level = [[n, f"{m['srocc']:.3f}", f"{m['plcc']:.3f}", f"{m['pairwise']:.3f}"]
+                 for n, m in facts["population level"].items()]  # fmt: skip
+        lines += _table(["model", "SROCC", "PLCC", "pairwise"], level)
     if "new people by ratings given" in report:
-        lines += ["", "New people, fitted from their first ratings:", "", "| ratings | SROCC |", "|---|---|"]
-        for n, m in report["new people by ratings given"].items():
-            lines.append(f"| {n} | {m['srocc']:.3f} [{m['srocc_low']:.3f}, {m['srocc_high']:.3f}] |")
+        lines += ["", "## New people by ratings given", "", *_curve_table(report)]
         lines += ["", "![new people](new_people.png)"]
+    if any(s in report["splits"] for s in ("test_seen", "val_seen")):
+        lines += ["", "![pairwise accuracy by margin](margins.png)"]
     return "\n".join(lines) + "\n"
 
 
-def plot_training(log: Path, target: Path) -> None:
-    """Loss and validation SROCC by epoch, a line a seed."""
-    rows = [json.loads(line) for line in log.read_text().splitlines()]
-    figure, axes = _figure(2)
-    for axis, key in zip(axes, ("loss", "val_srocc"), strict=True):
-        for seed in sorted({row["seed"] for row in rows}):
-            own = [row for row in rows if row["seed"] == seed and key in row]
-            axis.plot([r["epoch"] for r in own], [r[key] for r in own], label=f"seed {seed:.0f}")
-        axis.set(xlabel="epoch", ylabel=key.replace("_", " "))
-        axis.legend()
-    figure.savefig(target, dpi=110)
+def _curve_table(report: dict[str, Any]) -> list[str]:
+    curves = report["new people by ratings given"]
+    counts = list(curves["fitted"])
+    body = []
+    for n in counts:
+        g = report["fitted above the population head"][n]
+        cells = [_interval(curve[n], "srocc") if n in curve else "" for curve in curves.values()]
+        body.append([str(n), *cells, f"{g['gain']:+.3f} [{g['low']:+.3f}, {g['high']:+.3f}]"])
+    return _table(["ratings", *curves, "fitted - population"], body)
 
 
-def _figure(n: int) -> Any:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(1, n, figsize=(5.2 * n, 3.8), layout="constrained")
-    return figure, axes
+def _interval(metrics: dict[str, float], name: str) -> str:
+    return f"{metrics[name]:.3f} [{metrics[f'{name}_low']:.3f}, {metrics[f'{name}_high']:.3f}]"
 
 
-def _plot_margins(report: dict[str, Any], target: Path) -> None:
-    figure, axis = _figure(1)
-    for name, values in report["pairwise by margin"].items():
-        axis.plot(report["margins"], values, label=name, linewidth=2.4 if name == "personal" else 1.2)
-    axis.set(xlabel="rated more than this many points apart (1-5)", ylabel="pairwise accuracy")
-    axis.legend(fontsize=8)
-    figure.savefig(target, dpi=110)
-
-
-def _plot_new_people(curve: dict[int, dict[str, float]], rows: Sequence[Row], target: Path) -> None:
-    figure, axis = _figure(1)
-    counts = list(curve)
-    middle = [curve[n]["srocc"] for n in counts]
-    axis.fill_between(
-        counts, [curve[n]["srocc_low"] for n in counts], [curve[n]["srocc_high"] for n in counts], alpha=0.2
-    )
-    axis.plot(counts, middle, marker="o", label="new people, fitted")
-    for split, name, style in (("test_unseen", "population head", ":"), ("test_seen", "personal", "--")):
-        for r in rows:
-            if (r.split, r.model) == (split, name):
-                axis.axhline(r.metrics["srocc"], linestyle=style, color="0.4", label=f"{split}: {name}")
-    axis.set(xlabel="ratings given", ylabel="SROCC on later ratings")
-    axis.legend(fontsize=8)
-    figure.savefig(target, dpi=110)
+def _table(head: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
+    return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *body)]

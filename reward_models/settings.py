@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from reward_models.base import RewardError
 from reward_models.training import TrainingSettings
+
+Input = Literal["picture", "prompt", "person", "demographics", "metadata"]
 
 
 class _Strict(BaseModel):
@@ -23,6 +25,7 @@ class DataSetting(_Strict):
     kind: str | None = None
     revision: str | None = None
     share: float = Field(1.0, gt=0)
+    scale: tuple[float, float] | None = None  # of a csv's scores
 
 
 class EncoderSetting(_Strict):
@@ -35,11 +38,19 @@ class EncoderSetting(_Strict):
 
 
 class ModelSetting(_Strict):
-    """The predictor's size."""
+    """The predictor's size, and what an ablation leaves out of it; see :class:`reward_models.pamela.PamelaConfig`."""
 
     width: int = Field(128, ge=8)
     layers: int = Field(2, ge=1, le=12)
     heads: int = Field(4, ge=1)
+    product: bool = True
+    inputs: list[Input] = Field([*get_args(Input)], min_length=1)
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> ModelSetting:
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
+        return self
 
 
 class LoopSetting(_Strict):
@@ -69,10 +80,37 @@ class RewardTraining(_Strict):
     model: ModelSetting = ModelSetting()
     training: LoopSetting = LoopSetting()
     seeds: list[int] = Field([0, 1, 2], min_length=1)
-    precision: Literal["no", "bf16", "fp16"] = "no"
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     cache: str = "outputs/features"
     out: str
+    ablations: dict[str, dict[str, Any]] = Field(default_factory=dict)  # name to what differs from the settings above
+
+    def ablation(self, name: str) -> RewardTraining:
+        """The settings of one ablation; its results go to a folder of its own below ``out``."""
+        values = _merged(self.model_dump(exclude={"ablations"}), self.ablations[name])
+        return RewardTraining.model_validate(values | {"out": str(Path(self.out) / "ablations" / _folder(name))})
+
+    @model_validator(mode="after")
+    def _ablations_are_settings(self) -> RewardTraining:
+        for name in self.ablations:
+            try:
+                self.ablation(name)
+            except ValidationError as error:
+                raise ValueError(f"ablation '{name}': {_first(error)}") from error
+        return self
+
+
+def _merged(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """``values`` with ``changes``, section by section."""
+    inner = {
+        k: _merged(values[k], v) for k, v in changes.items() if isinstance(v, dict) and isinstance(values.get(k), dict)
+    }
+    return values | changes | inner
+
+
+def _folder(name: str) -> str:
+    return "".join(c if c.isalnum() else "-" for c in name.lower())
 
 
 def load_training(path: Path) -> RewardTraining:
@@ -85,6 +123,9 @@ def load_training(path: Path) -> RewardTraining:
     except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
         raise RewardError(f"'{path}' does not read as YAML: {str(error).splitlines()[0]}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise RewardError(f"'{path}': {where}: {first['msg']}") from error
+        raise RewardError(f"'{path}': {_first(error)}") from error
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors()[0]
+    return f"{'.'.join(str(part) for part in first['loc']) or 'the file'}: {first['msg']}"

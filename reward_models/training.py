@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import torch.nn.functional as F
 from accelerate import Accelerator
 from torch import Tensor
 
+from reward_models.base import RewardError
 from reward_models.metrics import evaluate
 from reward_models.pamela import PamelaConfig, PamelaPredictor
 
@@ -36,6 +38,14 @@ class RatingTable:
 
     def __len__(self) -> int:
         return len(self.liking)
+
+    def fingerprint(self) -> str:
+        """Sixteen hex digits of every column."""
+        columns = (self.picture, self.prompt, self.liking, self.fields, self.weight)
+        digest = hashlib.sha256("\n".join(self.person).encode())
+        for column in columns:
+            digest.update(b"" if column is None else np.ascontiguousarray(column).tobytes())
+        return digest.hexdigest()[:16]
 
     def where(self, mask: np.ndarray) -> RatingTable:
         """The rows chosen by a boolean mask or an index array."""
@@ -80,6 +90,7 @@ def train_member(
     accelerator = accelerator or Accelerator(cpu=True)
     torch.manual_seed(seed)
     state = _State(config, settings, ratings, seed, accelerator)
+    state.identity["features"] = hashlib.sha256(pictures.numpy().tobytes() + prompts.numpy().tobytes()).hexdigest()[:16]
     if checkpoint and checkpoint.exists():
         state.load(checkpoint)
     tables = pictures.to(accelerator.device), prompts.to(accelerator.device)
@@ -110,6 +121,8 @@ class _State:
         accelerator: Accelerator,
     ):
         self.settings, self.config, self.accelerator = settings, config, accelerator
+        architecture = {k: v for k, v in asdict(config).items() if k != "noise"}
+        self.identity = {**architecture, **asdict(settings), "seed": seed, "ratings": ratings.fingerprint()}
         self.batches = _Batches(config, settings, ratings, seed)
         model = PamelaPredictor(config)
         optimizer = torch.optim.AdamW(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
@@ -165,7 +178,7 @@ class _State:
     def save(self, path: Path) -> None:
         cuda = torch.cuda.get_rng_state() if self.accelerator.device.type == "cuda" else None
         state = {
-            "model": self.member.state_dict(), "optimizer": self.optimizer.state_dict(), "schedule": self.schedule.state_dict(),
+            "identity": self.identity, "model": self.member.state_dict(), "optimizer": self.optimizer.state_dict(), "schedule": self.schedule.state_dict(),
             "torch": torch.get_rng_state(), "cuda": cuda, "numpy": self.batches.rng.bit_generator.state,
             "epoch": self.epoch, "best": float(self.best), "best_epoch": self.best_epoch, "best_weights": self.best_weights,
         }  # fmt: skip
@@ -174,7 +187,12 @@ class _State:
         os.replace(partial, path)
 
     def load(self, path: Path) -> None:
+        """Go on from ``path``. Raises RewardError where it was begun with other settings or ratings."""
         state: dict[str, Any] = torch.load(path, weights_only=True)
+        if differing := [k for k, v in self.identity.items() if state["identity"].get(k) != v]:
+            raise RewardError(
+                f"'{path}' was begun with other {', '.join(differing)}; choose another folder for the results or remove it"
+            )
         self.member.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from steer.errors import UsageError, unknown
 from steer.resources import data_folder
@@ -77,11 +77,45 @@ class SearchConfig(_Section):
     min_kept: float = Field(0.5, ge=0, le=1)  # share of the prompt's words a rewrite keeps
 
 
-class ObjectiveConfig(_Section):
-    """personal - weight * max(0, floor - fidelity), floor = share of the original's fidelity."""
+class ScorerConfig(_Section):
+    """A further judge of pictures and how its raw scores come to [0, 1]; see ``reward_models.mixed``.
 
+    ``linear: [low, high]`` or ``gaussian: [mean, std]`` of reference pictures; ``settings`` go to the scorer as they are.
+    """
+
+    kind: str = "classifier"
+    settings: dict[str, Any] = Field(default_factory=dict)
+    linear: tuple[float, float] | None = None
+    gaussian: tuple[float, float] | None = None
+
+    @model_validator(mode="after")
+    def _one_scale(self) -> ScorerConfig:
+        if (self.linear is None) == (self.gaussian is None):
+            raise ValueError("give either linear: [low, high] or gaussian: [mean, std], so that its scale is known")
+        return self
+
+
+class ObjectiveConfig(_Section):
+    """mix - weight * max(0, floor - fidelity), floor = share of the original's fidelity.
+
+    The mix is the mean of personal, population, fidelity and ``scorers`` by ``weights``; a scorer without a weight
+    is only recorded.
+    """
+
+    weights: dict[str, float] = {"personal": 1.0}
+    scorers: dict[str, ScorerConfig] = Field(default_factory=dict)
     fidelity_floor: float = Field(0.9, ge=0, le=1)
     fidelity_weight: float = Field(1.0, ge=0)
+
+    @model_validator(mode="after")
+    def _weights_have_components(self) -> ObjectiveConfig:
+        known = ["personal", "population", "fidelity", *self.scorers]
+        for name in self.weights:
+            if name not in known:
+                raise ValueError(f"weights: there is no component '{name}'; known: {', '.join(known)}")
+        if not any(self.weights.values()):
+            raise ValueError("weights: all are 0; nothing is steered for")
+        return self
 
 
 class SteerConfig(_Section):
@@ -162,6 +196,8 @@ def _one_line(error: ValidationError, source: str) -> str:
         close = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
         hint = f"Did you mean '{close[0]}'?" if close else f"Known: {', '.join(known)}."
         return f"unknown key '{key}' in {source}. {hint}"
+    if first["type"] == "value_error":  # our own words
+        return f"{source}: {key}: {first['ctx']['error']}"
     return f"{source}: '{key}' is {first['input']!r}: {first['msg'].lower()}"
 
 

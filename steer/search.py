@@ -70,10 +70,10 @@ class Search:
         """Take back the candidates of the last ``ask``, SCORED or FAILED."""
         self.history.candidates += candidates
         if self.round == 0:
-            self.floor = fidelity_floor(candidates, self.goal.fidelity_floor)
+            self.floor = fidelity_floor(candidates, self.goal)
         for c in candidates:
             if c.state is State.SCORED:
-                c.objective = objective(c.personal, c.fidelity, self.floor, self.goal.fidelity_weight)
+                c.objective = objective(c, self.floor, self.goal)
                 if math.isnan(c.objective):
                     c.state, c.reason = State.FAILED, "the reward model gave no number"
         self._judge_progress()

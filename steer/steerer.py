@@ -66,11 +66,27 @@ class Steerer:
             miniature_weights("siglip")
         device = pick_device(self.config.reward.device)
         try:
-            return reward_models.load(miniature_weights("reward") if model == "miniature" else model, device)
+            reward = reward_models.load(miniature_weights("reward") if model == "miniature" else model, device)
+            return self._with_scorers(reward, device)
         except reward_models.RewardError as error:
             if model == "miniature":
                 raise MissingWeights(model, error) from error
             raise SteerError(f"{error}; see reward.model in the config") from error
+
+    def _with_scorers(self, reward: RewardModel, device: str) -> RewardModel:
+        """The reward with the objective's further scorers beside it."""
+        asked = self.config.objective.scorers
+        if not asked:
+            return reward
+        from reward_models.mixed import Gaussian, Linear, MixedReward
+        from reward_models.scorers import load_scorer
+
+        scorers = {}
+        for name, s in asked.items():
+            scale = Linear(*s.linear) if s.linear else Gaussian(*(s.gaussian or (0.0, 1.0)))
+            settings = {"device": device, **s.settings} if s.kind == "classifier" else s.settings
+            scorers[name] = load_scorer(s.kind, **settings), scale
+        return MixedReward(reward, scorers)
 
     def users(self) -> list[str]:
         """Ids that can be steered for; besides these, "average" is nobody in particular."""

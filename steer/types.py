@@ -76,6 +76,7 @@ class Candidate:
     population: float = math.nan
     fidelity: float = math.nan  # [0, 1], to the ORIGINAL prompt
     uncertainty: float = math.nan
+    others: dict[str, float] = field(default_factory=dict)  # further scorers, [0, 1]
     objective: float = math.nan
     image: Image.Image | None = field(default=None, repr=False, compare=False)
 
@@ -83,6 +84,7 @@ class Candidate:
         """Become SCORED by one row. Rounded as the journal keeps it: a resumed run must not differ."""
         for name in ("personal", "population", "fidelity", "uncertainty"):
             setattr(self, name, round(float(getattr(scores, name)[row]), 6))
+        self.others = {name: round(float(values[row]), 6) for name, values in scores.others.items()}
         self.state = State.SCORED
 
     def facts(self) -> dict[str, Any]:
@@ -95,7 +97,18 @@ class Candidate:
         for name in ("personal", "population", "fidelity", "uncertainty", "objective"):
             value = getattr(self, name)
             facts[name] = None if math.isnan(value) else round(value, 6)
+        if self.others:
+            facts["others"] = {name: None if math.isnan(v) else v for name, v in self.others.items()}
         return facts
+
+    def components(self) -> dict[str, float]:
+        """What the objective mixes."""
+        return {
+            "personal": self.personal,
+            "population": self.population,
+            "fidelity": self.fidelity,
+            **self.others,
+        }
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ LAPIS_DEMOGRAPHICS = {
 }  # fmt: skip
 
 
-def load_pamela(root: Path) -> Ratings:
+def load_pamela(root: Path, need_pictures: bool = True) -> Ratings:
     """``annotations/pamela_<split>.json`` and ``images/``, in ``root`` or in ``root/PAMELA``."""
     base = root / "PAMELA" if (root / "PAMELA" / "annotations").is_dir() else root
     tables = []
@@ -51,10 +51,10 @@ def load_pamela(root: Path) -> Ratings:
         table[name] = tidy(column(rows, f"user_demographics.{name}"))
     for name in PAMELA_METADATA:
         table[name] = tidy(column(rows, f"image_metadata.{name}"))
-    return cleaned(Ratings("pamela", base, table, PAMELA_DEMOGRAPHICS, PAMELA_METADATA), (1, 5))
+    return cleaned(Ratings("pamela", base, table, PAMELA_DEMOGRAPHICS, PAMELA_METADATA), (1, 5), need_pictures)
 
 
-def load_para(root: Path) -> Ratings:
+def load_para(root: Path, need_pictures: bool = True) -> Ratings:
     """``annotation/PARA-Images.csv``, ``annotation/PARA-UserInfo.csv`` and ``imgs/<session>/<name>``; no prompts."""
     images = read_csv(root / "annotation" / "PARA-Images.csv", ("sessionId", "imageName", "userId", "aestheticScore"))
     users = read_csv(root / "annotation" / "PARA-UserInfo.csv", ("userId",)).drop_duplicates("userId")
@@ -66,10 +66,10 @@ def load_para(root: Path) -> Ratings:
         "score": rows["aestheticScore"],
         "prompt": pd.Series(pd.NA, index=rows.index, dtype="string"),
     })  # fmt: skip
-    return _finished("para", root, table, rows, PARA_DEMOGRAPHICS, (1, 5))
+    return _finished("para", root, table, rows, PARA_DEMOGRAPHICS, (1, 5), need_pictures)
 
 
-def load_lapis(root: Path) -> Ratings:
+def load_lapis(root: Path, need_pictures: bool = True) -> Ratings:
     """``annotation/LAPIS_PIAA.csv`` and the paintings below ``root``; no prompts. Ratings 0 ... 100."""
     rows = read_csv(root / "annotation" / "LAPIS_PIAA.csv", ("participant_id", "image_filename", "rating"))
     known = {p.name: str(p.relative_to(root)) for p in root.rglob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png")}
@@ -79,13 +79,17 @@ def load_lapis(root: Path) -> Ratings:
         "score": rows["rating"],
         "prompt": pd.Series(pd.NA, index=rows.index, dtype="string"),
     })  # fmt: skip
-    return _finished("lapis", root, table, rows, LAPIS_DEMOGRAPHICS, (0, 100))
+    return _finished("lapis", root, table, rows, LAPIS_DEMOGRAPHICS, (0, 100), need_pictures)
 
 
-def load_csv(path: Path, scale: tuple[float, float] = (1, 5), person: str = "me") -> Ratings:
-    """A person's own ratings: columns ``picture``, ``score``, and where wanted ``prompt`` and ``person``.
+def load_csv(
+    path: Path, scale: tuple[float, float] = (1, 5), person: str = "me", need_pictures: bool = True
+) -> Ratings:
+    """Ratings of one's own: columns ``picture``, ``score``, and where wanted ``prompt``, ``person`` and ``split``,
+    ``demographics.NAME`` and ``metadata.NAME``.
 
-    Paths are relative to the csv. All rows are for training; nothing is held out.
+    Paths are relative to the csv. Without ``split`` the ratings of several people are split by hash; those of one person
+    are all for training.
     """
     rows = read_csv(path, ("picture", "score"))
     root = path.parent
@@ -94,14 +98,28 @@ def load_csv(path: Path, scale: tuple[float, float] = (1, 5), person: str = "me"
         "picture": [relative_path(p, root) for p in rows["picture"]],
         "score": rows["score"],
         "prompt": tidy(column(rows, "prompt")),
-        "split": "train",
     })  # fmt: skip
-    return cleaned(Ratings(path.stem, root, table), scale)
+    if "split" in rows:
+        table["split"] = tidy(rows["split"])
+        if unknown := sorted(set(table["split"].fillna("").unique()) - set(SPLITS)):
+            raise DataError(f"'{path}' has the unknown split {unknown[0]!r}; known: {', '.join(SPLITS)}")
+    else:
+        table["split"] = split_by_hash(table) if table["person"].nunique() > 1 else "train"
+    fields: dict[str, list[str]] = {"demographics": [], "metadata": []}
+    for written in rows.columns:
+        kind, dot, name = str(written).partition(".")
+        if dot and kind in fields:
+            if name in table:
+                raise DataError(f"'{path}': the column '{written}' cannot be called so; '{name}' is taken")
+            table[name] = tidy(rows[written])
+            fields[kind].append(name)
+    ratings = Ratings(path.stem, root, table, tuple(fields["demographics"]), tuple(fields["metadata"]))
+    return cleaned(ratings, scale, need_pictures)
 
 
 def _finished(
     name: str, root: Path, table: pd.DataFrame, rows: pd.DataFrame, demographics: dict[str, str],
-    scale: tuple[float, float],
+    scale: tuple[float, float], need_pictures: bool,
 ) -> Ratings:  # fmt: skip
     """Demographics under common names, ages in bins, splits by hash."""
     for written, common in demographics.items():
@@ -109,7 +127,7 @@ def _finished(
     table["age_binned"] = age_bins(table.pop("age"))
     table["split"] = split_by_hash(table)
     names = tuple(dict.fromkeys("age_binned" if n == "age" else n for n in demographics.values()))
-    return cleaned(Ratings(name, root, table, names), scale)
+    return cleaned(Ratings(name, root, table, names), scale, need_pictures)
 
 
 def age_bins(ages: pd.Series) -> pd.Series:
@@ -119,7 +137,7 @@ def age_bins(ages: pd.Series) -> pd.Series:
     return bins.astype("string").fillna(tidy(ages).where(years.isna()))
 
 
-LOADERS: dict[str, tuple[str, Callable[[Path], Ratings]]] = {
+LOADERS: dict[str, tuple[str, Callable[[Path, bool], Ratings]]] = {
     "pamela": ("annotations/pamela_train.json", load_pamela),
     "para": ("annotation/PARA-Images.csv", load_para),
     "lapis": ("annotation/LAPIS_PIAA.csv", load_lapis),
@@ -127,21 +145,27 @@ LOADERS: dict[str, tuple[str, Callable[[Path], Ratings]]] = {
 HUB = {"pamela": "bethgelab/PAMELA"}
 
 
-def load_ratings(source: str | Path, kind: str | None = None, revision: str | None = None) -> Ratings:
+def load_ratings(
+    source: str | Path, kind: str | None = None, revision: str | None = None, need_pictures: bool = True,
+    scale: tuple[float, float] | None = None,
+) -> Ratings:  # fmt: skip
     """The data set in a folder, a csv of one's own, or a dataset on the hub (``org/name``).
 
-    ``kind`` (pamela, para, lapis) is found from the files where it is not given. Raises DataError.
+    ``kind`` (pamela, para, lapis) is found from the files where it is not given. Without ``need_pictures`` the files
+    need not be there: their features are. ``scale``: of a csv's scores, 1 ... 5 where not given. Raises DataError.
     """
     path = Path(source).expanduser()
     if path.suffix == ".csv":
-        return load_csv(path)
+        return load_csv(path, scale or (1, 5), need_pictures=need_pictures)
+    if scale is not None:
+        raise DataError(f"'{source}' is no csv: the scale of a published data set is known and cannot be set")
     if not path.is_dir():
         path = _from_hub(str(source), revision)
     if kind is None:
         kind = detect(path)
     if kind not in LOADERS:
         raise DataError(f"unknown kind of data set '{kind}'; known: {', '.join(LOADERS)}")
-    return LOADERS[kind][1](path)
+    return LOADERS[kind][1](path, need_pictures)
 
 
 def detect(root: Path) -> str:

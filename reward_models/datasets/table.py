@@ -60,11 +60,11 @@ class Ratings:
         return hashlib.sha256(rows.to_numpy().tobytes()).hexdigest()[:16]
 
 
-def cleaned(ratings: Ratings, scale: tuple[float, float]) -> Ratings:
+def cleaned(ratings: Ratings, scale: tuple[float, float], need_pictures: bool = True) -> Ratings:
     """Scores read as numbers on ``scale`` and brought to [0, 1]; what cannot be used is dropped and counted.
 
     In this order: scores that are no number, scores outside the scale, rows without person or
-    picture, pictures that are not there. Several ratings of one picture by one person in one split
+    picture, pictures that are not there (where they are needed). Several ratings of one picture by one person in one split
     become their mean.
     """
     low, high = scale
@@ -75,8 +75,9 @@ def cleaned(ratings: Ratings, scale: tuple[float, float]) -> Ratings:
     result = result.without(f"score outside {low:g} ... {high:g}", inside)
     named = result.table[["person", "picture"]].notna().all(axis=1)
     result = result.without("person or picture is missing", named)
-    there = {p: (result.root / p).is_file() for p in result.table["picture"].unique()}
-    result = result.without("picture file is missing", result.table["picture"].map(there).astype(bool))
+    if need_pictures:
+        there = {p: (result.root / p).is_file() for p in result.table["picture"].unique()}
+        result = result.without("picture file is missing", result.table["picture"].map(there).astype(bool))
     if result.table.empty:
         raise DataError(f"no usable rating in '{ratings.root}' ({reasons(result.dropped)})")
     table = result.table.assign(score=(result.table["score"] - low) / (high - low))

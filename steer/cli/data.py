@@ -1,4 +1,4 @@
-"""steer data: look a data set of ratings over."""
+"""steer data: look a data set of ratings over; write the miniature's own."""
 
 from __future__ import annotations
 
@@ -45,3 +45,25 @@ def check(
         print(f"  mind: {warning}")
     if not report.warnings:
         print("  nothing to mind")
+
+
+@app.command()
+def miniature(
+    folder: Annotated[Path, typer.Argument(help="Where it is written.")],
+    pictures: Annotated[int, typer.Option(help="How many pictures.", min=40)] = 2600,
+    painted_only: Annotated[
+        bool, typer.Option(help="All painted by code; none by the pipeline (minutes less).")
+    ] = False,
+) -> None:
+    """Write the miniature's data set: pictures rated by simulated people, in the files of the PAMELA release.
+
+    Takes about three minutes on 2 cores; a killed call goes on where it stopped.
+    """
+    from rich.progress import Progress
+
+    from steer.miniature.dataset import write_dataset
+
+    with Progress(transient=True) as bar:
+        task = bar.add_task("pictures", total=None)
+        write_dataset(folder, pictures, painted_only, lambda done, n: bar.update(task, completed=done, total=n))
+    print(f"{folder}: {pictures} pictures; steer data check {folder}")

@@ -48,83 +48,73 @@ def train(config: ConfigFile) -> None:
     Started again after a kill, it goes on after the last epoch.
     """
     with _plain_errors():
-        from accelerate import Accelerator
-
-        from reward_models.fit import fit_members
-        from reward_models.pamela import PamelaReward
-        from reward_models.report import evaluate_all, plot_training
+        from reward_models.fit import fit_reward
+        from reward_models.plots import plot_training
+        from reward_models.report import as_metrics, evaluate_all
         from reward_models.settings import load_training
 
         settings = load_training(config)
+        device, out = pick_device(settings.device), Path(settings.out)
         corpus, encoder = _corpus(settings)
-        out = Path(settings.out)
-        accelerator = Accelerator(
-            cpu=pick_device(settings.device) == "cpu",
-            mixed_precision=None if settings.precision == "no" else settings.precision,
-        )
-        size = settings.model
-        members = fit_members(
-            corpus, settings.training.settings(), settings.seeds, out, size.width, size.layers, size.heads,
-            accelerator, lambda row: print({k: round(v, 4) for k, v in row.items()}, flush=True),
-        )  # fmt: skip
+        reward = fit_reward(corpus, encoder, settings, device, _say_epoch)
         plot_training(out / "curves.jsonl", out / "curves.png")
-        rows = evaluate_all(corpus, members, out)
+        rows = evaluate_all(corpus, reward, out)
         for row in rows:
             print(row.text())
-        from reward_models.fit import as_metrics
-
-        reward = PamelaReward(members[0].config, members, encoder, corpus.demographics_of())
-        about = {"data": corpus.fingerprint, "training": settings.model_dump()}
-        reward.save(
-            out,
-            str(Path(encoder.name).resolve()) if Path(encoder.name).exists() else encoder.name,
-            as_metrics(rows),
-            about,
-        )
-        print(f"saved in {out}; steer run --set reward.model={out}")
+        about = {"data": corpus.fingerprint, "training": settings.model_dump(exclude={"ablations"})}
+        reward.save(out, as_metrics(rows), about)
+        print(f"saved in {out}, with {out / 'evaluation.md'}; steer run --set reward.model={out}")
 
 
 @app.command("eval")
 def evaluate(
-    model: Annotated[str, typer.Argument(help="Folder of a trained reward.")],
+    model: Annotated[str, typer.Argument(help="Folder or hub name of a trained reward.")],
     config: ConfigFile,
     out: Annotated[Path | None, typer.Option(help="Where the report goes; the model's folder where not given.")] = None,
 ) -> None:
-    """The table of a trained reward on the data sets of a config: Markdown, JSON and plots."""
+    """The table of a trained reward on the data sets of a config: Markdown, JSON, CSV and plots."""
     with _plain_errors():
-        from reward_models.pamela import PamelaReward
+        from reward_models.base import find
+        from reward_models.pamela_reward import PamelaReward
         from reward_models.report import evaluate_all
         from reward_models.settings import load_training
 
         settings = load_training(config)
+        folder = find(model)
         corpus, encoder = _corpus(settings)
-        reward = PamelaReward.from_folder(Path(model), encoder)
-        corpus = corpus.for_config(reward.config)
-        for row in evaluate_all(corpus, reward.members, out or Path(model)):
+        reward = PamelaReward.from_folder(folder, encoder)
+        target = out or (folder if Path(model).exists() else Path(settings.out))
+        for row in evaluate_all(corpus.for_config(reward.config), reward, target):
             print(row.text())
-        print(f"report: {(out or Path(model)) / 'evaluation.md'}")
+        print(f"report: {target / 'evaluation.md'}")
+
+
+@app.command()
+def ablate(config: ConfigFile) -> None:
+    """Train the model of a config once more for each of its `ablations` and say what each costs, with intervals."""
+    with _plain_errors():
+        from reward_models.ablation import ablate as compare
+        from reward_models.settings import load_training
+
+        settings = load_training(config)
+        if not settings.ablations:
+            raise UsageError(f"'{config}' has no 'ablations'; see configs/train/miniature.yaml")
+        path = compare(settings, pick_device(settings.device), _corpus, _say_epoch)
+        print(path.read_text())
+        print(f"report: {path}")
+
+
+def _say_epoch(row: dict[str, float]) -> None:
+    print({k: round(v, 4) for k, v in row.items()}, flush=True)
 
 
 def _corpus(settings: RewardTraining) -> tuple[Corpus, Encoder]:
-    from reward_models.corpus import build_corpus
-    from reward_models.datasets import load_ratings
-    from reward_models.datasets.table import reasons
-    from reward_models.encoders import load_encoder
-    from reward_models.features import unreadable_line
+    from reward_models.fit import load_corpus
 
-    sets = []
-    for d in settings.data:
-        ratings = load_ratings(d.source, d.kind, d.revision)
-        print(f"{ratings.name}: {len(ratings)} ratings; {reasons(ratings.dropped)}", flush=True)
-        sets.append((ratings, d.share))
-    e = settings.encoder
-    encoder = load_encoder(e.name, e.kind, pick_device(settings.device), e.batch_size, e.revision)
     columns: list[Any] = [TextColumn("features"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
     with Progress(*columns, transient=True) as bar:
         task = bar.add_task("features", total=None)
-        corpus = build_corpus(
-            sets, encoder, Path(settings.cache), lambda done, n: bar.update(task, completed=done, total=n)
-        )
-    if corpus.unreadable:
-        print(unreadable_line(corpus.unreadable))
-    return corpus, encoder
+        return load_corpus(
+            settings, pick_device(settings.device), bar.console.print,
+            lambda done, n: bar.update(task, completed=done, total=n),
+        )  # fmt: skip

@@ -87,6 +87,7 @@ class RunFolder:
         candidate.reason = row["reason"]
         for name in _SCORES:
             setattr(candidate, name, math.nan if row.get(name) is None else row[name])
+        candidate.others = {k: math.nan if v is None else v for k, v in row.get("others", {}).items()}
         return True
 
     def load_picture(self, candidate: Candidate) -> Image.Image:

@@ -8,8 +8,9 @@ class TestMine(RendererConformance):
 """
 
 from steer.testing.conformance import ProposerConformance, RendererConformance, RewardConformance
-from steer.testing.fakes import FakeProposer, FakeRenderer, FakeReward
+from steer.testing.fakes import FakeProposer, FakeRenderer, FakeReward, random_pictures
 
 __all__ = [
     "FakeProposer", "FakeRenderer", "FakeReward", "ProposerConformance", "RendererConformance", "RewardConformance",
+    "random_pictures",
 ]  # fmt: skip

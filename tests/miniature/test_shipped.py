@@ -15,7 +15,7 @@ from scipy.stats import spearmanr
 from transformers import AutoModel, AutoProcessor, SiglipModel
 
 from reward_models import Person
-from reward_models.pamela import PamelaReward
+from reward_models.pamela_reward import PamelaReward
 from steer import resources
 from steer.config import load_config
 from steer.errors import MissingWeights

@@ -47,7 +47,8 @@ def world():
     settings = TrainingSettings(epochs=40, people_per_batch=20, ratings_each=12, lr=3e-3)
     member = train_member(config, x, torch.zeros(1, 16), train, 0, settings)
     young_rows = np.array([[young[k] + 1, 0, 0] for k in range(SEEN)])
-    prior = person_prior(member.person.weight.detach()[1:], young_rows, (2, 2, 2), axes=8)
+    table = member.person.weight.detach()
+    prior = person_prior(table[1:], table[0], young_rows, (2, 2, 2), axes=8)
     return member, prior, x, new
 
 

@@ -18,7 +18,7 @@ from reward_models.base import RewardError
 from reward_models.corpus import build_corpus
 from reward_models.datasets import DataError, load_ratings
 from reward_models.encoders import SiglipEncoder
-from reward_models.pamela import PamelaReward
+from reward_models.pamela_reward import PamelaReward
 from reward_models.report import disagreement
 from reward_models.settings import load_training
 from reward_models.training import RatingTable
@@ -113,7 +113,7 @@ def test_personal_beats_every_baseline_and_fifteen_ratings_teach(trained):
 
 
 def test_personal_sees_why_people_disagree(trained):
-    pairs = metrics_of(trained[0])["pairs people disagree on"]
+    pairs = metrics_of(trained[0])["splits"]["test_seen"]["pairs people disagree on"]
     assert pairs["personal"]["pairs"] > 50
     assert pairs["personal"]["pairwise"] > pairs["population head"]["pairwise"] + 0.15
 

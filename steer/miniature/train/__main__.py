@@ -128,7 +128,7 @@ def siglip_(minutes: Minutes = 12, compile: bool = False, work: Work = HERE) -> 
 
 @app.command()
 def people(work: Work = HERE) -> None:
-    """Ratings by simulated people, the PAMELA predictor on them, and its table."""
+    """Ratings by simulated people, the PAMELA predictor on them, and its table; with the shipped parts, so after `ship`."""
     from steer.miniature.train import people as module
 
     module.train(work)

@@ -1,0 +1,248 @@
+"""The trained PAMELA ensemble behind the reward protocol: load, score, enrol new people, save.
+
+Shapes: n pictures, U people, M members, W model width, K axes of the space that people span.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from reward_models.base import Person, RewardError, Scores, UnknownPerson
+from reward_models.encoders import Encoder, encode_readable, load_encoder, weights_hash
+from reward_models.enrol import FittedPerson, PersonPrior, fit_people, sensitivity
+from reward_models.pamela import PamelaConfig, PamelaPredictor
+
+KINDS = {"SiglipEncoder": "siglip", "VisionEncoder": "vision", "FeatureTable": "table"}
+
+
+class PamelaReward:
+    """Members of several seeds with their encoder, and what is known of people's vectors.
+
+    ``priors``: where vectors lie, one a member; ``covariances``: posterior of every person on the prior's axes, one
+    (P + 1, K, K) a member, row 0 the prior itself; ``demographics``: what is known of each person.
+    """
+
+    name = "pamela"
+
+    def __init__(
+        self, config: PamelaConfig, members: Sequence[PamelaPredictor], encoder: Encoder, priors: Sequence[PersonPrior],
+        covariances: Sequence[Tensor], demographics: dict[str, dict[str, str]] | None = None,
+    ):  # fmt: skip
+        self.config, self.encoder = config, encoder
+        self.device = torch.device(getattr(encoder, "device", "cpu"))
+        self.members = [m.eval().requires_grad_(False).to(self.device) for m in members]
+        self.priors = [p.to(self.device) for p in priors]
+        self.covariances = [c.to(self.device) for c in covariances]
+        self.demographics = demographics or {}
+
+    @classmethod
+    def from_folder(cls, folder: Path, encoder: Encoder | None = None, device: str = "cpu") -> PamelaReward:
+        """Load config.json and model.safetensors; an encoder other than the one trained on is refused."""
+        try:
+            saved = json.loads((folder / "config.json").read_text())
+            weights = {n: w.float() for n, w in load_file(folder / "model.safetensors").items()}
+            config = PamelaConfig(**saved["architecture"])
+            sizes = tuple(len(config.vocabularies[f]) for f in config.demographics)
+            members, priors, covariances = [], [], []
+            for k in range(saved["members"]):
+                own = {n.removeprefix(f"{k}."): w for n, w in weights.items() if n.startswith(f"{k}.")}
+                parts = {n: own.pop(f"prior.{n}") for n in ("mean", "axes", "table", "frequency")}
+                priors.append(PersonPrior(**parts, sizes=sizes))
+                covariances.append(own.pop("prior.covariances"))
+                member = PamelaPredictor(config)
+                member.load_state_dict(own)
+                members.append(member)
+        except (OSError, SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
+            raise RewardError(f"the reward model in '{folder}' does not load: {error}") from error
+        encoder = encoder or _saved_encoder(folder, saved["encoder"], device)
+        if (found := encoder.fingerprint()) != saved["encoder_fingerprint"]:
+            raise RewardError(
+                f"the reward model in '{folder}' was trained on encoder {saved['encoder_fingerprint']}, "
+                f"but '{encoder.name}' is {found}; use the encoder it names or train again"
+            )
+        return cls(config, members, encoder, priors, covariances, saved.get("demographics"))
+
+    def save(
+        self, folder: Path, metrics: Mapping[str, object], about: Mapping[str, object] | None = None,
+        encoder: str | None = None,
+    ) -> None:  # fmt: skip
+        """Write config.json and fp16 model.safetensors.
+
+        ``encoder``: a path relative to ``folder`` or a hub name where the encoder's own name should not be kept;
+        ``about`` says what it was trained on.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        local = Path(self.encoder.name).exists()
+        name = encoder or (os.path.relpath(self.encoder.name, folder) if local else self.encoder.name)
+        named = {"name": name, "kind": KINDS.get(type(self.encoder).__name__, "own"),
+                 "revision": getattr(self.encoder, "revision", None)}  # fmt: skip
+        config = {
+            "family": "pamela", "architecture": asdict(self.config), "members": len(self.members),
+            "encoder": named, "encoder_fingerprint": self.encoder.fingerprint(),
+            "score_scale": "(score - 1) / 4", "demographics": self.demographics, "metrics": metrics, **(about or {}),
+        }  # fmt: skip
+        weights: dict[str, Tensor] = {}
+        for k, (member, prior, covariance) in enumerate(zip(self.members, self.priors, self.covariances, strict=True)):
+            own = {**member.state_dict(), "prior.mean": prior.mean, "prior.axes": prior.axes,
+                   "prior.table": prior.table, "prior.frequency": prior.frequency,
+                   "prior.covariances": covariance}  # fmt: skip
+            weights |= {f"{k}.{n}": w.half().cpu().contiguous() for n, w in own.items()}
+        (folder / "config.json").write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n")
+        save_file(weights, folder / "model.safetensors")
+
+    def fingerprint(self) -> str:
+        """Hashes of the members' and of the encoder's weights."""
+        return weights_hash(*self.members) + self.encoder.fingerprint()
+
+    def people(self) -> list[str]:
+        return list(self.config.people)
+
+    def enrol(
+        self, person: str, images: Sequence[Image.Image], prompts: Sequence[str], ratings: Sequence[float],
+        demographics: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
+        """Make a new person known from n rated pictures (n may be 0), ``ratings`` in [0, 1]; again to correct them.
+
+        Raises RewardError for ratings that are no numbers in [0, 1], or a picture that does not open.
+        """
+        liking = np.asarray(ratings, dtype=float)
+        if not (len(images) == len(prompts) == len(liking)):
+            raise RewardError(f"{len(images)} pictures, {len(prompts)} prompts and {len(liking)} ratings do not match")
+        if bad := [r for r in liking if not 0 <= r <= 1]:
+            raise RewardError(f"{len(bad)} ratings are not in [0, 1], the first is {bad[0]}")
+        pictures, readable = encode_readable(self.encoder, images)
+        if not readable.all():
+            raise RewardError(f"rated picture {int(np.flatnonzero(~readable)[0])} does not open")
+        self.enrol_features(person, pictures, self.encoder.texts(prompts), liking, demographics)
+
+    def enrol_features(
+        self, person: str, pictures: Tensor, prompts: Tensor, liking: np.ndarray,
+        demographics: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
+        """:meth:`enrol` from features (n, D) each."""
+        self.add_people({person: self.fit(pictures, prompts, liking, demographics)}, {person: dict(demographics or {})})
+
+    def fit(
+        self, pictures: Tensor, prompts: Tensor, liking: np.ndarray, demographics: Mapping[str, str] | None = None
+    ) -> list[FittedPerson]:
+        """What each member makes of a person's ratings of pictures and prompts (n, D)."""
+        owner: np.ndarray = np.zeros(len(liking), dtype=int)
+        return [each[0] for each in self.fit_people(pictures, prompts, liking, owner, [demographics or {}])]
+
+    def fit_people(
+        self, pictures: Tensor, prompts: Tensor, liking: np.ndarray, owner: np.ndarray, demographics: Sequence[Mapping[str, str]],
+    ) -> list[list[FittedPerson]]:  # fmt: skip
+        """What each member makes of U people's ratings, (M, U); see :func:`reward_models.enrol.fit_people`."""
+        known = [self.config.row(d)[: len(self.config.demographics)] for d in demographics]
+        x, q = pictures.to(self.device).clone(), prompts.to(self.device).clone()
+        y = torch.as_tensor(liking, dtype=torch.float32, device=self.device)
+        whose = torch.as_tensor(owner, dtype=torch.long, device=self.device)
+        return [
+            fit_people(m, p, x, q, y, whose, known, self.config.noise)
+            for m, p in zip(self.members, self.priors, strict=True)
+        ]  # fmt: skip
+
+    def add_people(
+        self, fitted: Mapping[str, Sequence[FittedPerson]], demographics: Mapping[str, dict[str, str]]
+    ) -> None:
+        """Give people, new or known, the vectors and covariances that :meth:`fit` found."""
+        self.config.people += [p for p in fitted if p not in self.config.people]
+        for k, member in enumerate(self.members):
+            table, covariance = member.person.weight.detach(), self.covariances[k]
+            rows = len(self.config.people) + 1
+            vectors, spreads = table.new_zeros(rows, table.shape[1]), covariance.new_zeros(rows, *covariance.shape[1:])
+            vectors[: len(table)], spreads[: len(table)] = table, covariance
+            for person, each in fitted.items():
+                row = self.config.index("person", person)
+                vectors[row], spreads[row] = each[k].vector, each[k].covariance
+            member.person, self.covariances[k] = nn.Embedding.from_pretrained(vectors), spreads
+        self.demographics |= {person: demographics.get(person, {}) for person in fitted}
+
+    def score(self, images: Sequence[Image.Image], prompts: Sequence[str], person: Person) -> Scores:
+        """Scores of n pictures for ``person``; ``prompts`` (n) are what fidelity is measured against."""
+        (scores,) = self.score_users(images, prompts, [person])
+        return scores
+
+    def score_users(
+        self, images: Sequence[Image.Image], prompts: Sequence[str], people: Sequence[Person], posterior: bool = True
+    ) -> list[Scores]:
+        """Scores of n pictures for each person; every picture is encoded once. A picture that does not open is NaN.
+
+        Without ``posterior`` the uncertainty is the members' spread alone: about three times faster for many people.
+        Raises UnknownPerson.
+        """
+        known = set(self.config.people)
+        for person in people:
+            if person.id is not None and person.id not in known:
+                raise UnknownPerson(f"the reward model has no vector for '{person.id}'")
+        pictures, readable = encode_readable(self.encoder, images)
+        texts = self.encoder.texts(prompts)
+        fidelity = self.encoder.agreement(pictures, texts).numpy()
+        mean, spread = self.predict(pictures, texts, [Person(), *people], posterior)  # (1 + U, n)
+        for values in (mean, spread, fidelity):
+            values[..., ~readable] = np.nan
+        return [Scores(mean[k], mean[0], fidelity, spread[k]) for k in range(1, len(people) + 1)]
+
+    def predict(
+        self, pictures: Tensor, texts: Tensor, people: Sequence[Person], posterior: bool = True, batch: int = 8192
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Liking and its standard deviation, (U, n) each, from features (n, D); metadata is unknown when steering.
+
+        The variance is that of the members' answers plus, with ``posterior``, the mean of each member's own: the
+        person's covariance seen through the slope of the answer in the person's vector.
+        """
+        pictures, texts = pictures.to(self.device).clone(), texts.to(self.device).clone()
+        index, fields = self._rows(people)
+        n = len(pictures)
+        means, variances = [], []
+        for pairs in torch.arange(len(people) * n, device=self.device).split(batch):  # every (person, picture)
+            k, i = pairs // n, pairs % n
+            answers, own = [], []
+            for member, prior, covariance in zip(self.members, self.priors, self.covariances, strict=True):
+                given = pictures[i], texts[i], member.person.weight[index[k]], fields[k]
+                if posterior:
+                    answer, slope = sensitivity(member, *given)
+                    along = slope @ prior.axes.T  # (B, K)
+                    own.append(torch.einsum("bk,bkl,bl->b", along, covariance[index[k]], along))
+                else:
+                    with torch.no_grad():
+                        answer = member(*given)
+                answers.append(answer)
+            each = torch.stack(answers)  # (M, B)
+            means.append(each.mean(0))
+            variances.append(each.var(0, unbiased=False) + (torch.stack(own).mean(0) if own else 0))
+        shape = len(people), n
+        mean, variance = (torch.cat(v).view(shape) if v else torch.zeros(shape) for v in (means, variances))
+        return mean.cpu().numpy(), variance.clamp(min=0).sqrt().cpu().numpy()
+
+    def _rows(self, people: Sequence[Person]) -> tuple[Tensor, Tensor]:
+        """Person table rows (U,) and field rows (U, F)."""
+        row_of = {p: i + 1 for i, p in enumerate(self.config.people)}
+        rows = []
+        for person in people:
+            shown = self.demographics.get(person.id or "", {}) | person.demographics
+            rows.append(self.config.row({k: shown[k] for k in self.config.demographics if k in shown}))
+        index = [row_of.get(person.id or "", 0) for person in people]
+        return torch.tensor(index, device=self.device), torch.tensor(rows, device=self.device)
+
+
+def _saved_encoder(folder: Path, saved: Mapping[str, str | None], device: str) -> Encoder:
+    """The encoder that ``config.json`` names: a path relative to ``folder``, or a hub name."""
+    name, kind = str(saved["name"]), saved["kind"] or "siglip"
+    if kind == "own":
+        raise RewardError(
+            f"the reward in '{folder}' was trained on an encoder of one's own ('{name}'); pass it to from_folder"
+        )
+    local = folder / name
+    return load_encoder(local.resolve() if local.exists() else name, kind, device, revision=saved.get("revision"))
