@@ -12,16 +12,21 @@ import pytest
 import torch
 import yaml
 from PIL import Image
+from transformers import ViTConfig, ViTImageProcessorPil, ViTModel
 
 import reward_models
 from reward_models.base import RewardError
 from reward_models.corpus import build_corpus
 from reward_models.datasets import DataError, load_ratings
 from reward_models.encoders import SiglipEncoder
+from reward_models.fit import fit_reward, load_corpus
 from reward_models.pamela_reward import PamelaReward
 from reward_models.report import disagreement
-from reward_models.settings import load_training
+from reward_models.settings import RewardTraining, load_training
 from reward_models.training import RatingTable
+from steer import Steerer
+from steer.config import load_config
+from steer.errors import UsageError
 from steer.miniature.painter import paint
 from steer.miniature.train.data import scene_at
 from steer.resources import data_folder, miniature_weights
@@ -231,3 +236,25 @@ def test_many_people_are_scored_at_once_as_one_by_one_in_any_order(trained):
     assert np.ptp([s.personal[0] for s in together]) > 0.1
     with pytest.raises(reward_models.UnknownPerson):
         model.score_users(pictures, ["a fox"] * 5, [*people, reward_models.Person(id="nobody")])
+
+
+def test_a_reward_on_pictures_alone_steers_where_the_guard_is_switched_off(trained, tmp_path):
+    config = ViTConfig(
+        hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64, image_size=64, patch_size=16
+    )
+    ViTModel(config).save_pretrained(tmp_path / "vit")
+    ViTImageProcessorPil(size={"height": 64, "width": 64}).save_pretrained(tmp_path / "vit")
+    settings = RewardTraining.model_validate({
+        "data": [{"source": str(trained[0] / "data")}], "encoder": {"name": str(tmp_path / "vit"), "kind": "vision"},
+        "model": {"width": 32}, "training": {"epochs": 1}, "seeds": [0], "device": "cpu",
+        "cache": str(tmp_path / "cache"), "out": str(tmp_path / "reward"),
+    })  # fmt: skip
+    reward = fit_reward(*load_corpus(settings, "cpu", lambda line: None), settings, "cpu")
+    reward.save(tmp_path / "reward", {})
+    chosen = ["renderer=painter", f"reward.model={tmp_path / 'reward'}", "search.seeds=2"]
+    with pytest.raises(UsageError, match="encoder reads no texts"):
+        Steerer(load_config("miniature", chosen)).run("a fox", "p0", budget=8, out=tmp_path / "guarded")
+    free = Steerer(load_config("miniature", [*chosen, "objective.fidelity_weight=0"]))
+    result = free.run("a fox", "p0", budget=8, out=tmp_path / "free")
+    assert len(result.candidates) == 8
+    assert all(c.objective == c.personal for c in result.candidates)

@@ -16,7 +16,9 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+import reward_models
 from reward_models import Person, RewardError
+from reward_models.ablation import ablate
 from reward_models.datasets import DataError
 from reward_models.datasets.sets import load_csv
 from reward_models.encoders import SiglipEncoder
@@ -262,3 +264,34 @@ def test_no_ratings_at_all_is_the_prior():
     (fitted,) = fit_people(member, prior, nothing, nothing, torch.zeros(0), torch.zeros(0, dtype=int), [[0, 0, 0]])
     assert torch.equal(fitted.vector, prior.mean)
     assert torch.allclose(fitted.covariance, torch.eye(len(prior.axes)))
+
+
+def test_ablations_are_compared_person_by_person(tmp_path):
+    write_table(tmp_path)
+    chosen = settings(
+        tmp_path, training={"epochs": 12, "people_per_batch": 6, "ratings_each": 8, "lr": 4e-3},
+        ablations={"no person": {"model": {"inputs": ["picture"]}}, "other seed": {"seeds": [5]}},
+    )  # fmt: skip
+    asked = []
+
+    def load(each):
+        asked.append(each.out)
+        return load_corpus(each, "cpu", lambda line: None)
+
+    path = ablate(chosen, "cpu", load)
+    results = json.loads(path.with_suffix(".json").read_text())
+    assert len(asked) == 1  # one corpus serves all
+    assert results["no person"]["test_seen"]["high"] < -0.2
+    assert abs(results["other seed"]["test_seen"]["gain"]) < 0.15
+    assert results["(nothing)"]["test_seen"]["n_people"] == 18
+    assert "| no person |" in path.read_text()
+    with pytest.raises(ValueError, match=r"ablation 'x': model\.inputs\.0"):
+        settings(tmp_path, ablations={"x": {"model": {"inputs": ["pictur"]}}})
+
+
+@pytest.mark.parametrize("name", ["no/such-reward", "no-such-folder", "../x", "/nowhere"])
+def test_a_reward_that_is_nowhere_is_one_clear_line(name):
+    with pytest.raises(RewardError) as error:
+        reward_models.load(name)
+    assert name in str(error.value)
+    assert "\n" not in str(error.value)
