@@ -53,14 +53,26 @@ class ProposerConfig(_Section):
     """Who writes rewrites. The key is read from the environment variable ``api_key_env``."""
 
     kind: Literal["lexical", "chat"] = "lexical"
-    lexicon: str = "miniature"  # of the lexical proposer: a file in prompts/lexicons or a path
+    lexicon: str = "miniature"  # of the lexical proposer and of choices: a file in prompts/lexicons or a path
+    # of chat models:
     model: str = ""
     base_url: str | None = None
     api_key_env: str = "OPENAI_API_KEY"
-    template: str = "rewrite"  # of the chat proposer: a file in prompts/chat or a path
+    template: str = "reflect"  # a file in prompts/chat or a path
+    form: Literal["texts", "choices"] = "texts"  # free texts, or phrases of the lexicon, for small models
+    style: Literal["sentences", "tags", "words"] = "sentences"  # what the image model reads best
+    memory: Literal["elitist", "diverse", "contrast"] = "contrast"  # which earlier texts are shown
+    shown: int = Field(8, ge=1, le=200)  # how many
+    profile: str = ""  # what the user says of their taste
+    parallel: int = Field(1, ge=1, le=32)  # questions asked at once
     temperature: float = Field(0.9, ge=0, le=2)
-    timeout_s: float = Field(60, gt=0)
+    max_answer_tokens: int = Field(2048, ge=16)
+    timeout_s: float = Field(60, gt=0)  # one attempt
     retries: int = Field(3, ge=0, le=20)
+    max_calls: int | None = Field(None, ge=1)  # of a run
+    max_tokens: int | None = Field(None, ge=1)
+    price: tuple[float, float] | None = None  # of a million prompt and completion tokens
+    fallback: Literal["none", "lexical"] = "none"
 
 
 class SearchConfig(_Section):

@@ -38,6 +38,10 @@ class ProposerError(SteerError):
     """The proposer cannot go on (no key, server gone, nothing usable)."""
 
 
+class ProposerBudgetSpent(SteerError):
+    """A run's calls or tokens are spent; what was proposed before stays and the search comes to its end."""
+
+
 class RenderError(SteerError):
     """The renderer cannot work at all; one bad picture is a ``RenderFailure`` instead."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from PIL import Image
@@ -25,6 +25,19 @@ class Proposer(Protocol):
 
     def fingerprint(self) -> str:
         """Changes whenever its words or instructions do."""
+        ...
+
+
+@runtime_checkable
+class Metered(Protocol):
+    """A proposer that costs something and keeps count, run by run."""
+
+    def start(self, spent: Mapping[str, float]) -> None:
+        """A run begins; one that is resumed has ``spent`` something already."""
+        ...
+
+    def spent(self) -> dict[str, float]:
+        """What the run has taken so far, JSON-ready; it goes into the manifest as ``usage``."""
         ...
 
 

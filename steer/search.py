@@ -12,6 +12,7 @@ import random
 from collections.abc import Callable
 
 from steer.config import ObjectiveConfig, SearchConfig
+from steer.errors import ProposerBudgetSpent
 from steer.guard import guard
 from steer.objective import fidelity_floor, objective
 from steer.protocols import Proposer
@@ -63,7 +64,7 @@ class Search:
             rewrites = self._rewrites(n)
             if rewrites:
                 return self._candidates([(r, s) for r in rewrites for s in drafts])
-            self._confirming, self._why = True, StopReason.NO_PROPOSALS
+            self._confirming, self._why = True, self._why or StopReason.NO_PROPOSALS
         return self._confirm()
 
     def tell(self, candidates: list[Candidate]) -> None:
@@ -112,7 +113,11 @@ class Search:
     def _rewrites(self, n: int) -> list[Rewrite]:
         if self.round in self.recorded:
             return self.recorded[self.round]
-        proposed = self.proposer.propose(self.request, self.history, n)
+        try:
+            proposed = self.proposer.propose(self.request, self.history, n)
+        except ProposerBudgetSpent:
+            self._why = StopReason.PROPOSER_BUDGET
+            return []
         good, dropped = guard(self.request.prompt, proposed, self.history.texts(), self.config.min_kept)
         self.on_proposed(self.round, good[:n], dropped)
         return good[:n]

@@ -23,7 +23,7 @@ from steer.events import Event, Listener, RoundProposed, RunStarted, RunStopped
 from steer.guard import check_prompt
 from steer.loop import run_loop
 from steer.proposers import build_proposer
-from steer.protocols import Proposer, Renderer
+from steer.protocols import Metered, Proposer, Renderer
 from steer.renderers import build_renderer
 from steer.resources import miniature_weights
 from steer.search import Search
@@ -155,8 +155,14 @@ class Steerer:
         parts = {"proposer": self.proposer.name, "renderer": self.renderer.name, "reward": self.reward.name}
         self._emit(RunStarted(request, str(folder.path), parts, len(folder.candidates)))
 
+        meter = self.proposer if isinstance(self.proposer, Metered) else None
+        if meter:
+            meter.start(folder.manifest.get("usage", {}))
+
         def on_proposed(round_: int, rewrites: list[Rewrite], dropped: list[tuple[str, str]]) -> None:
             folder.record_proposed(round_, rewrites, dropped)
+            if meter:
+                folder.record_usage(meter.spent())
             self._emit(RoundProposed(round_, rewrites, dropped))
 
         search = Search(request, self.proposer, self.config.search, self.config.objective, folder.proposed, on_proposed)

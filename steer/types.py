@@ -32,6 +32,7 @@ class StopReason(str, Enum):
     TARGET = "the target reward is reached"
     NO_IMPROVEMENT = "no improvement in the last rounds"
     NO_PROPOSALS = "the proposer had nothing new"
+    PROPOSER_BUDGET = "the proposer's calls or tokens are spent"
     INTERRUPTED = "interrupted"
 
 

@@ -1,8 +1,7 @@
-"""Rewrites by any OpenAI-compatible chat model.
+"""Rewrites by a chat model: ask, read, ask again for what is missing.
 
-One question a round: the prompt and the ranked texts in, a JSON list of rewrites out. Answers
-are input: parsed by a schema, with a fall-back to plain lines, and asked again once for what is
-missing. Keys come from the environment and go nowhere else.
+The question is a template (:mod:`steer.proposers.instructions`), the answer has a form (:mod:`steer.proposers.forms`),
+and who answers is a backend: an OpenAI-compatible endpoint, or a model in this process.
 """
 
 from __future__ import annotations
@@ -11,118 +10,123 @@ import hashlib
 import json
 import logging
 import os
-import re
-from pathlib import Path
-from typing import Any
-
-import jinja2
-import openai
-from jinja2.sandbox import SandboxedEnvironment
-from pydantic import BaseModel, ValidationError
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from steer.config import ProposerConfig
-from steer.errors import ProposerError, UsageError, unknown
-from steer.resources import data_folder
+from steer.errors import ProposerBudgetSpent, ProposerError, UsageError
+from steer.guard import clean
+from steer.proposers.endpoint import Endpoint, Limits, Message, Usage
+from steer.proposers.forms import Choices, Form, FreeTexts
+from steer.proposers.instructions import Ask, Instructions, build_ask
+from steer.proposers.lexical import LexicalProposer
+from steer.proposers.lexicon import Lexicon
 from steer.types import History, Rewrite, SteerRequest
 
 log = logging.getLogger(__name__)
 
-SHOWN = 20  # ranked texts in the question
-MAX_REPLY_CHARACTERS = 40_000
+ASKED = 3  # times for one round
 
 
-class Rewrites(BaseModel):
-    """The answer's schema."""
+class Backend(Protocol):
+    """Who answers."""
 
-    rewrites: list[str]
+    usage: Usage
+
+    def ask(
+        self, questions: Sequence[Sequence[Message]], schema: dict[str, Any], temperature: float, seeds: Sequence[int],
+        max_tokens: int,
+    ) -> list[str]: ...  # fmt: skip
 
 
 class ChatProposer:
-    """``config.model`` at ``config.base_url`` (default: OpenAI) writes the rewrites."""
+    """A chat model that is told what was liked and writes the next rewrites.
 
-    def __init__(self, config: ProposerConfig):
-        if not config.model:
-            raise UsageError("the chat proposer needs a model; add --set proposer.model=NAME")
-        key = os.environ.get(config.api_key_env)
-        if not key and config.base_url is None:
-            raise UsageError(f"the chat proposer needs a key in the environment variable {config.api_key_env}")
+    ``backend`` is built from the config where it is not given. With ``fallback: lexical`` the lexical search goes on where
+    the model fails, and every such rewrite says so.
+    """
+
+    def __init__(self, config: ProposerConfig, backend: Backend | None = None):
         self.config = config
-        self.name = f"chat model '{config.model}'"
-        self.template = _template(config.template)
-        self.client = openai.OpenAI(
-            api_key=key or "none", base_url=config.base_url, timeout=config.timeout_s, max_retries=config.retries
-        )
+        self.instructions = Instructions(config.template)
+        self.form: Form = Choices(Lexicon.load(config.lexicon)) if config.form == "choices" else FreeTexts()
+        self.fallback = LexicalProposer.from_name(config.lexicon) if config.fallback == "lexical" else None
+        self.backend: Backend = backend or endpoint(config)
+        self.name = f"chat model '{config.model or type(self.backend).__name__}'"
 
     def fingerprint(self) -> str:
-        """Of the instructions; the model behind the endpoint cannot be known."""
-        shown = self.template.system() + self.template.user("", [("", 0.0)], 1)
+        """Of the instructions and the form; the model behind an endpoint cannot be known."""
+        shown = self.instructions.source + json.dumps(self.form.schema("")) + self.form.options("")
         return hashlib.sha256(shown.encode()).hexdigest()[:16]
 
+    def start(self, spent: Mapping[str, float]) -> None:
+        """A run begins, or goes on with what it has ``spent`` already; budgets are a run's."""
+        fresh = Usage()
+        for name in vars(fresh):
+            setattr(fresh, name, type(getattr(fresh, name))(spent.get(name, 0)))
+        self.backend.usage = fresh
+
+    def spent(self) -> dict[str, float]:
+        """Calls, tokens, seconds, and the cost where ``proposer.price`` is given."""
+        return self.backend.usage.facts(self.config.price)
+
     def propose(self, request: SteerRequest, history: History, n: int) -> list[Rewrite]:
-        ranked = [(s.rewrite.text, s.mean) for s in history.ranked()[:SHOWN]]
-        texts: list[str] = []
-        for _ in range(2):
-            missing = n - len(texts)
-            reply = self._ask(request.prompt, ranked, missing, request.seed)
-            texts += [t for t in parse_reply(reply) if t not in texts][:missing]
-            if len(texts) >= n:
+        try:
+            return self._ask_for(request, history, n)
+        except (ProposerError, ProposerBudgetSpent) as error:
+            if self.fallback is None:
+                raise
+            log.warning("%s; the lexical search goes on", error)
+            self.backend.usage.fallbacks += 1
+            found = self.fallback.propose(request, history, n)
+            return [Rewrite(r.text, r.changes, f"by the lexical search: {error}") for r in found]
+
+    def _ask_for(self, request: SteerRequest, history: History, n: int) -> list[Rewrite]:
+        """Up to n new rewrites; what is missing is asked for again, and only that."""
+        c = self.config
+        whole = build_ask(request.prompt, history, n, c.memory, c.shown, c.style, c.profile)
+        whole = Ask(**{**vars(whole), "options": self.form.options(request.prompt)})
+        tried = {t.casefold() for t in history.texts()} | {request.prompt.casefold()}
+        found: list[Rewrite] = []
+        last = ""
+        for turn in range(ASKED):
+            missing = n - len(found)
+            answers = self._answers(request, history, whole, [r.text for r in found], missing, turn)
+            for answer in answers:
+                last = answer or last
+                for rewrite in self.form.read(request.prompt, answer):
+                    key = clean(rewrite.text).casefold()
+                    if key and key not in tried and len(found) < n:
+                        tried.add(key)
+                        found.append(rewrite)
+            if len(found) >= n:
                 break
-        if not texts:
-            raise ProposerError(f"{self.name} answered twice without a usable rewrite; last: {reply[:80]!r}")
-        return [Rewrite(t) for t in texts]
-
-    def _ask(self, prompt: str, ranked: list[tuple[str, float]], n: int, seed: int) -> str:
-        try:
-            answer = self.client.chat.completions.create(
-                model=self.config.model,
-                messages=[
-                    {"role": "system", "content": self.template.system()},
-                    {"role": "user", "content": self.template.user(prompt, ranked, n)},
-                ],
-                temperature=self.config.temperature,
-                seed=seed,
-                response_format={
-                    "type": "json_schema",
-                    "json_schema": {"name": "rewrites", "schema": Rewrites.model_json_schema()},
-                },
-            )
-        except openai.AuthenticationError as error:
-            raise ProposerError(f"{self.name} refused the key in {self.config.api_key_env}") from error
-        except openai.OpenAIError as error:
+        if not found:
             raise ProposerError(
-                f"{self.name} does not answer: {_short(error)}; try again or --set proposer=lexical"
-            ) from error
-        return (answer.choices[0].message.content or "")[:MAX_REPLY_CHARACTERS] if answer.choices else ""
+                f"{self.name} answered {ASKED} times without a new usable rewrite; last: {clean(last)[:80]!r}"
+            )
+        return found
+
+    def _answers(
+        self, request: SteerRequest, history: History, whole: Ask, already: list[str], missing: int, turn: int
+    ) -> list[str]:
+        """The answers to one or several questions asked side by side, which share what is missing."""
+        several = max(1, min(self.config.parallel, missing))
+        shares = [missing // several + (i < missing % several) for i in range(several)]
+        questions = [self.instructions.messages(Instructions.for_rest(whole, already, share)) for share in shares]
+        first = (request.seed + 1009 * len(history.candidates) + 101 * turn) % 2**31
+        return self.backend.ask(
+            questions, self.form.schema(request.prompt), self.config.temperature,
+            [first + i for i in range(several)], self.config.max_answer_tokens,
+        )  # fmt: skip
 
 
-def parse_reply(reply: str) -> list[str]:
-    """Rewrites in a reply: the JSON object where there is one, else a line each.
-
-    >>> parse_reply('1. "a red fox"\\n2. a blue fox')
-    ['a red fox', 'a blue fox']
-    """
-    text = re.sub(r"<think>.*?(</think>|$)", "", reply, flags=re.S)
-    for match in re.finditer(r"\{.*\}", text, flags=re.S):
-        try:
-            return [t.strip() for t in Rewrites.model_validate(json.loads(match.group())).rewrites if t.strip()]
-        except (ValueError, ValidationError):
-            break
-    quoted = re.findall(r'^\s*(?:[-*•]|\d+[.):])\s*"?(.+?)"?,?\s*$', text, flags=re.M)
-    return [t.strip().strip('"') for t in quoted if t.strip()]
-
-
-def _template(name: str) -> Any:
-    folder = data_folder("prompts") / "chat"
-    path = Path(name) if Path(name).is_file() else folder / f"{name}.j2"
-    if not path.is_file():
-        raise unknown("chat template", name, sorted(p.stem for p in folder.glob("*.j2")))
-    try:
-        return SandboxedEnvironment().from_string(path.read_text()).module
-    except jinja2.TemplateError as error:
-        raise UsageError(f"chat template '{path}' does not compile: {error}") from error
-
-
-def _short(error: Exception) -> str:
-    """The error without bodies and headers, which may hold what should not be shown."""
-    status = getattr(error, "status_code", None)
-    return f"HTTP {status}" if status else type(error).__name__
+def endpoint(config: ProposerConfig) -> Endpoint:
+    """The endpoint of a config. Raises UsageError where model or key is missing."""
+    if not config.model:
+        raise UsageError("the chat proposer needs a model; add --set proposer.model=NAME")
+    key = os.environ.get(config.api_key_env)
+    if not key and config.base_url is None:
+        raise UsageError(f"the chat proposer needs a key in the environment variable {config.api_key_env}")
+    limits = Limits(config.timeout_s, config.retries, config.max_calls, config.max_tokens)
+    return Endpoint(config.model, key or "none", config.api_key_env, config.base_url, limits)

@@ -14,10 +14,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from steer.proposers.lexicon import Group, Lexicon
+from steer.strategy.regression import posterior
 from steer.types import History, Rewrite, SteerRequest
-
-PRIOR_STD = 0.15  # of one phrase's effect on a reward in [0, 1]
-NOISE_STD = 0.12  # of one picture's reward around its text's mean
 
 
 class LexicalProposer:
@@ -40,7 +38,7 @@ class LexicalProposer:
         groups = self.lexicon.open_groups(request.prompt)
         key = f"{request.prompt}\0{len(history.candidates)}".encode()
         rng = np.random.default_rng([request.seed, zlib.crc32(key)])
-        mean, covariance = posterior(groups, history)
+        mean, covariance = effects_of(groups, history)
         tried = {t.casefold() for t in history.texts()}
         leader = next((s.rewrite.changes for s in history.ranked()), {})
         rewrites: list[Rewrite] = []
@@ -78,25 +76,13 @@ def columns(groups: Sequence[Group]) -> list[tuple[str, str]]:
     return [(g.name, phrase) for g in groups for phrase in ("", *g.phrases)]
 
 
-def posterior(groups: Sequence[Group], history: History) -> tuple[np.ndarray, np.ndarray]:
-    """Mean (k,) and covariance (k, k) of the phrases' effects.
-
-    Bayesian linear regression with known noise (Bishop 2006, eq. 3.53-3.54) on the deviation of
-    each text's mean reward from the overall mean; a text of m pictures has noise / sqrt(m).
-    """
-    names = columns(groups)
-    precision = np.eye(len(names)) / PRIOR_STD**2
-    moment = np.zeros(len(names))
-    stats = history.stats()
-    if stats:
-        overall = float(np.mean([s.mean for s in stats]))
-        for s in stats:
-            x = np.asarray([float(s.rewrite.changes.get(g, "") == phrase) for g, phrase in names])
-            weight = len(s.objectives) / NOISE_STD**2
-            precision += weight * np.outer(x, x)
-            moment += weight * x * (s.mean - overall)
-    covariance = np.linalg.inv(precision)
-    return covariance @ moment, (covariance + covariance.T) / 2
+def effects_of(groups: Sequence[Group], history: History) -> tuple[np.ndarray, np.ndarray]:
+    """Mean (k,) and covariance (k, k) of the phrases' effects on the deviation of a text's mean reward from the overall mean."""
+    names, stats = columns(groups), history.stats()
+    x = np.array([[float(s.rewrite.changes.get(g, "") == phrase) for g, phrase in names] for s in stats])
+    means = np.array([s.mean for s in stats])
+    weight = np.array([len(s.objectives) for s in stats], dtype=float)
+    return posterior(x.reshape(-1, len(names)), means - (means.mean() if len(means) else 0.0), weight)
 
 
 def best_choice(groups: Sequence[Group], effects: np.ndarray) -> dict[str, str]:

@@ -113,6 +113,11 @@ class RunFolder:
              "rewrites": [{"text": r.text, "changes": r.changes, "note": r.note} for r in rewrites]},
         )  # fmt: skip
 
+    def record_usage(self, usage: dict[str, float]) -> None:
+        """What proposing has taken so far, in the manifest, outside its fingerprint."""
+        self.manifest["usage"] = usage
+        write_json(self.path / "manifest.json", self.manifest)
+
     def record_stop(self, reason: str, seconds: float) -> None:
         append_line(self.path / "journal.jsonl", {"kind": "stopped", "reason": reason, "seconds": round(seconds, 1)})
 

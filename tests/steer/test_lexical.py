@@ -7,7 +7,7 @@ import random
 import pytest
 
 from steer.errors import UsageError
-from steer.proposers.lexical import LexicalProposer, posterior
+from steer.proposers.lexical import LexicalProposer, effects_of
 from steer.proposers.lexicon import Lexicon
 from steer.testing import ProposerConformance
 from steer.types import Candidate, History, Rewrite, State, SteerRequest
@@ -61,7 +61,7 @@ def test_the_posterior_finds_the_liked_phrase():
     lexicon = Lexicon.load("miniature")
     groups = lexicon.groups
     history = scored([({"light": "at dawn"}, 0.9), ({"light": "at night"}, 0.1)] * 4)
-    mean, _ = posterior(groups, history)
+    mean, _ = effects_of(groups, history)
     from steer.proposers.lexical import columns
 
     effects = dict(zip(columns(groups), mean, strict=True))

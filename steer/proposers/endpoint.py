@@ -1,0 +1,228 @@
+"""One OpenAI-compatible endpoint: asked several things at once, patiently, within a budget, and counted.
+
+Works with OpenAI, vLLM, llama.cpp, Ollama, LM Studio. Keys come from the environment and go nowhere else: no
+message of this module holds a header or a body.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import random
+import time
+from collections.abc import Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import openai
+from openai.types.chat import ChatCompletion
+
+from steer.errors import ProposerBudgetSpent, ProposerError
+
+log = logging.getLogger(__name__)
+
+Message = dict[str, str]
+MODES = ("json_schema", "tool", "json_object", "text")  # how an answer's form is asked for, the strictest first
+LONGEST_WAIT_S = 120.0  # a server that asks for more is not waited for
+_AGAIN = (openai.APIConnectionError, openai.RateLimitError, openai.InternalServerError, asyncio.TimeoutError)
+
+
+@dataclass
+class Usage:
+    """What a run's proposing took; ``calls`` counts every attempt, ``seconds`` is waiting time, calls side by side once."""
+
+    calls: int = 0
+    failed_calls: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    seconds: float = 0.0
+    fallbacks: int = 0
+
+    @property
+    def tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
+
+    def facts(self, prices: tuple[float, float] | None = None) -> dict[str, float]:
+        """JSON-ready; with ``prices`` (of a million prompt and completion tokens) also the ``cost``."""
+        facts: dict[str, float] = {**asdict(self), "seconds": round(self.seconds, 2)}
+        if prices:
+            facts["cost"] = round((self.prompt_tokens * prices[0] + self.completion_tokens * prices[1]) / 1e6, 6)
+        return facts
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Patience and budget; None is no limit."""
+
+    timeout_s: float = 60.0  # one attempt
+    retries: int = 3
+    max_calls: int | None = None
+    max_tokens: int | None = None
+
+
+@dataclass
+class Endpoint:
+    """``model`` at ``base_url`` (default: OpenAI). ``mode`` is found out: a server that refuses one is asked in the next."""
+
+    model: str
+    key: str = field(repr=False)
+    key_from: str = ""
+    base_url: str | None = None
+    limits: Limits = Limits()
+    usage: Usage = field(default_factory=Usage)
+    mode: str = MODES[0]
+
+    def ask(
+        self, questions: Sequence[Sequence[Message]], schema: dict[str, Any], temperature: float, seeds: Sequence[int],
+        max_tokens: int,
+    ) -> list[str]:  # fmt: skip
+        """One answer a question, in order, all asked at once; an answer that was lost is "" and is said.
+
+        Raises ProposerError when every one was lost, and ProposerBudgetSpent before a question that the budget forbids.
+        """
+        self._check_budget()
+        begun = time.monotonic()
+
+        async def everything() -> list[str | BaseException]:
+            async with openai.AsyncOpenAI(
+                api_key=self.key, base_url=self.base_url, timeout=self.limits.timeout_s, max_retries=0
+            ) as client:
+                asked = [
+                    self._ask_one(client, q, schema, temperature, seed, max_tokens)
+                    for q, seed in zip(questions, seeds, strict=True)
+                ]  # fmt: skip
+                return await asyncio.gather(*asked, return_exceptions=True)
+
+        try:
+            answers = _run(everything())
+        finally:
+            self.usage.seconds += time.monotonic() - begun
+        lost = [a for a in answers if isinstance(a, BaseException)]
+        for error in lost:
+            if not isinstance(error, (ProposerError, ProposerBudgetSpent)):
+                raise error
+        if len(lost) == len(answers):
+            raise lost[0]
+        for error in lost:
+            log.warning("one of %d questions was lost: %s", len(answers), error)
+        return ["" if isinstance(a, BaseException) else a for a in answers]
+
+    async def _ask_one(
+        self, client: openai.AsyncOpenAI, messages: Sequence[Message], schema: dict[str, Any], temperature: float, seed: int,
+        max_tokens: int,
+    ) -> str:  # fmt: skip
+        question: Any = list(messages)
+        for attempt in range(self.limits.retries + 1):
+            self._check_budget()
+            self.usage.calls += 1
+            mode = self.mode
+            try:
+                completion = await asyncio.wait_for(
+                    client.chat.completions.create(
+                        model=self.model, messages=question, temperature=temperature, seed=seed,
+                        max_tokens=max_tokens, **_form(mode, schema),
+                    ),  # type: ignore[call-overload]
+                    self.limits.timeout_s,
+                )  # fmt: skip
+                return self._taken(completion)
+            except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
+                raise ProposerError(f"the chat model '{self.model}' refused the key in {self.key_from}") from error
+            except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
+                self.usage.failed_calls += 1
+                if mode == MODES[-1]:
+                    raise self._gone(error) from error
+                if self.mode == mode:  # no other question has moved on meanwhile
+                    self.mode = MODES[MODES.index(mode) + 1]
+                    log.info("the server does not take '%s' (%s); asking for '%s'", mode, _short(error), self.mode)
+            except _AGAIN as error:
+                self.usage.failed_calls += 1
+                wait = _wait_s(error, attempt)
+                if attempt == self.limits.retries or wait > LONGEST_WAIT_S:
+                    raise self._gone(error, wait) from error
+                await asyncio.sleep(wait)
+            except (openai.OpenAIError, ValueError) as error:  # an answer that is no completion
+                self.usage.failed_calls += 1
+                if attempt == self.limits.retries:
+                    raise self._gone(error) from error
+        raise ProposerError(f"the chat model '{self.model}' takes no form of question we know")
+
+    def _taken(self, completion: ChatCompletion) -> str:
+        """The text of a completion, its tokens counted."""
+        if usage := getattr(completion, "usage", None):
+            self.usage.prompt_tokens += usage.prompt_tokens or 0
+            self.usage.completion_tokens += usage.completion_tokens or 0
+        choices = getattr(completion, "choices", None)
+        if not choices or choices[0].message is None:
+            return ""
+        message = choices[0].message
+        if calls := getattr(message, "tool_calls", None):
+            return calls[0].function.arguments or ""
+        return message.content or ""
+
+    def _check_budget(self) -> None:
+        limits, used = self.limits, self.usage
+        if limits.max_calls is not None and used.calls >= limits.max_calls:
+            raise ProposerBudgetSpent(f"the {limits.max_calls} calls of proposer.max_calls are spent")
+        if limits.max_tokens is not None and used.tokens >= limits.max_tokens:
+            raise ProposerBudgetSpent(
+                f"the {limits.max_tokens} tokens of proposer.max_tokens are spent ({used.tokens} used)"
+            )
+
+    def _gone(self, error: BaseException, wait_s: float = 0.0) -> ProposerError:
+        long = f", which asks to wait {wait_s:.0f} s," if wait_s > LONGEST_WAIT_S else ""
+        return ProposerError(
+            f"the chat model '{self.model}'{long} does not answer: {_short(error)}; try again, or --set proposer=lexical"
+        )
+
+
+def _form(mode: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """How each mode asks for the schema."""
+    if mode == "json_schema":
+        return {
+            "response_format": {"type": mode, "json_schema": {"name": "rewrites", "schema": schema, "strict": True}}
+        }
+    if mode == "tool":
+        function = {"name": "rewrites", "description": "Give the rewrites.", "parameters": schema}
+        choice = {"type": "function", "function": {"name": "rewrites"}}
+        return {"tools": [{"type": "function", "function": function}], "tool_choice": choice}
+    return {"response_format": {"type": "json_object"}} if mode == "json_object" else {}
+
+
+def _wait_s(error: BaseException, attempt: int) -> float:
+    """What the server asks for (Retry-After, in seconds), else 0.5, 1, 2 ... s, each a little at random."""
+    response = getattr(error, "response", None)
+    asked = response.headers.get("retry-after") if response is not None else None
+    try:
+        return max(0.0, float(asked)) if asked is not None else 0.5 * 2**attempt * random.uniform(0.75, 1.25)
+    except ValueError:  # a date
+        return 5.0
+
+
+def _short(error: BaseException) -> str:
+    """The error without bodies and headers, which may hold what should not be shown."""
+    if status := getattr(error, "status_code", None):
+        return f"HTTP {status}"
+    if isinstance(error, (asyncio.TimeoutError, openai.APITimeoutError)):
+        return "no answer in time"
+    return "no connection" if isinstance(error, openai.APIConnectionError) else type(error).__name__
+
+
+def _run(work: Coroutine[Any, Any, Any]) -> Any:
+    """Run a coroutine to its end, also where a loop is running already (a notebook)."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
+
+
+def as_schema(items: dict[str, Any]) -> dict[str, Any]:
+    """The JSON schema of an object with a list ``rewrites`` of ``items``, closed as strict servers want it."""
+    schema: dict[str, Any] = json.loads(json.dumps({
+        "type": "object", "properties": {"rewrites": {"type": "array", "items": items}},
+        "required": ["rewrites"], "additionalProperties": False,
+    }))  # fmt: skip
+    return schema
