@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +17,16 @@ from reward_models.datasets.table import reasons
 from reward_models.encoders import Encoder, load_encoder
 from reward_models.enrol import priors, trained_covariances
 from reward_models.features import Progress, unreadable_line
+from reward_models.imagination import Imagination, fit_imagination
 from reward_models.newcomers import with_enough
 from reward_models.pamela import PamelaConfig, PamelaPredictor
 from reward_models.pamela_reward import PamelaReward
 from reward_models.settings import RewardTraining
-from reward_models.training import predict, train_member
+from reward_models.training import RatingTable, predict, train_member
 
 EpochReport = Callable[[dict[str, float]], None]
 Say = Callable[[str], None]
+MIN_PAIRS = 200  # of prompt and picture, to learn what pictures of texts look like
 SPREADS = (0.35, 0.5, 0.7, 1.0, 1.4)
 SPREAD_COUNTS = (2, 5, 15)  # ratings for which the spread is chosen
 
@@ -103,7 +106,30 @@ def with_people(corpus: Corpus, encoder: Encoder, members: list[PamelaPredictor]
         trained_covariances(m, p, corpus.pictures, corpus.prompts, train, config.noise)
         for m, p in zip(reward.members, reward.priors, strict=True)
     ]
+    reward.imagination = imagination_of(corpus, reward)
     return reward
+
+
+def imagination_of(corpus: Corpus, reward: PamelaReward) -> Imagination | None:
+    """From the training pairs of prompt and picture, its error measured on val_seen; None where prompts are few or none."""
+    train, val = corpus.tables["train"], corpus.tables["val_seen"]
+    pairs = np.unique(np.stack([train.prompt, train.picture], 1)[train.prompt > 0], axis=0)
+    if len(pairs) < MIN_PAIRS:
+        return None
+    found = fit_imagination(corpus.prompts[pairs[:, 0]], corpus.pictures[pairs[:, 1]])
+    val = val.where(val.prompt > 0)
+    if not len(val):
+        return replace(found, error=corpus_spread(train))
+    imagined = found.pictures(corpus.prompts)
+    as_imagined = replace(val, picture=val.prompt)
+    real = predict(reward.members, corpus.pictures, corpus.prompts, val)
+    guess = predict(reward.members, imagined, corpus.prompts, as_imagined)
+    return replace(found, error=float(np.sqrt(np.mean((real - guess) ** 2))))
+
+
+def corpus_spread(ratings: RatingTable) -> float:
+    """Standard deviation of likings: the error of knowing nothing."""
+    return float(np.std(ratings.liking))
 
 
 def best_spread(corpus: Corpus, reward: PamelaReward) -> float:

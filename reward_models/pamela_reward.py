@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from reward_models.base import Person, RewardError, Scores, UnknownPerson
 from reward_models.encoders import Encoder, encode_readable, load_encoder, weights_hash
 from reward_models.enrol import FittedPerson, PersonPrior, fit_people, sensitivity
+from reward_models.imagination import Imagination
 from reward_models.pamela import PamelaConfig, PamelaPredictor
 
 KINDS = {"SiglipEncoder": "siglip", "VisionEncoder": "vision", "FeatureTable": "table"}
@@ -38,6 +39,7 @@ class PamelaReward:
     def __init__(
         self, config: PamelaConfig, members: Sequence[PamelaPredictor], encoder: Encoder, priors: Sequence[PersonPrior],
         covariances: Sequence[Tensor], demographics: dict[str, dict[str, str]] | None = None,
+        imagination: Imagination | None = None,
     ):  # fmt: skip
         self.config, self.encoder = config, encoder
         self.device = torch.device(getattr(encoder, "device", "cpu"))
@@ -45,6 +47,7 @@ class PamelaReward:
         self.priors = [p.to(self.device) for p in priors]
         self.covariances = [c.to(self.device) for c in covariances]
         self.demographics = demographics or {}
+        self.imagination = imagination.to(self.device) if imagination else None
 
     @classmethod
     def from_folder(cls, folder: Path, encoder: Encoder | None = None, device: str = "cpu") -> PamelaReward:
@@ -54,7 +57,10 @@ class PamelaReward:
             weights = {n: w.float() for n, w in load_file(folder / "model.safetensors").items()}
             config = PamelaConfig(**saved["architecture"])
             sizes = tuple(len(config.vocabularies[f]) for f in config.demographics)
-            members, priors, covariances = [], [], []
+            members, priors, covariances, imagination = [], [], [], None
+            if "imagination_error" in saved:
+                parts = {n: weights.pop(f"imagination.{n}") for n in ("weight", "bias")}
+                imagination = Imagination(**parts, error=saved["imagination_error"])
             for k in range(saved["members"]):
                 own = {n.removeprefix(f"{k}."): w for n, w in weights.items() if n.startswith(f"{k}.")}
                 parts = {n: own.pop(f"prior.{n}") for n in ("mean", "axes", "table", "frequency")}
@@ -71,7 +77,7 @@ class PamelaReward:
                 f"the reward model in '{folder}' was trained on encoder {saved['encoder_fingerprint']}, "
                 f"but '{encoder.name}' is {found}; use the encoder it names or train again"
             )
-        return cls(config, members, encoder, priors, covariances, saved.get("demographics"))
+        return cls(config, members, encoder, priors, covariances, saved.get("demographics"), imagination)
 
     def save(
         self, folder: Path, metrics: Mapping[str, object], about: Mapping[str, object] | None = None,
@@ -98,6 +104,10 @@ class PamelaReward:
                    "prior.table": prior.table, "prior.frequency": prior.frequency,
                    "prior.covariances": covariance}  # fmt: skip
             weights |= {f"{k}.{n}": w.half().cpu().contiguous() for n, w in own.items()}
+        if self.imagination:
+            config["imagination_error"] = round(self.imagination.error, 4)
+            for n in ("weight", "bias"):
+                weights[f"imagination.{n}"] = getattr(self.imagination, n).half().cpu().contiguous()
         (folder / "config.json").write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n")
         save_file(weights, folder / "model.safetensors")
 
@@ -193,6 +203,19 @@ class PamelaReward:
         for values in (mean, spread, fidelity):
             values[..., ~readable] = np.nan
         return [Scores(mean[k], mean[0], fidelity, spread[k]) for k in range(1, len(people) + 1)]
+
+    def score_texts(self, texts: Sequence[str], person: Person) -> tuple[np.ndarray, np.ndarray]:
+        """How much ``person`` would like pictures of n texts, and its standard deviation, (n,) each; nothing is rendered.
+
+        Raises RewardError where the reward was trained without prompts, and so cannot imagine, and UnknownPerson.
+        """
+        if self.imagination is None:
+            raise RewardError("this reward was trained without prompts and cannot imagine pictures of texts")
+        if person.id is not None and person.id not in self.config.people:
+            raise UnknownPerson(f"the reward model has no vector for '{person.id}'")
+        features = self.encoder.texts(texts)
+        (mean,), (spread,) = self.predict(self.imagination.pictures(features.to(self.device)), features, [person])
+        return mean, np.hypot(spread, self.imagination.error)
 
     def predict(
         self, pictures: Tensor, texts: Tensor, people: Sequence[Person], posterior: bool = True, batch: int = 8192

@@ -82,6 +82,7 @@ class SearchConfig(_Section):
     seeds: int = Field(4, ge=1, le=64)  # pictures of the original, and of a confirmed rewrite
     draft_seeds: int = Field(2, ge=1, le=64)  # pictures of a rewrite at first
     rewrites: int = Field(6, ge=1, le=200)  # a round
+    screen: int = Field(1, ge=1, le=1000)  # texts asked for, for each one rendered; 1: none is screened
     confirm: int = Field(2, ge=0, le=50)  # leaders rendered on the remaining seeds
     patience: int = Field(6, ge=1)  # rounds without a better rewrite
     target: float | None = None  # mean objective at which to stop

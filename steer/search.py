@@ -16,6 +16,7 @@ from steer.errors import ProposerBudgetSpent
 from steer.guard import guard
 from steer.objective import fidelity_floor, objective
 from steer.protocols import Proposer
+from steer.strategy.screen import Screen
 from steer.types import Candidate, History, Rewrite, RewriteStats, State, SteerRequest, StopReason
 
 OnProposed = Callable[[int, list[Rewrite], list[tuple[str, str]]], None]
@@ -25,15 +26,16 @@ class Search:
     """State of one run without any rendering; deterministic given what it is told.
 
     ``recorded``: rewrites by round from an earlier start of the same run; a recorded round is
-    not proposed again.
+    not proposed again. With ``screen`` more texts are asked for than are rendered, and the most promising are.
     """
 
     def __init__(
         self, request: SteerRequest, proposer: Proposer, config: SearchConfig, goal: ObjectiveConfig,
         recorded: dict[int, list[Rewrite]] | None = None, on_proposed: OnProposed | None = None,
+        screen: Screen | None = None,
     ):  # fmt: skip
         self.request, self.proposer, self.config, self.goal = request, proposer, config, goal
-        self.history = History()
+        self.history, self.screen = History(), screen
         self.recorded = recorded or {}
         self.on_proposed = on_proposed or (lambda *_: None)
         self.stop: StopReason | None = None
@@ -114,11 +116,14 @@ class Search:
         if self.round in self.recorded:
             return self.recorded[self.round]
         try:
-            proposed = self.proposer.propose(self.request, self.history, n)
+            asked = n * self.config.screen if self.screen else n
+            proposed = self.proposer.propose(self.request, self.history, asked)
         except ProposerBudgetSpent:
             self._why = StopReason.PROPOSER_BUDGET
             return []
         good, dropped = guard(self.request.prompt, proposed, self.history.texts(), self.config.min_kept)
+        if self.screen:
+            good = self.screen.choose(good, self.history, n)
         self.on_proposed(self.round, good[:n], dropped)
         return good[:n]
 

@@ -28,6 +28,7 @@ from steer.renderers import build_renderer
 from steer.resources import miniature_weights
 from steer.search import Search
 from steer.store.run_folder import RunFolder
+from steer.strategy.screen import Screen
 from steer.types import Candidate, Result, Rewrite, SteerRequest, StopReason
 
 AVERAGE = "average"  # the user id of nobody in particular
@@ -120,7 +121,21 @@ class Steerer:
         ...     search.tell(steerer.score(candidates, images, search.request))
         """
         request = self.request(prompt, user, budget, seed)
-        return Search(request, self.proposer, self.config.search, self.config.objective)
+        return Search(request, self.proposer, self.config.search, self.config.objective, screen=self._screen(request))
+
+    def _screen(self, request: SteerRequest) -> Screen | None:
+        """The texts' screen, where it is asked for. Raises UsageError for a reward that cannot imagine pictures."""
+        if self.config.search.screen == 1:
+            return None
+        reward: Any = getattr(self.reward, "reward", self.reward)  # of a mixed one, the personal part
+        if getattr(reward, "imagination", None) is None:
+            raise UsageError(
+                f"the reward '{reward.name}' cannot rank texts before they are rendered; set search.screen=1"
+            )
+        person = self.person(request.user)
+        return Screen(
+            lambda texts: reward.score_texts(texts, person), lambda texts: reward.encoder.texts(texts).numpy()
+        )
 
     def score(self, candidates: list[Candidate], images: Sequence[Any], request: SteerRequest) -> list[Candidate]:
         """Fill in the scores of candidates rendered elsewhere as PIL ``images``."""
@@ -165,7 +180,10 @@ class Steerer:
                 folder.record_usage(meter.spent())
             self._emit(RoundProposed(round_, rewrites, dropped))
 
-        search = Search(request, self.proposer, self.config.search, self.config.objective, folder.proposed, on_proposed)
+        search = Search(
+            request, self.proposer, self.config.search, self.config.objective, folder.proposed, on_proposed,
+            self._screen(request),
+        )  # fmt: skip
         chunk = getattr(self.renderer, "batch_size", 4)
         try:
             run_loop(search, self.renderer, self.reward, self.person(request.user), folder, self._emit, chunk)

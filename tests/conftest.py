@@ -19,7 +19,7 @@ def fake_steerer():
 
     def make(settings=(), **parts):
         defaults = {"proposer": FakeProposer(), "renderer": FakeRenderer(), "reward": FakeReward()}
-        return Steerer(load_config("miniature", settings), **{**defaults, **parts})
+        return Steerer(load_config("miniature", ["search.screen=1", *settings]), **{**defaults, **parts})
 
     return make
 

@@ -43,10 +43,11 @@ class LexicalProposer:
         leader = next((s.rewrite.changes for s in history.ranked()), {})
         rewrites: list[Rewrite] = []
         boldness = 1.0  # of the draws; grows while all that is drawn has been tried, so that a sure search goes on
-        for attempt in range(40 * n):
+        spread = np.linalg.cholesky(covariance)
+        for attempt in range(max(40 * min(n, 24), 8 * n)):
             if len(rewrites) == n:
                 break
-            effects = mean + boldness * rng.multivariate_normal(0 * mean, covariance, method="cholesky")
+            effects = mean + boldness * (spread @ rng.standard_normal(len(mean)))
             changes = best_choice(groups, effects)
             if attempt % 2 and leader:  # every other one stays near the leader: one group changed
                 changes = self._neighbour(groups, leader, changes, rng)

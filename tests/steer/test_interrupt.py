@@ -17,7 +17,7 @@ def start_and_stop(folder, how, budget=300):
     """Start a run, stop it by a signal after some pictures; its exit code and output."""
     process = subprocess.Popen(
         [sys.executable, "-m", "steer", "run", "-u", "u5", "-p", "a horse", "-n", str(budget), "-o", str(folder),
-         "-s", "renderer=painter", "-s", "search.patience=99"],
+         "-s", "renderer=painter", "-s", "search.patience=99", "-s", "search.screen=3"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     deadline = time.monotonic() + 120
@@ -45,7 +45,7 @@ def test_stopped_and_resumed_equals_undisturbed(tmp_path, how):
     assert resumed.returncode == 0, resumed.stderr
     whole = steer(
         "run", "-u", "u5", "-p", "a horse", "-n", 300, "-o", tmp_path / "whole", "--json",
-        "-s", "renderer=painter", "-s", "search.patience=99",
+        "-s", "renderer=painter", "-s", "search.patience=99", "-s", "search.screen=3",
     )  # fmt: skip
     assert json.loads(resumed.stdout)["candidates"] == json.loads(whole.stdout)["candidates"]
     journaled = {c["picture"] for c in json.loads(resumed.stdout)["candidates"]}
