@@ -73,8 +73,8 @@ def weighted(weights: Mapping[str, float], **components: np.ndarray | float) -> 
     With weights of one sign the result is in [0, 1]; a negative weight steers away. Raises RewardError for a weight
     without a component, or when no weight is left.
 
-    >>> float(weighted({"personal": 3.0, "fidelity": 1.0}, personal=0.8, fidelity=0.4))
-    0.7
+    >>> float(weighted({"personal": 1.0, "fidelity": 1.0}, personal=0.75, fidelity=0.25))
+    0.5
     """
     used = {name: w for name, w in weights.items() if w}
     if missing := sorted(set(used) - set(components)):

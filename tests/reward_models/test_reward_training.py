@@ -251,7 +251,7 @@ def test_a_reward_on_pictures_alone_steers_where_the_guard_is_switched_off(train
     })  # fmt: skip
     reward = fit_reward(*load_corpus(settings, "cpu", lambda line: None), settings, "cpu")
     reward.save(tmp_path / "reward", {})
-    chosen = ["renderer=painter", f"reward.model={tmp_path / 'reward'}", "search.seeds=2"]
+    chosen = ["renderer=painter", f"reward.model={tmp_path / 'reward'}", "search.seeds=2", "search.screen=1"]
     with pytest.raises(UsageError, match="encoder reads no texts"):
         Steerer(load_config("miniature", chosen)).run("a fox", "p0", budget=8, out=tmp_path / "guarded")
     free = Steerer(load_config("miniature", [*chosen, "objective.fidelity_weight=0"]))
