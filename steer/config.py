@@ -64,6 +64,7 @@ class ProposerConfig(_Section):
     memory: Literal["elitist", "diverse", "contrast"] = "contrast"  # which earlier texts are shown
     shown: int = Field(8, ge=1, le=200)  # how many
     profile: str = ""  # what the user says of their taste
+    most: int = Field(24, ge=1)  # texts asked for in a round when a screen chooses among them
     parallel: int = Field(1, ge=1, le=32)  # questions asked at once
     temperature: float = Field(0.9, ge=0, le=2)
     max_answer_tokens: int = Field(2048, ge=16)

@@ -16,7 +16,8 @@ class Proposer(Protocol):
 
     May return fewer than ``n``, or none when it has nothing new. Must be a function of its
     arguments where it can: the lexical one gives the same rewrites for the same history.
-    Raises ProposerError only for systemic faults (no key, server gone).
+    Raises ProposerError only for systemic faults (no key, server gone). One whose texts cost something may
+    have an int ``most``: how many are asked of it in one round for a screen to choose from.
     """
 
     name: str

@@ -116,7 +116,9 @@ class Search:
         if self.round in self.recorded:
             return self.recorded[self.round]
         try:
-            asked = n * self.config.screen if self.screen else n
+            asked = n
+            if self.screen:  # a proposer that pays for its texts says how many are enough
+                asked = max(n, min(n * self.config.screen, getattr(self.proposer, "most", n * self.config.screen)))
             proposed = self.proposer.propose(self.request, self.history, asked)
         except ProposerBudgetSpent:
             self._why = StopReason.PROPOSER_BUDGET

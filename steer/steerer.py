@@ -134,7 +134,7 @@ class Steerer:
             )
         person = self.person(request.user)
         return Screen(
-            lambda texts: reward.score_texts(texts, person), lambda texts: reward.encoder.texts(texts).numpy()
+            lambda texts: reward.score_texts(texts, person), lambda texts: reward.encoder.texts(texts).cpu().numpy()
         )
 
     def score(self, candidates: list[Candidate], images: Sequence[Any], request: SteerRequest) -> list[Candidate]:

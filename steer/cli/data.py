@@ -57,7 +57,7 @@ def miniature(
 ) -> None:
     """Write the miniature's data set: pictures rated by simulated people, in the files of the PAMELA release.
 
-    Takes about three minutes on 2 cores; a killed call goes on where it stopped.
+    Takes about four minutes on 2 cores; a killed call goes on where it stopped.
     """
     from rich.progress import Progress
 

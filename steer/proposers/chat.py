@@ -47,7 +47,7 @@ class ChatProposer:
     """
 
     def __init__(self, config: ProposerConfig, backend: Backend | None = None):
-        self.config = config
+        self.config, self.most = config, config.most
         self.instructions = Instructions(config.template)
         self.form: Form = Choices(Lexicon.load(config.lexicon)) if config.form == "choices" else FreeTexts()
         self.fallback = LexicalProposer.from_name(config.lexicon) if config.fallback == "lexical" else None

@@ -114,7 +114,8 @@ class Endpoint:
         max_tokens: int,
     ) -> str:  # fmt: skip
         question: Any = list(messages)
-        for attempt in range(self.limits.retries + 1):
+        attempt = 0
+        while True:
             self._check_budget()
             self.usage.calls += 1
             mode = self.mode
@@ -136,6 +137,7 @@ class Endpoint:
                 if self.mode == mode:  # no other question has moved on meanwhile
                     self.mode = MODES[MODES.index(mode) + 1]
                     log.info("the server does not take '%s' (%s); asking for '%s'", mode, _short(error), self.mode)
+                continue  # finding out the form is no failed attempt
             except _AGAIN as error:
                 self.usage.failed_calls += 1
                 wait = _wait_s(error, attempt)
@@ -146,7 +148,7 @@ class Endpoint:
                 self.usage.failed_calls += 1
                 if attempt == self.limits.retries:
                     raise self._gone(error) from error
-        raise ProposerError(f"the chat model '{self.model}' takes no form of question we know")
+            attempt += 1
 
     def _taken(self, completion: ChatCompletion) -> str:
         """The text of a completion, its tokens counted."""

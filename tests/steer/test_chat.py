@@ -86,7 +86,7 @@ def test_useless_answers_are_an_error_that_shows_the_last(server):
 @pytest.mark.parametrize("refused", [0, 1, 2, 3])
 def test_a_server_that_takes_no_schema_is_asked_in_another_form_and_that_is_remembered(server, refused):
     server.refuse = set(MODES[:refused])
-    p = proposer(server)
+    p = proposer(server, retries=0)
     assert len(p.propose(REQUEST, History(), 2)) == 2
     assert [r["mode"] for r in server.requests] == list(MODES[: refused + 1])
     p.propose(REQUEST, History(), 2)

@@ -87,6 +87,18 @@ def test_a_search_asks_for_many_and_renders_the_promising(tmp_path):
     assert len(proposer.asked) == asked
 
 
+def test_a_proposer_that_pays_for_its_texts_is_asked_for_no_more_than_it_says():
+    proposer = FakeProposer()
+    proposer.most = 7
+    config = load_config(
+        "miniature", ["search.screen=5", "search.rewrites=3", "search.draft_seeds=1", "search.seeds=1"]
+    )
+    search = Steerer(config, proposer=proposer, renderer=FakeRenderer(), reward=Imagining()).search("a fox", "u1", 4)
+    search.tell(search.ask())
+    assert len(search.ask()) == 3
+    assert proposer.asked == [7]
+
+
 def test_a_reward_that_cannot_imagine_is_one_line():
     steerer = Steerer(load_config("miniature"), proposer=FakeProposer(), renderer=FakeRenderer(), reward=FakeReward())
     with pytest.raises(UsageError, match=r"cannot rank texts before they are rendered; set search\.screen=1"):
