@@ -209,12 +209,16 @@ class PamelaReward:
 
         Raises RewardError where the reward was trained without prompts, and so cannot imagine, and UnknownPerson.
         """
+        return self.score_text_features(self.encoder.texts(texts), person)
+
+    def score_text_features(self, features: Tensor, person: Person) -> tuple[np.ndarray, np.ndarray]:
+        """The same from the encoder's features (n, D) of the texts."""
         if self.imagination is None:
             raise RewardError("this reward was trained without prompts and cannot imagine pictures of texts")
         if person.id is not None and person.id not in self.config.people:
             raise UnknownPerson(f"the reward model has no vector for '{person.id}'")
-        features = self.encoder.texts(texts)
-        (mean,), (spread,) = self.predict(self.imagination.pictures(features.to(self.device)), features, [person])
+        features = features.to(self.device)
+        (mean,), (spread,) = self.predict(self.imagination.pictures(features), features, [person])
         return mean, np.hypot(spread, self.imagination.error)
 
     def predict(

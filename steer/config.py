@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from steer.errors import UsageError, unknown
 from steer.resources import data_folder
+from steer.strategy.strength import STRENGTHS, Strength, StrengthName
 
 DEFAULT = "miniature"
 
@@ -50,12 +52,15 @@ class RewardConfig(_Section):
 
 
 class ProposerConfig(_Section):
-    """Who writes rewrites. The key is read from the environment variable ``api_key_env``."""
+    """Who writes rewrites. ``chat`` is an OpenAI-compatible endpoint, its key in the environment variable ``api_key_env``;
+    ``local`` a chat model of transformers in this process; ``smollm`` a very small one that is installed as a package."""
 
-    kind: Literal["lexical", "chat"] = "lexical"
+    kind: Literal["lexical", "chat", "local", "smollm"] = "lexical"
     lexicon: str = "miniature"  # of the lexical proposer and of choices: a file in prompts/lexicons or a path
     # of chat models:
-    model: str = ""
+    model: str = ""  # a name the endpoint knows; of ``local`` a folder or a hub name
+    revision: str | None = None  # of a hub name
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"  # of ``local``
     base_url: str | None = None
     api_key_env: str = "OPENAI_API_KEY"
     template: str = "reflect"  # a file in prompts/chat or a path
@@ -80,15 +85,31 @@ class SearchConfig(_Section):
     """How a budget is spent; see ``steer.search``."""
 
     budget: int = Field(48, ge=1, le=100_000)  # pictures
-    seeds: int = Field(4, ge=1, le=64)  # pictures of the original, and of a confirmed rewrite
-    draft_seeds: int = Field(2, ge=1, le=64)  # pictures of a rewrite at first
-    rewrites: int = Field(6, ge=1, le=200)  # a round
-    screen: int = Field(1, ge=1, le=1000)  # texts asked for, for each one rendered; 1: none is screened
+    rewrite: bool = True  # False: the best of the budget's pictures of the unchanged prompt
+    strength: StrengthName = "free"  # how far rewrites may leave the prompt
+    seeds: int = Field(4, ge=1, le=64)  # on which original and leaders are compared in the end, given the budget
+    original_seeds: int = Field(2, ge=1, le=64)  # pictures of the original at first
+    draft_seeds: int = Field(1, ge=1, le=64)  # pictures of a rewrite at first
+    second_looks: int = Field(2, ge=0)  # earlier rewrites a round that get one picture more
+    rewrites: int = Field(6, ge=1, le=200)  # new ones a round
+    screen: int = Field(1, ge=1, le=1000)  # texts ranked for each one rendered; 1: none is screened
+    ahead: bool | None = None  # write the next texts while these are rendered; None: where a chat model writes
     confirm: int = Field(2, ge=0, le=50)  # leaders rendered on the remaining seeds
     patience: int = Field(6, ge=1)  # rounds without a better rewrite
     target: float | None = None  # mean objective at which to stop
     time_limit_s: float | None = Field(None, gt=0)
-    min_kept: float = Field(0.5, ge=0, le=1)  # share of the prompt's words a rewrite keeps
+    min_kept: float | None = Field(None, ge=0, le=1)  # share of the prompt's words a rewrite keeps; None: by strength
+    min_likeness: float | None = Field(None, ge=0, le=1)  # of a rewrite to the prompt, likewise
+
+    @property
+    def limits(self) -> Strength:
+        """The strength, with what was set by hand."""
+        own = STRENGTHS[self.strength]
+        return replace(
+            own,
+            min_kept=own.min_kept if self.min_kept is None else self.min_kept,
+            min_likeness=own.min_likeness if self.min_likeness is None else self.min_likeness,
+        )
 
 
 class ScorerConfig(_Section):
@@ -118,7 +139,7 @@ class ObjectiveConfig(_Section):
 
     weights: dict[str, float] = {"personal": 1.0}
     scorers: dict[str, ScorerConfig] = Field(default_factory=dict)
-    fidelity_floor: float = Field(0.9, ge=0, le=1)
+    fidelity_floor: float | None = Field(None, ge=0, le=1)  # None: by search.strength
     fidelity_weight: float = Field(1.0, ge=0)
 
     @model_validator(mode="after")

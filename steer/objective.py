@@ -11,8 +11,8 @@ from steer.errors import UsageError
 from steer.types import Candidate, State
 
 
-def fidelity_floor(baseline: Sequence[Candidate], goal: ObjectiveConfig) -> float:
-    """A share of the mean fidelity that the unchanged prompt itself reaches.
+def fidelity_floor(baseline: Sequence[Candidate], goal: ObjectiveConfig, share: float) -> float:
+    """``share``, or the goal's own, of the mean fidelity that the unchanged prompt itself reaches.
 
     Raises UsageError where the guard is on but the reward's encoder cannot compare pictures with texts.
     """
@@ -23,7 +23,8 @@ def fidelity_floor(baseline: Sequence[Candidate], goal: ObjectiveConfig) -> floa
             "the reward's encoder reads no texts, so nothing can say whether a picture still shows the prompt; "
             "set objective.fidelity_weight=0 to steer without that guard"
         )
-    return goal.fidelity_floor * sum(values) / len(values) if values else 0.0
+    share = share if goal.fidelity_floor is None else goal.fidelity_floor
+    return share * sum(values) / len(values) if values else 0.0
 
 
 def objective(candidate: Candidate, floor: float, goal: ObjectiveConfig) -> float:

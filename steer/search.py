@@ -1,8 +1,8 @@
 """The search as ask and tell: which text is rendered with which seed next, and when to stop.
 
-Three phases. Baseline: the unchanged prompt on all seeds. Rounds: a few rewrites, each on the
-first ``draft_seeds`` seeds, the same for all rivals. Confirmation: the leading rewrites on the
-remaining seeds, so that the winner is compared with the original at equal seeds.
+Three phases. Baseline: the unchanged prompt on its first seeds. Rounds: a few rewrites, each on the first ``draft_seeds``
+seeds, the same for all rivals, and the next seed for earlier ones that promise to be the best. Confirmation: the original
+and the leading rewrites on the remaining seeds, so that they are compared at equal seeds.
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ from collections.abc import Callable
 
 from steer.config import ObjectiveConfig, SearchConfig
 from steer.errors import ProposerBudgetSpent
-from steer.guard import guard
 from steer.objective import fidelity_floor, objective
-from steer.protocols import Proposer
-from steer.strategy.screen import Screen
+from steer.strategy.allocation import second_looks, seed_count
+from steer.strategy.funnel import Funnel
 from steer.types import Candidate, History, Rewrite, RewriteStats, State, SteerRequest, StopReason
 
 OnProposed = Callable[[int, list[Rewrite], list[tuple[str, str]]], None]
@@ -25,27 +24,27 @@ OnProposed = Callable[[int, list[Rewrite], list[tuple[str, str]]], None]
 class Search:
     """State of one run without any rendering; deterministic given what it is told.
 
-    ``recorded``: rewrites by round from an earlier start of the same run; a recorded round is
-    not proposed again. With ``screen`` more texts are asked for than are rendered, and the most promising are.
+    ``funnel`` gives the texts of a round. ``recorded``: those of an earlier start of the same run, by round; a recorded
+    round is not proposed again.
     """
 
     def __init__(
-        self, request: SteerRequest, proposer: Proposer, config: SearchConfig, goal: ObjectiveConfig,
+        self, request: SteerRequest, funnel: Funnel, config: SearchConfig, goal: ObjectiveConfig,
         recorded: dict[int, list[Rewrite]] | None = None, on_proposed: OnProposed | None = None,
-        screen: Screen | None = None,
     ):  # fmt: skip
-        self.request, self.proposer, self.config, self.goal = request, proposer, config, goal
-        self.history, self.screen = History(), screen
+        self.request, self.funnel, self.config, self.goal = request, funnel, config, goal
+        self.history = History()
         self.recorded = recorded or {}
         self.on_proposed = on_proposed or (lambda *_: None)
         self.stop: StopReason | None = None
         self.floor = 0.0
         rng = random.Random(request.seed)
-        self.seeds = [rng.getrandbits(31) for _ in range(min(config.seeds, request.budget))]
+        many = seed_count(config.seeds, request.budget) if config.rewrite else request.budget
+        self.seeds = [rng.getrandbits(31) for _ in range(many)]
         self.original = Rewrite(request.prompt)
         self.round = -1
         self._stale, self._best = 0, -math.inf
-        self._confirming = False
+        self._confirming = not config.rewrite
         self._why: StopReason | None = None  # set when rounds end before the budget
 
     def left(self) -> int:
@@ -59,21 +58,21 @@ class Search:
             return []
         self.round += 1
         if self.round == 0:
-            return self._candidates([(self.original, s) for s in self.seeds])
-        drafts = self.seeds[: self.config.draft_seeds]
-        n = self._affordable(len(drafts))
-        if n > 0 and not self._confirming:
-            rewrites = self._rewrites(n)
-            if rewrites:
-                return self._candidates([(r, s) for r in rewrites for s in drafts])
-            self._confirming, self._why = True, self._why or StopReason.NO_PROPOSALS
+            return self._begun([(self.original, s) for s in self.seeds[: self.config.original_seeds]])
+        if not self._confirming and (n := self._affordable(self.left())):
+            looks = second_looks(self.history, self.seeds, self.config.second_looks, self.request.prompt)
+            looks = looks[: max(0, self.left() - self._cost(n, self.config.confirm))]
+            if rewrites := self._rewrites(n):
+                drafts = self.seeds[: self.config.draft_seeds]
+                return self._begun([*looks, *((r, s) for r in rewrites for s in drafts)])
+            self._why = self._why or StopReason.NO_PROPOSALS
         return self._confirm()
 
     def tell(self, candidates: list[Candidate]) -> None:
         """Take back the candidates of the last ``ask``, SCORED or FAILED."""
         self.history.candidates += candidates
         if self.round == 0:
-            self.floor = fidelity_floor(candidates, self.goal)
+            self.floor = fidelity_floor(candidates, self.goal, self.config.limits.fidelity_floor)
         for c in candidates:
             if c.state is State.SCORED:
                 c.objective = objective(c, self.floor, self.goal)
@@ -82,12 +81,13 @@ class Search:
         self._judge_progress()
 
     def winner(self) -> RewriteStats | None:
-        """The best rewrite among those rendered on the most seeds."""
+        """The best text of those rendered on all seeds, pictures that failed among them; where a search ended before it could
+        confirm one, the best by :attr:`RewriteStats.cautious`."""
         ranked = self.history.ranked()
-        if not ranked:
-            return None
-        most = max(len(s.objectives) for s in ranked)
-        return next(s for s in ranked if len(s.objectives) == most)
+        whole = [s for s in ranked if len(self._seen(s.rewrite.text)) == len(self.seeds)]
+        if len(whole) > 1:
+            return whole[0]
+        return max(ranked, key=lambda s: s.cautious, default=None)
 
     def best(self) -> Candidate | None:
         """The winner's best picture."""
@@ -97,50 +97,60 @@ class Search:
         own = [c for c in self.history.scored() if c.rewrite.text == winner.rewrite.text]
         return max(own, key=lambda c: c.objective)
 
-    def _affordable(self, drafts: int) -> int:
-        """How many new rewrites leave enough to confirm the leaders, or else one leader."""
-        known = len({c.rewrite.text for c in self.history.candidates}) - 1
+    def _affordable(self, left: int) -> int:
+        """How many new rewrites leave enough of ``left`` pictures to confirm the leaders, or else one leader."""
         for leaders in range(self.config.confirm, -1, -1):
             for n in range(self.config.rewrites, 0, -1):
-                if n * drafts + self._reserve(min(leaders, known + n)) <= self.left():
+                if self._cost(n, leaders) <= left:
                     return n
-            if self.left() <= self._reserve(min(self.config.confirm, known)):
+            if left <= self._cost(0, self.config.confirm):
                 break  # what is left is just what the confirmation takes
         return 0
 
-    def _reserve(self, leaders: int) -> int:
-        """Pictures it takes to bring ``leaders`` texts to all seeds."""
-        return leaders * max(0, len(self.seeds) - self.config.draft_seeds)
+    def _cost(self, n: int, leaders: int) -> int:
+        """Pictures of ``n`` new rewrites, and then of original and leaders on all seeds."""
+        missing = max(0, len(self.seeds) - self.config.draft_seeds)
+        known = len({c.rewrite.text for c in self.history.candidates}) - 1
+        original = max(0, len(self.seeds) - self.config.original_seeds)
+        return n * min(self.config.draft_seeds, len(self.seeds)) + original + min(leaders, known + n) * missing
 
     def _rewrites(self, n: int) -> list[Rewrite]:
         if self.round in self.recorded:
             return self.recorded[self.round]
         try:
-            asked = n
-            if self.screen:  # a proposer that pays for its texts says how many are enough
-                asked = max(n, min(n * self.config.screen, getattr(self.proposer, "most", n * self.config.screen)))
-            proposed = self.proposer.propose(self.request, self.history, asked)
+            good, dropped = self.funnel.texts(self.round, self.history, n)
         except ProposerBudgetSpent:
             self._why = StopReason.PROPOSER_BUDGET
             return []
-        good, dropped = guard(self.request.prompt, proposed, self.history.texts(), self.config.min_kept)
-        if self.screen:
-            good = self.screen.choose(good, self.history, n)
-        self.on_proposed(self.round, good[:n], dropped)
-        return good[:n]
+        self.on_proposed(self.round, good, dropped)
+        return good
 
     def _confirm(self) -> list[Candidate]:
-        """The leaders on the seeds they have not seen; then the search is over."""
+        """Original and leaders on the seeds they have not seen; then the search is over."""
         self._confirming = True
-        pairs: list[tuple[Rewrite, int]] = []
+        pairs = [(self.original, s) for s in self.seeds[self.config.original_seeds :]]
+        leaders = 0
         for stats in self.history.ranked():
-            missing = [s for s in self.seeds if s not in stats.seeds]
-            if stats.rewrite.text != self.request.prompt and len(missing) <= self.left() - len(pairs):
+            missing = [s for s in self.seeds if s not in self._seen(stats.rewrite.text)]
+            if leaders == self.config.confirm or stats.rewrite.text == self.request.prompt:
+                continue
+            if len(missing) <= self.left() - len(pairs):
                 pairs += [(stats.rewrite, s) for s in missing]
-            if len(pairs) >= self._reserve(self.config.confirm):
-                break
+                leaders += 1
         self.stop = self._why or StopReason.BUDGET
         return self._candidates(pairs)
+
+    def _seen(self, text: str) -> set[int]:
+        """Seeds that a text was tried on."""
+        tried = (c for c in self.history.candidates if c.state in (State.SCORED, State.FAILED))
+        return {c.seed for c in tried if c.rewrite.text == text}
+
+    def _begun(self, pairs: list[tuple[Rewrite, int]]) -> list[Candidate]:
+        """The candidates of a round; the texts of the next one may be written meanwhile."""
+        candidates = self._candidates(pairs)
+        if not self._confirming and (n := self._affordable(self.left() - len(candidates))):
+            self.funnel.look_ahead(self.round + 1, self.history, candidates, n)
+        return candidates
 
     def _candidates(self, pairs: list[tuple[Rewrite, int]]) -> list[Candidate]:
         start = len(self.history.candidates)

@@ -7,6 +7,7 @@ print(result.best.rewrite.text, result.folder)
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from collections.abc import Sequence
@@ -14,22 +15,29 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import torch
+
 import reward_models
 from reward_models import Person, RewardModel
 from steer.config import SteerConfig, load_config, parse_config
 from steer.devices import pick_device
 from steer.errors import MissingWeights, SteerError, UsageError, unknown
 from steer.events import Event, Listener, RoundProposed, RunStarted, RunStopped
-from steer.guard import check_prompt
+from steer.guard import Guard, check_prompt
 from steer.loop import run_loop
 from steer.proposers import build_proposer
+from steer.proposers.lexicon import Group, Lexicon
 from steer.protocols import Metered, Proposer, Renderer
 from steer.renderers import build_renderer
 from steer.resources import miniature_weights
 from steer.search import Search
 from steer.store.run_folder import RunFolder
+from steer.strategy.funnel import Funnel
 from steer.strategy.screen import Screen
+from steer.strategy.texts import TextSpace
 from steer.types import Candidate, Result, Rewrite, SteerRequest, StopReason
+
+log = logging.getLogger(__name__)
 
 AVERAGE = "average"  # the user id of nobody in particular
 
@@ -54,7 +62,7 @@ class Steerer:
 
     @cached_property
     def proposer(self) -> Proposer:
-        return build_proposer(self.config.proposer)
+        return build_proposer(self.config.proposer, self.config.search.strength)
 
     @cached_property
     def renderer(self) -> Renderer:
@@ -121,21 +129,49 @@ class Steerer:
         ...     search.tell(steerer.score(candidates, images, search.request))
         """
         request = self.request(prompt, user, budget, seed)
-        return Search(request, self.proposer, self.config.search, self.config.objective, screen=self._screen(request))
+        return Search(request, self.funnel(request), self.config.search, self.config.objective)
 
-    def _screen(self, request: SteerRequest) -> Screen | None:
-        """The texts' screen, where it is asked for. Raises UsageError for a reward that cannot imagine pictures."""
-        if self.config.search.screen == 1:
-            return None
-        reward: Any = getattr(self.reward, "reward", self.reward)  # of a mixed one, the personal part
-        if getattr(reward, "imagination", None) is None:
-            raise UsageError(
-                f"the reward '{reward.name}' cannot rank texts before they are rendered; set search.screen=1"
+    def funnel(self, request: SteerRequest, **journal: Any) -> Funnel:
+        """Where the texts of a run come from: proposer, guard and, where it is asked for, the screen.
+
+        ``journal``: ``written`` and ``on_written`` of :class:`Funnel`. Raises UsageError for a screen whose reward cannot
+        imagine pictures.
+        """
+        c = self.config.search
+        space, ranks = self._text_space, None
+        if c.screen > 1:
+            reward, person = self._personal, self.person(request.user)
+            if space is None or getattr(reward, "imagination", None) is None:
+                raise UsageError(
+                    f"the reward '{reward.name}' cannot rank texts before they are rendered; set search.screen=1"
+                )
+            ranks = Screen(
+                lambda texts: reward.score_text_features(torch.tensor(space.vectors(texts)).float(), person), space
             )
-        person = self.person(request.user)
-        return Screen(
-            lambda texts: reward.score_texts(texts, person), lambda texts: reward.encoder.texts(texts).cpu().numpy()
-        )
+        ahead = isinstance(self.proposer, Metered) if c.ahead is None else c.ahead
+        return Funnel(request, self.proposer, self._guard(request, space), ranks, c.screen, ahead, **journal)
+
+    def _guard(self, request: SteerRequest, space: TextSpace | None) -> Guard:
+        limits = self.config.search.limits
+        closed: tuple[Group, ...] = ()
+        if limits.kinds is not None:
+            lexicon = Lexicon.load(self.config.proposer.lexicon)
+            closed = tuple(g for g in lexicon.groups if g.name not in limits.kinds)
+        return Guard(request.prompt, limits.min_kept, limits.min_likeness, space, closed)
+
+    @property
+    def _personal(self) -> Any:
+        """Of a mixed reward the personal part."""
+        return getattr(self.reward, "reward", self.reward)
+
+    @cached_property
+    def _text_space(self) -> TextSpace | None:
+        """How the reward's encoder reads texts; None, and said, where it reads none: the guard then counts words alone."""
+        encoder = getattr(self._personal, "encoder", None)
+        if encoder is None or not encoder.has_text:
+            log.warning("the reward '%s' reads no texts: rewrites are compared by their words alone", self.reward.name)
+            return None
+        return TextSpace(lambda texts: encoder.texts(texts).cpu().numpy())
 
     def score(self, candidates: list[Candidate], images: Sequence[Any], request: SteerRequest) -> list[Candidate]:
         """Fill in the scores of candidates rendered elsewhere as PIL ``images``."""
@@ -176,19 +212,25 @@ class Steerer:
 
         def on_proposed(round_: int, rewrites: list[Rewrite], dropped: list[tuple[str, str]]) -> None:
             folder.record_proposed(round_, rewrites, dropped)
-            if meter:
-                folder.record_usage(meter.spent())
             self._emit(RoundProposed(round_, rewrites, dropped))
 
+        def on_written(round_: int, rewrites: list[Rewrite]) -> None:
+            folder.record_written(round_, rewrites)
+            if meter:
+                folder.record_usage(meter.spent())
+
         search = Search(
-            request, self.proposer, self.config.search, self.config.objective, folder.proposed, on_proposed,
-            self._screen(request),
+            request, self.funnel(request, written=folder.written, on_written=on_written), self.config.search,
+            self.config.objective, folder.proposed, on_proposed,
         )  # fmt: skip
         chunk = getattr(self.renderer, "batch_size", 4)
         try:
             run_loop(search, self.renderer, self.reward, self.person(request.user), folder, self._emit, chunk)
         except SteerError as error:  # server gone, disk full: what was made is kept
             raise type(error)(f"{error}; then go on with 'steer resume {folder.path}'") from error
+        finally:
+            if meter:
+                folder.record_usage(meter.spent())
         result = _result(search, folder, time.monotonic() - begun)
         folder.record_stop(result.stop.name, result.seconds)
         from steer.report import write_report

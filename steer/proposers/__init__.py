@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from steer.config import ProposerConfig
 from steer.protocols import Proposer
+from steer.strategy.strength import STRENGTHS, StrengthName
 
 
-def build_proposer(config: ProposerConfig) -> Proposer:
-    """The proposer a config names."""
+def build_proposer(config: ProposerConfig, strength: StrengthName = "free") -> Proposer:
+    """The proposer a config names, which changes no more than ``strength`` allows."""
     if config.kind == "lexical":
         from steer.proposers.lexical import LexicalProposer
+        from steer.proposers.lexicon import Lexicon
 
-        return LexicalProposer.from_name(config.lexicon)
+        return LexicalProposer(Lexicon.load(config.lexicon).only(STRENGTHS[strength].kinds))
     from steer.proposers.chat import ChatProposer
 
-    return ChatProposer(config)
+    return ChatProposer(config, strength=strength)

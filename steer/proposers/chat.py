@@ -11,16 +11,19 @@ import json
 import logging
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from steer.config import ProposerConfig
 from steer.errors import ProposerBudgetSpent, ProposerError, UsageError
 from steer.guard import clean
-from steer.proposers.endpoint import Endpoint, Limits, Message, Usage
+from steer.proposers.endpoint import Endpoint, Message
 from steer.proposers.forms import Choices, Form, FreeTexts
 from steer.proposers.instructions import Ask, Instructions, build_ask
 from steer.proposers.lexical import LexicalProposer
 from steer.proposers.lexicon import Lexicon
+from steer.proposers.usage import Limits, Usage
+from steer.strategy.strength import STRENGTHS, StrengthName
 from steer.types import History, Rewrite, SteerRequest
 
 log = logging.getLogger(__name__)
@@ -46,12 +49,16 @@ class ChatProposer:
     the model fails, and every such rewrite says so.
     """
 
-    def __init__(self, config: ProposerConfig, backend: Backend | None = None):
-        self.config, self.most = config, config.most
+    def __init__(
+        self, config: ProposerConfig, backend: Backend | None = None, strength: StrengthName = "free"
+    ):  # fmt: skip
+        self.config, self.most, self.strength = config, config.most, STRENGTHS[strength]
         self.instructions = Instructions(config.template)
-        self.form: Form = Choices(Lexicon.load(config.lexicon)) if config.form == "choices" else FreeTexts()
-        self.fallback = LexicalProposer.from_name(config.lexicon) if config.fallback == "lexical" else None
-        self.backend: Backend = backend or endpoint(config)
+        lexicon = Lexicon.load(config.lexicon).only(self.strength.kinds)
+        self.form: Form = Choices(lexicon) if config.form == "choices" else FreeTexts()
+        self.fallback = LexicalProposer(lexicon) if config.fallback == "lexical" else None
+        self.compose = lexicon.compose
+        self.backend: Backend = backend or build_backend(config)
         self.name = f"chat model '{config.model or type(self.backend).__name__}'"
 
     def fingerprint(self) -> str:
@@ -85,7 +92,7 @@ class ChatProposer:
         """Up to n new rewrites; what is missing is asked for again, and only that."""
         c = self.config
         whole = build_ask(request.prompt, history, n, c.memory, c.shown, c.style, c.profile)
-        whole = Ask(**{**vars(whole), "options": self.form.options(request.prompt)})
+        whole = replace(whole, options=self.form.options(request.prompt), strength_words=self.strength.words)
         tried = {t.casefold() for t in history.texts()} | {request.prompt.casefold()}
         found: list[Rewrite] = []
         last = ""
@@ -121,12 +128,21 @@ class ChatProposer:
         )  # fmt: skip
 
 
-def endpoint(config: ProposerConfig) -> Endpoint:
-    """The endpoint of a config. Raises UsageError where model or key is missing."""
+def build_backend(config: ProposerConfig) -> Backend:
+    """Who answers, by the config's kind. Raises UsageError where model, key or package is missing."""
+    limits = Limits(config.timeout_s, config.retries, config.max_calls, config.max_tokens)
+    if config.kind == "smollm":
+        from steer.proposers import smollm
+
+        return Endpoint(smollm.MODEL, "none", "", smollm.serve(config.parallel), limits)
     if not config.model:
-        raise UsageError("the chat proposer needs a model; add --set proposer.model=NAME")
+        example = "a folder or a hub name" if config.kind == "local" else "NAME"
+        raise UsageError(f"the {config.kind} proposer needs a model; add --set proposer.model={example}")
+    if config.kind == "local":
+        from steer.proposers.local import LocalChat
+
+        return LocalChat(config.model, config.revision, config.device, limits)
     key = os.environ.get(config.api_key_env)
     if not key and config.base_url is None:
         raise UsageError(f"the chat proposer needs a key in the environment variable {config.api_key_env}")
-    limits = Limits(config.timeout_s, config.retries, config.max_calls, config.max_tokens)
     return Endpoint(config.model, key or "none", config.api_key_env, config.base_url, limits)

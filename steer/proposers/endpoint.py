@@ -13,13 +13,14 @@ import random
 import time
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import openai
 from openai.types.chat import ChatCompletion
 
 from steer.errors import ProposerBudgetSpent, ProposerError
+from steer.proposers.usage import Limits, Usage
 
 log = logging.getLogger(__name__)
 
@@ -30,39 +31,6 @@ _AGAIN = (openai.APIConnectionError, openai.RateLimitError, openai.InternalServe
 
 
 @dataclass
-class Usage:
-    """What a run's proposing took; ``calls`` counts every attempt, ``seconds`` is waiting time, calls side by side once."""
-
-    calls: int = 0
-    failed_calls: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    seconds: float = 0.0
-    fallbacks: int = 0
-
-    @property
-    def tokens(self) -> int:
-        return self.prompt_tokens + self.completion_tokens
-
-    def facts(self, prices: tuple[float, float] | None = None) -> dict[str, float]:
-        """JSON-ready; with ``prices`` (of a million prompt and completion tokens) also the ``cost``."""
-        facts: dict[str, float] = {**asdict(self), "seconds": round(self.seconds, 2)}
-        if prices:
-            facts["cost"] = round((self.prompt_tokens * prices[0] + self.completion_tokens * prices[1]) / 1e6, 6)
-        return facts
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Patience and budget; None is no limit."""
-
-    timeout_s: float = 60.0  # one attempt
-    retries: int = 3
-    max_calls: int | None = None
-    max_tokens: int | None = None
-
-
-@dataclass
 class Endpoint:
     """``model`` at ``base_url`` (default: OpenAI). ``mode`` is found out: a server that refuses one is asked in the next."""
 
@@ -70,7 +38,7 @@ class Endpoint:
     key: str = field(repr=False)
     key_from: str = ""
     base_url: str | None = None
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     usage: Usage = field(default_factory=Usage)
     mode: str = MODES[0]
 
@@ -82,7 +50,7 @@ class Endpoint:
 
         Raises ProposerError when every one was lost, and ProposerBudgetSpent before a question that the budget forbids.
         """
-        self._check_budget()
+        self.limits.check(self.usage)
         begun = time.monotonic()
 
         async def everything() -> list[str | BaseException]:
@@ -116,7 +84,7 @@ class Endpoint:
         question: Any = list(messages)
         attempt = 0
         while True:
-            self._check_budget()
+            self.limits.check(self.usage)
             self.usage.calls += 1
             mode = self.mode
             try:
@@ -162,15 +130,6 @@ class Endpoint:
         if calls := getattr(message, "tool_calls", None):
             return calls[0].function.arguments or ""
         return message.content or ""
-
-    def _check_budget(self) -> None:
-        limits, used = self.limits, self.usage
-        if limits.max_calls is not None and used.calls >= limits.max_calls:
-            raise ProposerBudgetSpent(f"the {limits.max_calls} calls of proposer.max_calls are spent")
-        if limits.max_tokens is not None and used.tokens >= limits.max_tokens:
-            raise ProposerBudgetSpent(
-                f"the {limits.max_tokens} tokens of proposer.max_tokens are spent ({used.tokens} used)"
-            )
 
     def _gone(self, error: BaseException, wait_s: float = 0.0) -> ProposerError:
         long = f", which asks to wait {wait_s:.0f} s," if wait_s > LONGEST_WAIT_S else ""

@@ -17,6 +17,7 @@ from steer.errors import UsageError, unknown
 from steer.resources import data_folder
 from steer.strategy.attribution import Effect, modifiers, word_effects
 from steer.strategy.memory import MEMORIES
+from steer.strategy.strength import STRENGTHS
 from steer.types import History
 
 STYLES = {
@@ -24,7 +25,6 @@ STYLES = {
     "tags": "Write short tags separated by commas, the subject first.",
     "words": "Write one short plain phrase with simple words.",
 }
-STRENGTH = "Change light, style, colours, framing, viewpoint, composition or mood."
 MAX_WORDS = 40
 EFFECTS = 6  # words that rose, and as many that fell
 OVERUSED = 0.5  # share of the texts in which a word is too much
@@ -45,7 +45,7 @@ class Ask:
     critique: str = ""
     options: str = ""  # what the answer's form offers
     style_words: str = STYLES["sentences"]
-    strength_words: str = STRENGTH
+    strength_words: str = STRENGTHS["free"].words
     max_words: int = MAX_WORDS
 
 

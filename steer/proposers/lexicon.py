@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
@@ -61,6 +61,17 @@ class Lexicon:
             if group.where not in _WHERE:
                 raise UsageError(f"lexicon '{path}': group '{group.name}' stands '{group.where}', not {_WHERE}")
         return cls(path.stem, groups)
+
+    def only(self, kinds: Sequence[str] | None) -> Lexicon:
+        """With the groups of these names alone; None: all. Raises UsageError where it has none of them."""
+        if kinds is None:
+            return self
+        groups = tuple(g for g in self.groups if g.name in kinds)
+        if not groups:
+            raise UsageError(
+                f"the lexicon '{self.name}' has no group {' or '.join(kinds)}, which is all that this search.strength changes"
+            )
+        return replace(self, groups=groups)
 
     def open_groups(self, prompt: str) -> tuple[Group, ...]:
         """The groups the prompt leaves open."""

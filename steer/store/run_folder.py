@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import threading
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -31,9 +32,9 @@ class RunFolder:
     def __init__(self, path: Path, manifest: dict[str, Any]):
         self.path, self.manifest = path, manifest
         rows = read_lines(path / "journal.jsonl")
-        self.proposed: dict[int, list[Rewrite]] = {
-            r["round"]: [Rewrite(**w) for w in r["rewrites"]] for r in rows if r["kind"] == "proposed"
-        }
+        self._lock = threading.Lock()  # texts may be written while pictures are rendered
+        self.proposed = _by_round(rows, "proposed")  # the texts rendered
+        self.written = _by_round(rows, "written")  # all that a chat model wrote
         self.candidates: dict[int, dict[str, Any]] = {}
         for row in rows:
             if row["kind"] == "candidate":
@@ -104,22 +105,31 @@ class RunFolder:
         self.record(candidate)
 
     def record(self, candidate: Candidate) -> None:
-        append_line(self.path / "journal.jsonl", {"kind": "candidate", **candidate.facts()})
+        self._append("candidate", candidate.facts())
 
     def record_proposed(self, round_: int, rewrites: list[Rewrite], dropped: list[tuple[str, str]]) -> None:
-        append_line(
-            self.path / "journal.jsonl",
-            {"kind": "proposed", "round": round_, "dropped": dropped,
-             "rewrites": [{"text": r.text, "changes": r.changes, "note": r.note} for r in rewrites]},
-        )  # fmt: skip
+        self._append("proposed", {"round": round_, "dropped": dropped, "rewrites": [vars(r) for r in rewrites]})
+
+    def record_written(self, round_: int, rewrites: list[Rewrite]) -> None:
+        """What was paid for, before it is known which of it is rendered."""
+        self._append("written", {"round": round_, "rewrites": [vars(r) for r in rewrites]})
 
     def record_usage(self, usage: dict[str, float]) -> None:
         """What proposing has taken so far, in the manifest, outside its fingerprint."""
-        self.manifest["usage"] = usage
-        write_json(self.path / "manifest.json", self.manifest)
+        with self._lock:
+            self.manifest["usage"] = usage
+            write_json(self.path / "manifest.json", self.manifest)
 
     def record_stop(self, reason: str, seconds: float) -> None:
-        append_line(self.path / "journal.jsonl", {"kind": "stopped", "reason": reason, "seconds": round(seconds, 1)})
+        self._append("stopped", {"reason": reason, "seconds": round(seconds, 1)})
+
+    def _append(self, kind: str, facts: dict[str, Any]) -> None:
+        with self._lock:
+            append_line(self.path / "journal.jsonl", {"kind": kind, **facts})
+
+
+def _by_round(rows: list[dict[str, Any]], kind: str) -> dict[int, list[Rewrite]]:
+    return {r["round"]: [Rewrite(**w) for w in r["rewrites"]] for r in rows if r["kind"] == kind}
 
 
 def fingerprint_basis(request: dict[str, Any], config: dict[str, Any], parts: dict[str, Any]) -> dict[str, Any]:

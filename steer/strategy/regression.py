@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from steer.types import PICTURE_NOISE
+
 PRIOR_STD = 0.15  # of one phrase's effect on a reward in [0, 1]
-NOISE_STD = 0.12  # of one picture's reward around its text's mean
 
 
 def posterior(
-    x: np.ndarray, y: np.ndarray, weight: np.ndarray, prior_std: float = PRIOR_STD, noise_std: float = NOISE_STD
+    x: np.ndarray, y: np.ndarray, weight: np.ndarray, prior_std: float = PRIOR_STD, noise_std: float = PICTURE_NOISE
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean (k,) and covariance (k, k) of the effects in y = x b + noise / sqrt(weight) (Bishop 2006, eq. 3.53-3.54).
 

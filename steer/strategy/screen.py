@@ -15,12 +15,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from steer.types import History, Rewrite
+from steer.strategy.texts import TextSpace
+from steer.types import PICTURE_NOISE, History, Rewrite
 
 Imagine = Callable[[Sequence[str]], tuple[np.ndarray, np.ndarray]]  # n texts to mean and standard deviation (n,)
-Embed = Callable[[Sequence[str]], np.ndarray]  # n texts to unit features (n, D)
-
-PICTURE_NOISE = 0.12  # of one picture's objective around its text's mean
 
 
 @dataclass
@@ -28,9 +26,9 @@ class Screen:
     """``beta``: how much of a text's uncertainty is credited to it."""
 
     imagine: Imagine
-    embed: Embed
+    space: TextSpace
     beta: float = 1.0
-    _known: dict[str, tuple[float, float, np.ndarray]] = field(default_factory=dict, repr=False)
+    _known: dict[str, tuple[float, float]] = field(default_factory=dict, repr=False)
 
     def choose(self, rewrites: Sequence[Rewrite], history: History, n: int) -> list[Rewrite]:
         """The n of highest upper confidence bound, one after another as if each were already seen as expected (a
@@ -61,11 +59,9 @@ class Screen:
     def _look_up(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Imagined mean and deviation (n,), features (n, D); each text is read once in a run."""
         if new := [t for t in dict.fromkeys(texts) if t not in self._known]:
-            mean, deviation = self.imagine(new)
-            features = np.asarray(self.embed(new), dtype=float)
-            self._known |= {t: (float(mean[i]), float(deviation[i]), features[i]) for i, t in enumerate(new)}
-        mean, deviation, features = zip(*(self._known[t] for t in texts), strict=True)
-        return np.array(mean), np.array(deviation), np.stack(features)
+            self._known |= dict(zip(new, zip(*self.imagine(new), strict=True), strict=True))
+        mean, deviation = zip(*(self._known[t] for t in texts), strict=True)
+        return np.array(mean), np.array(deviation), self.space.vectors(texts)
 
     @staticmethod
     def _kernel(features: np.ndarray, spread: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import pytest
 
 from steer.config import ObjectiveConfig
 from steer.errors import UsageError
-from steer.guard import clean, guard, kept_share
+from steer.guard import Guard, clean, kept_share
 from steer.objective import fidelity_floor, objective
 from steer.report.changes import word_changes
 from steer.types import Candidate, Rewrite, State
@@ -25,7 +25,7 @@ def test_kept_share_counts_content_words():
 
 
 def test_guard_keeps_order_and_drops_case_variants():
-    good, dropped = guard("a fox", [Rewrite("A fox B"), Rewrite("a FOX b"), Rewrite("the fox C")], {"x"})
+    good, dropped = Guard("a fox").check([Rewrite("A fox B"), Rewrite("a FOX b"), Rewrite("the fox C")], {"x"})
     assert [r.text for r in good] == ["A fox B", "the fox C"]
     assert dropped == [("a FOX b", "already tried")]
 
@@ -38,8 +38,8 @@ GOAL = ObjectiveConfig()
 
 
 def test_the_floor_is_a_share_of_what_the_prompt_reaches():
-    assert fidelity_floor([candidate(0.8), candidate(0.6), candidate(math.nan)], GOAL) == pytest.approx(0.63)
-    assert fidelity_floor([], GOAL) == 0.0
+    assert fidelity_floor([candidate(0.8), candidate(0.6), candidate(math.nan)], GOAL, 0.9) == pytest.approx(0.63)
+    assert fidelity_floor([], GOAL, 0.9) == 0.0
 
 
 def test_only_fidelity_below_the_floor_costs():
@@ -51,9 +51,9 @@ def test_only_fidelity_below_the_floor_costs():
 
 def test_a_reward_that_reads_no_texts_is_refused_unless_the_guard_is_off():
     with pytest.raises(UsageError, match=r"objective\.fidelity_weight=0"):
-        fidelity_floor([candidate(math.nan)], GOAL)
+        fidelity_floor([candidate(math.nan)], GOAL, 0.9)
     free = ObjectiveConfig(fidelity_weight=0)
-    assert fidelity_floor([candidate(math.nan)], free) == 0
+    assert fidelity_floor([candidate(math.nan)], free, 0.9) == 0
     assert objective(candidate(math.nan, 0.7), 0.0, free) == 0.7
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from reward_models import Person
 from steer import Steerer
 from steer.config import load_config
 from steer.errors import UsageError
 from steer.strategy.screen import Screen
+from steer.strategy.texts import TextSpace
 from steer.testing import FakeProposer, FakeRenderer, FakeReward
 from steer.types import Candidate, History, Rewrite, State
 
@@ -23,11 +25,11 @@ def imagine(texts):
 
 
 def embed(texts):
-    return np.array([[np.cos(PLACE[t]), np.sin(PLACE[t])] for t in texts])
+    return np.array([[np.cos(PLACE.get(t, 9.0)), np.sin(PLACE.get(t, 9.0))] for t in texts])
 
 
 def chosen(history, n, beta=0.0):
-    return [r.text for r in Screen(imagine, embed, beta).choose([Rewrite(t) for t in TEXTS], history, n)]
+    return [r.text for r in Screen(imagine, TextSpace(embed), beta).choose([Rewrite(t) for t in TEXTS], history, n)]
 
 
 def seen(**rewards):
@@ -46,7 +48,9 @@ def test_credit_for_the_unknown_keeps_the_chosen_apart():
 
 def test_what_was_seen_corrects_the_texts_like_it():
     disappointed = seen(a_fox=0.5, red_dawn=0.3)
-    rest = [r.text for r in Screen(imagine, embed, 0.0).choose([Rewrite(t) for t in TEXTS[1:]], disappointed, 1)]
+    rest = [
+        r.text for r in Screen(imagine, TextSpace(embed), 0.0).choose([Rewrite(t) for t in TEXTS[1:]], disappointed, 1)
+    ]
     assert rest == ["blue night"]  # "red dawn glow" falls with "red dawn"
 
 
@@ -55,28 +59,30 @@ def test_a_level_that_all_texts_share_changes_no_order():
 
 
 class Imagining(FakeReward):
-    """Imagines that later variations are better."""
+    """Reads the number at a text's end, and imagines that later variations are better."""
 
     imagination = True
 
-    def score_texts(self, texts, person):
-        return np.array([float(t.rsplit(" ", 1)[-1]) / 1000 if t[-1].isdigit() else 0.0 for t in texts]), np.full(
-            len(texts), 0.01
-        )
+    def score_text_features(self, features, person):
+        return features.argmax(1).numpy() / 1000, np.full(len(features), 0.01)
 
     class encoder:
+        has_text = True
+
         @staticmethod
         def texts(texts):
-            import torch
+            numbers = [int(t.rsplit(" ", 1)[1]) if t[-1].isdigit() else 100 + len(t) for t in texts]
+            return torch.nn.functional.one_hot(torch.tensor(numbers), 200).float()
 
-            return torch.nn.functional.normalize(torch.tensor([[1.0, len(t)] for t in texts]), dim=-1)
+
+ONE_SEED = [
+    "search.screen=5", "search.rewrites=3", "search.draft_seeds=1", "search.seeds=1", "search.original_seeds=1", "search.min_likeness=0",
+]  # fmt: skip
 
 
 def test_a_search_asks_for_many_and_renders_the_promising(tmp_path):
     proposer, renderer = FakeProposer(), FakeRenderer()
-    config = load_config(
-        "miniature", ["search.screen=5", "search.rewrites=3", "search.draft_seeds=1", "search.seeds=1"]
-    )
+    config = load_config("miniature", ONE_SEED)
     steerer = Steerer(config, proposer=proposer, renderer=renderer, reward=Imagining())
     result = steerer.run("a fox", "u1", budget=4, out=tmp_path / "run")
     assert proposer.asked == [15]
@@ -90,9 +96,7 @@ def test_a_search_asks_for_many_and_renders_the_promising(tmp_path):
 def test_a_proposer_that_pays_for_its_texts_is_asked_for_no_more_than_it_says():
     proposer = FakeProposer()
     proposer.most = 7
-    config = load_config(
-        "miniature", ["search.screen=5", "search.rewrites=3", "search.draft_seeds=1", "search.seeds=1"]
-    )
+    config = load_config("miniature", ONE_SEED)
     search = Steerer(config, proposer=proposer, renderer=FakeRenderer(), reward=Imagining()).search("a fox", "u1", 4)
     search.tell(search.ask())
     assert len(search.ask()) == 3
@@ -111,7 +115,11 @@ def test_the_first_rewrites_of_the_miniature_are_already_the_persons(miniature):
     search = steerer.search("a fox", "u17", 48)
     candidates = search.ask()
     search.tell(
-        steerer.score(candidates, FakeRenderer().render([c.rewrite.text for c in candidates], [1] * 4), search.request)
+        steerer.score(
+            candidates,
+            FakeRenderer().render([c.rewrite.text for c in candidates], [1] * len(candidates)),
+            search.request,
+        )
     )
     proposed = steerer.proposer.propose(search.request, search.history, 144)
     worth, _ = miniature.reward.score_texts([r.text for r in proposed], Person("u17"))

@@ -1,0 +1,49 @@
+"""What asking a chat model takes, and how much of it a run may take."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from steer.errors import ProposerBudgetSpent
+
+
+@dataclass
+class Usage:
+    """What a run's proposing took; ``calls`` counts every attempt, ``seconds`` is waiting time, calls side by side once."""
+
+    calls: int = 0
+    failed_calls: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    seconds: float = 0.0
+    fallbacks: int = 0
+
+    @property
+    def tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
+
+    def facts(self, prices: tuple[float, float] | None = None) -> dict[str, float]:
+        """JSON-ready; with ``prices`` (of a million prompt and completion tokens) also the ``cost``."""
+        facts: dict[str, float] = {**asdict(self), "seconds": round(self.seconds, 2)}
+        if prices:
+            facts["cost"] = round((self.prompt_tokens * prices[0] + self.completion_tokens * prices[1]) / 1e6, 6)
+        return facts
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Patience and budget of a run; None is no limit."""
+
+    timeout_s: float = 60.0  # one attempt
+    retries: int = 3
+    max_calls: int | None = None
+    max_tokens: int | None = None
+
+    def check(self, used: Usage) -> None:
+        """Raises ProposerBudgetSpent where nothing more may be asked."""
+        if self.max_calls is not None and used.calls >= self.max_calls:
+            raise ProposerBudgetSpent(f"the {self.max_calls} calls of proposer.max_calls are spent")
+        if self.max_tokens is not None and used.tokens >= self.max_tokens:
+            raise ProposerBudgetSpent(
+                f"the {self.max_tokens} tokens of proposer.max_tokens are spent ({used.tokens} used)"
+            )

@@ -1,0 +1,84 @@
+"""From what a proposer writes to the few texts that are rendered: write, recombine, guard, screen.
+
+What a paying proposer has written stays in the pool until it is rendered: it is never asked for a text twice.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+
+from steer.guard import Guard
+from steer.protocols import Metered, Proposer
+from steer.strategy.ahead import Ahead
+from steer.strategy.recombination import recombine
+from steer.strategy.screen import Screen
+from steer.types import Candidate, History, Rewrite, SteerRequest
+
+OnWritten = Callable[[int, list[Rewrite]], None]
+PARENTS = 12  # texts that are recombined: the best rendered, then the latest written
+
+
+class Funnel:
+    """``screen``: texts to be ranked for each one rendered, by ``ranks``; without it every usable text is rendered.
+
+    ``written``: what the proposer wrote, by round, in an earlier start of the same run; it is not asked again. ``ahead``:
+    the texts of the next round are asked for while this one is rendered, so without its rewards.
+    """
+
+    def __init__(
+        self, request: SteerRequest, proposer: Proposer, guard: Guard, ranks: Screen | None = None, screen: int = 1,
+        ahead: bool = False, written: Mapping[int, list[Rewrite]] | None = None, on_written: OnWritten | None = None,
+    ):  # fmt: skip
+        self.request, self.proposer, self.guard, self.ranks, self.screen = request, proposer, guard, ranks, screen
+        self.written, self.on_written = dict(written or {}), on_written or (lambda *_: None)
+        self.paid = isinstance(proposer, Metered)
+        self._ahead = Ahead() if ahead else None
+        self._pool: list[Rewrite] = []
+
+    def texts(self, round_: int, history: History, n: int) -> tuple[list[Rewrite], list[tuple[str, str]]]:
+        """Up to ``n`` rewrites for a round, and (text, reason) of what was written for it and dropped.
+
+        Raises ProposerError and ProposerBudgetSpent of the proposer.
+        """
+        fresh = self._write(round_, history, n)
+        tried = [self.request.prompt, *dict.fromkeys(c.rewrite.text for c in history.candidates)]
+        good, dropped = self.guard.check(fresh, [*tried, *(r.text for r in self._pool)])
+        pool = [r for r in self._pool if r.text not in tried] + good
+        if self.paid:
+            self._pool = pool
+        if self.ranks is None:
+            return pool[:n], dropped
+        children, _ = self.guard.check(self._children(round_, history, pool, n), [*tried, *(r.text for r in pool)])
+        return self.ranks.choose([*pool, *children], history, n), dropped
+
+    def look_ahead(self, round_: int, history: History, pending: Sequence[Candidate], n: int) -> None:
+        """Have the texts of a coming round written while ``pending`` is rendered."""
+        if self._ahead is None or n < 1 or round_ in self.written:
+            return
+        known = History([*history.candidates, *(Candidate(c.index, c.round, c.rewrite, c.seed) for c in pending)])
+        self._ahead.start(round_, lambda: self._ask(round_, known, n))
+
+    def _write(self, round_: int, history: History, n: int) -> list[Rewrite]:
+        if round_ in self.written:
+            return self.written[round_]
+        if self._ahead and self._ahead.has(round_):
+            return self._ahead.take(round_)
+        return self._ask(round_, history, n)
+
+    def _ask(self, round_: int, history: History, n: int) -> list[Rewrite]:
+        many = n * self.screen if self.ranks else n  # one that pays for its texts says how many are enough
+        texts = self.proposer.propose(self.request, history, max(n, min(many, getattr(self.proposer, "most", many))))
+        if self.paid:
+            self.on_written(round_, texts)
+        return texts
+
+    def _children(self, round_: int, history: History, pool: Sequence[Rewrite], n: int) -> list[Rewrite]:
+        """As many as the screen could still rank."""
+        room = n * self.screen - len(pool)
+        if not self.paid or room < 1:
+            return []
+        rendered = [s.rewrite for s in history.ranked() if s.rewrite.text != self.request.prompt]
+        parents = [*rendered[:PARENTS], *reversed(pool[-PARENTS:])]
+        rng = random.Random(f"{self.request.seed}/{round_}/{self.request.prompt}")
+        return recombine(self.request.prompt, parents, room, rng, getattr(self.proposer, "compose", None))
