@@ -2,17 +2,19 @@
 
     python benchmarks/search.py --out outputs/search-painter --set renderer=painter
     python benchmarks/search.py --out outputs/search-flux --users 10 --seeds 1        # the miniature's FluxPipeline
+    python benchmarks/search.py --out outputs/search-smollm --users 5 --seeds 1 --set renderer=painter --smollm
 
 Each run is 48 pictures for one user and one prompt. After k pictures the user holds the one of highest objective; what counts
 is how much the simulated person likes that picture, looking through the second eye, which never steered.
 
-best of N    the unchanged prompt on N seeds
-naive        a scripted writer that sees only what an LLM would see, the ranked list of texts, and changes one or two phrases of a
-             good one; one picture a text (as MILS and its like search)
-lexical      our search without a screen
-ours         the same with the screen: most texts are ranked by what the reward imagines, and never rendered
+best of N        the unchanged prompt on N seeds
+naive, WRITER    the ranked list of texts goes to a writer, who writes six more; one picture a text (as MILS and its like search)
+ours, WRITER     the same writer in our search: what rose and fell, recombination, screen, seeds for the promising
+ours, lexical    the built-in search
 
-Intervals: 95 % bootstrap over users. One file a (way, prompt, seed) in --out: start again to go on, or twice at once.
+WRITER is a script that sees only what a language model would see (benchmarks/scripted_writer.py) or, with --smollm, the real
+but very small SmolLM2-135M. Intervals: 95 % bootstrap over users. One file a (way, prompt, seed) in --out: start again to go
+on, or twice at once.
 """
 
 from __future__ import annotations
@@ -24,55 +26,32 @@ from typing import Annotated
 
 import numpy as np
 import typer
+from scripted_writer import ScriptedWriter
 from steering import PROMPTS, interval
 
 from steer import Steerer
 from steer.config import load_config
 from steer.miniature.eye import Eye, load_eye
 from steer.miniature.raters import simulated_people
+from steer.proposers.chat import ChatProposer
 from steer.proposers.lexicon import Lexicon
 from steer.resources import miniature_weights
-from steer.types import Candidate, History, RenderFailure, Rewrite, SteerRequest
+from steer.types import Candidate, RenderFailure
 
-AT = (4, 6, 8, 12, 16, 24, 36, 48)
-ONE_SEED = ("search.seeds=1", "search.draft_seeds=1", "search.confirm=0", "search.patience=99")
+AT = (2, 4, 6, 8, 12, 16, 24, 36, 48)
+LIST_SEARCH = (
+    "proposer.template=mils", "proposer.memory=elitist", "proposer.shown=20", "search.seeds=1", "search.original_seeds=1",
+    "search.confirm=0", "search.second_looks=0", "search.screen=1", "search.ahead=false", "search.min_likeness=0",
+)  # fmt: skip
+SCRIPTED, SMOLLM = "proposer.kind=chat", "proposer=smollm"  # the chat model of the first is the script
 WAYS: dict[str, tuple[str, ...]] = {
-    "best of N": ("search.seeds=48",),
-    "naive": (*ONE_SEED, "search.screen=1"),
-    "lexical": ("search.patience=99", "search.screen=1"),
-    "ours": ("search.patience=99", "search.screen=24"),
+    "best of N": ("search.rewrite=false",),
+    "naive, scripted": (SCRIPTED, *LIST_SEARCH),
+    "ours, scripted": (SCRIPTED,),
+    "ours, lexical": (),
+    "naive, SmolLM2": (SMOLLM, *LIST_SEARCH[3:]),
+    "ours, SmolLM2": (SMOLLM,),
 }
-
-
-class ScriptedWriter:
-    """Writes as a list-reading LLM might: takes one of the five best texts and changes one or two of its phrases.
-
-    It knows the words of the lexicon, but no model of what each is worth beyond the ranking of whole texts.
-    """
-
-    name = "scripted writer"
-
-    def __init__(self, lexicon: Lexicon):
-        self.lexicon = lexicon
-
-    def fingerprint(self) -> str:
-        return "scripted"
-
-    def propose(self, request: SteerRequest, history: History, n: int) -> list[Rewrite]:
-        rng = random.Random(f"{request.seed}/{request.prompt}/{request.user}/{len(history.candidates)}")
-        groups = self.lexicon.open_groups(request.prompt)
-        tried, written = history.texts(), []
-        for _ in range(50 * n):
-            if len(written) == n:
-                break
-            changes = dict(rng.choice(history.ranked()[:5]).rewrite.changes)
-            for group in rng.sample(groups, min(rng.choice((1, 2)), len(groups))):
-                changes[group.name] = rng.choice(group.phrases)
-            text = self.lexicon.compose(request.prompt, changes)
-            if text not in tried:
-                tried.add(text)
-                written.append(Rewrite(text, changes))
-        return written
 
 
 def one_run(steerer: Steerer, judge: Eye, prompt: str, user: str, seed: int) -> list[float]:
@@ -97,19 +76,22 @@ def one_run(steerer: Steerer, judge: Eye, prompt: str, user: str, seed: int) -> 
 def main(
     out: Annotated[Path, typer.Option(help="Folder of the results; what is there is not done again.")],
     settings: Annotated[list[str] | None, typer.Option("--set", "-s")] = None,
-    users: int = 30, seeds: int = 3,
+    users: int = 30, seeds: int = 3, smollm: Annotated[bool, typer.Option(help="The real small model.")] = False,
 ) -> None:  # fmt: skip
     judge = load_eye(miniature_weights("judge"))
     chosen = random.Random(0).sample([f"u{i}" for i in range(1, 157)], users)
     out.mkdir(parents=True, exist_ok=True)
     base = Steerer(load_config("miniature", settings or ()))
     for way, more in WAYS.items():
-        config = load_config("miniature", [*(settings or ()), *more])
-        writer = ScriptedWriter(Lexicon.load("miniature")) if way == "naive" else None
-        steerer = Steerer(config, proposer=writer, renderer=base.renderer, reward=base.reward)
+        if ("SmolLM2" in way and not smollm) or ("scripted" in way and smollm):
+            continue
+        config = load_config("miniature", ["search.patience=99", *(settings or ()), *more])
+        writer = ScriptedWriter(Lexicon.load("miniature"))
+        proposer = ChatProposer(config.proposer, writer) if "scripted" in way else None
+        steerer = Steerer(config, proposer=proposer, renderer=base.renderer, reward=base.reward)
         for p, prompt in enumerate(PROMPTS):
             for seed in range(seeds):
-                path = out / f"{way.replace(' ', '-')}-{p}-{seed}"
+                path = out / f"{_slug(way)}-{p}-{seed}"
                 try:
                     path.with_suffix(".taken").touch(exist_ok=False)
                 except FileExistsError:
@@ -124,25 +106,30 @@ def main(
     report(out, chosen)
 
 
+def _slug(way: str) -> str:
+    return way.replace(",", "").replace(" ", "-")
+
+
 def report(out: Path, users: list[str]) -> None:
-    """A line a way, and how many pictures ours needs for naive's last value."""
+    """A line a way, and how many pictures ours needs for the last value of the same writer's naive search."""
     means = {}
-    print(f"{'':10s}" + "".join(f"{k:>22d}" for k in AT))
+    print(f"{'':16s}" + "".join(f"{k:>22d}" for k in AT))
     for way in WAYS:
-        files = sorted(out.glob(f"{way.replace(' ', '-')}-*.json"))
+        files = sorted(out.glob(f"{_slug(way)}-*.json"))
         if not files:
             continue
         saved = [json.loads(f.read_text()) for f in files]
         by_user = np.array([np.mean([s[u] for s in saved], axis=0) for u in users])  # (users, counts)
         means[way] = by_user.mean(0)
         cells = [interval(by_user[:, k]) for k in range(len(AT))]
-        print(f"{way:10s}" + "".join(f"   {m:.3f} [{low:.3f}, {high:.3f}]" for m, low, high in cells))
-    if {"naive", "ours"} <= set(means):
-        goal = means["naive"][-1]
-        needed = next((k for k, m in zip(AT, means["ours"], strict=True) if m >= goal), None)
-        print(
-            f"naive ends at {goal:.3f} with {AT[-1]} pictures; ours is there with {needed or 'none of these numbers of'} pictures"
-        )
+        print(f"{way:16s}" + "".join(f"   {m:.3f} [{low:.3f}, {high:.3f}]" for m, low, high in cells))
+    for naive in [w for w in means if w.startswith("naive")]:
+        goal = means[naive][-1]
+        for way in [w for w in means if w.startswith("ours")]:
+            needed = next((k for k, m in zip(AT, means[way], strict=True) if m >= goal), None)
+            print(
+                f"{naive} ends at {goal:.3f} with {AT[-1]} pictures; {way} is there with {needed or 'more than that'}"
+            )
 
 
 if __name__ == "__main__":

@@ -51,6 +51,13 @@ class RewardConfig(_Section):
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
 
 
+# what a model of 135 million parameters can do: choose phrases, near those that were liked
+_SMOLLM = {
+    "template": "choose", "form": "choices", "memory": "elitist", "shown": 5, "most": 12, "parallel": 4, "turns": 1,
+    "temperature": 1.0, "max_answer_tokens": 300, "timeout_s": 120, "extra": {"repeat_penalty": 1.15},
+}  # fmt: skip
+
+
 class ProposerConfig(_Section):
     """Who writes rewrites. ``chat`` is an OpenAI-compatible endpoint, its key in the environment variable ``api_key_env``;
     ``local`` a chat model of transformers in this process; ``smollm`` a very small one that is installed as a package."""
@@ -70,6 +77,7 @@ class ProposerConfig(_Section):
     shown: int = Field(8, ge=1, le=200)  # how many
     profile: str = ""  # what the user says of their taste
     most: int = Field(24, ge=1)  # texts asked for in a round when a screen chooses among them
+    turns: int = Field(3, ge=1, le=10)  # times asked in a round while texts are missing
     parallel: int = Field(1, ge=1, le=32)  # questions asked at once
     temperature: float = Field(0.9, ge=0, le=2)
     max_answer_tokens: int = Field(2048, ge=16)
@@ -79,6 +87,12 @@ class ProposerConfig(_Section):
     max_tokens: int | None = Field(None, ge=1)
     price: tuple[float, float] | None = None  # of a million prompt and completion tokens
     fallback: Literal["none", "lexical"] = "none"
+    extra: dict[str, Any] = Field(default_factory=dict)  # further fields of an endpoint's request, as they are
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_its_kind(cls, values: Any) -> Any:
+        return {**_SMOLLM, **values} if isinstance(values, dict) and values.get("kind") == "smollm" else values
 
 
 class SearchConfig(_Section):
@@ -175,22 +189,52 @@ def load_config(name_or_path: str | Path = DEFAULT, settings: Sequence[str] = ()
 
     Raises UsageError with a suggestion for an unknown preset, key or value.
     """
+    path = _find(name_or_path)
+    values = _read(path)
+    for setting in settings:
+        _set(values, setting)
+    return parse_config(values, str(path))
+
+
+def _find(name_or_path: str | Path) -> Path:
     path = Path(name_or_path)
-    if not path.is_file():
-        if path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
-            raise UsageError(f"config file '{path}' does not exist; presets: {', '.join(presets())}")
-        if str(name_or_path) not in presets():
-            raise unknown("config", str(name_or_path), presets())
-        path = data_folder("configs") / f"{name_or_path}.yaml"
+    if path.is_file():
+        return path
+    if path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
+        raise UsageError(f"config file '{path}' does not exist; presets: {', '.join(presets())}")
+    if str(name_or_path) not in presets():
+        raise unknown("config", str(name_or_path), presets())
+    return data_folder("configs") / f"{name_or_path}.yaml"
+
+
+def _read(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """The plain values of a file, upon those of the preset or file that its ``base`` names."""
     try:
         values = yaml.safe_load(path.read_text()) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UsageError(f"config '{path}' is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
         raise UsageError(f"config '{path}' must be a mapping of sections")
-    for setting in settings:
-        _set(values, setting)
-    return parse_config(values, str(path))
+    if (base := values.pop("base", None)) is None:
+        return values
+    found = _find(base)
+    if found in (path, *above):
+        raise UsageError(f"config '{path}' is based on itself")
+    return _merged(_read(found, (path, *above)), values)
+
+
+def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Section by section; ``renderer: painter`` upon a section changes its kind."""
+    merged = dict(below)
+    for key, value in above.items():
+        old = merged.get(key)
+        if isinstance(old, dict) and isinstance(value, dict):
+            merged[key] = _merged(old, value)
+        elif isinstance(old, dict) and isinstance(value, str):
+            merged[key] = {**old, "kind": value}
+        else:
+            merged[key] = value
+    return merged
 
 
 def parse_config(values: dict[str, Any], source: str = "config") -> SteerConfig:

@@ -28,12 +28,11 @@ from steer.types import History, Rewrite, SteerRequest
 
 log = logging.getLogger(__name__)
 
-ASKED = 3  # times for one round
-
 
 class Backend(Protocol):
     """Who answers."""
 
+    model: str
     usage: Usage
 
     def ask(
@@ -59,11 +58,11 @@ class ChatProposer:
         self.fallback = LexicalProposer(lexicon) if config.fallback == "lexical" else None
         self.compose = lexicon.compose
         self.backend: Backend = backend or build_backend(config)
-        self.name = f"chat model '{config.model or type(self.backend).__name__}'"
+        self.name = f"chat model '{self.backend.model}'"
 
     def fingerprint(self) -> str:
         """Of the instructions and the form; the model behind an endpoint cannot be known."""
-        shown = self.instructions.source + json.dumps(self.form.schema("")) + self.form.options("")
+        shown = self.instructions.source + json.dumps(self.form.schema("", 1))
         return hashlib.sha256(shown.encode()).hexdigest()[:16]
 
     def start(self, spent: Mapping[str, float]) -> None:
@@ -92,11 +91,11 @@ class ChatProposer:
         """Up to n new rewrites; what is missing is asked for again, and only that."""
         c = self.config
         whole = build_ask(request.prompt, history, n, c.memory, c.shown, c.style, c.profile)
-        whole = replace(whole, options=self.form.options(request.prompt), strength_words=self.strength.words)
+        whole = replace(whole, strength_words=self.strength.words)
         tried = {t.casefold() for t in history.texts()} | {request.prompt.casefold()}
         found: list[Rewrite] = []
         last = ""
-        for turn in range(ASKED):
+        for turn in range(c.turns):
             missing = n - len(found)
             answers = self._answers(request, history, whole, [r.text for r in found], missing, turn)
             for answer in answers:
@@ -110,7 +109,7 @@ class ChatProposer:
                 break
         if not found:
             raise ProposerError(
-                f"{self.name} answered {ASKED} times without a new usable rewrite; last: {clean(last)[:80]!r}"
+                f"{self.name} answered {c.turns} times without a new usable rewrite; last: {clean(last)[:80]!r}"
             )
         return found
 
@@ -120,12 +119,15 @@ class ChatProposer:
         """The answers to one or several questions asked side by side, which share what is missing."""
         several = max(1, min(self.config.parallel, missing))
         shares = [missing // several + (i < missing % several) for i in range(several)]
-        questions = [self.instructions.messages(Instructions.for_rest(whole, already, share)) for share in shares]
         first = (request.seed + 1009 * len(history.candidates) + 101 * turn) % 2**31
-        return self.backend.ask(
-            questions, self.form.schema(request.prompt), self.config.temperature,
-            [first + i for i in range(several)], self.config.max_answer_tokens,
-        )  # fmt: skip
+        seeds = [first + i for i in range(several)]
+        rest = Instructions.for_rest(whole, already, missing)
+        questions = [
+            self.instructions.messages(replace(rest, n=share, options=self.form.options(request.prompt, seed)))
+            for share, seed in zip(shares, seeds, strict=True)
+        ]
+        schema = self.form.schema(request.prompt, max(shares))
+        return self.backend.ask(questions, schema, self.config.temperature, seeds, self.config.max_answer_tokens)
 
 
 def build_backend(config: ProposerConfig) -> Backend:
@@ -134,7 +136,7 @@ def build_backend(config: ProposerConfig) -> Backend:
     if config.kind == "smollm":
         from steer.proposers import smollm
 
-        return Endpoint(smollm.MODEL, "none", "", smollm.serve(config.parallel), limits)
+        return Endpoint(smollm.MODEL, "none", "", smollm.serve(config.parallel), config.extra, limits)
     if not config.model:
         example = "a folder or a hub name" if config.kind == "local" else "NAME"
         raise UsageError(f"the {config.kind} proposer needs a model; add --set proposer.model={example}")
@@ -145,4 +147,4 @@ def build_backend(config: ProposerConfig) -> Backend:
     key = os.environ.get(config.api_key_env)
     if not key and config.base_url is None:
         raise UsageError(f"the chat proposer needs a key in the environment variable {config.api_key_env}")
-    return Endpoint(config.model, key or "none", config.api_key_env, config.base_url, limits)
+    return Endpoint(config.model, key or "none", config.api_key_env, config.base_url, config.extra, limits)

@@ -38,6 +38,7 @@ class Endpoint:
     key: str = field(repr=False)
     key_from: str = ""
     base_url: str | None = None
+    extra: dict[str, Any] = field(default_factory=dict)  # of every request, as it is
     limits: Limits = field(default_factory=Limits)
     usage: Usage = field(default_factory=Usage)
     mode: str = MODES[0]
@@ -91,7 +92,7 @@ class Endpoint:
                 completion = await asyncio.wait_for(
                     client.chat.completions.create(
                         model=self.model, messages=question, temperature=temperature, seed=seed,
-                        max_tokens=max_tokens, **_form(mode, schema),
+                        max_tokens=max_tokens, extra_body=self.extra, **_form(mode, schema),
                     ),  # type: ignore[call-overload]
                     self.limits.timeout_s,
                 )  # fmt: skip

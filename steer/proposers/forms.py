@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import json
+import random
 from typing import Any, Protocol
 
 from steer.proposers.endpoint import as_schema
 from steer.proposers.lexicon import Group, Lexicon
-from steer.proposers.parsing import parse_answer, parse_objects
+from steer.proposers.parsing import parse_answer, parse_lists
 from steer.types import Rewrite
 
 
 class Form(Protocol):
     """How an answer is asked for and read."""
 
-    def schema(self, prompt: str) -> dict[str, Any]:
-        """JSON schema of the answer."""
+    def schema(self, prompt: str, n: int) -> dict[str, Any]:
+        """JSON schema of an answer with ``n`` rewrites."""
         ...
 
-    def options(self, prompt: str) -> str:
+    def options(self, prompt: str, seed: int) -> str:
         """What the question must say of the form; "" for nothing."""
         ...
 
@@ -30,10 +30,10 @@ class Form(Protocol):
 class FreeTexts:
     """Each rewrite is a text."""
 
-    def schema(self, prompt: str) -> dict[str, Any]:
+    def schema(self, prompt: str, n: int) -> dict[str, Any]:
         return as_schema({"type": "string"})
 
-    def options(self, prompt: str) -> str:
+    def options(self, prompt: str, seed: int) -> str:
         return ""
 
     def read(self, prompt: str, answer: str) -> list[Rewrite]:
@@ -41,33 +41,41 @@ class FreeTexts:
 
 
 class Choices:
-    """Each rewrite is a phrase, or nothing, for every group of a lexicon that the prompt leaves open."""
+    """Each rewrite is a list of two to four phrases of a lexicon, of the groups that the prompt leaves open.
+
+    For models too small to write: the schema lets them say nothing else, and they do follow lists that were liked.
+    """
 
     def __init__(self, lexicon: Lexicon):
         self.lexicon = lexicon
 
-    def schema(self, prompt: str) -> dict[str, Any]:
-        properties = {g.name: {"type": "string", "enum": [*g.phrases, ""]} for g in self._open(prompt)}
-        return as_schema(
-            {"type": "object", "properties": properties, "required": [*properties], "additionalProperties": False}
-        )
+    def schema(self, prompt: str, n: int) -> dict[str, Any]:
+        phrases = {"type": "string", "enum": self._phrases(prompt)}
+        schema = as_schema({"type": "array", "items": phrases, "minItems": 2, "maxItems": 4})
+        schema["properties"]["rewrites"] |= {"minItems": n, "maxItems": n}
+        return schema
 
-    def options(self, prompt: str) -> str:
-        lines = [f"- {g.name}: {', '.join(g.phrases)}" for g in self._open(prompt)]
-        example = {g.name: g.phrases[0] for g in self._open(prompt)[:2]}
-        return (
-            'A rewrite is an object that chooses at most one phrase of each kind, or "" for none:\n' + "\n".join(lines)
-            + f'\nFor example {json.dumps({"rewrites": [example]})}'
-        )  # fmt: skip
+    def options(self, prompt: str, seed: int) -> str:
+        """All phrases; in an order by ``seed``, as small models take the first ones too often."""
+        phrases = self._phrases(prompt)
+        random.Random(seed).shuffle(phrases)
+        return f"Words: {', '.join(phrases)}\nEach rewrite is a list of two to four of them."
 
     def read(self, prompt: str, answer: str) -> list[Rewrite]:
-        """Only phrases that were on offer count; an object without one is nothing."""
+        """Only phrases that were on offer count, the first of each group; a list without one is nothing."""
         rewrites = []
-        for chosen in parse_objects(answer):
-            changes = {g.name: chosen[g.name] for g in self._open(prompt) if chosen.get(g.name) in g.phrases}
+        for chosen in parse_lists(answer):
+            changes: dict[str, str] = {}
+            for phrase in chosen:
+                for group in self._open(prompt):
+                    if phrase in group.phrases:
+                        changes.setdefault(group.name, phrase)
             if changes:
                 rewrites.append(Rewrite(self.lexicon.compose(prompt, changes), changes))
         return rewrites
+
+    def _phrases(self, prompt: str) -> list[str]:
+        return [phrase for group in self._open(prompt) for phrase in group.phrases]
 
     def _open(self, prompt: str) -> tuple[Group, ...]:
         return self.lexicon.open_groups(prompt)

@@ -37,6 +37,7 @@ class Ask:
     prompt: str
     n: int
     ranked: list[tuple[str, float]] = field(default_factory=list)  # text, mean objective
+    liked: list[list[str]] = field(default_factory=list)  # what the best of them add to the prompt
     rose: list[Effect] = field(default_factory=list)  # words whose 95 % interval is above 0, or else the highest
     fell: list[Effect] = field(default_factory=list)
     overused: list[str] = field(default_factory=list)
@@ -57,7 +58,9 @@ def build_ask(
     stats = history.stats()
     said = [set(modifiers(prompt, s.rewrite)) for s in stats]
     often = [e.words for e in effects if len(stats) >= 6 and sum(e.words in s for s in said) > OVERUSED * len(stats)]
+    best = [modifiers(prompt, s.rewrite) for s in MEMORIES["elitist"](history, shown)]
     return Ask(
+        liked=[[fenced(words) for words in each] for each in best if each],
         prompt=fenced(prompt), n=n, profile=fenced(profile), style_words=STYLES[style], overused=often,
         ranked=[(fenced(s.rewrite.text), s.mean) for s in MEMORIES[memory](history, shown)],
         rose=[e for e in effects if e.mean > 0.01][:EFFECTS],

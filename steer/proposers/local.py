@@ -25,10 +25,10 @@ class LocalChat:
     """
 
     def __init__(
-        self, model: str, revision: str | None = None, device: str = "auto", limits: Limits = Limits()  # noqa: B008
+        self, model: str, revision: str | None = None, device: str = "auto", limits: Limits | None = None
     ):  # fmt: skip
-        self.name, self.limits, self.usage = model, limits, Usage()
-        self.device = pick_device(device)  # type: ignore[arg-type]
+        self.model, self.limits, self.usage = model, limits or Limits(), Usage()
+        self.device = pick_device(device)
         dtype = torch.bfloat16 if self.device.startswith("cuda") else torch.float32
         try:
             self.tokenizer: Any = AutoTokenizer.from_pretrained(model, revision=revision, padding_side="left")
@@ -40,7 +40,7 @@ class LocalChat:
             raise UsageError(f"'{model}' has no chat template, so it is no chat model")
         if self.tokenizer.pad_token is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
-        self.model: Any = found.to(self.device).eval()
+        self._network: Any = found.to(self.device).eval()
         self.commit: str | None = getattr(found.config, "_commit_hash", None)
 
     def ask(
@@ -61,14 +61,14 @@ class LocalChat:
             return_dict=True,
         ).to(self.device)
         asked = inputs["input_ids"].shape[1]
-        room = getattr(self.model.config, "max_position_embeddings", None) or asked + max_tokens
+        room = getattr(self._network.config, "max_position_embeddings", None) or asked + max_tokens
         if asked + 16 > room:
-            raise ProposerError(f"the question of {asked} tokens does not fit into the {room} of '{self.name}'")
+            raise ProposerError(f"the question of {asked} tokens does not fit into the {room} of '{self.model}'")
         sampling = {"do_sample": True, "temperature": temperature} if temperature else {"do_sample": False}
         devices = [self.device] if self.device.startswith("cuda") else []
         with torch.random.fork_rng(devices), torch.inference_mode():
             torch.manual_seed(hash(tuple(seeds)) % 2**63)  # of integers: the same in every process
-            written = self.model.generate(
+            written = self._network.generate(
                 **inputs, **sampling, max_new_tokens=min(max_tokens, room - asked), max_time=self.limits.timeout_s,
                 pad_token_id=self.tokenizer.pad_token_id,
             )[:, asked:]  # fmt: skip

@@ -37,20 +37,20 @@ def parse_answer(answer: str) -> list[str]:
     return list(dict.fromkeys(t for t in texts if 0 < len(t) <= MAX_TEXT and not _REFUSAL.match(t)))
 
 
-def parse_objects(answer: str) -> list[dict[str, Any]]:
-    """The flat JSON objects in an answer, in order; also those before the place where it was cut off.
+def parse_lists(answer: str) -> list[list[str]]:
+    """The innermost JSON lists of texts in an answer, in order; also those before the place where it was cut off.
 
-    >>> parse_objects('{"rewrites": [{"light": "at dawn"}, {"light": "in f')
-    [{'light': 'at dawn'}]
+    >>> parse_lists('{"rewrites": [["at dawn", "sepia"], ["in fog", "pho')
+    [['at dawn', 'sepia']]
     """
     found = []
-    for match in re.finditer(r"\{[^{}]*\}", _THOUGHT.sub("", answer[:MAX_ANSWER])):
+    for match in re.finditer(r"\[[^\[\]]*\]", _THOUGHT.sub("", answer[:MAX_ANSWER])):
         try:
             value = json.loads(match.group(), strict=False)
         except ValueError:
             continue
-        if isinstance(value, dict):
-            found.append(value)
+        if texts := [v for v in value if isinstance(v, str)]:
+            found.append(texts)
     return found
 
 

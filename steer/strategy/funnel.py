@@ -16,7 +16,8 @@ from steer.strategy.screen import Screen
 from steer.types import Candidate, History, Rewrite, SteerRequest
 
 OnWritten = Callable[[int, list[Rewrite]], None]
-PARENTS = 12  # texts that are recombined: the best rendered, then the latest written
+PARENTS = 8  # texts that are recombined: the best rendered, and as many of the most promising
+GENERATIONS = 3  # of recombinations in a round
 
 
 class Funnel:
@@ -49,8 +50,7 @@ class Funnel:
             self._pool = pool
         if self.ranks is None:
             return pool[:n], dropped
-        children, _ = self.guard.check(self._children(round_, history, pool, n), [*tried, *(r.text for r in pool)])
-        return self.ranks.choose([*pool, *children], history, n), dropped
+        return self.ranks.choose([*pool, *self._children(round_, history, pool, n, tried)], history, n), dropped
 
     def look_ahead(self, round_: int, history: History, pending: Sequence[Candidate], n: int) -> None:
         """Have the texts of a coming round written while ``pending`` is rendered."""
@@ -73,12 +73,19 @@ class Funnel:
             self.on_written(round_, texts)
         return texts
 
-    def _children(self, round_: int, history: History, pool: Sequence[Rewrite], n: int) -> list[Rewrite]:
-        """As many as the screen could still rank."""
-        room = n * self.screen - len(pool)
-        if not self.paid or room < 1:
+    def _children(
+        self, round_: int, history: History, pool: list[Rewrite], n: int, tried: Sequence[str]
+    ) -> list[Rewrite]:  # fmt: skip
+        """Recombinations, as many as the screen could still rank; each generation of the most promising so far."""
+        room = (n * self.screen - len(pool)) // GENERATIONS
+        if self.ranks is None or not self.paid or room < 1:
             return []
-        rendered = [s.rewrite for s in history.ranked() if s.rewrite.text != self.request.prompt]
-        parents = [*rendered[:PARENTS], *reversed(pool[-PARENTS:])]
         rng = random.Random(f"{self.request.seed}/{round_}/{self.request.prompt}")
-        return recombine(self.request.prompt, parents, room, rng, getattr(self.proposer, "compose", None))
+        rendered = [s.rewrite for s in history.ranked() if s.rewrite.text != self.request.prompt][:PARENTS]
+        children: list[Rewrite] = []
+        for _ in range(GENERATIONS):
+            living = [*pool, *children]
+            parents = [*rendered, *self.ranks.choose(living, history, PARENTS)]
+            born = recombine(self.request.prompt, parents, room, rng, getattr(self.proposer, "compose", None))
+            children += self.guard.check(born, [*tried, *(r.text for r in living)])[0]
+        return children

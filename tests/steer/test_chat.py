@@ -262,22 +262,16 @@ def test_the_key_is_in_nothing_that_a_run_leaves(server, fake_steerer, tmp_path,
 
 
 def test_phrases_are_chosen_where_a_model_is_too_small_for_texts(server):
-    answer = {
-        "rewrites": [
-            {"style": "sepia", "light": "at dawn"},
-            {"style": "cubism"},
-            {"light": ""},
-            {"light": "in fog", "x": 1},
-        ]
-    }
+    answer = {"rewrites": [["sepia", "at dawn", "photo"], ["cubism"], [], ["in fog", "x"]]}
     server.queue = [(200, json.dumps(answer))]
     found = proposer(server, form="choices").propose(SteerRequest("a fox", "u1"), History(), 2)
     assert [(r.text, r.changes) for r in found] == [
         ("a fox at dawn, sepia", {"style": "sepia", "light": "at dawn"}), ("a fox in fog", {"light": "in fog"})
     ]  # fmt: skip
-    schema = server.requests[0]["body"]["response_format"]["json_schema"]["schema"]
-    assert "sepia" in schema["properties"]["rewrites"]["items"]["properties"]["style"]["enum"]
-    assert "- style: photo, watercolour" in user_text(server.requests[0])
+    rewrites = server.requests[0]["body"]["response_format"]["json_schema"]["schema"]["properties"]["rewrites"]
+    assert rewrites["minItems"] == rewrites["maxItems"] == 2
+    assert "sepia" in rewrites["items"]["items"]["enum"]
+    assert "oil painting" in user_text(server.requests[0])
 
 
 def test_no_key_and_no_model_are_said(monkeypatch):

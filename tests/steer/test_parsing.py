@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from steer.proposers.parsing import MAX_TEXT, parse_answer, parse_objects
+from steer.proposers.parsing import MAX_TEXT, parse_answer, parse_lists
 
 TWO = ["a fox A", "a fox B"]
 
@@ -71,11 +71,12 @@ def test_a_text_without_end_is_no_rewrite():
 def test_hostile_answers_take_no_time(answer):
     begun = time.monotonic()
     parse_answer(answer)
-    parse_objects(answer)
+    parse_lists(answer)
     assert time.monotonic() - begun < 3
 
 
-def test_objects_before_the_cut_count():
-    assert parse_objects('x {"rewrites": [{"light": "at dawn"}, {"bad}, {"light": "in fog"}, {"li') == [
-        {"light": "at dawn"}, {"light": "in fog"}
-    ]  # fmt: skip
+def test_lists_before_the_cut_count():
+    assert parse_lists('x {"rewrites": [["at dawn", 3, "sepia"], ["bad], ["in fog"], ["li') == [
+        ["at dawn", "sepia"],
+        ["in fog"],
+    ]
