@@ -91,7 +91,9 @@ class Guard:
 
     def check(self, rewrites: Iterable[Rewrite], tried: Iterable[str]) -> tuple[list[Rewrite], list[tuple[str, str]]]:
         """Usable rewrites in order, and (text, reason) for each one dropped."""
-        known = list(dict.fromkeys(tried))
+        rewrites, known = list(rewrites), list(dict.fromkeys(tried))
+        if self.space and rewrites:  # read together: one by one would take many times as long
+            self.space.vectors([t for r in rewrites if len(t := clean(r.text)) <= MAX_CHARACTERS])
         seen = {t.casefold() for t in known}
         closed = [g for g in self.closed if not g.spoken_of(self.prompt)]
         good: list[Rewrite] = []
