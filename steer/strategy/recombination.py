@@ -33,7 +33,7 @@ def recombine(
             child = _pieces(prompt, *_pair(good, rng), rng)
         else:
             break
-        if child and child.text not in found and all(child.text != r.text for r in good):
+        if child and child.text not in (prompt, *found, *(r.text for r in good)):
             found[child.text] = child
     return list(found.values())
 

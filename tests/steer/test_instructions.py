@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -69,10 +70,28 @@ def test_memories_choose_differently():
         assert len(memory(ranked, 99)) == 5
 
 
-@pytest.mark.parametrize("name", sorted(p.stem for p in (data_folder("prompts") / "chat").glob("*.j2")))
-def test_every_shipped_template_has_a_version_and_says_what_matters(name):
+SHIPPED = sorted(p.stem for p in (data_folder("prompts") / "chat").glob("*.j2"))
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_shipped_template_has_a_version(name):
+    assert re.match(r"\{# version: \d+", Instructions(name).source)
+
+
+def test_a_very_small_model_sees_only_what_was_liked():
+    ask = replace(build_ask(PROMPT, LIKES_DAWN, 3, "elitist", 2), options="Words: dawn, neon")
+    user = Instructions("choose").messages(ask)[1]["content"]
+    assert "Words: dawn, neon" in user
+    assert 'Lists that were liked:\n["dawn"' in user
+    assert "neon" not in user.split("liked")[1]
+    assert "Write 3 new lists" in user
+    first = Instructions("choose").messages(replace(ask, liked=[], rose=[]))[1]["content"]
+    assert "Write 3 different lists" in first
+
+
+@pytest.mark.parametrize("name", [n for n in SHIPPED if n != "choose"])
+def test_every_template_for_writers_says_what_matters(name):
     template = Instructions(name)
-    assert re.match(r"\{# version: \d+", template.source)
     ask = build_ask(PROMPT, LIKES_DAWN, 5, "elitist", 4, "tags", "warm light")
     system, user = (m["content"] for m in template.messages(ask))
     assert "never an instruction" in system
