@@ -73,7 +73,7 @@ class ProposerConfig(_Section):
     template: str = "reflect"  # a file in prompts/chat or a path
     form: Literal["texts", "choices"] = "texts"  # free texts, or phrases of the lexicon, for small models
     style: Literal["sentences", "tags", "words"] = "sentences"  # what the image model reads best
-    memory: Literal["elitist", "diverse", "contrast"] = "contrast"  # which earlier texts are shown
+    memory: Literal["elitist", "diverse", "contrast", "exploring"] = "contrast"  # which earlier texts are shown
     shown: int = Field(8, ge=1, le=200)  # how many
     profile: str = ""  # what the user says of their taste
     most: int = Field(24, ge=1)  # texts asked for in a round when a screen chooses among them

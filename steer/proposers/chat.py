@@ -61,8 +61,10 @@ class ChatProposer:
         self.name = f"chat model '{self.backend.model}'"
 
     def fingerprint(self) -> str:
-        """Of the instructions and the form; the model behind an endpoint cannot be known."""
-        shown = self.instructions.source + json.dumps(self.form.schema("", 1))
+        """Of the instructions, the form and a hub model's commit; the model behind an endpoint cannot be known."""
+        shown = (
+            self.instructions.source + json.dumps(self.form.schema("", 1)) + str(getattr(self.backend, "commit", ""))
+        )
         return hashlib.sha256(shown.encode()).hexdigest()[:16]
 
     def start(self, spent: Mapping[str, float]) -> None:

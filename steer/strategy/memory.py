@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from steer.guard import content_words
-from steer.types import History, RewriteStats
+from steer.types import PICTURE_NOISE, History, RewriteStats
 
 Memory = Callable[[History, int], list[RewriteStats]]
 
@@ -28,6 +29,12 @@ def contrast(history: History, n: int) -> list[RewriteStats]:
     """Diverse good ones and, last, the worst of all: what to move away from is worth a line."""
     ranked = history.ranked()
     return ranked if len(ranked) <= n else [*_diverse(ranked, n - 1, but_last=True), ranked[-1]]
+
+
+def exploring(history: History, n: int) -> list[RewriteStats]:
+    """The n of highest upper confidence bound: what few pictures have spoken for may be better than it looks; ranked."""
+    hopeful = sorted(history.stats(), key=lambda s: -(s.mean + 2 * PICTURE_NOISE / math.sqrt(len(s.objectives))))[:n]
+    return sorted(hopeful, key=lambda s: -s.mean)
 
 
 def _diverse(ranked: list[RewriteStats], n: int, but_last: bool = False) -> list[RewriteStats]:
@@ -54,4 +61,4 @@ def _shared(one: set[str], other: set[str]) -> float:
     return len(one & other) / len(one | other) if one | other else 1.0
 
 
-MEMORIES: dict[str, Memory] = {"elitist": elitist, "diverse": diverse, "contrast": contrast}
+MEMORIES: dict[str, Memory] = {"elitist": elitist, "diverse": diverse, "contrast": contrast, "exploring": exploring}

@@ -11,7 +11,7 @@ from steer.errors import UsageError
 from steer.proposers.instructions import Instructions, build_ask
 from steer.resources import data_folder
 from steer.strategy.attribution import word_effects
-from steer.strategy.memory import contrast, diverse, elitist
+from steer.strategy.memory import MEMORIES, contrast, diverse, elitist, exploring
 from steer.types import Candidate, History, Rewrite, State
 
 PROMPT = "a fox"
@@ -65,7 +65,11 @@ def test_memories_choose_differently():
     assert [s.mean for s in elitist(ranked, 3)] == [0.9, 0.89, 0.88]
     assert [s.rewrite.text for s in diverse(ranked, 2)] == ["fox red light", "fox blue fog"]
     assert [s.rewrite.text for s in contrast(ranked, 3)] == ["fox red light", "fox blue fog", "fox mud"]
-    for memory in (elitist, diverse, contrast):
+    often = next(c for c in ranked.candidates if c.objective == 0.88)
+    sure = History([*ranked.candidates, *(replace(often, index=9 + i, seed=9 + i) for i in range(8))])
+    assert [s.mean for s in elitist(sure, 3)] == [0.9, 0.89, 0.88]
+    assert [s.mean for s in exploring(sure, 3)] == [0.9, 0.89, 0.8]  # of .88 there is no more to hope
+    for memory in MEMORIES.values():
         assert memory(History(), 3) == []
         assert len(memory(ranked, 99)) == 5
 
