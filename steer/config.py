@@ -29,10 +29,13 @@ def _kind(value: Any) -> Any:
 
 
 class RendererConfig(_Section):
-    """How pictures are made. ``call`` goes to the pipeline as it is."""
+    """How pictures are made: ``diffusers`` a pipeline in this process, ``remote`` an image API that OpenAI's client speaks to.
 
-    kind: Literal["diffusers", "painter"] = "diffusers"
-    model: str = "miniature"  # "miniature", a folder, or a hub name
+    ``call`` goes to the pipeline, or to the API, as it is.
+    """
+
+    kind: Literal["diffusers", "remote", "painter"] = "diffusers"
+    model: str = "miniature"  # "miniature", a folder, a hub name, or a name the API knows
     revision: str | None = None
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
@@ -41,6 +44,14 @@ class RendererConfig(_Section):
     steps: int = Field(12, ge=1, le=200)
     batch_size: int = Field(4, ge=1, le=256)
     call: dict[str, Any] = Field(default_factory=dict)
+    # of image APIs:
+    base_url: str | None = None
+    api_key_env: str = "OPENAI_API_KEY"
+    seed_field: str | None = None  # what the API calls a seed; None: it takes none
+    parallel: int = Field(4, ge=1, le=64)  # pictures asked for at once
+    timeout_s: float = Field(180, gt=0)  # one attempt
+    retries: int = Field(3, ge=0, le=20)
+    price: float | None = Field(None, ge=0)  # of a picture
 
 
 class RewardConfig(_Section):

@@ -31,14 +31,14 @@ class Proposer(Protocol):
 
 @runtime_checkable
 class Metered(Protocol):
-    """A proposer that costs something and keeps count, run by run."""
+    """A proposer or renderer that costs something and keeps count, run by run."""
 
     def start(self, spent: Mapping[str, float]) -> None:
         """A run begins; one that is resumed has ``spent`` something already."""
         ...
 
     def spent(self) -> dict[str, float]:
-        """What the run has taken so far, JSON-ready; it goes into the manifest as ``usage``."""
+        """What the run has taken so far, JSON-ready; it goes into the manifest under ``usage``."""
         ...
 
 

@@ -206,18 +206,23 @@ class Steerer:
         parts = {"proposer": self.proposer.name, "renderer": self.renderer.name, "reward": self.reward.name}
         self._emit(RunStarted(request, str(folder.path), parts, len(folder.candidates)))
 
-        meter = self.proposer if isinstance(self.proposer, Metered) else None
-        if meter:
-            meter.start(folder.manifest.get("usage", {}))
+        parts_: dict[str, object] = {"proposer": self.proposer, "renderer": self.renderer}
+        meters = {part: m for part, m in parts_.items() if isinstance(m, Metered)}
+        for part, meter in meters.items():
+            meter.start(folder.manifest.get("usage", {}).get(part, {}))
+
+        def record_usage() -> None:
+            for part, meter in meters.items():
+                folder.record_usage(part, meter.spent())
 
         def on_proposed(round_: int, rewrites: list[Rewrite], dropped: list[tuple[str, str]]) -> None:
             folder.record_proposed(round_, rewrites, dropped)
+            record_usage()
             self._emit(RoundProposed(round_, rewrites, dropped))
 
         def on_written(round_: int, rewrites: list[Rewrite]) -> None:
             folder.record_written(round_, rewrites)
-            if meter:
-                folder.record_usage(meter.spent())
+            record_usage()
 
         search = Search(
             request, self.funnel(request, written=folder.written, on_written=on_written), self.config.search,
@@ -229,8 +234,7 @@ class Steerer:
         except SteerError as error:  # server gone, disk full: what was made is kept
             raise type(error)(f"{error}; then go on with 'steer resume {folder.path}'") from error
         finally:
-            if meter:
-                folder.record_usage(meter.spent())
+            record_usage()
         result = _result(search, folder, time.monotonic() - begun)
         folder.record_stop(result.stop.name, result.seconds)
         from steer.report import write_report

@@ -9,10 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import random
 import time
-from collections.abc import Coroutine, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,13 +19,12 @@ from openai.types.chat import ChatCompletion
 
 from steer.errors import ProposerBudgetSpent, ProposerError
 from steer.proposers.usage import Limits, Usage
+from steer.remote import AGAIN, LONGEST_WAIT_S, run, short, wait_s
 
 log = logging.getLogger(__name__)
 
 Message = dict[str, str]
 MODES = ("json_schema", "tool", "json_object", "text")  # how an answer's form is asked for, the strictest first
-LONGEST_WAIT_S = 120.0  # a server that asks for more is not waited for
-_AGAIN = (openai.APIConnectionError, openai.RateLimitError, openai.InternalServerError, asyncio.TimeoutError)
 
 
 @dataclass
@@ -65,7 +62,7 @@ class Endpoint:
                 return await asyncio.gather(*asked, return_exceptions=True)
 
         try:
-            answers = _run(everything())
+            answers = run(everything())
         finally:
             self.usage.seconds += time.monotonic() - begun
         lost = [a for a in answers if isinstance(a, BaseException)]
@@ -105,11 +102,11 @@ class Endpoint:
                     raise self._gone(error) from error
                 if self.mode == mode:  # no other question has moved on meanwhile
                     self.mode = MODES[MODES.index(mode) + 1]
-                    log.info("the server does not take '%s' (%s); asking for '%s'", mode, _short(error), self.mode)
+                    log.info("the server does not take '%s' (%s); asking for '%s'", mode, short(error), self.mode)
                 continue  # finding out the form is no failed attempt
-            except _AGAIN as error:
+            except AGAIN as error:
                 self.usage.failed_calls += 1
-                wait = _wait_s(error, attempt)
+                wait = wait_s(error, attempt)
                 if attempt == self.limits.retries or wait > LONGEST_WAIT_S:
                     raise self._gone(error, wait) from error
                 await asyncio.sleep(wait)
@@ -135,7 +132,7 @@ class Endpoint:
     def _gone(self, error: BaseException, wait_s: float = 0.0) -> ProposerError:
         long = f", which asks to wait {wait_s:.0f} s," if wait_s > LONGEST_WAIT_S else ""
         return ProposerError(
-            f"the chat model '{self.model}'{long} does not answer: {_short(error)}; try again, or --set proposer=lexical"
+            f"the chat model '{self.model}'{long} does not answer: {short(error)}; try again, or --set proposer=lexical"
         )
 
 
@@ -150,35 +147,6 @@ def _form(mode: str, schema: dict[str, Any]) -> dict[str, Any]:
         choice = {"type": "function", "function": {"name": "rewrites"}}
         return {"tools": [{"type": "function", "function": function}], "tool_choice": choice}
     return {"response_format": {"type": "json_object"}} if mode == "json_object" else {}
-
-
-def _wait_s(error: BaseException, attempt: int) -> float:
-    """What the server asks for (Retry-After, in seconds), else 0.5, 1, 2 ... s, each a little at random."""
-    response = getattr(error, "response", None)
-    asked = response.headers.get("retry-after") if response is not None else None
-    try:
-        return max(0.0, float(asked)) if asked is not None else 0.5 * 2**attempt * random.uniform(0.75, 1.25)
-    except ValueError:  # a date
-        return 5.0
-
-
-def _short(error: BaseException) -> str:
-    """The error without bodies and headers, which may hold what should not be shown."""
-    if status := getattr(error, "status_code", None):
-        return f"HTTP {status}"
-    if isinstance(error, (asyncio.TimeoutError, openai.APITimeoutError)):
-        return "no answer in time"
-    return "no connection" if isinstance(error, openai.APIConnectionError) else type(error).__name__
-
-
-def _run(work: Coroutine[Any, Any, Any]) -> Any:
-    """Run a coroutine to its end, also where a loop is running already (a notebook)."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(work)
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, work).result()
 
 
 def as_schema(items: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Who makes pictures: any diffusers pipeline, and the miniature's painter."""
+"""Who makes pictures: any diffusers pipeline, an image API, and the miniature's painter."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ def build_renderer(config: RendererConfig) -> Renderer:
         from steer.renderers.painter import PainterRenderer
 
         return PainterRenderer()
+    if config.kind == "remote":
+        from steer.renderers.remote import RemoteRenderer
+
+        return RemoteRenderer(config)
     from steer.renderers.diffusion import DiffusersRenderer
 
     return DiffusersRenderer(config)

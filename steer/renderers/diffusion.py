@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from diffusers import DiffusionPipeline
 from PIL import Image
@@ -17,6 +16,7 @@ from PIL import Image
 from steer.config import RendererConfig
 from steer.devices import pick_device
 from steer.errors import RenderError
+from steer.renderers.checks import as_picture
 from steer.resources import miniature_weights
 from steer.types import RenderFailure
 
@@ -110,17 +110,7 @@ class DiffusersRenderer:
             **call,
         )
         flagged = getattr(output, "nsfw_content_detected", None) or [False] * len(padded)
-        return [_picture(output.images[i], bool(flagged[i])) for i in range(len(jobs))]
-
-
-def _picture(pixels: np.ndarray, flagged: bool) -> Image.Image | RenderFailure:
-    if flagged:
-        return RenderFailure("the pipeline's safety checker refused the picture")
-    if not np.isfinite(pixels).all():
-        return RenderFailure("the pipeline gave pixels that are not numbers")
-    if pixels.max() <= 0:
-        return RenderFailure("the picture is black")
-    return Image.fromarray((pixels * 255).round().astype(np.uint8))
+        return [as_picture(output.images[i], bool(flagged[i])) for i in range(len(jobs))]
 
 
 def _dtype(name: str, device: str) -> torch.dtype:

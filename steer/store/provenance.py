@@ -15,7 +15,7 @@ def png_text(candidate: Candidate, manifest: dict[str, Any], size: tuple[int, in
     renderer = manifest["parts"]["renderer"]  # what it says of itself, not what the config has beside it
     model = renderer.get("model", renderer["kind"])
     settings = {}
-    if "steps" in renderer:
+    if "scheduler" in renderer:
         call = renderer["call"]
         settings = {
             "Steps": renderer["steps"], "Sampler": renderer["scheduler"],

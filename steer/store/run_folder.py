@@ -114,10 +114,10 @@ class RunFolder:
         """What was paid for, before it is known which of it is rendered."""
         self._append("written", {"round": round_, "rewrites": [vars(r) for r in rewrites]})
 
-    def record_usage(self, usage: dict[str, float]) -> None:
-        """What proposing has taken so far, in the manifest, outside its fingerprint."""
+    def record_usage(self, part: str, usage: dict[str, float]) -> None:
+        """What a part has taken so far, in the manifest, outside its fingerprint."""
         with self._lock:
-            self.manifest["usage"] = usage
+            self.manifest.setdefault("usage", {})[part] = usage
             write_json(self.path / "manifest.json", self.manifest)
 
     def record_stop(self, reason: str, seconds: float) -> None:

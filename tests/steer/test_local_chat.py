@@ -130,7 +130,7 @@ def test_a_run_with_a_model_in_this_process(fake_steerer, folder, tmp_path):
     result = fake_steerer(["search.rewrites=2"], proposer=found).run("a fox", "u1", budget=6, out=tmp_path / "run")
     assert {"a fox at dawn", "a fox in fog"} <= {c.rewrite.text for c in result.candidates}
     assert (
-        json.loads((tmp_path / "run" / "manifest.json").read_text())["usage"]["fallbacks"] >= 1
+        json.loads((tmp_path / "run" / "manifest.json").read_text())["usage"]["proposer"]["fallbacks"] >= 1
     )  # it knows no third text
 
 

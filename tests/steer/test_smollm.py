@@ -67,7 +67,7 @@ def test_a_run_with_one_more_word(miniature, tmp_path):
     result = Steerer(config, reward=miniature.reward).run("a fox", "u17", budget=7, out=tmp_path / "run")
     assert result.stop is StopReason.BUDGET
     assert result.gain > 0
-    usage = json.loads((tmp_path / "run" / "manifest.json").read_text())["usage"]
+    usage = json.loads((tmp_path / "run" / "manifest.json").read_text())["usage"]["proposer"]
     assert usage["calls"] >= 2
     assert usage["prompt_tokens"] > usage["completion_tokens"] > 20
     assert usage["fallbacks"] == 0

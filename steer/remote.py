@@ -1,0 +1,43 @@
+"""Asking servers patiently: which faults pass, how long to wait, and how an error is said without what must not be shown."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import openai
+
+LONGEST_WAIT_S = 120.0  # a server that asks for more is not waited for
+AGAIN = (openai.APIConnectionError, openai.RateLimitError, openai.InternalServerError, asyncio.TimeoutError)
+
+
+def wait_s(error: BaseException, attempt: int) -> float:
+    """What the server asks for (Retry-After, in seconds), else 0.5, 1, 2 ... s, each a little at random."""
+    response = getattr(error, "response", None)
+    asked = response.headers.get("retry-after") if response is not None else None
+    try:
+        return max(0.0, float(asked)) if asked is not None else 0.5 * 2**attempt * random.uniform(0.75, 1.25)
+    except ValueError:  # a date
+        return 5.0
+
+
+def short(error: BaseException) -> str:
+    """The error without bodies and headers, which may hold what should not be shown."""
+    if status := getattr(error, "status_code", None):
+        return f"HTTP {status}"
+    if isinstance(error, (asyncio.TimeoutError, openai.APITimeoutError)):
+        return "no answer in time"
+    return "no connection" if isinstance(error, openai.APIConnectionError) else type(error).__name__
+
+
+def run(work: Coroutine[Any, Any, Any]) -> Any:
+    """Run a coroutine to its end, also where a loop is running already (a notebook)."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
