@@ -28,6 +28,14 @@ def _kind(value: Any) -> Any:
     return {"kind": value} if isinstance(value, str) else value
 
 
+class LoraConfig(_Section):
+    """A LoRA: a safetensors file, or a hub name and a file in it."""
+
+    path: str
+    file: str | None = None
+    scale: float = 1.0
+
+
 class RendererConfig(_Section):
     """How pictures are made: ``diffusers`` a pipeline in this process, ``remote`` an image API that OpenAI's client speaks to.
 
@@ -41,8 +49,15 @@ class RendererConfig(_Section):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     width: int = Field(128, ge=16, le=4096)
     height: int = Field(128, ge=16, le=4096)
+    aspect: str | None = Field(None, pattern=r"^[1-9]\d?(\.\d+)?:[1-9]\d?(\.\d+)?$")  # "3:2", of width x height's area
     steps: int = Field(12, ge=1, le=200)
     batch_size: int = Field(4, ge=1, le=256)
+    negative_prompt: str = ""
+    scheduler: str | None = None  # a class of diffusers; None: the pipeline's own
+    scheduler_settings: dict[str, Any] = Field(default_factory=dict)
+    loras: list[LoraConfig] = Field(default_factory=list)
+    variant: str | None = None  # of the weight files, for example fp16
+    offload: Literal["auto", "none", "model", "sequential"] = "auto"  # parts off the card while they do not work
     call: dict[str, Any] = Field(default_factory=dict)
     # of image APIs:
     base_url: str | None = None
@@ -52,6 +67,20 @@ class RendererConfig(_Section):
     timeout_s: float = Field(180, gt=0)  # one attempt
     retries: int = Field(3, ge=0, le=20)
     price: float | None = Field(None, ge=0)  # of a picture
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels; of an ``aspect`` multiples of 16 of about the same area.
+
+        >>> RendererConfig(width=1024, height=1024, aspect="3:2").size
+        (1248, 832)
+        """
+        if self.aspect is None:
+            return self.width, self.height
+        wide, high = (float(v) for v in self.aspect.split(":"))
+        area = self.width * self.height
+        width = 16 * max(1, round((area * wide / high) ** 0.5 / 16))
+        return width, 16 * max(1, round(width * high / wide / 16))
 
 
 class RewardConfig(_Section):

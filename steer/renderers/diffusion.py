@@ -1,23 +1,21 @@
-"""Any text-to-image pipeline of diffusers, loaded once, safetensors only, no remote code."""
+"""Any text-to-image pipeline of diffusers, loaded once, rendering in batches of one fixed shape."""
 
 from __future__ import annotations
 
 import inspect
-import json
 import logging
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import DiffusionPipeline
 from PIL import Image
 
 from steer.config import RendererConfig
 from steer.devices import pick_device
 from steer.errors import RenderError
 from steer.renderers.checks import as_picture
-from steer.resources import miniature_weights
+from steer.renderers.conditioning import Conditioning
+from steer.renderers.loading import load_pipeline
 from steer.types import RenderFailure
 
 log = logging.getLogger(__name__)
@@ -34,31 +32,22 @@ class DiffusersRenderer:
     def __init__(self, config: RendererConfig):
         self.config = config
         self.device = pick_device(config.device)
-        folder = miniature_weights("pipeline") if config.model == "miniature" else config.model
         self.name = f"{'the miniature' if config.model == 'miniature' else config.model} on {self.device}"
-        try:
-            self.pipeline: Any = DiffusionPipeline.from_pretrained(
-                folder, torch_dtype=_dtype(config.dtype, self.device), use_safetensors=True,
-                trust_remote_code=False, revision=config.revision,
-            )  # fmt: skip
-        except Exception as error:  # the library raises many kinds for one thing: it does not load
-            raise RenderError(
-                f"cannot load the pipeline '{config.model}': {str(error).splitlines()[0]}; "
-                "give a diffusers folder or a hub name you have access to"
-            ) from error
-        self.pipeline.to(self.device)
-        self.pipeline.set_progress_bar_config(disable=True)
+        self.pipeline: Any
+        self.pipeline, self.weights = load_pipeline(config, self.device)
         self.batch_size = config.batch_size
         self.accepted = set(inspect.signature(self.pipeline.__call__).parameters)
         if unknown := sorted(set(config.call) - self.accepted):
             raise RenderError(f"{type(self.pipeline).__name__} takes no {unknown} (renderer.call)")
+        self.call = {k: v for k, v in config.call.items() if k != "negative_prompt"}
+        self.conditioning = self._conditioning()
         self._said_cut: set[str] = set()
 
     def describe(self) -> dict[str, object]:
         return {
             "pipeline": type(self.pipeline).__name__,
             "scheduler": type(self.pipeline.scheduler).__name__,
-            "weights": _weights_identity(self.config.model),
+            "weights": self.weights,
             **self.config.model_dump(mode="json"),
         }
 
@@ -79,7 +68,15 @@ class DiffusersRenderer:
                         "the card is too small for a single picture; use a smaller size or model"
                     ) from error
                 self.batch_size //= 2
+                self.conditioning = self._conditioning()
         return results
+
+    def _conditioning(self) -> Conditioning:
+        """How texts come to the denoiser, the negative prompt among them. Raises RenderError where there is none."""
+        negative = self.config.negative_prompt or self.config.call.get("negative_prompt")
+        if self.config.negative_prompt and "negative_prompt" not in self.accepted:
+            raise RenderError(f"{type(self.pipeline).__name__} takes no negative prompt (renderer.negative_prompt)")
+        return Conditioning(self.pipeline, self.call, negative, self.batch_size)
 
     def _say_if_cut(self, prompt: str) -> None:
         """Warn once about a text that the pipeline's last text encoder does not read to its end."""
@@ -96,33 +93,15 @@ class DiffusersRenderer:
     @torch.inference_mode()
     def _batch(self, jobs: list[tuple[str, int]]) -> list[Image.Image | RenderFailure]:
         padded = jobs + [jobs[-1]] * (self.batch_size - len(jobs))
-        prompts = [p for p, _ in padded]
-        call = dict(self.config.call)
-        if isinstance(call.get("negative_prompt"), str):
-            call["negative_prompt"] = [call["negative_prompt"]] * len(prompts)
+        width, height = self.config.size
         output = self.pipeline(
-            prompt=prompts,
+            **self.conditioning([p for p, _ in padded]),
             generator=[torch.Generator("cpu").manual_seed(s) for _, s in padded],
-            width=self.config.width,
-            height=self.config.height,
+            width=width,
+            height=height,
             num_inference_steps=self.config.steps,
             output_type="np",
-            **call,
+            **self.call,
         )
         flagged = getattr(output, "nsfw_content_detected", None) or [False] * len(padded)
         return [as_picture(output.images[i], bool(flagged[i])) for i in range(len(jobs))]
-
-
-def _dtype(name: str, device: str) -> torch.dtype:
-    if name == "auto":
-        return torch.float32 if device == "cpu" else torch.bfloat16
-    return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[name]
-
-
-def _weights_identity(model: str) -> dict[str, object]:
-    """Hashes of the shipped weights; sizes of a local folder's weight files; a hub name stands for itself."""
-    if model == "miniature":
-        return json.loads((miniature_weights("pipeline").parent / "hashes.json").read_text())
-    return {str(p.relative_to(model)): p.stat().st_size for p in sorted(Path(model).rglob("*.safetensors"))} or {
-        "hub": model
-    }

@@ -2,45 +2,32 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
-from diffusers import AutoencoderKL, EulerDiscreteScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+from diffusers import StableDiffusionXLPipeline, UNet2DConditionModel
 
 from steer.config import RendererConfig
 from steer.errors import RenderError, SteerError
-from steer.miniature.train.text import build_tokenizer, captions
 from steer.renderers.diffusion import DiffusersRenderer
 from steer.testing import RendererConformance
 from steer.types import RenderFailure
+from tests.steer.tiny_pipelines import save_flux, save_klein, save_sdxl
 
 
 @pytest.fixture(scope="module")
 def sdxl(tmp_path_factory):
-    """A StableDiffusionXLPipeline of random parts, saved as safetensors."""
-    torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("sdxl")
-    tokenizer = build_tokenizer(captions(0, 200), "clip", 77)
-    text = CLIPTextConfig(
-        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=37, num_hidden_layers=2, num_attention_heads=4,
-        projection_dim=32, max_position_embeddings=77, eos_token_id=tokenizer.eos_token_id,
-        bos_token_id=tokenizer.bos_token_id, pad_token_id=tokenizer.pad_token_id, hidden_act="gelu",
-    )  # fmt: skip
-    unet = UNet2DConditionModel(
-        block_out_channels=(8, 16), layers_per_block=1, sample_size=8, down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"), attention_head_dim=(2, 4), use_linear_projection=True,
-        addition_embed_type="text_time", addition_time_embed_dim=8, transformer_layers_per_block=(1, 1),
-        projection_class_embeddings_input_dim=80, cross_attention_dim=64, norm_num_groups=4,
-    )  # fmt: skip
-    vae = AutoencoderKL(
-        block_out_channels=(8, 8), norm_num_groups=4, down_block_types=("DownEncoderBlock2D",) * 2,
-        up_block_types=("UpDecoderBlock2D",) * 2, latent_channels=4, sample_size=32, force_upcast=False,
-    )  # fmt: skip
-    StableDiffusionXLPipeline(
-        vae=vae, unet=unet, tokenizer=tokenizer, tokenizer_2=tokenizer, scheduler=EulerDiscreteScheduler(),
-        text_encoder=CLIPTextModel(text), text_encoder_2=CLIPTextModelWithProjection(text),
-    ).save_pretrained(folder)  # fmt: skip
-    return folder
+    return save_sdxl(tmp_path_factory.mktemp("sdxl"))
+
+
+@pytest.fixture(scope="module")
+def flux(tmp_path_factory):
+    return save_flux(tmp_path_factory.mktemp("flux"))
+
+
+@pytest.fixture(scope="module")
+def klein(tmp_path_factory):
+    return save_klein(tmp_path_factory.mktemp("klein"))
 
 
 def config(folder, **changes):
@@ -57,6 +44,103 @@ class TestSdxl(RendererConformance):
         return DiffusersRenderer(config(self.folder, call={"guidance_scale": 3.0, "negative_prompt": "ugly"}))
 
 
+class TestFlux(RendererConformance):
+    @pytest.fixture(autouse=True)
+    def _folder(self, flux):
+        self.folder = flux
+
+    def make(self):
+        return DiffusersRenderer(
+            config(self.folder, negative_prompt="ugly", call={"true_cfg_scale": 2.0, "max_sequence_length": 32})
+        )
+
+
+class TestFlux2Klein(RendererConformance):
+    @pytest.fixture(autouse=True)
+    def _folder(self, klein):
+        self.folder = klein
+
+    def make(self):
+        return DiffusersRenderer(config(self.folder, call={"guidance_scale": 1.0, "max_sequence_length": 64}))
+
+
+@pytest.mark.parametrize(
+    ("family", "settings"),
+    [
+        ("flux", {"guidance_scale": 3.5, "max_sequence_length": 32}),
+        ("flux", {"true_cfg_scale": 2.0, "negative_prompt": "ugly", "max_sequence_length": 32}),
+        ("klein", {"guidance_scale": 1.0, "max_sequence_length": 64}),
+        ("sdxl", {"guidance_scale": 5.0}),
+        ("sdxl", {"guidance_scale": 5.0, "negative_prompt": "ugly"}),
+        ("sdxl", {"guidance_scale": 0.0}),
+    ],
+)
+def test_texts_encoded_once_give_the_pictures_of_the_plain_call(request, family, settings, monkeypatch):
+    """Equal to the last bit where the batch has the same shape."""
+    renderer = DiffusersRenderer(config(request.getfixturevalue(family), call=settings))
+    prompts, seeds = ["a fox at dawn", "a castle"], [1, 2]
+    plain = dict(settings)
+    if "negative_prompt" in plain:
+        plain["negative_prompt"] = [plain["negative_prompt"]] * 2
+    expected = renderer.pipeline(
+        prompt=prompts, generator=[torch.Generator("cpu").manual_seed(s) for s in seeds], width=32, height=32,
+        num_inference_steps=2, output_type="np", **plain,
+    ).images  # fmt: skip
+    for picture, pixels in zip(renderer.render(prompts, seeds), expected, strict=True):
+        assert np.array_equal(np.asarray(picture), (pixels * 255).round().astype(np.uint8))
+    monkeypatch.setattr(renderer.pipeline.text_encoder, "forward", None)  # the texts are known now
+    assert len(renderer.render(prompts[::-1], [3, 4])) == 2
+
+
+def test_few_texts_are_remembered(sdxl, monkeypatch):
+    monkeypatch.setattr("steer.renderers.conditioning.REMEMBERED", 3)
+    renderer = DiffusersRenderer(config(sdxl))
+    renderer.render([f"a fox {i}" for i in range(6)], range(6))
+    assert list(renderer.conditioning._known) == ["a fox 3", "a fox 4", "a fox 5"]
+
+
+def test_an_aspect_keeps_the_area(sdxl):
+    (picture,) = DiffusersRenderer(config(sdxl, width=64, height=64, aspect="4:1")).render(["a fox"], [0])
+    assert picture.size == (128, 32)
+
+
+def test_a_scheduler_by_name(sdxl, flux):
+    renderer = DiffusersRenderer(
+        config(sdxl, scheduler="DDIMScheduler", scheduler_settings={"timestep_spacing": "trailing"})
+    )
+    assert renderer.describe()["scheduler"] == "DDIMScheduler"
+    assert renderer.pipeline.scheduler.config.timestep_spacing == "trailing"
+    with pytest.raises(SteerError, match=r"scheduler 'DDIMSchedular' not found .*Did you mean 'DDIMScheduler'"):
+        DiffusersRenderer(config(sdxl, scheduler="DDIMSchedular"))
+
+
+def test_a_negative_prompt_where_there_is_none(klein):
+    with pytest.raises(RenderError, match="takes no negative prompt"):
+        DiffusersRenderer(config(klein, negative_prompt="ugly"))
+
+
+def test_a_lora_file_changes_the_pictures_by_its_scale(sdxl, tmp_path):
+    from peft import LoraConfig as Adapter
+    from peft.utils import get_peft_model_state_dict
+
+    unet = UNet2DConditionModel.from_pretrained(sdxl / "unet")
+    unet.add_adapter(Adapter(r=2, target_modules=["to_q", "to_v"], init_lora_weights=False))
+    StableDiffusionXLPipeline.save_lora_weights(tmp_path, unet_lora_layers=get_peft_model_state_dict(unet))
+    (path,) = tmp_path.glob("*.safetensors")
+
+    def pixels(**changes):
+        (picture,) = DiffusersRenderer(config(sdxl, **changes)).render(["a fox"], [1])
+        return np.asarray(picture, dtype=float)
+
+    plain, full, none = pixels(), pixels(loras=[{"path": str(path)}]), pixels(loras=[{"path": str(path), "scale": 0}])
+    assert np.abs(plain - none).max() <= 1
+    assert np.abs(plain - full).max() > 1
+    described = DiffusersRenderer(config(sdxl, loras=[{"path": str(path), "scale": 0.5}])).describe()["weights"]
+    assert described[f"lora {path}"] == {"scale": 0.5, "bytes": path.stat().st_size}
+    with pytest.raises(RenderError, match="cannot load the LoRA"):
+        DiffusersRenderer(config(sdxl, loras=[{"path": str(tmp_path / "none.safetensors")}]))
+
+
 def test_sizes_are_the_configs(sdxl):
     (picture,) = DiffusersRenderer(config(sdxl, width=48)).render(["a fox"], [0])
     assert picture.size == (48, 32)
@@ -68,7 +152,7 @@ def test_an_argument_the_pipeline_does_not_take(sdxl):
 
 
 def test_a_model_that_does_not_load(tmp_path):
-    with pytest.raises(RenderError, match="cannot load the pipeline") as caught:
+    with pytest.raises(RenderError, match="there is no pipeline in") as caught:
         DiffusersRenderer(config(tmp_path / "nothing"))
     assert "\n" not in str(caught.value)
 

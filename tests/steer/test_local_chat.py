@@ -6,8 +6,7 @@ import json
 
 import pytest
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from steer.config import load_config
 from steer.errors import ProposerBudgetSpent, ProposerError, UsageError
@@ -16,32 +15,18 @@ from steer.proposers.local import LocalChat
 from steer.proposers.usage import Limits
 from steer.testing import ProposerConformance
 from steer.types import History, SteerRequest
+from tests.steer.tiny_pipelines import byte_tokenizer
 
 ANSWER = '{"rewrites": ["a fox at dawn", "a fox in fog"]}'
-TEMPLATE = "{% for m in messages %}<s>{{ m['role'] }} {{ m['content'] }}{% endfor %}{% if add_generation_prompt %}<a>{% endif %}"
 REQUEST = SteerRequest("a fox", "u1")
 QUESTION = [{"role": "user", "content": "Write 2 "}]
-
-
-def tokenizer():
-    """One token a byte."""
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {c: i for i, c in enumerate(["<pad>", "</s>", "<s>", "<a>", *alphabet])}
-    backend = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
-    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    backend.decoder = decoders.ByteLevel()
-    found = PreTrainedTokenizerFast(
-        tokenizer_object=backend, pad_token="<pad>", eos_token="</s>", additional_special_tokens=["<s>", "<a>"]
-    )
-    found.chat_template = TEMPLATE
-    return found
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A model on disk that answers ANSWER to whatever it is asked."""
     torch.manual_seed(0)
-    words = tokenizer()
+    words = byte_tokenizer()
     config = LlamaConfig(
         vocab_size=len(words), hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4,
         max_position_embeddings=2048, pad_token_id=0, eos_token_id=1, bos_token_id=2,
@@ -139,7 +124,7 @@ def test_what_is_no_chat_model_is_one_line(folder, tmp_path):
         build_proposer(load_config("miniature", ["proposer=local"]).proposer)
     with pytest.raises(UsageError, match="cannot load the chat model"):
         LocalChat(str(tmp_path / "nothing"))
-    words = tokenizer()
+    words = byte_tokenizer()
     words.chat_template = None
     words.save_pretrained(tmp_path / "base")
     LlamaForCausalLM.from_pretrained(folder).save_pretrained(tmp_path / "base")

@@ -1,0 +1,124 @@
+"""Tiny pipelines of the real classes with random weights, saved to disk as safetensors."""
+
+from __future__ import annotations
+
+import torch
+from diffusers import (
+    AutoencoderKL,
+    AutoencoderKLFlux2,
+    EulerDiscreteScheduler,
+    FlowMatchEulerDiscreteScheduler,
+    Flux2KleinPipeline,
+    Flux2Transformer2DModel,
+    FluxPipeline,
+    FluxTransformer2DModel,
+    StableDiffusionXLPipeline,
+    UNet2DConditionModel,
+)  # fmt: skip
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    PreTrainedTokenizerFast,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+    T5Config,
+    T5EncoderModel,
+)  # fmt: skip
+
+from steer.miniature.train.text import build_tokenizer, captions
+
+CHAT_TEMPLATE = "{% for m in messages %}<s>{{ m['role'] }} {{ m['content'] }}{% endfor %}{% if add_generation_prompt %}<a>{% endif %}"
+
+
+def byte_tokenizer():
+    """One token a byte, and a chat template."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {c: i for i, c in enumerate(["<pad>", "</s>", "<s>", "<a>", *alphabet])}
+    backend = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    found = PreTrainedTokenizerFast(
+        tokenizer_object=backend, pad_token="<pad>", eos_token="</s>", additional_special_tokens=["<s>", "<a>"]
+    )
+    found.chat_template = CHAT_TEMPLATE
+    return found
+
+
+def _clip_text(tokenizer, **changes):
+    values = {
+        "vocab_size": len(tokenizer), "hidden_size": 32, "intermediate_size": 37, "num_hidden_layers": 2,
+        "num_attention_heads": 4, "projection_dim": 32, "max_position_embeddings": 77, "hidden_act": "gelu",
+        "eos_token_id": tokenizer.eos_token_id, "bos_token_id": tokenizer.bos_token_id, "pad_token_id": tokenizer.pad_token_id,
+    }  # fmt: skip
+    return CLIPTextConfig(**{**values, **changes})
+
+
+def save_sdxl(folder):
+    """StableDiffusionXLPipeline."""
+    torch.manual_seed(0)
+    tokenizer = build_tokenizer(captions(0, 200), "clip", 77)
+    text = _clip_text(tokenizer)
+    unet = UNet2DConditionModel(
+        block_out_channels=(8, 16), layers_per_block=1, sample_size=8, down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"), attention_head_dim=(2, 4), use_linear_projection=True,
+        addition_embed_type="text_time", addition_time_embed_dim=8, transformer_layers_per_block=(1, 1),
+        projection_class_embeddings_input_dim=80, cross_attention_dim=64, norm_num_groups=4,
+    )  # fmt: skip
+    vae = AutoencoderKL(
+        block_out_channels=(8, 8), norm_num_groups=4, down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2, latent_channels=4, sample_size=32, force_upcast=False,
+    )  # fmt: skip
+    StableDiffusionXLPipeline(
+        vae=vae, unet=unet, tokenizer=tokenizer, tokenizer_2=tokenizer, scheduler=EulerDiscreteScheduler(),
+        text_encoder=CLIPTextModel(text), text_encoder_2=CLIPTextModelWithProjection(text),
+    ).save_pretrained(folder)  # fmt: skip
+    return folder
+
+
+def save_flux(folder):
+    """FluxPipeline, of FLUX.1's layout."""
+    torch.manual_seed(0)
+    clip = build_tokenizer(captions(0, 200), "clip", 77)
+    t5 = build_tokenizer(captions(0, 200), "t5", 32)
+    transformer = FluxTransformer2DModel(
+        in_channels=16, num_layers=1, num_single_layers=1, attention_head_dim=16, num_attention_heads=2,
+        joint_attention_dim=32, pooled_projection_dim=32, axes_dims_rope=(4, 4, 8), guidance_embeds=True,
+    )  # fmt: skip
+    vae = AutoencoderKL(
+        block_out_channels=(8, 8), norm_num_groups=4, down_block_types=("DownEncoderBlock2D",) * 2, latent_channels=4,
+        up_block_types=("UpDecoderBlock2D",) * 2, sample_size=32, use_quant_conv=False, use_post_quant_conv=False,
+        shift_factor=0.0, scaling_factor=1.5,
+    )  # fmt: skip
+    FluxPipeline(
+        scheduler=FlowMatchEulerDiscreteScheduler(), vae=vae, transformer=transformer, tokenizer=clip, tokenizer_2=t5,
+        text_encoder=CLIPTextModel(_clip_text(clip)),
+        text_encoder_2=T5EncoderModel(T5Config(
+            vocab_size=len(t5), d_model=32, d_ff=37, d_kv=8, num_layers=2, num_heads=4, pad_token_id=t5.pad_token_id,
+        )),
+    ).save_pretrained(folder)  # fmt: skip
+    return folder
+
+
+def save_klein(folder, distilled=True):
+    """Flux2KleinPipeline, of FLUX.2 klein's layout; its text encoder has 30 thin layers, as three inner ones are read."""
+    torch.manual_seed(0)
+    tokenizer = byte_tokenizer()
+    transformer = Flux2Transformer2DModel(
+        in_channels=16, num_layers=1, num_single_layers=1, attention_head_dim=16, num_attention_heads=2, joint_attention_dim=48,
+        axes_dims_rope=(4, 4, 4, 4), guidance_embeds=False,
+    )  # fmt: skip
+    text = Qwen3Config(
+        vocab_size=len(tokenizer), hidden_size=16, intermediate_size=16, num_hidden_layers=28, num_attention_heads=2,
+        num_key_value_heads=2, head_dim=8, max_position_embeddings=512,
+    )  # fmt: skip
+    vae = AutoencoderKLFlux2(
+        block_out_channels=(8, 8), norm_num_groups=4, layers_per_block=1, latent_channels=4, sample_size=32,
+        down_block_types=("DownEncoderBlock2D",) * 2, up_block_types=("UpDecoderBlock2D",) * 2,
+    )  # fmt: skip
+    Flux2KleinPipeline(
+        scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True), vae=vae, text_encoder=Qwen3ForCausalLM(text),
+        tokenizer=tokenizer, transformer=transformer, is_distilled=distilled,
+    ).save_pretrained(folder)  # fmt: skip
+    return folder
