@@ -229,14 +229,16 @@ def load_config(name_or_path: str | Path = DEFAULT, settings: Sequence[str] = ()
 
     Raises UsageError with a suggestion for an unknown preset, key or value.
     """
-    path = _find(name_or_path)
-    values = _read(path)
+    path = find_config(name_or_path)
+    values = read_values(path)
+    values.pop("card", None)  # facts about its model, for people; see steer.models
     for setting in settings:
         _set(values, setting)
     return parse_config(values, str(path))
 
 
-def _find(name_or_path: str | Path) -> Path:
+def find_config(name_or_path: str | Path) -> Path:
+    """The file of a preset or path. Raises UsageError with a suggestion."""
     path = Path(name_or_path)
     if path.is_file():
         return path
@@ -247,7 +249,7 @@ def _find(name_or_path: str | Path) -> Path:
     return data_folder("configs") / f"{name_or_path}.yaml"
 
 
-def _read(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
+def read_values(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     """The plain values of a file, upon those of the preset or file that its ``base`` names."""
     try:
         values = yaml.safe_load(path.read_text()) or {}
@@ -257,10 +259,10 @@ def _read(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
         raise UsageError(f"config '{path}' must be a mapping of sections")
     if (base := values.pop("base", None)) is None:
         return values
-    found = _find(base)
+    found = find_config(base)
     if found in (path, *above):
         raise UsageError(f"config '{path}' is based on itself")
-    return _merged(_read(found, (path, *above)), values)
+    return _merged(read_values(found, (path, *above)), values)
 
 
 def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

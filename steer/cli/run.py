@@ -24,9 +24,7 @@ Prompt = Annotated[
 Budget = Annotated[
     int | None, typer.Option("--budget", "-n", help="Pictures to render in all (default: from the config, 48).")
 ]
-Config = Annotated[
-    str, typer.Option("--config", "-c", help="A preset (miniature, smollm, flux2-klein, sdxl) or a YAML file.")
-]
+Config = Annotated[str, typer.Option("--config", "-c", help="A preset (steer models lists them) or a YAML file.")]
 Seed = Annotated[int, typer.Option("--seed", help="The same seed gives the same run, picture for picture.")]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the run (default: a new one under outputs/).")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output, nothing else.")]

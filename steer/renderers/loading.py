@@ -37,7 +37,7 @@ def load_pipeline(config: RendererConfig, device: str) -> tuple[Any, dict[str, o
     folder, identity = _folder(config)
     try:
         pipeline: Any = DiffusionPipeline.from_pretrained(
-            folder, torch_dtype=_dtype(config.dtype, device), use_safetensors=True, trust_remote_code=False,
+            folder, dtype=_dtype(config.dtype, device), use_safetensors=True, trust_remote_code=False,
             **({"variant": config.variant} if config.variant else {}),
         )  # fmt: skip
     except Exception as error:  # the library raises many kinds for one thing: it does not load

@@ -1,0 +1,113 @@
+"""The presets as a table: licence, memory, what is on this disk, and whether this machine can run them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from steer.config import SteerConfig, find_config, parse_config, presets, read_values
+
+BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What there is to render on; ``free`` in GiB, of the card or, without one, of the main memory."""
+
+    device: str  # "cuda", "mps" or "cpu"
+    name: str
+    free: float
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """One preset. ``memory`` and ``least`` in GiB: all on the card, and with parts moved off it; by parameter counts."""
+
+    preset: str
+    about: str
+    model: str
+    licence: str
+    gated: bool
+    memory: float
+    least: float
+    cached: str
+    here: str
+
+
+def model_facts(machine: Machine | None = None) -> list[ModelFacts]:
+    """All shipped presets that bring a model of their own, the smallest first."""
+    machine = machine or this_machine()
+    found = []
+    for name in presets():
+        values = read_values(find_config(name))
+        card = values.pop("card", None)
+        if card:
+            config = parse_config(values, name)
+            memory, least = memory_need(card["parameters"], config)
+            found.append(ModelFacts(
+                name, config.about, config.renderer.model, card["licence"], bool(card.get("gated")), memory, least,
+                cached(config.renderer.model), runs_here(config, memory, least, machine),
+            ))  # fmt: skip
+    return sorted(found, key=lambda f: f.memory)
+
+
+def memory_need(parameters: dict[str, float], config: SteerConfig) -> tuple[float, float]:
+    """GiB with all parts on the card, and with one part at a time, of billions of parameters by part."""
+    from steer.renderers.placement import ACTIVATIONS, GIB, RESERVE
+
+    dtype = config.renderer.dtype
+    weight = {k: v * 1e9 * BYTES.get(dtype, 4) / GIB for k, v in parameters.items()}
+    width, height = config.renderer.size
+    one = RESERVE + ACTIVATIONS * width * height / 2**20  # a batch can be as small as one picture
+    return sum(weight.values()) + one, max(weight.values()) + one
+
+
+def runs_here(config: SteerConfig, memory: float, least: float, machine: Machine) -> str:
+    """In words, whether and how ``machine`` runs it."""
+    wanted = config.renderer.device
+    if wanted == "auto":
+        return "yes"
+    if machine.device != wanted:
+        return f"no: needs {'a CUDA card' if wanted == 'cuda' else wanted}"
+    if memory <= machine.free:
+        return "yes"
+    if least <= machine.free:
+        return "yes, parts moved off the card"
+    return f"slowly, layer by layer ({machine.free:.0f} GiB free)"
+
+
+def cached(model: str) -> str:
+    """What the local cache has of a model, in words."""
+    if model == "miniature":
+        return "shipped"
+    if Path(model).is_dir():
+        return "a folder"
+    from huggingface_hub import scan_cache_dir
+    from huggingface_hub.errors import CacheNotFound
+
+    try:
+        repos = {r.repo_id: r for r in scan_cache_dir().repos}
+    except CacheNotFound:
+        return "no"
+    if model not in repos:
+        return "no"
+    return f"{repos[model].size_on_disk / 2**30:.1f} GiB"
+
+
+def this_machine() -> Machine:
+    """The card of this process, or the CPU."""
+    import torch
+
+    if torch.cuda.is_available():
+        return Machine("cuda", torch.cuda.get_device_name(0), torch.cuda.mem_get_info()[0] / 2**30)
+    if torch.backends.mps.is_available():
+        return Machine("mps", "Apple GPU", _main_memory())
+    return Machine("cpu", "no GPU", _main_memory())
+
+
+def _main_memory() -> float:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES") / 2**30
+    except (AttributeError, ValueError, OSError):
+        return float("nan")

@@ -1,0 +1,132 @@
+"""Presets and their facts, what a machine can run, and what a hub says no to: a real server in its place."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from steer.config import load_config, presets
+from steer.errors import UsageError
+from steer.models import Machine, memory_need, model_facts, runs_here
+from steer.renderers.placement import choose
+from tests.steer.test_cli import steer
+
+CARD = Machine("cuda", "a card", 24.0)
+
+
+def test_every_preset_loads_and_renderers_presets_have_facts():
+    assert {"flux2-klein", "flux2-dev", "flux1-dev", "flux1-schnell", "sdxl", "sdxl-turbo", "sdxl-lightning"} <= set(
+        presets()
+    )
+    facts = {f.preset: f for f in model_facts(CARD)}
+    assert set(facts) == set(presets())
+    for f in facts.values():
+        assert 0 < f.least <= f.memory
+        assert f.licence
+    assert facts["miniature"].cached == "shipped"
+    assert facts["flux2-dev"].gated
+    assert not facts["flux2-klein"].gated
+
+
+def test_a_preset_upon_another_changes_what_it_says():
+    turbo, lightning = load_config("sdxl-turbo").renderer, load_config("sdxl-lightning").renderer
+    assert (turbo.model, turbo.steps, turbo.width, turbo.variant) == ("stabilityai/sdxl-turbo", 1, 512, "fp16")
+    assert lightning.model == load_config("sdxl").renderer.model
+    assert lightning.scheduler_settings == {"timestep_spacing": "trailing"}
+    assert lightning.loras[0].file == "sdxl_lightning_4step_lora.safetensors"
+    assert load_config("smollm").renderer == load_config("miniature").renderer
+    assert load_config("smollm").proposer.form == "choices"
+
+
+def test_a_preset_upon_itself_is_one_line(tmp_path):
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(f"base: {mine}\n")
+    with pytest.raises(UsageError, match="is based on itself"):
+        load_config(mine)
+    mine.write_text("base: flux2-clein\n")
+    with pytest.raises(UsageError, match="Did you mean 'flux2-klein'"):
+        load_config(mine)
+
+
+def test_memory_decides_how_a_model_runs():
+    klein = load_config("flux2-klein")
+    memory, least = memory_need({"transformer": 3.9, "text_encoder": 4.0}, klein)
+    assert 15 < memory < 20
+    assert least < 11
+    for free, words in ((24, "yes"), (12, "yes, parts moved off the card"), (6, "slowly, layer by layer (6 GiB free)")):
+        assert runs_here(klein, memory, least, Machine("cuda", "a card", free)) == words
+    assert runs_here(klein, memory, least, Machine("cpu", "no GPU", 64)) == "no: needs a CUDA card"
+    parts = {"text_encoder": 7.5, "transformer": 7.3, "vae": 0.2}
+    assert [choose(parts, free, 1.0) for free in (40, 12, 6)] == ["none", "model", "sequential"]
+    assert choose(parts, 40, 16.0) == "model"  # a large batch needs room too
+
+
+def test_the_command_lists_them(tmp_path):
+    listed = steer("models")
+    assert listed.returncode == 0, listed.stderr
+    assert "flux2-klein" in listed.stdout
+    assert "this machine:" in listed.stdout
+    assert {m["preset"] for m in json.loads(steer("models", "--json").stdout)["models"]} == set(presets())
+
+
+ASK = """
+import sys
+from steer.config import RendererConfig
+from steer.errors import RenderError
+from steer.renderers.diffusion import DiffusersRenderer
+for name in sys.argv[1:]:
+    try:
+        DiffusersRenderer(RendererConfig(model=name, revision="main"))
+    except RenderError as error:
+        print(error)
+"""
+
+
+def test_what_the_hub_refuses_is_one_line_with_the_way_out(tmp_path):
+    codes = {"gated": (403, "GatedRepo"), "missing": (404, "RepoNotFound"), "old": (404, "RevisionNotFound")}
+
+    class Hub(BaseHTTPRequestHandler):
+        def do_GET(self):
+            status, code = next((v for k, v in codes.items() if f"owner/{k}" in self.path), (500, "Down"))
+            self.send_response(status)
+            self.send_header("X-Error-Code", code)
+            self.send_header("X-Error-Message", "no")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        do_HEAD = do_GET
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    environment = {
+        **os.environ, "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}", "HF_HUB_OFFLINE": "0", "HF_HOME": str(tmp_path),
+    }  # fmt: skip
+    try:
+        asked = ["owner/gated", "owner/missing", "owner/old", str(tmp_path / "no" / "folder"), "flux"]
+        said = subprocess.run(
+            [sys.executable, "-c", ASK, *asked], env=environment, capture_output=True, text=True, timeout=120
+        )
+        lines = said.stdout.strip().splitlines()
+        assert len(lines) == len(asked), (said.stdout, said.stderr[-2000:])
+        assert "accepted their licence" in lines[0]
+        assert "HF_TOKEN" in lines[0]
+        assert "the hub has no 'owner/missing', or it is private" in lines[1]
+        assert "no revision 'main'" in lines[2]
+        assert "there is no pipeline in" in lines[3]
+        assert "there is no pipeline in 'flux'" in lines[4]
+    finally:
+        server.shutdown()
+    offline = subprocess.run(
+        [sys.executable, "-c", ASK, "owner/name"], env={**environment, "HF_HUB_OFFLINE": "1"}, capture_output=True, text=True,
+        timeout=120,
+    )  # fmt: skip
+    assert "not in the local cache and the hub cannot be reached" in offline.stdout, offline.stderr[-2000:]
