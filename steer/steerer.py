@@ -11,6 +11,7 @@ import logging
 import time
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -231,12 +232,15 @@ class Steerer:
         chunk = getattr(self.renderer, "batch_size", 4)
         try:
             run_loop(search, self.renderer, self.reward, self.person(request.user), folder, self._emit, chunk)
-        except SteerError as error:  # server gone, disk full: what was made is kept
-            raise type(error)(f"{error}; then go on with 'steer resume {folder.path}'") from error
-        finally:
             record_usage()
-        result = _result(search, folder, time.monotonic() - begun)
-        folder.record_stop(result.stop.name, result.seconds)
+            result = _result(search, folder, time.monotonic() - begun)
+            folder.record_stop(result.stop.name, result.seconds)
+            folder.flush()
+        except SteerError as error:  # server gone, disk full: what was made is kept
+            with suppress(SteerError):  # the disk's own fault is the one already said
+                record_usage()
+                folder.flush()
+            raise type(error)(f"{error}; then go on with 'steer resume {folder.path}'") from error
         from steer.report import write_report
 
         write_report(result, folder)

@@ -1,7 +1,7 @@
 """One run on disk: ``manifest.json``, ``journal.jsonl``, ``pictures/``.
 
 The picture is written first, then its journal line, so that a journal never names a picture
-that is not whole. A second start reads the journal and goes on at the next missing candidate.
+that is not whole; both by a thread of their own, so that nothing waits for the disk. A second start reads the journal and goes on at the next missing candidate.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import threading
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -20,6 +19,7 @@ from PIL import Image
 from steer.errors import UsageError
 from steer.store.files import append_line, read_lines, storage_error, write_json, write_whole
 from steer.store.provenance import png_text
+from steer.store.writer import Writer
 from steer.types import Candidate, Rewrite, State
 
 PACKAGES = ("torch", "diffusers", "transformers", "safetensors", "pillow", "numpy")
@@ -32,7 +32,7 @@ class RunFolder:
     def __init__(self, path: Path, manifest: dict[str, Any]):
         self.path, self.manifest = path, manifest
         rows = read_lines(path / "journal.jsonl")
-        self._lock = threading.Lock()  # texts may be written while pictures are rendered
+        self._writer = Writer()
         self.proposed = _by_round(rows, "proposed")  # the texts rendered
         self.written = _by_round(rows, "written")  # all that a chat model wrote
         self.candidates: dict[int, dict[str, Any]] = {}
@@ -97,11 +97,10 @@ class RunFolder:
             return image.convert("RGB")
 
     def save_picture(self, candidate: Candidate, image: Image.Image) -> None:
-        """Write the PNG with its provenance, then the journal line."""
-        candidate.picture = f"pictures/{candidate.index:04d}.png"
-        text = png_text(candidate, self.manifest, image.size)
-        write_whole(self.path / candidate.picture, lambda f: image.save(f, "PNG", pnginfo=text))
-        candidate.state = State.RENDERED
+        """Write the PNG with its provenance, then the journal line; soon, see :meth:`flush`."""
+        candidate.picture, candidate.state = f"pictures/{candidate.index:04d}.png", State.RENDERED
+        path, text = self.path / candidate.picture, png_text(candidate, self.manifest, image.size)
+        self._writer.submit(lambda: write_whole(path, lambda f: image.save(f, "PNG", pnginfo=text)))
         self.record(candidate)
 
     def record(self, candidate: Candidate) -> None:
@@ -116,16 +115,20 @@ class RunFolder:
 
     def record_usage(self, part: str, usage: dict[str, float]) -> None:
         """What a part has taken so far, in the manifest, outside its fingerprint."""
-        with self._lock:
-            self.manifest.setdefault("usage", {})[part] = usage
-            write_json(self.path / "manifest.json", self.manifest)
+        self.manifest = {**self.manifest, "usage": {**self.manifest.get("usage", {}), part: usage}}
+        manifest = self.manifest
+        self._writer.submit(lambda: write_json(self.path / "manifest.json", manifest))
 
     def record_stop(self, reason: str, seconds: float) -> None:
         self._append("stopped", {"reason": reason, "seconds": round(seconds, 1)})
 
+    def flush(self) -> None:
+        """Wait until all is on the disk. Raises StorageError where it could not be written."""
+        self._writer.flush()
+
     def _append(self, kind: str, facts: dict[str, Any]) -> None:
-        with self._lock:
-            append_line(self.path / "journal.jsonl", {"kind": kind, **facts})
+        line = {"kind": kind, **facts}
+        self._writer.submit(lambda: append_line(self.path / "journal.jsonl", line))
 
 
 def _by_round(rows: list[dict[str, Any]], kind: str) -> dict[int, list[Rewrite]]:
