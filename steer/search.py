@@ -59,7 +59,7 @@ class Search:
         self.round += 1
         if self.round == 0:
             return self._begun([(self.original, s) for s in self.seeds[: self.config.original_seeds]])
-        if not self._confirming and (n := self._affordable(self.left())):
+        if not self._confirming and (n := self._affordable(self.left()) or self._spare()):
             looks = second_looks(self.history, self.seeds, self.config.second_looks, self.request.prompt)
             looks = looks[: max(0, self.left() - self._cost(n, self.config.confirm))]
             if rewrites := self._rewrites(n):
@@ -107,6 +107,11 @@ class Search:
                 break  # what is left is just what the confirmation takes
         return 0
 
+    def _spare(self) -> int:
+        """New rewrites out of what the confirmation of the present leaders does not take: they had second looks already."""
+        left = self.left() - len(self._missing(self.seeds))
+        return max(0, min(left // min(self.config.draft_seeds, len(self.seeds)), self.config.rewrites))
+
     def _cost(self, n: int, leaders: int) -> int:
         """Pictures of ``n`` new rewrites, and then of original and leaders on all seeds."""
         missing = max(0, len(self.seeds) - self.config.draft_seeds)
@@ -139,7 +144,7 @@ class Search:
         """What original and leaders have not seen of ``seeds``; a leader that would need more than ``most`` is passed over."""
         pairs = [(self.original, s) for s in seeds if s not in self._seen(self.request.prompt)]
         leaders = 0
-        for stats in self.history.ranked():
+        for stats in sorted(self.history.ranked(), key=lambda s: -s.cautious):
             missing = [s for s in seeds if s not in self._seen(stats.rewrite.text)]
             if leaders == self.config.confirm or stats.rewrite.text == self.request.prompt:
                 continue

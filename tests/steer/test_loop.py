@@ -225,7 +225,7 @@ def test_a_negative_seed_is_refused(fake_steerer, tmp_path):
 
 
 def test_an_unspent_picture_is_said(fake_steerer, tmp_path):
-    result = fake_steerer(["search.rewrites=2"]).run("a fox", "u1", budget=17, out=tmp_path / "run")
+    result = fake_steerer(["search.draft_seeds=2"]).run("a fox", "u1", budget=17, out=tmp_path / "run")
     unspent = 17 - len(result.candidates)
     assert unspent == 1
     assert "1 of 17 pictures left" in json.loads((tmp_path / "run" / "result.json").read_text())["why"]
