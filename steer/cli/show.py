@@ -24,10 +24,12 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print result.json.")] = False,
     top: Annotated[int, typer.Option(help="How many texts to list.")] = 8,
 ) -> None:
-    """Show what a run found: rewards, the best prompt with its changes, the best texts."""
+    """Show what a run found: rewards, the best prompt with its changes, the best texts, which words raised the reward."""
     print_result_of(run, as_json)
     if not as_json:
-        _print_texts(_load(run), top)
+        stored = _load(run)
+        _print_texts(stored, top)
+        _print_words(stored.get("words", []))
 
 
 def print_result_of(run: Path, as_json: bool) -> None:
@@ -81,6 +83,17 @@ def _print_texts(stored: dict[str, Any], top: int) -> None:
         table.add_row(f"{sum(values) / len(values):.3f}", str(len(values)), escape(text))
     console.print()
     console.print(table)
+
+
+def _print_words(words: list[dict[str, Any]]) -> None:
+    """The words whose effect is surely not nothing, by a 95 % interval."""
+    for title, sure in (
+        ("raised", [w for w in words if w["low"] > 0]),
+        ("lowered", [w for w in words if w["high"] < 0]),
+    ):
+        if sure:
+            said = ", ".join(f"{w['words']} {w['effect']:+.2f} [{w['low']:+.2f}, {w['high']:+.2f}]" for w in sure)
+            console.print(f"  {title:8s} {escape(said)}")
 
 
 def _load(run: Path) -> dict[str, Any]:

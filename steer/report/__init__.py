@@ -6,7 +6,8 @@ from steer.report.contact_sheet import contact_sheet
 from steer.report.page import render_page
 from steer.store.files import write_json, write_whole
 from steer.store.run_folder import RunFolder
-from steer.types import Result
+from steer.strategy.attribution import word_effects
+from steer.types import History, Result
 
 
 def write_report(result: Result, folder: RunFolder) -> None:
@@ -31,6 +32,10 @@ def summary(result: Result) -> dict[str, object]:
         "best": None if winner is None else _stats(winner) | {"changes": winner.rewrite.changes},
         "gain": None if winner is None or original is None else round(result.gain, 4),
         "picture": best.picture if best else None,
+        "words": [
+            {"words": e.words, "effect": round(e.mean, 4), "low": round(e.low, 4), "high": round(e.high, 4), "texts": e.n_texts}
+            for e in word_effects(result.request.prompt, History(result.candidates))
+        ],
         "candidates": [c.facts() for c in result.candidates],
     }  # fmt: skip
 

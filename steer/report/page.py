@@ -10,7 +10,8 @@ from jinja2 import Environment, PackageLoader
 
 from steer.report.changes import word_changes
 from steer.store.run_folder import RunFolder
-from steer.types import Candidate, Result
+from steer.strategy.attribution import word_effects
+from steer.types import Candidate, History, Result
 
 
 def render_page(result: Result, folder: RunFolder) -> str:
@@ -26,7 +27,7 @@ def render_page(result: Result, folder: RunFolder) -> str:
         image.save(data, "PNG")
         return "data:image/png;base64," + base64.b64encode(data.getvalue()).decode()
 
-    first = [c for c in result.candidates if c.round == 0 and c.picture]
+    first = [c for c in result.candidates if c.rewrite.text == result.request.prompt and c.picture]
     if result.best:  # the original beside it on the same seed, where there is one
         first = [c for c in first if c.seed == result.best.seed] or first
     rounds = [(n, list(g)) for n, g in groupby(result.candidates, key=lambda c: c.round)]
@@ -34,13 +35,12 @@ def render_page(result: Result, folder: RunFolder) -> str:
     return environment.get_template("report.html.j2").render(
         result=result, rounds=rounds, picture=picture, changes=changes, manifest=folder.manifest,
         ranked=_ranked(result), first=first[0] if first else None,
+        effects=word_effects(result.request.prompt, History(result.candidates)),
     )  # fmt: skip
 
 
 def _ranked(result: Result) -> list[dict[str, object]]:
     """Texts with mean personal reward, fidelity and pictures; the best first."""
-    from steer.types import History
-
     history = History(result.candidates)
     rows = []
     for stats in history.ranked():

@@ -291,3 +291,17 @@ def test_a_killed_run_with_a_paid_writer_pays_nothing_twice(fake_steerer, tmp_pa
     resumed = fake_steerer(["search.ahead=true"], proposer=second).resume(folder)
     assert [c.facts() for c in resumed.candidates] == [c.facts() for c in result.candidates]
     assert len(first.asked) + len(second.asked) == len(whole.asked)
+
+
+# what the words did
+
+
+def test_a_report_says_which_words_raised_the_reward_and_how_surely(fake_steerer, tmp_path):
+    """The fakes like red; a phrase's effect is found where pictures of texts with it are redder."""
+    from steer.report import summary
+
+    result = fake_steerer().run("a fox", "u1", out=tmp_path / "run")
+    words = {w["words"]: w for w in summary(result)["words"]}
+    assert words
+    assert all(w["low"] < w["effect"] < w["high"] for w in words.values())
+    assert "what saying them added" in (tmp_path / "run" / "report.html").read_text()
