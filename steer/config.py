@@ -36,6 +36,13 @@ class LoraConfig(_Section):
     scale: float = 1.0
 
 
+class DraftConfig(_Section):
+    """A cheaper picture to search with. Fewer steps keep the noise, and so mostly the picture; another size is another noise."""
+
+    steps: int | None = Field(None, ge=1, le=200)  # None: as many as in full
+    scale: float = Field(1.0, ge=0.25, le=1)  # of width and height
+
+
 class RendererConfig(_Section):
     """How pictures are made: ``diffusers`` a pipeline in this process, ``remote`` an image API that OpenAI's client speaks to.
 
@@ -51,6 +58,7 @@ class RendererConfig(_Section):
     height: int = Field(128, ge=16, le=4096)
     aspect: str | None = Field(None, pattern=r"^[1-9]\d?(\.\d+)?:[1-9]\d?(\.\d+)?$")  # "3:2", of width x height's area
     steps: int = Field(12, ge=1, le=200)
+    draft: DraftConfig | None = None  # rounds are drawn so; original and leaders again in full
     batch_size: int = Field(4, ge=1, le=256)
     negative_prompt: str = ""
     scheduler: str | None = None  # a class of diffusers; None: the pipeline's own

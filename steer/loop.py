@@ -47,6 +47,8 @@ def run_loop(
 def _render(candidates: Sequence[Candidate], renderer: Renderer, folder: RunFolder) -> None:
     """Give each candidate its picture: from the journal where it is, else from the renderer."""
     missing = [c for c in candidates if not folder.restore(c)]
+    if any(c.tier == "draft" for c in missing):  # a search asks for one tier at a time
+        renderer = renderer.drafts  # type: ignore[attr-defined]
     results = renderer.render([c.rewrite.text for c in missing], [c.seed for c in missing]) if missing else []
     for candidate, result in zip(missing, results, strict=True):
         if isinstance(result, RenderFailure):

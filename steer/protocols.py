@@ -48,7 +48,7 @@ class Renderer(Protocol):
 
     As many results as prompts, in order; a single bad picture is a RenderFailure in its place.
     The same (prompt, seed) gives the same picture in any batch. Raises RenderError for systemic
-    faults only (no such model, no CUDA).
+    faults only (no such model, no CUDA). One that draws cheaper pictures too has a second renderer ``drafts``, else None.
     """
 
     name: str

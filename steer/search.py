@@ -2,7 +2,8 @@
 
 Three phases. Baseline: the unchanged prompt on its first seeds. Rounds: a few rewrites, each on the first ``draft_seeds``
 seeds, the same for all rivals, and the next seed for earlier ones that promise to be the best. Confirmation: the original
-and the leading rewrites on the remaining seeds, so that they are compared at equal seeds.
+and the leading rewrites on the remaining seeds, so that they are compared at equal seeds. With ``drafts`` the first two phases
+draw drafts, and the confirmation all its pictures in full.
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ class Search:
 
     def __init__(
         self, request: SteerRequest, funnel: Funnel, config: SearchConfig, goal: ObjectiveConfig,
-        recorded: dict[int, list[Rewrite]] | None = None, on_proposed: OnProposed | None = None,
+        recorded: dict[int, list[Rewrite]] | None = None, on_proposed: OnProposed | None = None, drafts: bool = False,
     ):  # fmt: skip
         self.request, self.funnel, self.config, self.goal = request, funnel, config, goal
-        self.history = History()
+        self.history, self.drafts = History(), drafts
         self.recorded = recorded or {}
         self.on_proposed = on_proposed or (lambda *_: None)
         self.stop: StopReason | None = None
@@ -71,8 +72,10 @@ class Search:
     def tell(self, candidates: list[Candidate]) -> None:
         """Take back the candidates of the last ``ask``, SCORED or FAILED."""
         self.history.candidates += candidates
-        if self.round == 0:
-            self.floor = fidelity_floor(candidates, self.goal, self.config.limits.fidelity_floor)
+        first = self.round == 0
+        if first or (self.drafts and self._confirming):  # a draft shows less of its prompt than a picture in full
+            own = [c for c in candidates if c.rewrite.text == self.request.prompt and (first or c.tier == "full")]
+            self.floor = fidelity_floor(own, self.goal, self.config.limits.fidelity_floor) if own else self.floor
         for c in candidates:
             if c.state is State.SCORED:
                 c.objective = objective(c, self.floor, self.goal)
@@ -95,7 +98,7 @@ class Search:
         if winner is None:
             return None
         own = [c for c in self.history.scored() if c.rewrite.text == winner.rewrite.text]
-        return max(own, key=lambda c: c.objective)
+        return max([c for c in own if c.tier == "full"] or own, key=lambda c: c.objective)
 
     def _affordable(self, left: int) -> int:
         """How many new rewrites leave enough of ``left`` pictures to confirm the leaders, or else one leader."""
@@ -114,9 +117,9 @@ class Search:
 
     def _cost(self, n: int, leaders: int) -> int:
         """Pictures of ``n`` new rewrites, and then of original and leaders on all seeds."""
-        missing = max(0, len(self.seeds) - self.config.draft_seeds)
+        missing = len(self.seeds) if self.drafts else max(0, len(self.seeds) - self.config.draft_seeds)
         known = len({c.rewrite.text for c in self.history.candidates}) - 1
-        original = max(0, len(self.seeds) - self.config.original_seeds)
+        original = len(self.seeds) if self.drafts else max(0, len(self.seeds) - self.config.original_seeds)
         return n * min(self.config.draft_seeds, len(self.seeds)) + original + min(leaders, known + n) * missing
 
     def _rewrites(self, n: int) -> list[Rewrite]:
@@ -137,8 +140,8 @@ class Search:
         for many in range(len(self._every_seed), len(self.seeds), -1):
             if len(pairs := self._missing(self._every_seed[:many])) <= self.left():
                 self.seeds = self._every_seed[:many]
-                return self._candidates(pairs)
-        return self._candidates(self._missing(self.seeds, self.left()))
+                return self._candidates(pairs, "full")
+        return self._candidates(self._missing(self.seeds, self.left()), "full")
 
     def _missing(self, seeds: list[int], most: float = math.inf) -> list[tuple[Rewrite, int]]:
         """What original and leaders have not seen of ``seeds``; a leader that would need more than ``most`` is passed over."""
@@ -154,8 +157,8 @@ class Search:
         return pairs
 
     def _seen(self, text: str) -> set[int]:
-        """Seeds that a text was tried on."""
-        tried = (c for c in self.history.candidates if c.state in (State.SCORED, State.FAILED))
+        """Seeds that a text was tried on in full."""
+        tried = (c for c in self.history.candidates if c.state in (State.SCORED, State.FAILED) and c.tier == "full")
         return {c.seed for c in tried if c.rewrite.text == text}
 
     def _begun(self, pairs: list[tuple[Rewrite, int]]) -> list[Candidate]:
@@ -165,10 +168,10 @@ class Search:
             self.funnel.look_ahead(self.round + 1, self.history, candidates, n)
         return candidates
 
-    def _candidates(self, pairs: list[tuple[Rewrite, int]]) -> list[Candidate]:
-        start = len(self.history.candidates)
+    def _candidates(self, pairs: list[tuple[Rewrite, int]], tier: str = "") -> list[Candidate]:
+        start, tier = len(self.history.candidates), tier or ("draft" if self.drafts else "full")
         pairs = pairs[: self.left()]
-        return [Candidate(start + i, self.round, r, s) for i, (r, s) in enumerate(pairs)]
+        return [Candidate(start + i, self.round, r, s, tier=tier) for i, (r, s) in enumerate(pairs)]
 
     def _judge_progress(self) -> None:
         winner = self.history.ranked()[:1]

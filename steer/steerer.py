@@ -227,7 +227,7 @@ class Steerer:
 
         search = Search(
             request, self.funnel(request, written=folder.written, on_written=on_written), self.config.search,
-            self.config.objective, folder.proposed, on_proposed,
+            self.config.objective, folder.proposed, on_proposed, getattr(self.renderer, "drafts", None) is not None,
         )  # fmt: skip
         chunk = getattr(self.renderer, "batch_size", 4)
         try:

@@ -81,6 +81,7 @@ class Candidate:
     uncertainty: float = math.nan
     others: dict[str, float] = field(default_factory=dict)  # further scorers, [0, 1]
     objective: float = math.nan
+    tier: str = "full"  # or "draft", a cheaper picture that must be drawn in full before it can win
     image: Image.Image | None = field(default=None, repr=False, compare=False)
 
     def take(self, scores: Scores, row: int) -> None:
@@ -94,7 +95,7 @@ class Candidate:
         """Everything but the pixels, as JSON-ready values (NaN becomes None)."""
         facts: dict[str, Any] = {
             "index": self.index, "round": self.round, "text": self.rewrite.text,
-            "changes": self.rewrite.changes, "seed": self.seed, "state": self.state.value,
+            "changes": self.rewrite.changes, "seed": self.seed, "tier": self.tier, "state": self.state.value,
             "picture": self.picture, "reason": self.reason,
         }  # fmt: skip
         for name in ("personal", "population", "fidelity", "uncertainty", "objective"):
@@ -150,13 +151,12 @@ class History:
         return {c.rewrite.text for c in self.candidates}
 
     def stats(self) -> list[RewriteStats]:
-        """One entry a text, in the order first seen."""
+        """One entry a text, in the order first seen; where it was drawn in full its drafts no longer count."""
         groups: dict[str, list[Candidate]] = {}
         for c in self.scored():
             groups.setdefault(c.rewrite.text, []).append(c)
-        return [
-            RewriteStats(g[0].rewrite, tuple(c.objective for c in g), tuple(c.seed for c in g)) for g in groups.values()
-        ]
+        counting = [[c for c in g if c.tier == "full"] or g for g in groups.values()]
+        return [RewriteStats(g[0].rewrite, tuple(c.objective for c in g), tuple(c.seed for c in g)) for g in counting]
 
     def ranked(self) -> list[RewriteStats]:
         """The best first; of equals the earlier."""
@@ -182,6 +182,22 @@ class Result:
         if not self.winner or not self.original:
             return math.nan
         return self.winner.mean - self.original.mean
+
+    @property
+    def agreement(self) -> tuple[float, int]:
+        """Rank correlation (Spearman) of drafts and full pictures of the same text and seed, and of how many; NaN below 3."""
+        scored = [c for c in self.candidates if c.state is State.SCORED]
+        drafts = {(c.rewrite.text, c.seed): c.objective for c in scored if c.tier == "draft"}
+        pairs = [
+            (drafts[key], c.objective)
+            for c in scored
+            if c.tier == "full" and (key := (c.rewrite.text, c.seed)) in drafts
+        ]
+        if len(pairs) < 3:
+            return math.nan, len(pairs)
+        from scipy.stats import spearmanr
+
+        return float(spearmanr(*zip(*pairs, strict=True)).statistic), len(pairs)
 
     @property
     def why(self) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from PIL import Image
 
-from steer.config import RendererConfig
+from steer.config import DraftConfig, RendererConfig
 from steer.devices import pick_device
 from steer.errors import RenderError
 from steer.renderers.checks import as_picture
@@ -51,7 +52,14 @@ class DiffusersRenderer:
             **self.config.model_dump(mode="json"),
         }
 
-    def render(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Image.Image | RenderFailure]:
+    @property
+    def drafts(self) -> Drafts | None:
+        """The cheaper pictures of ``renderer.draft``."""
+        return Drafts(self, self.config.draft) if self.config.draft else None
+
+    def render(
+        self, prompts: Sequence[str], seeds: Sequence[int], draft: DraftConfig | None = None
+    ) -> list[Image.Image | RenderFailure]:
         """One result a prompt, in order; ``seeds`` (n) are their noise."""
         jobs = list(zip(prompts, seeds, strict=True))
         for prompt in dict.fromkeys(prompts):
@@ -60,7 +68,7 @@ class DiffusersRenderer:
         while len(results) < len(jobs):
             chunk = jobs[len(results) : len(results) + self.batch_size]
             try:
-                results += self._batch(chunk)
+                results += self._batch(chunk, draft)
             except torch.cuda.OutOfMemoryError as error:
                 torch.cuda.empty_cache()
                 if self.batch_size == 1:
@@ -91,17 +99,40 @@ class DiffusersRenderer:
             log.warning("the pipeline reads %d of %d tokens of: %.60s...", limit, n, prompt)
 
     @torch.inference_mode()
-    def _batch(self, jobs: list[tuple[str, int]]) -> list[Image.Image | RenderFailure]:
+    def _batch(self, jobs: list[tuple[str, int]], draft: DraftConfig | None) -> list[Image.Image | RenderFailure]:
         padded = jobs + [jobs[-1]] * (self.batch_size - len(jobs))
         width, height = self.config.size
+        steps = self.config.steps
+        if draft:
+            width, height = (max(16, round(side * draft.scale / 16) * 16) for side in (width, height))
+            steps = draft.steps or steps
         output = self.pipeline(
             **self.conditioning([p for p, _ in padded]),
             generator=[torch.Generator("cpu").manual_seed(s) for _, s in padded],
             width=width,
             height=height,
-            num_inference_steps=self.config.steps,
+            num_inference_steps=steps,
             output_type="np",
             **self.call,
         )
         flagged = getattr(output, "nsfw_content_detected", None) or [False] * len(padded)
         return [as_picture(output.images[i], bool(flagged[i])) for i in range(len(jobs))]
+
+
+@dataclass(frozen=True)
+class Drafts:
+    """A renderer's cheaper pictures: the same pipeline, fewer steps or pixels."""
+
+    whole: DiffusersRenderer
+    draft: DraftConfig
+
+    @property
+    def name(self) -> str:
+        return f"{self.whole.name}, drafts"
+
+    def render(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Image.Image | RenderFailure]:
+        """As the whole renderer's."""
+        return self.whole.render(prompts, seeds, self.draft)
+
+    def describe(self) -> dict[str, object]:
+        return {**self.whole.describe(), "tier": "draft"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from steer.report.contact_sheet import contact_sheet
 from steer.report.page import render_page
 from steer.store.files import write_json, write_whole
@@ -31,6 +33,8 @@ def summary(result: Result) -> dict[str, object]:
         "original": None if original is None else _stats(original),
         "best": None if winner is None else _stats(winner) | {"changes": winner.rewrite.changes},
         "gain": None if winner is None or original is None else round(result.gain, 4),
+        "agreement": None if math.isnan(result.agreement[0]) else round(result.agreement[0], 3),
+        "agreement_pictures": result.agreement[1],
         "picture": best.picture if best else None,
         "words": [
             {"words": e.words, "effect": round(e.mean, 4), "low": round(e.low, 4), "high": round(e.high, 4), "texts": e.n_texts}

@@ -28,7 +28,7 @@ def contact_sheet(result: Result, folder: RunFolder) -> Image.Image:
     draw.text((MARGIN, 58), _fit(draw, _subtitle(result), small, width - 2 * MARGIN), PALE, small)
     for i, row in enumerate(rounds):
         y = head + i * (CELL + CAPTION + GAP)
-        draw.text((MARGIN, y + CELL // 2 - 8), _label(row[0].round), PALE, small)
+        draw.text((MARGIN, y + CELL // 2 - 8), _label(row[0], rounds[0][0].tier), PALE, small)
         for j, candidate in enumerate(row):
             x = MARGIN + LABEL + j * (CELL + GAP)
             _cell(sheet, draw, candidate, folder, (x, y), candidate is result.best)
@@ -54,8 +54,10 @@ def _cell(
     draw.text((x + 2, y + CELL + 5), text, GOLD if best else INK, font)
 
 
-def _label(round_: int) -> str:
-    return "original" if round_ == 0 else f"round {round_}"
+def _label(candidate: Candidate, first_tier: str) -> str:
+    if candidate.tier != first_tier:
+        return "in full"
+    return "original" if candidate.round == 0 else f"round {candidate.round}"
 
 
 def _subtitle(result: Result) -> str:

@@ -18,7 +18,7 @@ def png_text(candidate: Candidate, manifest: dict[str, Any], size: tuple[int, in
     if "scheduler" in renderer:
         call = renderer["call"]
         settings = {
-            "Steps": renderer["steps"], "Sampler": renderer["scheduler"],
+            "Steps": _steps(renderer, candidate), "Sampler": renderer["scheduler"],
             "CFG scale": call.get("true_cfg_scale", call.get("guidance_scale", "default")),
         }  # fmt: skip
     settings |= {
@@ -29,7 +29,7 @@ def png_text(candidate: Candidate, manifest: dict[str, Any], size: tuple[int, in
     info = PngInfo()
     facts = {
         "prompt": manifest["request"]["prompt"], "text": candidate.rewrite.text,
-        "changes": candidate.rewrite.changes, "seed": candidate.seed, "user": manifest["request"]["user"],
+        "changes": candidate.rewrite.changes, "seed": candidate.seed, "tier": candidate.tier, "user": manifest["request"]["user"],
         "round": candidate.round, "index": candidate.index, "config": manifest["config"]["name"],
         "renderer": renderer["kind"], "model": model, "revision": renderer.get("revision"),
         "fingerprint": manifest["fingerprint"], "steer": manifest["steer"],
@@ -38,3 +38,9 @@ def png_text(candidate: Candidate, manifest: dict[str, Any], size: tuple[int, in
     info.add_itxt("parameters", parameters)
     info.add_itxt("steer", json.dumps(facts, ensure_ascii=False))
     return info
+
+
+def _steps(renderer: dict[str, Any], candidate: Candidate) -> int:
+    draft = renderer.get("draft") if candidate.tier == "draft" else None
+    steps: int = (draft or {}).get("steps") or renderer["steps"]
+    return steps

@@ -82,7 +82,8 @@ class RunFolder:
     def restore(self, candidate: Candidate) -> bool:
         """Fill ``candidate`` from the journal; whether it was there."""
         row = self.candidates.get(candidate.index)
-        if row is None or (row["text"], row["seed"]) != (candidate.rewrite.text, candidate.seed):
+        same = candidate.rewrite.text, candidate.seed, candidate.tier
+        if row is None or (row["text"], row["seed"], row["tier"]) != same:
             return False
         candidate.state, candidate.picture = State(row["state"]), row["picture"]
         candidate.reason = row["reason"]

@@ -56,7 +56,9 @@ class Funnel:
         """Have the texts of a coming round written while ``pending`` is rendered."""
         if self._ahead is None or n < 1 or round_ in self.written:
             return
-        known = History([*history.candidates, *(Candidate(c.index, c.round, c.rewrite, c.seed) for c in pending)])
+        known = History(
+            [*history.candidates, *(Candidate(c.index, c.round, c.rewrite, c.seed, tier=c.tier) for c in pending)]
+        )
         self._ahead.start(round_, lambda: self._ask(round_, known, n))
 
     def _write(self, round_: int, history: History, n: int) -> list[Rewrite]:

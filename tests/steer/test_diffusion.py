@@ -161,11 +161,11 @@ def test_out_of_memory_halves_the_batch_and_goes_on(sdxl, monkeypatch):
     renderer = DiffusersRenderer(config(sdxl, batch_size=4))
     real, sizes = renderer._batch, []
 
-    def batch(jobs):
+    def batch(jobs, draft):
         sizes.append(renderer.batch_size)
         if renderer.batch_size > 1:
             raise torch.cuda.OutOfMemoryError
-        return real(jobs)
+        return real(jobs, draft)
 
     monkeypatch.setattr(renderer, "_batch", batch)
     assert len(renderer.render(["a fox"] * 3, [1, 2, 3])) == 3
@@ -196,3 +196,14 @@ def test_a_prompt_that_is_cut_is_said_once(sdxl, caplog):
         renderer.render(["a fox " + "in the snow " * 40], [1])
     (said,) = [r.getMessage() for r in caplog.records if r.name == ours]
     assert said.startswith("the pipeline reads 77 of 125 tokens")
+
+
+def test_drafts_have_fewer_steps_or_pixels_and_say_so(sdxl, tmp_path):
+    renderer = DiffusersRenderer(config(sdxl, width=64, height=64, steps=4, draft={"steps": 1, "scale": 0.5}))
+    (draft,), (full,) = renderer.drafts.render(["a fox"], [1]), renderer.render(["a fox"], [1])
+    assert (draft.size, full.size) == ((32, 32), (64, 64))
+    fewer = DiffusersRenderer(config(sdxl, width=64, height=64, steps=4, draft={"steps": 1}))
+    one = DiffusersRenderer(config(sdxl, width=64, height=64, steps=1))
+    assert fewer.drafts.render(["a fox"], [1])[0].tobytes() == one.render(["a fox"], [1])[0].tobytes()
+    assert renderer.describe()["draft"] == {"steps": 1, "scale": 0.5}
+    assert DiffusersRenderer(config(sdxl)).drafts is None

@@ -238,3 +238,53 @@ def test_resume_refuses_other_words(fake_steerer, tmp_path):
     changed.fingerprint = lambda: "other"
     with pytest.raises(UsageError, match=r"proposer\.fingerprint: 'fake' then, 'other' now"):
         fake_steerer(proposer=changed).resume(folder)
+
+
+# two tiers
+
+
+class TwoTiers(FakeRenderer):
+    """Its drafts are other pictures, counted on their own."""
+
+    def __init__(self, **settings):
+        super().__init__(**settings)
+        self.drafts = FakeRenderer()
+
+
+def test_rounds_are_drafts_and_only_full_pictures_win(fake_steerer, tmp_path):
+    renderer = TwoTiers()
+    result = fake_steerer(renderer=renderer).run("a fox", "u1", out=tmp_path / "run")
+    full = [c for c in result.candidates if c.tier == "full"]
+    assert len(result.candidates) <= 48
+    assert len(renderer.rendered) == len(full) == 12  # the original and two leaders on four seeds
+    assert len(renderer.drafts.rendered) == len(result.candidates) - 12
+    assert result.best.tier == "full"
+    texts = {c.rewrite.text for c in full}
+    assert "a fox" in texts
+    assert result.winner.rewrite.text in texts
+    assert set(result.winner.seeds) == set(result.original.seeds)
+    own = [c.objective for c in full if c.rewrite.text == result.winner.rewrite.text]
+    assert result.winner.mean == pytest.approx(sum(own) / 4)  # its drafts do not count any more
+    correlation, pictures = result.agreement
+    assert -1 <= correlation <= 1
+    assert pictures >= 4
+    stored = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert stored["agreement"] == pytest.approx(correlation, abs=1e-3)
+
+
+def test_two_tiers_resume_as_one(fake_steerer, tmp_path):
+    whole = fake_steerer(renderer=TwoTiers()).run("a fox", "u1", out=tmp_path / "whole")
+    folder = tmp_path / "cut"
+    fake_steerer(renderer=TwoTiers(interrupt_at=5)).run("a fox", "u1", out=folder)  # in the full pictures
+    again = TwoTiers()
+    resumed = fake_steerer(renderer=again).resume(folder)
+    assert facts(resumed) == facts(whole)
+    assert again.drafts.rendered == []
+    assert len(again.rendered) == 12 - 4  # the interrupted batch of four was not drawn
+
+
+def test_without_drafts_there_is_no_agreement_to_tell(fake_steerer, tmp_path):
+    result = fake_steerer().run("a fox", "u1", budget=9, out=tmp_path / "run")
+    assert {c.tier for c in result.candidates} == {"full"}
+    assert result.agreement[1] == 0
+    assert json.loads((tmp_path / "run" / "result.json").read_text())["agreement"] is None
