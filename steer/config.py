@@ -101,7 +101,7 @@ class RewardConfig(_Section):
 
 # what a model of 135 million parameters can do: choose phrases, near those that were liked
 _SMOLLM = {
-    "template": "choose", "form": "choices", "memory": "elitist", "shown": 5, "most": 12, "parallel": 4, "turns": 1,
+    "template": "choose", "form": "choices", "memory": "elitist", "shown": 5, "most": 12, "parallel": 4, "enough": 0.5,
     "temperature": 1.0, "max_answer_tokens": 300, "timeout_s": 120, "extra": {"repeat_penalty": 1.15},
 }  # fmt: skip
 
@@ -126,6 +126,7 @@ class ProposerConfig(_Section):
     profile: str = ""  # what the user says of their taste
     most: int = Field(24, ge=1)  # texts asked for in a round when a screen chooses among them
     turns: int = Field(3, ge=1, le=10)  # times asked in a round while texts are missing
+    enough: float = Field(1.0, gt=0, le=1)  # share of the texts asked for with which a round is content
     parallel: int = Field(1, ge=1, le=32)  # questions asked at once
     temperature: float = Field(0.9, ge=0, le=2)
     max_answer_tokens: int = Field(2048, ge=16)

@@ -80,23 +80,32 @@ class ChatProposer:
 
     def propose(self, request: SteerRequest, history: History, n: int) -> list[Rewrite]:
         try:
-            return self._ask_for(request, history, n)
+            found = self._ask_for(request, history, n)
+            if found or self.fallback is None:
+                return found
+            reason = f"{self.name} wrote nothing new"
         except (ProposerError, ProposerBudgetSpent) as error:
             if self.fallback is None:
                 raise
-            log.warning("%s; the lexical search goes on", error)
-            self.backend.usage.fallbacks += 1
-            found = self.fallback.propose(request, history, n)
-            return [Rewrite(r.text, r.changes, f"by the lexical search: {error}") for r in found]
+            reason = str(error)
+        log.warning("%s; the lexical search goes on", reason)
+        self.backend.usage.fallbacks += 1
+        return [
+            Rewrite(r.text, r.changes, f"by the lexical search: {reason}")
+            for r in self.fallback.propose(request, history, n)
+        ]
 
     def _ask_for(self, request: SteerRequest, history: History, n: int) -> list[Rewrite]:
-        """Up to n new rewrites; what is missing is asked for again, and only that."""
+        """Up to n new rewrites; what is missing is asked for again, and only that. None where all that it writes is known.
+
+        Raises ProposerError where nothing it answers can be used.
+        """
         c = self.config
         whole = build_ask(request.prompt, history, n, c.memory, c.shown, c.style, c.profile)
         whole = replace(whole, strength_words=self.strength.words)
         tried = {t.casefold() for t in history.texts()} | {request.prompt.casefold()}
         found: list[Rewrite] = []
-        last = ""
+        last, repeated = "", 0
         for turn in range(c.turns):
             missing = n - len(found)
             answers = self._answers(request, history, whole, [r.text for r in found], missing, turn)
@@ -104,12 +113,14 @@ class ChatProposer:
                 last = answer or last
                 for rewrite in self.form.read(request.prompt, answer):
                     key = clean(rewrite.text).casefold()
-                    if key and key not in tried and len(found) < n:
+                    if key in tried:
+                        repeated += 1
+                    elif key and len(found) < n:
                         tried.add(key)
                         found.append(rewrite)
-            if len(found) >= n:
+            if len(found) >= c.enough * n:
                 break
-        if not found:
+        if not found and not repeated:
             raise ProposerError(
                 f"{self.name} answered {c.turns} times without a new usable rewrite; last: {clean(last)[:80]!r}"
             )

@@ -261,6 +261,15 @@ def test_the_key_is_in_nothing_that_a_run_leaves(server, fake_steerer, tmp_path,
     assert KEY not in repr(proposer(server).backend)
 
 
+def test_a_model_that_only_repeats_itself_ends_the_rounds_and_not_the_run(server, fake_steerer, tmp_path):
+    same = (200, json.dumps({"rewrites": ["a fox at dawn", "a fox in fog"]}))
+    server.queue = [same] * 40
+    result = fake_steerer(["search.rewrites=2"], proposer=proposer(server)).run("a fox", "u1", out=tmp_path / "run")
+    assert result.stop is StopReason.NO_PROPOSALS
+    assert {c.rewrite.text for c in result.candidates} == {"a fox", "a fox at dawn", "a fox in fog"}
+    assert len(result.winner.objectives) == 4
+
+
 def test_phrases_are_chosen_where_a_model_is_too_small_for_texts(server):
     answer = {"rewrites": [["sepia", "at dawn", "photo"], ["cubism"], [], ["in fog", "x"]]}
     server.queue = [(200, json.dumps(answer))]
