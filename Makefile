@@ -12,7 +12,7 @@ setup:
 
 test:
 	scripts/setup.sh test
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint:
 	scripts/setup.sh test

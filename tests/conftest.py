@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing in the tests may reach a hub
+if "PYTEST_XDIST_WORKER" in os.environ:  # several at once: threads of each would wait for the others'
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 

@@ -207,3 +207,24 @@ def test_drafts_have_fewer_steps_or_pixels_and_say_so(sdxl, tmp_path):
     assert fewer.drafts.render(["a fox"], [1])[0].tobytes() == one.render(["a fox"], [1])[0].tobytes()
     assert renderer.describe()["draft"] == {"steps": 1, "scale": 0.5}
     assert DiffusersRenderer(config(sdxl)).drafts is None
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_over_a_thousand_pictures(sdxl):
+    import resource
+
+    renderer = DiffusersRenderer(config(sdxl, steps=1, batch_size=4))
+
+    def peak_mib():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+    def draw(first, n):
+        for start in range(first, first + n, 20):
+            numbers = range(start, start + 20)
+            assert len(renderer.render([f"a fox {i}" for i in numbers], numbers)) == 20
+
+    draw(0, 300)  # more texts than are remembered
+    before = peak_mib()
+    draw(300, 1000)
+    assert peak_mib() - before < 20
+    assert len(renderer.conditioning._known) <= 128

@@ -150,7 +150,7 @@ def test_what_will_not_pass_stops_the_run_in_one_line(server):
 
 def test_a_server_that_hangs_or_is_gone_ends_the_run_not_the_pictures(server, fake_steerer, tmp_path):
     server.queue = [None, None, None, *[("hang", 3)] * 20]
-    found = renderer(server, timeout_s=0.3, retries=0, parallel=1)
+    found = renderer(server, timeout_s=1, retries=0, parallel=1)
     with pytest.raises(RenderError, match=r"does not answer: no answer in time.*steer resume"):
         fake_steerer(renderer=found).run("a fox", "u1", budget=8, out=tmp_path / "run")
     kept = len(list((tmp_path / "run" / "pictures").glob("*.png")))
