@@ -168,8 +168,8 @@ class Steerer:
     @cached_property
     def _text_space(self) -> TextSpace | None:
         """How the reward's encoder reads texts; None, and said, where it reads none: the guard then counts words alone."""
-        encoder = getattr(self._personal, "encoder", None)
-        if encoder is None or not encoder.has_text:
+        encoder: Any = getattr(self._personal, "encoder", None)
+        if not getattr(encoder, "has_text", False):
             log.warning("the reward '%s' reads no texts: rewrites are compared by their words alone", self.reward.name)
             return None
         return TextSpace(lambda texts: encoder.texts(texts).cpu().numpy())
