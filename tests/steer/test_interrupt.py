@@ -19,6 +19,7 @@ def start_and_stop(folder, how, budget=150):
         [sys.executable, "-m", "steer", "run", "-u", "u5", "-p", "a horse", "-n", str(budget), "-o", str(folder),
          "-s", "renderer=painter", "-s", "search.patience=99", "-s", "search.screen=3"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # jobs of a script's background ignore Ctrl-C
     )  # fmt: skip
     deadline = time.monotonic() + 120
     while len(list(folder.glob("pictures/*.png"))) < 12:
