@@ -124,6 +124,7 @@ class Search:
 
     def _rewrites(self, n: int) -> list[Rewrite]:
         if self.round in self.recorded:
+            self.funnel.recall(self.round, self.history)
             return self.recorded[self.round]
         try:
             good, dropped = self.funnel.texts(self.round, self.history, n)

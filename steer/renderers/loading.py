@@ -50,7 +50,7 @@ def load_pipeline(config: RendererConfig, device: str) -> tuple[Any, dict[str, o
         pipeline.scheduler = _scheduler(config, pipeline.scheduler)
     for lora in config.loras:
         identity = {**identity, f"lora {lora.path}": _add_lora(pipeline, lora)}
-    identity["placement"] = place(pipeline, device, config)
+    place(pipeline, device, config)  # no part of the identity: a resumed run may find another amount of free memory
     return pipeline, identity
 
 

@@ -42,15 +42,27 @@ class Funnel:
 
         Raises ProposerError and ProposerBudgetSpent of the proposer.
         """
-        fresh = self._write(round_, history, n)
-        tried = [self.request.prompt, *dict.fromkeys(c.rewrite.text for c in history.candidates)]
+        tried = self._tried(history)
+        pool, dropped = self._pooled(self._write(round_, history, n), tried)
+        if self.ranks is None:
+            return pool[:n], dropped
+        return self.ranks.choose([*pool, *self._children(round_, history, pool, n, tried)], history, n), dropped
+
+    def recall(self, round_: int, history: History) -> None:
+        """A round of an earlier start, whose texts are known already: what it left in the pool is there again."""
+        if self.paid and round_ in self.written:
+            self._pooled(self.written[round_], self._tried(history))
+
+    def _tried(self, history: History) -> list[str]:
+        return [self.request.prompt, *dict.fromkeys(c.rewrite.text for c in history.candidates)]
+
+    def _pooled(self, fresh: list[Rewrite], tried: Sequence[str]) -> tuple[list[Rewrite], list[tuple[str, str]]]:
+        """All usable texts that were not rendered yet, and what of ``fresh`` is not usable."""
         good, dropped = self.guard.check(fresh, [*tried, *(r.text for r in self._pool)])
         pool = [r for r in self._pool if r.text not in tried] + good
         if self.paid:
             self._pool = pool
-        if self.ranks is None:
-            return pool[:n], dropped
-        return self.ranks.choose([*pool, *self._children(round_, history, pool, n, tried)], history, n), dropped
+        return pool, dropped
 
     def look_ahead(self, round_: int, history: History, pending: Sequence[Candidate], n: int) -> None:
         """Have the texts of a coming round written while ``pending`` is rendered."""

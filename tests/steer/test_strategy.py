@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from steer import Steerer
 from steer.config import load_config
 from steer.errors import ProposerError, UsageError
 from steer.guard import Guard
@@ -291,6 +292,27 @@ def test_a_killed_run_with_a_paid_writer_pays_nothing_twice(fake_steerer, tmp_pa
     resumed = fake_steerer(["search.ahead=true"], proposer=second).resume(folder)
     assert [c.facts() for c in resumed.candidates] == [c.facts() for c in result.candidates]
     assert len(first.asked) + len(second.asked) == len(whole.asked)
+
+
+def test_what_was_left_in_the_pool_is_there_again_after_a_kill(miniature, tmp_path):
+    """With a screen most of what was paid for is not rendered at once; a resumed run must choose from the same texts."""
+    config = load_config(
+        "miniature", ["search.screen=3", "search.rewrites=2", "search.min_likeness=0", "search.patience=99"]
+    )
+    lists = [[f"a fox {place} {light}" for light in ("at dawn", "at night", "in fog")]
+             for place in ("in a forest", "by the sea", "in the city", "in the snow", "in a room")]  # fmt: skip
+
+    def run(proposer, renderer, folder=None):
+        steerer = Steerer(config, proposer=proposer, renderer=renderer, reward=miniature.reward)
+        return steerer.resume(folder) if folder and folder.exists() else steerer.run("a fox", "u17", 16, out=folder)
+
+    whole = run(Paid([list(t) for t in lists]), FakeRenderer(batch_size=1), tmp_path / "whole")
+    for at in (4, 7, 9):
+        folder = tmp_path / str(at)
+        first = Paid([list(t) for t in lists])
+        run(first, FakeRenderer(interrupt_at=at, batch_size=1), folder)
+        resumed = run(Paid([list(t) for t in lists[len(first.asked) :]]), FakeRenderer(batch_size=1), folder)
+        assert [c.facts() for c in resumed.candidates] == [c.facts() for c in whole.candidates]
 
 
 # what the words did
