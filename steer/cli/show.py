@@ -73,6 +73,8 @@ def print_summary(s: dict[str, Any]) -> None:
 
 
 def _reward(stats: dict[str, Any]) -> str:
+    if stats["seeds"] == 1:  # one picture has no spread
+        return f"[bold]{stats['reward']:.2f}[/] (1 seed)"
     return f"[bold]{stats['reward']:.2f}[/] ± {stats['spread']:.2f} ({stats['seeds']} seeds)"
 
 
