@@ -1,14 +1,17 @@
 """Our renderer against a plain diffusers loop, side by side; and where a run's time goes.
 
-    python benchmarks/render.py [--rounds 5]
+    python benchmarks/render.py [--rounds 5]                          # the miniature, on this machine
+    python benchmarks/render.py --model sdxl --rounds 3 --seeds 1     # full size, random weights, on a card; or flux
 
-The miniature. Plain: its pipeline called once a batch with the prompts as texts, pictures as PIL. Ours: the same batches through the renderer, each
-prompt with ``--seeds`` seeds as a search draws them. Pictures per second are medians over rounds, the two in turns; peak memory is the
-card's, or the process's. Then a 48-picture run split into propose, render, score and write.
+Plain: the pipeline called once a batch with the prompts as texts, pictures as PIL, bf16 and eager. Ours: the same batches through the
+renderer with what its settings can do (on a card: compiled blocks, fused projections, channels last). Pictures per second are medians
+over rounds, the two in turns; peak memory is the card's, or the process's. On a card also the share of its measured bf16 matrix rate that
+the denoiser's arithmetic takes, by torch's own count. Then a 48-picture run split into propose, render, score and write.
 """
 
 from __future__ import annotations
 
+import copy
 import resource
 import statistics
 import tempfile
@@ -79,6 +82,7 @@ def split_run(steerer: Steerer, folder: Path) -> dict[str, float]:
 
     timed(steerer.proposer, "propose", "propose")
     timed(steerer.renderer, "render", "render")
+    timed(steerer.renderer.pipeline.vae, "decode", "of it decode")
     timed(steerer.reward, "score", "score")
     timed(steerer.reward, "score_text_features", "screen")
     timed(store, "write_whole", "write pictures")
@@ -87,18 +91,49 @@ def split_run(steerer: Steerer, folder: Path) -> dict[str, float]:
     return {**spent, "whole run": whole}
 
 
-def main(rounds: int = 5, texts: int = 8, seeds: int = 2) -> None:
-    renderer = DiffusersRenderer(load_config("miniature").renderer)
+def matrix_rate(side: int = 8192, times: int = 30) -> float:
+    """bf16 operations a second of the card at a large matrix product."""
+    x, y = (torch.randn(side, side, device="cuda", dtype=torch.bfloat16) for _ in "xy")
+    for _ in range(3):
+        x @ y
+    torch.cuda.synchronize()
+    return times * 2 * side**3 / seconds_of(lambda: [x @ y for _ in range(times)])
+
+
+def operations(renderer: DiffusersRenderer) -> int:
+    """Of one picture, in the whole pipeline."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter:
+        plain_loop(renderer, ["a fox"] * renderer.batch_size, list(range(renderer.batch_size)))
+    return int(counter.get_total_flops()) // renderer.batch_size
+
+
+def pair(model: str) -> tuple[DiffusersRenderer, DiffusersRenderer]:
+    """The plain loop's pipeline and ours."""
+    if model == "miniature":
+        renderer = DiffusersRenderer(load_config("miniature").renderer)
+        return renderer, renderer
+    from full_pipelines import build
+
+    config = load_config({"sdxl": "sdxl", "flux": "flux1-dev"}[model]).renderer
+    fast = config.model_copy(update={"compile": True, "fuse_projections": True, "channels_last": model == "sdxl"})
+    eager = build(model, "cuda", torch.bfloat16)
+    return DiffusersRenderer(config, eager), DiffusersRenderer(fast, copy.deepcopy(eager))
+
+
+def main(model: str = "miniature", rounds: int = 5, texts: int = 8, seeds: int = 2) -> None:
+    plain, ours = pair(model)
     phrases = ["at dawn", "at sunset", "in fog", "in the snow", "by the sea", "in a forest", "sepia", "watercolour"]
     prompts = [f"a fox {phrases[i % 8]} {i}" for i in range(texts) for _ in range(seeds)]
     numbers = [s for _ in range(texts) for s in range(seeds)]
-    ways = {"plain": lambda: plain_loop(renderer, prompts, numbers), "ours": lambda: renderer.render(prompts, numbers)}
+    ways = {"plain": lambda: plain_loop(plain, prompts, numbers), "ours": lambda: ours.render(prompts, numbers)}
     times: dict[str, list[float]] = {name: [] for name in ways}
     for work in ways.values():
-        work()  # warm
+        work()  # warm, and compiled
     for _ in range(rounds):
         for name, work in ways.items():
-            renderer.conditioning._known.clear()  # new texts, as in a new run
+            ours.conditioning._known.clear()  # new texts, as in a new run
             times[name].append(seconds_of(work))
     for name, each in times.items():
         print(f"{name:6s} {len(prompts) / statistics.median(each):6.2f} pictures/s")
@@ -106,8 +141,13 @@ def main(rounds: int = 5, texts: int = 8, seeds: int = 2) -> None:
     print(
         f"ours is {statistics.median(ratios):.2f} x plain [{min(ratios):.2f}, {max(ratios):.2f}], peak {peak_gib():.1f} GiB"
     )
-    for part, taken in split_run(Steerer("miniature", renderer=renderer), Path(tempfile.mkdtemp()) / "run").items():
-        print(f"{part:15s} {taken:6.2f} s")
+    if torch.cuda.is_available():
+        rate, each = matrix_rate(), operations(plain)
+        for name, taken in times.items():
+            share = each * len(prompts) / statistics.median(taken) / rate
+            print(f"{name:6s} {share:.0%} of the card's {rate / 1e12:.0f} TFLOP/s at bf16 matrices")
+    for part, spent in split_run(Steerer("miniature", renderer=ours), Path(tempfile.mkdtemp()) / "run").items():
+        print(f"{part:15s} {spent:6.2f} s")
 
 
 if __name__ == "__main__":

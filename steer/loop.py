@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from PIL import Image
 
@@ -12,7 +13,8 @@ from steer.events import CandidateDone, Listener
 from steer.protocols import Renderer
 from steer.search import Search
 from steer.store.run_folder import RunFolder
-from steer.types import Candidate, RenderFailure, State, StopReason
+from steer.strategy.early import EarlyStop
+from steer.types import Candidate, RenderFailure, State, Stopped, StopReason
 
 
 def run_loop(
@@ -22,15 +24,17 @@ def run_loop(
     """Drive ``search`` to its end, ``chunk`` pictures at a time; every picture is kept."""
     begun, limit = clock(), search.config.time_limit_s
     candidates: list[Candidate] = []
+    early = _early_stop(search, renderer, reward, person)
     try:
         while candidates := search.ask():
+            _prepare(candidates, renderer, folder)
             for start in range(0, len(candidates), chunk):
                 part = candidates[start : start + chunk]
                 if limit and clock() - begun > limit and search.round > 0:
                     _skip(candidates[start:], search, folder)
                     search.stop = StopReason.TIME
                     break
-                _render(part, renderer, folder)
+                _render(part, renderer, folder, early)
                 _score(part, search, reward, person, folder)
                 for candidate in part:
                     emit(CandidateDone(candidate, search.history))
@@ -44,17 +48,41 @@ def run_loop(
         search.stop = StopReason.INTERRUPTED
 
 
-def _render(candidates: Sequence[Candidate], renderer: Renderer, folder: RunFolder) -> None:
+def _early_stop(search: Search, renderer: Renderer, reward: RewardModel, person: Person) -> EarlyStop | None:
+    if getattr(renderer, "previews", None) is None:
+        return None
+    return EarlyStop(search, lambda picture: reward.score([picture], [search.request.prompt], person))
+
+
+def _prepare(candidates: Sequence[Candidate], renderer: Renderer, folder: RunFolder) -> None:
+    """Tell a renderer that wants to know which texts the round will draw."""
+    if prepare := getattr(renderer, "prepare", None):
+        prepare([c.rewrite.text for c in candidates if c.index not in folder.candidates])
+
+
+def _draw(candidates: Sequence[Candidate], renderer: Any, early: EarlyStop | None) -> Sequence[Any]:
+    """A result for each; a search asks for one tier at a time."""
+    texts, seeds = [c.rewrite.text for c in candidates], [c.seed for c in candidates]
+    if candidates and candidates[0].tier == "draft":
+        return renderer.drafts.render(texts, seeds)  # type: ignore[no-any-return]
+    if early and candidates and all(early.watches(c) for c in candidates):
+        return renderer.previews.render(texts, seeds, lambda i, preview: early.goes_on(candidates[i], preview))  # type: ignore[no-any-return]
+    return renderer.render(texts, seeds) if candidates else []  # type: ignore[no-any-return]
+
+
+def _render(
+    candidates: Sequence[Candidate], renderer: Renderer, folder: RunFolder, early: EarlyStop | None = None
+) -> None:
     """Give each candidate its picture: from the journal where it is, else from the renderer."""
     missing = [c for c in candidates if not folder.restore(c)]
-    if any(c.tier == "draft" for c in missing):  # a search asks for one tier at a time
-        renderer = renderer.drafts  # type: ignore[attr-defined]
-    results = renderer.render([c.rewrite.text for c in missing], [c.seed for c in missing]) if missing else []
-    for candidate, result in zip(missing, results, strict=True):
+    for candidate, result in zip(missing, _draw(missing, renderer, early), strict=True):
         if isinstance(result, RenderFailure):
             candidate.state, candidate.reason = State.FAILED, result.reason
             folder.record(candidate)
         else:
+            if isinstance(result, Stopped):
+                candidate.tier, candidate.reason = "preview", f"stopped after {result.steps} steps"
+                result = result.preview
             candidate.image = result
             folder.save_picture(candidate, result)
 

@@ -64,6 +64,14 @@ class RenderFailure:
     reason: str
 
 
+@dataclass(frozen=True)
+class Stopped:
+    """What a renderer returns for a picture that was stopped early: its preview, after so many ``steps``."""
+
+    preview: Image.Image
+    steps: int
+
+
 @dataclass
 class Candidate:
     """One rewrite, one seed, its picture and its reward."""
@@ -81,7 +89,8 @@ class Candidate:
     uncertainty: float = math.nan
     others: dict[str, float] = field(default_factory=dict)  # further scorers, [0, 1]
     objective: float = math.nan
-    tier: str = "full"  # or "draft", a cheaper picture that must be drawn in full before it can win
+    tier: str = "full"  # or "draft", a cheaper picture that must be drawn in full before it can win, or "preview", of one stopped
+    early: float = math.nan  # the objective of its preview
     image: Image.Image | None = field(default=None, repr=False, compare=False)
 
     def take(self, scores: Scores, row: int) -> None:
@@ -101,6 +110,8 @@ class Candidate:
         for name in ("personal", "population", "fidelity", "uncertainty", "objective"):
             value = getattr(self, name)
             facts[name] = None if math.isnan(value) else round(value, 6)
+        if not math.isnan(self.early):
+            facts["early"] = round(self.early, 6)
         if self.others:
             facts["others"] = {name: None if math.isnan(v) else v for name, v in self.others.items()}
         return facts
@@ -185,14 +196,15 @@ class Result:
 
     @property
     def agreement(self) -> tuple[float, int]:
-        """Rank correlation (Spearman) of drafts and full pictures of the same text and seed, and of how many; NaN below 3."""
+        """Rank correlation (Spearman) of drafts or previews and full pictures of the same text and seed, and of how many;
+        NaN below 3."""
         scored = [c for c in self.candidates if c.state is State.SCORED]
         drafts = {(c.rewrite.text, c.seed): c.objective for c in scored if c.tier == "draft"}
         pairs = [
             (drafts[key], c.objective)
             for c in scored
             if c.tier == "full" and (key := (c.rewrite.text, c.seed)) in drafts
-        ]
+        ] or [(c.early, c.objective) for c in scored if c.tier == "full" and not math.isnan(c.early)]
         if len(pairs) < 3:
             return math.nan, len(pairs)
         from scipy.stats import spearmanr

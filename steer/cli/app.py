@@ -89,4 +89,5 @@ def _quieten(debug: bool) -> None:
     warnings.filterwarnings("ignore")
     for variable in ("TRANSFORMERS_VERBOSITY", "DIFFUSERS_VERBOSITY", "HF_HUB_VERBOSITY"):
         os.environ.setdefault(variable, "error")
-    logging.getLogger("torch").setLevel(logging.ERROR)
+    for noisy in ("torch", "torch.utils._pytree", "torchao"):  # torchao names at import what this machine cannot do
+        logging.getLogger(noisy).setLevel(logging.ERROR)

@@ -16,17 +16,23 @@ console = Console(soft_wrap=True, highlight=False)
 
 
 @contextmanager
-def loading(quiet: bool) -> Iterator[None]:
-    """A spinner while torch, diffusers and the models are loaded."""
+def loading(quiet: bool, large: bool) -> Iterator[None]:
+    """While torch, diffusers and the models are loaded: a spinner, or for ``large`` models the libraries' own bars."""
+    if quiet or not large:
+        _no_library_bars()
     if quiet:
         yield
+        return
+    if large:
+        console.print("loading the models ...")
+        yield
+        _no_library_bars()  # they would tear the run's bar apart
         return
     with console.status("loading the models ..."):
         yield
 
 
-def no_library_bars() -> None:
-    """The libraries' own loading bars would tear this one apart."""
+def _no_library_bars() -> None:
     import diffusers.utils.logging
     import transformers.utils.logging
 

@@ -75,15 +75,14 @@ def resume(
 
 
 def _drive(config: SteerConfig, as_json: bool, action, show_rewrites: bool = False) -> None:  # type: ignore[no-untyped-def]
-    from steer.cli.progress import Progress, loading, no_library_bars
+    from steer.cli.progress import Progress, loading
     from steer.report import summary
     from steer.types import StopReason
 
-    with loading(quiet=as_json):
+    with loading(quiet=as_json, large=config.renderer.model != "miniature"):
         from steer.steerer import Steerer
 
         progress = Progress(quiet=as_json, show_rewrites=show_rewrites)
-        no_library_bars()
         steerer = Steerer(config, listeners=[progress])
         _ = steerer.reward, steerer.renderer
     with progress:

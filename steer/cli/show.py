@@ -63,7 +63,7 @@ def print_summary(s: dict[str, Any]) -> None:
     console.print(f"  report    {folder / 'report.html'}")
     if s.get("agreement") is not None:
         console.print(
-            f"  tiers     drafts rank as full pictures do with {s['agreement']:+.2f} (Spearman, {s['agreement_pictures']} pictures)"
+            f"  tiers     {s['agreement_of']} rank as full pictures do with {s['agreement']:+.2f} (Spearman, {s['agreement_pictures']} pictures)"
         )
     if s["failed"]:
         console.print(f"  failed    {len(s['failed'])} pictures; the first because {escape(s['failed'][0]['reason'])}")

@@ -17,5 +17,6 @@ def build_renderer(config: RendererConfig) -> Renderer:
 
         return RemoteRenderer(config)
     from steer.renderers.diffusion import DiffusersRenderer
+    from steer.renderers.workers import Workers, worker_count
 
-    return DiffusersRenderer(config)
+    return Workers(config, n) if (n := worker_count(config)) > 1 else DiffusersRenderer(config)

@@ -16,7 +16,8 @@ from steer.devices import pick_device
 from steer.errors import RenderError
 from steer.renderers.checks import as_picture
 from steer.renderers.conditioning import Conditioning
-from steer.renderers.loading import load_pipeline
+from steer.renderers.loading import identity_of, load_pipeline, make_ready
+from steer.renderers.previews import Previews
 from steer.types import RenderFailure
 
 log = logging.getLogger(__name__)
@@ -27,15 +28,17 @@ class DiffusersRenderer:
 
     Each candidate has its own generator, seeded on the CPU: a seed means the same noise on any
     card. The last batch is padded by repeating its last prompt. On CUDA running out of memory
-    halves the batch, for good.
+    halves the batch, for good. ``pipeline``: one that is loaded already, in place of ``config.model``.
     """
 
-    def __init__(self, config: RendererConfig):
+    def __init__(self, config: RendererConfig, pipeline: Any = None):
         self.config = config
         self.device = pick_device(config.device)
-        self.name = f"{'the miniature' if config.model == 'miniature' else config.model} on {self.device}"
-        self.pipeline: Any
-        self.pipeline, self.weights = load_pipeline(config, self.device)
+        name = "the miniature" if config.model == "miniature" else config.model
+        self.name = f"{type(pipeline).__name__ if pipeline else name} on {self.device}"
+        self.pipeline, weights = (pipeline, identity_of(pipeline)) if pipeline else load_pipeline(config, self.device)
+        self.place, added = make_ready(self.pipeline, config, self.device)
+        self.weights = {**weights, **added}
         self.batch_size = config.batch_size
         self.accepted = set(inspect.signature(self.pipeline.__call__).parameters)
         if unknown := sorted(set(config.call) - self.accepted):
@@ -57,10 +60,20 @@ class DiffusersRenderer:
         """The cheaper pictures of ``renderer.draft``."""
         return Drafts(self, self.config.draft) if self.config.draft else None
 
+    @property
+    def previews(self) -> Previews | None:
+        """Pictures that can be stopped early, of ``renderer.preview``."""
+        return Previews(self, self.config.preview) if self.config.preview else None
+
+    def prepare(self, prompts: Sequence[str]) -> None:
+        """Texts that will be drawn next, to be read at once."""
+        with torch.inference_mode():
+            self.conditioning.read(prompts)
+
     def render(
-        self, prompts: Sequence[str], seeds: Sequence[int], draft: DraftConfig | None = None
+        self, prompts: Sequence[str], seeds: Sequence[int], draft: DraftConfig | None = None, on_step: Any = None
     ) -> list[Image.Image | RenderFailure]:
-        """One result a prompt, in order; ``seeds`` (n) are their noise."""
+        """One result a prompt, in order; ``seeds`` (n) are their noise. ``on_step`` is diffusers' ``callback_on_step_end``."""
         jobs = list(zip(prompts, seeds, strict=True))
         for prompt in dict.fromkeys(prompts):
             self._say_if_cut(prompt)
@@ -68,7 +81,7 @@ class DiffusersRenderer:
         while len(results) < len(jobs):
             chunk = jobs[len(results) : len(results) + self.batch_size]
             try:
-                results += self._batch(chunk, draft)
+                results += self._batch(chunk, draft, on_step)
             except torch.cuda.OutOfMemoryError as error:
                 torch.cuda.empty_cache()
                 if self.batch_size == 1:
@@ -84,7 +97,7 @@ class DiffusersRenderer:
         negative = self.config.negative_prompt or self.config.call.get("negative_prompt")
         if self.config.negative_prompt and "negative_prompt" not in self.accepted:
             raise RenderError(f"{type(self.pipeline).__name__} takes no negative prompt (renderer.negative_prompt)")
-        return Conditioning(self.pipeline, self.call, negative, self.batch_size)
+        return Conditioning(self.place, self.call, negative, self.batch_size)
 
     def _say_if_cut(self, prompt: str) -> None:
         """Warn once about a text that the pipeline's last text encoder does not read to its end."""
@@ -99,7 +112,9 @@ class DiffusersRenderer:
             log.warning("the pipeline reads %d of %d tokens of: %.60s...", limit, n, prompt)
 
     @torch.inference_mode()
-    def _batch(self, jobs: list[tuple[str, int]], draft: DraftConfig | None) -> list[Image.Image | RenderFailure]:
+    def _batch(
+        self, jobs: list[tuple[str, int]], draft: DraftConfig | None, on_step: Any
+    ) -> list[Image.Image | RenderFailure]:
         padded = jobs + [jobs[-1]] * (self.batch_size - len(jobs))
         width, height = self.config.size
         steps = self.config.steps
@@ -113,6 +128,7 @@ class DiffusersRenderer:
             height=height,
             num_inference_steps=steps,
             output_type="np",
+            **({"callback_on_step_end": on_step} if on_step else {}),
             **self.call,
         )
         flagged = getattr(output, "nsfw_content_detected", None) or [False] * len(padded)
@@ -123,7 +139,7 @@ class DiffusersRenderer:
 class Drafts:
     """A renderer's cheaper pictures: the same pipeline, fewer steps or pixels."""
 
-    whole: DiffusersRenderer
+    whole: Any  # DiffusersRenderer or Workers
     draft: DraftConfig
 
     @property

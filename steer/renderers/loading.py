@@ -23,14 +23,16 @@ from huggingface_hub.errors import (
 
 from steer.config import RendererConfig
 from steer.errors import RenderError, unknown
-from steer.renderers.placement import place
+from steer.renderers.conditioning import family_of
+from steer.renderers.placement import Place, modules, place
+from steer.renderers.speed import compile_blocks, lighten
 from steer.resources import miniature_weights
 
 log = logging.getLogger(__name__)
 
 
 def load_pipeline(config: RendererConfig, device: str) -> tuple[Any, dict[str, object]]:
-    """The pipeline on its device, and what its weights are: part of a run's fingerprint.
+    """The pipeline, and what its weights are: part of a run's fingerprint.
 
     Raises RenderError with the way out: a name that is not there, a licence not accepted, a token missing.
     """
@@ -45,13 +47,27 @@ def load_pipeline(config: RendererConfig, device: str) -> tuple[Any, dict[str, o
             f"cannot load the pipeline '{config.model}': {_first_line(error)}; "
             "give a diffusers folder or a hub name you have access to"
         ) from error
+    return pipeline, identity
+
+
+def identity_of(pipeline: Any) -> dict[str, object]:
+    """Of a pipeline that a script brings along: its kind and size, as nobody can say where it came from."""
+    size = {name: sum(p.numel() for p in part.parameters()) for name, part in modules(pipeline).items()}
+    return {"given": type(pipeline).__name__, "parameters": size}
+
+
+def make_ready(pipeline: Any, config: RendererConfig, device: str) -> tuple[Place, dict[str, object]]:
+    """Scheduler, LoRAs, speed and place in memory as ``config`` says; where its parts live and what was added to the weights."""
+    added: dict[str, object] = {}
     pipeline.set_progress_bar_config(disable=True)
     if config.scheduler or config.scheduler_settings:
         pipeline.scheduler = _scheduler(config, pipeline.scheduler)
     for lora in config.loras:
-        identity = {**identity, f"lora {lora.path}": _add_lora(pipeline, lora)}
-    place(pipeline, device, config)  # no part of the identity: a resumed run may find another amount of free memory
-    return pipeline, identity
+        added[f"lora {lora.path}"] = _add_lora(pipeline, lora)
+    lighten(pipeline, config)
+    found = place(pipeline, device, config, family_of(pipeline) is not None)
+    compile_blocks(pipeline, config)
+    return found, added  # the place is no part of a run's identity: a resumed run may find another amount free
 
 
 def _folder(config: RendererConfig) -> tuple[Path | str, dict[str, object]]:

@@ -35,6 +35,7 @@ def summary(result: Result) -> dict[str, object]:
         "gain": None if winner is None or original is None else round(result.gain, 4),
         "agreement": None if math.isnan(result.agreement[0]) else round(result.agreement[0], 3),
         "agreement_pictures": result.agreement[1],
+        "agreement_of": "drafts" if any(c.tier == "draft" for c in result.candidates) else "previews",
         "picture": best.picture if best else None,
         "words": [
             {"words": e.words, "effect": round(e.mean, 4), "low": round(e.low, 4), "high": round(e.high, 4), "texts": e.n_texts}

@@ -82,9 +82,10 @@ class RunFolder:
     def restore(self, candidate: Candidate) -> bool:
         """Fill ``candidate`` from the journal; whether it was there."""
         row = self.candidates.get(candidate.index)
-        same = candidate.rewrite.text, candidate.seed, candidate.tier
-        if row is None or (row["text"], row["seed"], row["tier"]) != same:
+        same = candidate.rewrite.text, candidate.seed
+        if row is None or (row["text"], row["seed"]) != same or row["tier"] not in (candidate.tier, "preview"):
             return False
+        candidate.tier, candidate.early = row["tier"], row.get("early", math.nan)
         candidate.state, candidate.picture = State(row["state"]), row["picture"]
         candidate.reason = row["reason"]
         for name in _SCORES:

@@ -12,22 +12,6 @@ from steer.errors import RenderError, SteerError
 from steer.renderers.diffusion import DiffusersRenderer
 from steer.testing import RendererConformance
 from steer.types import RenderFailure
-from tests.steer.tiny_pipelines import save_flux, save_klein, save_sdxl
-
-
-@pytest.fixture(scope="module")
-def sdxl(tmp_path_factory):
-    return save_sdxl(tmp_path_factory.mktemp("sdxl"))
-
-
-@pytest.fixture(scope="module")
-def flux(tmp_path_factory):
-    return save_flux(tmp_path_factory.mktemp("flux"))
-
-
-@pytest.fixture(scope="module")
-def klein(tmp_path_factory):
-    return save_klein(tmp_path_factory.mktemp("klein"))
 
 
 def config(folder, **changes):
@@ -161,11 +145,11 @@ def test_out_of_memory_halves_the_batch_and_goes_on(sdxl, monkeypatch):
     renderer = DiffusersRenderer(config(sdxl, batch_size=4))
     real, sizes = renderer._batch, []
 
-    def batch(jobs, draft):
+    def batch(jobs, draft, on_step):
         sizes.append(renderer.batch_size)
         if renderer.batch_size > 1:
             raise torch.cuda.OutOfMemoryError
-        return real(jobs, draft)
+        return real(jobs, draft, on_step)
 
     monkeypatch.setattr(renderer, "_batch", batch)
     assert len(renderer.render(["a fox"] * 3, [1, 2, 3])) == 3
@@ -228,3 +212,13 @@ def test_memory_does_not_grow_over_a_thousand_pictures(sdxl):
     draw(300, 1000)
     assert peak_mib() - before < 20
     assert len(renderer.conditioning._known) <= 128
+
+
+def test_a_pipeline_that_a_script_brings_along(sdxl):
+    pipeline = StableDiffusionXLPipeline.from_pretrained(sdxl)
+    ours = DiffusersRenderer(config("nowhere"), pipeline)
+    assert ours.name == "StableDiffusionXLPipeline on cpu"
+    assert (
+        ours.render(["a fox"], [1])[0].tobytes() == DiffusersRenderer(config(sdxl)).render(["a fox"], [1])[0].tobytes()
+    )
+    assert ours.describe()["weights"]["given"] == "StableDiffusionXLPipeline"

@@ -1,18 +1,12 @@
-"""Configuration: defaults, then a preset or file, then ``--set`` flags; checked once, then fixed."""
+"""What can be set, by section, with its defaults and limits; checked once, then fixed."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from steer.errors import UsageError, unknown
-from steer.resources import data_folder
 from steer.strategy.strength import STRENGTHS, Strength, StrengthName
 
 DEFAULT = "miniature"
@@ -43,6 +37,13 @@ class DraftConfig(_Section):
     scale: float = Field(1.0, ge=0.25, le=1)  # of width and height
 
 
+class PreviewConfig(_Section):
+    """A look at a picture while it is made; without hope it is stopped there. See ``steer.strategy.early``."""
+
+    step: int = Field(ge=2, le=199)  # after this many
+    scale: float = Field(1.0, ge=0.25, le=1)  # of the preview's width and height
+
+
 class RendererConfig(_Section):
     """How pictures are made: ``diffusers`` a pipeline in this process, ``remote`` an image API that OpenAI's client speaks to.
 
@@ -59,13 +60,24 @@ class RendererConfig(_Section):
     aspect: str | None = Field(None, pattern=r"^[1-9]\d?(\.\d+)?:[1-9]\d?(\.\d+)?$")  # "3:2", of width x height's area
     steps: int = Field(12, ge=1, le=200)
     draft: DraftConfig | None = None  # rounds are drawn so; original and leaders again in full
+    preview: PreviewConfig | None = None  # stop hopeless pictures early
     batch_size: int = Field(4, ge=1, le=256)
+    workers: Literal["auto"] | Annotated[int, Field(ge=1, le=64)] = (
+        "auto"  # processes that render; auto: one a CUDA card
+    )
     negative_prompt: str = ""
     scheduler: str | None = None  # a class of diffusers; None: the pipeline's own
     scheduler_settings: dict[str, Any] = Field(default_factory=dict)
     loras: list[LoraConfig] = Field(default_factory=list)
     variant: str | None = None  # of the weight files, for example fp16
-    offload: Literal["auto", "none", "model", "sequential"] = "auto"  # parts off the card while they do not work
+    offload: Literal["auto", "none", "encoders", "model", "sequential"] = (
+        "auto"  # parts off the card while they do not work
+    )
+    tiling: Literal["auto", "on", "off"] = "auto"  # pictures decoded in tiles: less memory, faint differences
+    compile: bool = False  # the denoiser's blocks, in the first pictures
+    quantize: Literal["none", "int8", "int8-dynamic", "fp8"] = "none"  # its matrices; int8: weights alone
+    channels_last: bool = False
+    fuse_projections: bool = False
     call: dict[str, Any] = Field(default_factory=dict)
     # of image APIs:
     base_url: str | None = None
@@ -75,6 +87,14 @@ class RendererConfig(_Section):
     timeout_s: float = Field(180, gt=0)  # one attempt
     retries: int = Field(3, ge=0, le=20)
     price: float | None = Field(None, ge=0)  # of a picture
+
+    @model_validator(mode="after")
+    def _previews_are_of_single_pictures(self) -> RendererConfig:
+        if self.preview and (self.batch_size > 1 or self.workers not in ("auto", 1) or self.draft):
+            raise ValueError("preview stops single pictures: it needs batch_size 1, one worker and no draft")
+        if self.preview and self.preview.step >= self.steps:
+            raise ValueError(f"preview.step must come before the last of {self.steps} steps")
+        return self
 
     @property
     def size(self) -> tuple[int, int]:
@@ -226,113 +246,3 @@ class SteerConfig(_Section):
     proposer: Annotated[ProposerConfig, BeforeValidator(_kind)] = ProposerConfig()
     search: SearchConfig = SearchConfig()
     objective: ObjectiveConfig = ObjectiveConfig()
-
-
-def presets() -> list[str]:
-    """Names of the shipped presets."""
-    return sorted(p.stem for p in data_folder("configs").glob("*.yaml"))
-
-
-def load_config(name_or_path: str | Path = DEFAULT, settings: Sequence[str] = ()) -> SteerConfig:
-    """The preset or YAML file with ``settings`` ("search.seeds=2") on top.
-
-    Raises UsageError with a suggestion for an unknown preset, key or value.
-    """
-    path = find_config(name_or_path)
-    values = read_values(path)
-    values.pop("card", None)  # facts about its model, for people; see steer.models
-    for setting in settings:
-        _set(values, setting)
-    return parse_config(values, str(path))
-
-
-def find_config(name_or_path: str | Path) -> Path:
-    """The file of a preset or path. Raises UsageError with a suggestion."""
-    path = Path(name_or_path)
-    if path.is_file():
-        return path
-    if path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
-        raise UsageError(f"config file '{path}' does not exist; presets: {', '.join(presets())}")
-    if str(name_or_path) not in presets():
-        raise unknown("config", str(name_or_path), presets())
-    return data_folder("configs") / f"{name_or_path}.yaml"
-
-
-def read_values(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
-    """The plain values of a file, upon those of the preset or file that its ``base`` names."""
-    try:
-        values = yaml.safe_load(path.read_text()) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"config '{path}' is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(values, dict):
-        raise UsageError(f"config '{path}' must be a mapping of sections")
-    if (base := values.pop("base", None)) is None:
-        return values
-    found = find_config(base)
-    if found in (path, *above):
-        raise UsageError(f"config '{path}' is based on itself")
-    return _merged(read_values(found, (path, *above)), values)
-
-
-def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """Section by section; ``renderer: painter`` upon a section changes its kind."""
-    merged = dict(below)
-    for key, value in above.items():
-        old = merged.get(key)
-        if isinstance(old, dict) and isinstance(value, dict):
-            merged[key] = _merged(old, value)
-        elif isinstance(old, dict) and isinstance(value, str):
-            merged[key] = {**old, "kind": value}
-        else:
-            merged[key] = value
-    return merged
-
-
-def parse_config(values: dict[str, Any], source: str = "config") -> SteerConfig:
-    """Checked configuration from plain values."""
-    try:
-        return SteerConfig.model_validate(values)
-    except ValidationError as error:
-        raise UsageError(_one_line(error, source)) from error
-
-
-def _set(values: dict[str, Any], setting: str) -> None:
-    key, equals, text = setting.partition("=")
-    if not equals or not key:
-        raise UsageError(f"--set '{setting}' has no value; write it as key=value, for example search.seeds=2")
-    *parents, last = key.split(".")
-    for parent in parents:
-        inner = values.setdefault(parent, {})
-        if isinstance(inner, str):
-            inner = values[parent] = {"kind": inner}
-        values = inner
-        if not isinstance(values, dict):
-            raise UsageError(f"--set '{setting}': '{parent}' is a value, not a section")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UsageError(f"--set '{setting}': the value is not YAML") from error
-    if isinstance(value, str) and isinstance(values.get(last), dict):
-        values[last] = {**values[last], "kind": value}
-    else:
-        values[last] = value
-
-
-def _one_line(error: ValidationError, source: str) -> str:
-    first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        known = _keys_at(first["loc"][:-1])
-        close = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
-        hint = f"Did you mean '{close[0]}'?" if close else f"Known: {', '.join(known)}."
-        return f"unknown key '{key}' in {source}. {hint}"
-    if first["type"] == "value_error":  # our own words
-        return f"{source}: {key}: {first['ctx']['error']}"
-    return f"{source}: '{key}' is {first['input']!r}: {first['msg'].lower()}"
-
-
-def _keys_at(location: Sequence[Any]) -> list[str]:
-    model: Any = SteerConfig
-    for part in location:
-        model = model.model_fields[part].annotation
-    return list(model.model_fields)

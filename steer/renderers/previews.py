@@ -1,0 +1,100 @@
+"""A look at a picture while it is made, and an end to it where there is no hope."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from steer.config import PreviewConfig
+from steer.errors import RenderError
+from steer.renderers.checks import as_picture
+from steer.types import RenderFailure, Stopped
+
+if TYPE_CHECKING:
+    from steer.renderers.diffusion import DiffusersRenderer
+
+GoesOn = Callable[[int, Image.Image], bool]  # number of the prompt and its preview
+EULER = ("FlowMatchEulerDiscreteScheduler", "EulerDiscreteScheduler")
+
+
+class Previews:
+    """Renders one picture at a time and asks ``goes_on`` after ``step`` steps.
+
+    The preview is what the model expects to come out: an Euler step from x at noise s to x' at noise s' goes along
+    d = (x' - x) / (s' - s), which ends without noise at x' - s' d. It is decoded by the pipeline's own VAE, at low size.
+    """
+
+    def __init__(self, whole: DiffusersRenderer, config: PreviewConfig):
+        self.whole, self.config = whole, config
+        scheduler = type(whole.pipeline.scheduler).__name__
+        if scheduler not in EULER:
+            raise RenderError(f"renderer.preview knows Euler's steps only; the scheduler is {scheduler}")
+        name = type(whole.pipeline).__name__
+        self._clean = next((clean for start, clean in LATENTS if name.startswith(start)), None)
+        if self._clean is None:
+            raise RenderError(f"renderer.preview does not know the latents of {name}")
+
+    def render(
+        self, prompts: Sequence[str], seeds: Sequence[int], goes_on: GoesOn
+    ) -> list[Image.Image | RenderFailure | Stopped]:
+        """As the whole renderer's; Stopped with the preview where ``goes_on`` said no."""
+        results: list[Image.Image | RenderFailure | Stopped] = []
+        for i, (prompt, seed) in enumerate(zip(prompts, seeds, strict=True)):
+            stopped: list[Stopped] = []
+            before: list[Tensor] = []
+
+            def look(
+                pipeline: Any, step: int, _time: Any, given: dict[str, Tensor], i: int = i,
+                stopped: list[Stopped] = stopped, before: list[Tensor] = before,
+            ) -> dict[str, Tensor]:  # fmt: skip
+                if step == self.config.step - 2:
+                    before.append(given["latents"])
+                elif step == self.config.step - 1:
+                    preview = self._decode(before[0], given["latents"], step)
+                    with torch.inference_mode(False), torch.enable_grad():  # whoever judges may need gradients
+                        if isinstance(preview, RenderFailure) or goes_on(i, preview):
+                            return {}
+                    stopped.append(Stopped(preview, step + 1))
+                    pipeline._interrupt = True
+                return {}
+
+            made = self.whole.render([prompt], [seed], on_step=look)
+            results += stopped or made
+        return results
+
+    def _decode(self, before: Tensor, after: Tensor, step: int) -> Image.Image | RenderFailure:
+        assert self._clean
+        p = self.whole.pipeline
+        s, t = (float(v) for v in p.scheduler.sigmas[step : step + 2])
+        clean = after - t * (after - before) / (t - s)
+        width, height = self.whole.config.size
+        latents = self._clean(p, clean.to(after.dtype), width, height)
+        if self.config.scale < 1:
+            latents = torch.nn.functional.interpolate(latents, scale_factor=self.config.scale, mode="area")
+        picture = p.vae.decode(latents.to(p.vae.dtype), return_dict=False)[0]
+        return as_picture(p.image_processor.postprocess(picture, output_type="np")[0], False)
+
+
+def _flux(p: Any, latents: Tensor, width: int, height: int) -> Tensor:
+    unpacked = p._unpack_latents(latents, height, width, p.vae_scale_factor)
+    return unpacked / p.vae.config.scaling_factor + p.vae.config.shift_factor
+
+
+def _flux2(p: Any, latents: Tensor, width: int, height: int) -> Tensor:
+    side = p.vae_scale_factor * 2
+    grid = latents.transpose(1, 2).unflatten(2, (height // side, width // side))
+    mean, variance = (v.view(1, -1, 1, 1).to(grid) for v in (p.vae.bn.running_mean, p.vae.bn.running_var))
+    return p._unpatchify_latents(grid * torch.sqrt(variance + p.vae.config.batch_norm_eps) + mean)
+
+
+def _sdxl(p: Any, latents: Tensor, width: int, height: int) -> Tensor:
+    return latents / p.vae.config.scaling_factor
+
+
+LATENTS: tuple[tuple[str, Callable[[Any, Tensor, int, int], Tensor]], ...] = (
+    ("Flux2", _flux2), ("FluxPipeline", _flux), ("StableDiffusionXLPipeline", _sdxl),
+)  # fmt: skip

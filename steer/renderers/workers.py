@@ -1,0 +1,121 @@
+"""Several cards of one machine: a renderer in a process of its own on each; batches go to whoever is free.
+
+Processes and a queue rather than ``accelerate launch``, which starts the whole program once a card: there is one search, one
+journal and one language model, and only the pictures are many.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.queues import SimpleQueue
+from typing import Any
+
+import torch
+from PIL import Image
+
+from steer.config import DraftConfig, RendererConfig
+from steer.devices import pick_device
+from steer.errors import RenderError
+from steer.types import RenderFailure
+
+_own: Any = None  # a worker's renderer
+
+
+def worker_count(config: RendererConfig) -> int:
+    """How many processes render: as set, or one a CUDA card."""
+    if config.workers != "auto":
+        return config.workers
+    if config.preview or pick_device(config.device) != "cuda":
+        return 1
+    return torch.cuda.device_count()
+
+
+class Workers:
+    """As :class:`~steer.renderers.diffusion.DiffusersRenderer`, over ``n`` processes; order and pictures are the same.
+
+    Batches are cut as one renderer would cut them, so that a picture has the same company.
+    """
+
+    def __init__(self, config: RendererConfig, n: int):
+        context = multiprocessing.get_context("spawn")
+        cards: SimpleQueue[int] = context.SimpleQueue()
+        for card in range(n):
+            cards.put(card)
+        self.config, self.n = config, n
+        self.batch_size = config.batch_size * n  # what the loop asks for at once
+        self._pool = ProcessPoolExecutor(n, context, _start, (config.model_dump(), cards, n))
+        name, self._description = self._ask(_facts)
+        self.name = f"{name}, {n} processes"
+
+    def render(
+        self, prompts: Sequence[str], seeds: Sequence[int], draft: DraftConfig | None = None
+    ) -> list[Image.Image | RenderFailure]:
+        """One result a prompt, in order."""
+        size = self.config.batch_size
+        futures = [
+            self._pool.submit(_render, list(prompts[i : i + size]), list(seeds[i : i + size]), draft)
+            for i in range(0, len(prompts), size)
+        ]
+        try:
+            return [picture for future in futures for picture in future.result()]
+        except BrokenProcessPool as error:
+            raise RenderError(_GONE) from error
+
+    @property
+    def drafts(self) -> Any:
+        from steer.renderers.diffusion import Drafts
+
+        return Drafts(self, self.config.draft) if self.config.draft else None
+
+    def describe(self) -> dict[str, object]:
+        """Of one of them: they are alike."""
+        return self._description
+
+    def close(self) -> None:
+        """End the processes."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def _ask(self, question: Any) -> Any:
+        try:
+            return self._pool.submit(question).result()
+        except BrokenProcessPool as error:
+            raise RenderError(_GONE) from error
+
+
+_GONE = "a process that renders has died: killed, or out of memory; fewer renderer.workers need less"
+
+
+def _start(config: dict[str, Any], cards: SimpleQueue[int], n: int) -> None:
+    """In a new process: take a card, before CUDA is begun."""
+    global _own
+    card = cards.get()
+    if visible := os.environ.get("CUDA_VISIBLE_DEVICES"):
+        os.environ["CUDA_VISIBLE_DEVICES"] = visible.split(",")[card % len(visible.split(","))]
+    else:
+        os.environ["CUDA_VISIBLE_DEVICES"] = str(card)
+    if not torch.cuda.is_available():
+        torch.set_num_threads(max(1, torch.get_num_threads() // n))
+    _own = RendererConfig.model_validate(config)
+
+
+def _renderer() -> Any:
+    """Loaded at the first question, so that its errors are answers."""
+    global _own
+    if isinstance(_own, RendererConfig):
+        from steer.renderers.diffusion import DiffusersRenderer
+
+        _own = DiffusersRenderer(_own)
+    return _own
+
+
+def _facts() -> tuple[str, dict[str, object]]:
+    renderer = _renderer()
+    return renderer.name, renderer.describe()
+
+
+def _render(prompts: list[str], seeds: list[int], draft: DraftConfig | None) -> list[Image.Image | RenderFailure]:
+    return _renderer().render(prompts, seeds, draft)  # type: ignore[no-any-return]

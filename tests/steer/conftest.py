@@ -1,0 +1,49 @@
+"""Tiny random pipelines of the real classes, built on disk once."""
+
+from __future__ import annotations
+
+import pytest
+
+from steer.config import RendererConfig
+from tests.steer.tiny_pipelines import save_flux, save_klein, save_sdxl
+
+
+@pytest.fixture(scope="session")
+def sdxl(tmp_path_factory):
+    return save_sdxl(tmp_path_factory.mktemp("sdxl"))
+
+
+@pytest.fixture(scope="session")
+def flux(tmp_path_factory):
+    return save_flux(tmp_path_factory.mktemp("flux"))
+
+
+@pytest.fixture(scope="session")
+def klein(tmp_path_factory):
+    return save_klein(tmp_path_factory.mktemp("klein"))
+
+
+CALLS = {
+    "flux": {"guidance_scale": 3.5, "max_sequence_length": 32},
+    "klein": {"guidance_scale": 1.0, "max_sequence_length": 64},
+    "sdxl": {"guidance_scale": 5.0},
+}
+
+
+@pytest.fixture(params=sorted(CALLS))
+def tiny(request):
+    """A renderer config of each family in turn; keyword arguments change it."""
+
+    def make(**changes):
+        folder = request.getfixturevalue(request.param)
+        values = {
+            "model": str(folder),
+            "width": 32,
+            "height": 32,
+            "steps": 2,
+            "batch_size": 2,
+            "call": CALLS[request.param],
+        }
+        return RendererConfig(**{**values, **changes})
+
+    return make
