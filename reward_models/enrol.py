@@ -6,14 +6,15 @@ What demographics say of those axes (a ridge over the seen people) is the prior'
 ratings at all the vector is the best guess from demographics, and with none of these either it is the
 population's. The posterior is Laplace's: a few Gauss-Newton steps on
 
-    sum_i (f(x_i; m + A z) - y_i)^2 / noise^2 + |z - z0|^2
+    sum_i (f(x_i; m + A z) - y_i)^2 / noise^2 - 2 sum_(b,w) log Phi((f(x_b) - f(x_w)) / (sqrt(2) noise)) + |z - z0|^2
 
-with A the axes scaled to unit prior variance (Bishop 2006, 4.4). Shapes: N people, n ratings,
-W model width, K axes.
+with A the axes scaled to unit prior variance (Bishop 2006, 4.4), the second sum over choices of b before w (Thurstone 1927,
+Mosteller 1951: two noisy likings are compared). Shapes: N people, n ratings, W model width, K axes.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -123,13 +124,15 @@ def fit_person(
 
 def fit_people(
     member: PamelaPredictor, prior: PersonPrior, pictures: Tensor, prompts: Tensor, liking: Tensor, owner: Tensor,
-    demographics: Sequence[Sequence[int]], noise: float = 0.16,
+    demographics: Sequence[Sequence[int]], noise: float | Tensor = 0.16, choices: Tensor | None = None,
 ) -> list[FittedPerson]:  # fmt: skip
-    """U people at once, each fitted to their own of R ratings: ``liking`` (R,) of pictures and prompts (R, D).
+    """U people at once, each fitted to their own of R ratings: ``liking`` (R,) of pictures and prompts (R, D), NaN for
+    pictures that were only chosen between.
 
     ``owner``: whose rating it is (R,), below U; ``demographics``: table rows, one list a person; ``noise``: standard
-    deviation of a rating around the model, in [0, 1]. Everything of the member stays frozen; metadata is withheld, as
-    when steering. Nobody's fit depends on who is fitted beside them.
+    deviation of a rating around the model, in [0, 1], or one each (R,); ``choices`` (C, 2): rows of the better and the worse
+    picture of a choice, both of one person. Everything of the member stays frozen; metadata is withheld, as when steering.
+    Nobody's fit depends on who is fitted beside them.
     """
     config, device = member.config, prior.axes.device
     start = torch.stack([prior.guess(known) for known in demographics])  # (U, K)
@@ -141,10 +144,22 @@ def fit_people(
         """Over each person's ratings: (R, ...) to (U, ...)."""
         return values.new_zeros(n, *values.shape[1:]).index_add_(0, owner, values)
 
+    spread = torch.as_tensor(noise, dtype=torch.float32, device=device).expand(len(liking))
+    weight = torch.where(liking.isnan(), 0.0, 1 / spread**2)  # of a rating
+    liking = liking.nan_to_num()
+    won, lost = (
+        choices.T if choices is not None and len(choices) else torch.zeros(2, 0, dtype=torch.long, device=device)
+    )
+    unit = (spread[won] ** 2 + spread[lost] ** 2).sqrt()  # of a difference
+
+    def summed_choices(values: Tensor) -> Tensor:
+        return values.new_zeros(n, *values.shape[1:]).index_add_(0, owner[won], values)
+
     @torch.no_grad()
     def energy(z: Tensor) -> Tensor:  # (U, K) to (U,)
         predicted = member(pictures, prompts, prior.at(z)[owner], fields)
-        return summed((predicted - liking) ** 2) / noise**2 + ((z - start) ** 2).sum(-1)
+        chosen = -2 * torch.special.log_ndtr((predicted[won] - predicted[lost]) / unit)
+        return summed(weight * (predicted - liking) ** 2) + summed_choices(chosen) + ((z - start) ** 2).sum(-1)
 
     z = start
     precision = torch.eye(axes, device=device).repeat(n, 1, 1)
@@ -153,8 +168,17 @@ def fit_people(
     for _ in range(STEPS if len(liking) else 0):
         predicted, slope = sensitivity(member, pictures, prompts, prior.at(z)[owner], fields)
         jacobian = slope @ prior.axes.T  # (R, K)
-        precision = summed(jacobian[:, :, None] * jacobian[:, None, :]) / noise**2 + torch.eye(axes, device=device)
-        gradient = summed(jacobian * (predicted - liking)[:, None]) / noise**2 + (z - start)
+        precision = summed(weight[:, None, None] * jacobian[:, :, None] * jacobian[:, None, :]) + torch.eye(
+            axes, device=device
+        )
+        gradient = summed(jacobian * (weight * (predicted - liking))[:, None]) + (z - start)
+        if len(won):
+            apart = (jacobian[won] - jacobian[lost]) / unit[:, None]  # (C, K)
+            t = (predicted[won] - predicted[lost]) / unit
+            hazard = torch.exp(-(t**2) / 2 - 0.5 * math.log(2 * math.pi) - torch.special.log_ndtr(t))  # phi / Phi
+            bend = (hazard * (hazard + t))[:, None, None]
+            precision = precision + summed_choices(bend * apart[:, :, None] * apart[:, None, :])
+            gradient = gradient - summed_choices(hazard[:, None] * apart)
         step = torch.linalg.solve(precision, gradient) * going[:, None]
         size = torch.ones(n, 1, device=device)
         then = energy(z - size * step)

@@ -48,6 +48,8 @@ class PamelaReward:
         self.covariances = [c.to(self.device) for c in covariances]
         self.demographics = demographics or {}
         self.imagination = imagination.to(self.device) if imagination else None
+        self.trained = tuple(config.people)  # those enrolled later are not among them
+        self._fingerprint = ""
 
     @classmethod
     def from_folder(cls, folder: Path, encoder: Encoder | None = None, device: str = "cpu") -> PamelaReward:
@@ -112,8 +114,10 @@ class PamelaReward:
         save_file(weights, folder / "model.safetensors")
 
     def fingerprint(self) -> str:
-        """Hashes of the members' and of the encoder's weights."""
-        return weights_hash(*self.members) + self.encoder.fingerprint()
+        """Hashes of the members' and of the encoder's weights as trained: people enrolled since change nothing."""
+        if not self._fingerprint:
+            self._fingerprint = weights_hash(*self.members) + self.encoder.fingerprint()
+        return self._fingerprint
 
     def people(self) -> list[str]:
         return list(self.config.people)
@@ -144,22 +148,28 @@ class PamelaReward:
         self.add_people({person: self.fit(pictures, prompts, liking, demographics)}, {person: dict(demographics or {})})
 
     def fit(
-        self, pictures: Tensor, prompts: Tensor, liking: np.ndarray, demographics: Mapping[str, str] | None = None
-    ) -> list[FittedPerson]:
-        """What each member makes of a person's ratings of pictures and prompts (n, D)."""
+        self, pictures: Tensor, prompts: Tensor, liking: np.ndarray, demographics: Mapping[str, str] | None = None,
+        noise: np.ndarray | None = None, choices: np.ndarray | None = None,
+    ) -> list[FittedPerson]:  # fmt: skip
+        """What each member makes of a person's ratings of pictures and prompts (n, D); ``noise`` (n,) where ratings are not
+        equally sure, ``choices`` (C, 2) of rows of better and worse pictures."""
         owner: np.ndarray = np.zeros(len(liking), dtype=int)
-        return [each[0] for each in self.fit_people(pictures, prompts, liking, owner, [demographics or {}])]
+        fitted = self.fit_people(pictures, prompts, liking, owner, [demographics or {}], noise, choices)
+        return [each[0] for each in fitted]
 
     def fit_people(
         self, pictures: Tensor, prompts: Tensor, liking: np.ndarray, owner: np.ndarray, demographics: Sequence[Mapping[str, str]],
+        noise: np.ndarray | None = None, choices: np.ndarray | None = None,
     ) -> list[list[FittedPerson]]:  # fmt: skip
         """What each member makes of U people's ratings, (M, U); see :func:`reward_models.enrol.fit_people`."""
         known = [self.config.row(d)[: len(self.config.demographics)] for d in demographics]
         x, q = pictures.to(self.device).clone(), prompts.to(self.device).clone()
         y = torch.as_tensor(liking, dtype=torch.float32, device=self.device)
         whose = torch.as_tensor(owner, dtype=torch.long, device=self.device)
+        spread = self.config.noise if noise is None else torch.as_tensor(noise, dtype=torch.float32, device=self.device)
+        pairs = None if choices is None else torch.as_tensor(choices, dtype=torch.long, device=self.device)
         return [
-            fit_people(m, p, x, q, y, whose, known, self.config.noise)
+            fit_people(m, p, x, q, y, whose, known, spread, pairs)
             for m, p in zip(self.members, self.priors, strict=True)
         ]  # fmt: skip
 
@@ -167,6 +177,7 @@ class PamelaReward:
         self, fitted: Mapping[str, Sequence[FittedPerson]], demographics: Mapping[str, dict[str, str]]
     ) -> None:
         """Give people, new or known, the vectors and covariances that :meth:`fit` found."""
+        self.fingerprint()
         self.config.people += [p for p in fitted if p not in self.config.people]
         for k, member in enumerate(self.members):
             table, covariance = member.person.weight.detach(), self.covariances[k]

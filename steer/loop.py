@@ -19,9 +19,9 @@ from steer.types import Candidate, RenderFailure, State, Stopped, StopReason
 
 def run_loop(
     search: Search, renderer: Renderer, reward: RewardModel, person: Person, folder: RunFolder,
-    emit: Listener, chunk: int, clock: Callable[[], float] = time.monotonic,
+    emit: Listener, chunk: int, learn: Callable[[Search], None] = lambda _: None, clock: Callable[[], float] = time.monotonic,
 ) -> None:  # fmt: skip
-    """Drive ``search`` to its end, ``chunk`` pictures at a time; every picture is kept."""
+    """Drive ``search`` to its end, ``chunk`` pictures at a time; every picture is kept. ``learn`` is called after each round."""
     begun, limit = clock(), search.config.time_limit_s
     candidates: list[Candidate] = []
     early = _early_stop(search, renderer, reward, person)
@@ -39,6 +39,7 @@ def run_loop(
                 for candidate in part:
                     emit(CandidateDone(candidate, search.history))
             search.tell(candidates)
+            learn(search)
             if search.stop is StopReason.TIME:
                 return
     except KeyboardInterrupt:

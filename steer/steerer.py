@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -37,10 +37,13 @@ from steer.strategy.funnel import Funnel
 from steer.strategy.screen import Screen
 from steer.strategy.texts import TextSpace
 from steer.types import Candidate, Result, Rewrite, SteerRequest, StopReason
+from steer.users.audience import Audience, AudienceReward
+from steer.users.enrolment import Enrolled, enrol, trained_people
+from steer.users.ids import AVERAGE
+from steer.users.learning import Learning
+from steer.users.store import UserStore
 
 log = logging.getLogger(__name__)
-
-AVERAGE = "average"  # the user id of nobody in particular
 
 
 class Steerer:
@@ -53,13 +56,14 @@ class Steerer:
     def __init__(
         self, config: str | Path | SteerConfig = "miniature", *, proposer: Proposer | None = None,
         renderer: Renderer | None = None, reward: RewardModel | None = None, listeners: Sequence[Listener] = (),
+        store: UserStore | None = None,
     ):  # fmt: skip
         self.config = config if isinstance(config, SteerConfig) else load_config(config)
         self.listeners = list(listeners)
         # a part that is given replaces the cached property of its name
-        self.__dict__.update(
-            {k: v for k, v in {"proposer": proposer, "renderer": renderer, "reward": reward}.items() if v is not None}
-        )
+        given = {"proposer": proposer, "renderer": renderer, "reward": reward, "store": store}
+        self.__dict__.update({k: v for k, v in given.items() if v is not None})
+        self._bases: dict[str, str] = {}  # of people of the store, what their vectors were found from
 
     @cached_property
     def proposer(self) -> Proposer:
@@ -68,6 +72,11 @@ class Steerer:
     @cached_property
     def renderer(self) -> Renderer:
         return build_renderer(self.config.renderer)
+
+    @cached_property
+    def store(self) -> UserStore:
+        """The local users."""
+        return UserStore()
 
     @cached_property
     def reward(self) -> RewardModel:
@@ -99,16 +108,39 @@ class Steerer:
         return MixedReward(reward, scorers)
 
     def users(self) -> list[str]:
-        """Ids that can be steered for; besides these, "average" is nobody in particular."""
-        return self.reward.people()
+        """Ids that can be steered for, of the store and of the reward's data set; besides these, "average" is nobody."""
+        return list(dict.fromkeys([*self.store.ids(), *self.reward.people()]))
 
     def person(self, user: str) -> Person:
-        """The reward model's person for a user id. Raises UsageError when unknown."""
+        """The reward model's person for a user id: someone it was trained on, or of the store. Raises UsageError when unknown."""
         if user == AVERAGE:
             return Person()
-        if user not in self.users():
+        if user in trained_people(self.personal) or user in self._bases:
+            return Person(id=user)
+        if self.store.get(user) is None:
             raise unknown("user", user[:80], self.users())
+        self.enrol(user)
         return Person(id=user)
+
+    def enrol(self, user: str) -> Enrolled:
+        """Make a person of the store known to the reward, from all that they rated and said until now."""
+        found = enrol(self.store, self.personal, user)
+        self._bases[user] = found.basis
+        return found
+
+    def audience(self, user: str) -> Audience:
+        """Who ``user`` is: one id, or several as "me,you,!him". Raises UsageError for someone unknown."""
+        found = Audience.parse(user)
+        for each in found.everyone:
+            self.person(each)
+        return found
+
+    def reward_for(self, user: str) -> RewardModel:
+        """The reward model of one person, or of several together."""
+        audience = self.audience(user)
+        if audience.single:
+            return self.reward
+        return AudienceReward(self.reward, audience, self.config.objective.together, self.person)
 
     def request(self, prompt: str, user: str, budget: int | None = None, seed: int = 0) -> SteerRequest:
         """A checked request. Raises UsageError for an unusable prompt, user or budget."""
@@ -118,7 +150,7 @@ class Steerer:
         if seed < 0:
             raise UsageError(f"the seed is {seed}; it must be 0 or more")
         text = check_prompt(prompt)
-        self.person(user)
+        self.audience(user)
         return SteerRequest(text, user, budget, seed)
 
     def search(self, prompt: str, user: str, budget: int | None = None, seed: int = 0) -> Search:
@@ -141,7 +173,7 @@ class Steerer:
         c = self.config.search
         space, ranks = self._text_space, None
         if c.screen > 1:
-            reward, person = self._personal, self.person(request.user)
+            reward, person = self._personal_for(request.user)
             if space is None or getattr(reward, "imagination", None) is None:
                 raise UsageError(
                     f"the reward '{reward.name}' cannot rank texts before they are rendered; set search.screen=1"
@@ -160,15 +192,22 @@ class Steerer:
             closed = tuple(g for g in lexicon.groups if g.name not in limits.kinds)
         return Guard(request.prompt, limits.min_kept, limits.min_likeness, space, closed)
 
+    def _personal_for(self, user: str) -> tuple[Any, Person]:
+        """What ranks texts for ``user``, and whom it is to be asked about."""
+        audience = self.audience(user)
+        if audience.single:
+            return self.personal, self.person(user)
+        return AudienceReward(self.personal, audience, self.config.objective.together, self.person), Person()
+
     @property
-    def _personal(self) -> Any:
-        """Of a mixed reward the personal part."""
+    def personal(self) -> Any:
+        """The reward that knows people: of a mixed one its personal part."""
         return getattr(self.reward, "reward", self.reward)
 
     @cached_property
     def _text_space(self) -> TextSpace | None:
         """How the reward's encoder reads texts; None, and said, where it reads none: the guard then counts words alone."""
-        encoder: Any = getattr(self._personal, "encoder", None)
+        encoder: Any = getattr(self.personal, "encoder", None)
         if not getattr(encoder, "has_text", False):
             log.warning("the reward '%s' reads no texts: rewrites are compared by their words alone", self.reward.name)
             return None
@@ -176,7 +215,9 @@ class Steerer:
 
     def score(self, candidates: list[Candidate], images: Sequence[Any], request: SteerRequest) -> list[Candidate]:
         """Fill in the scores of candidates rendered elsewhere as PIL ``images``."""
-        scores = self.reward.score(images, [request.prompt] * len(images), self.person(request.user))
+        scores = self.reward_for(request.user).score(
+            images, [request.prompt] * len(images), self._asked_about(request.user)
+        )
         for i, candidate in enumerate(candidates):
             candidate.take(scores, i)
         return candidates
@@ -187,14 +228,14 @@ class Steerer:
         """Steer one prompt; everything is kept in a new folder (``out`` or under outputs/)."""
         request = self.request(prompt, user, budget, seed)
         path = Path(out) if out else _new_folder(request)
-        folder = RunFolder.create(path, _plain(request), self.config.model_dump(), self._parts())
+        folder = RunFolder.create(path, _plain(request), self.config.model_dump(), self._parts(request))
         return self._go(request, folder)
 
     def resume(self, run: str | Path) -> Result:
         """Go on with an interrupted run at its next missing candidate."""
         folder = RunFolder.open(Path(run))
         request = SteerRequest(**folder.manifest["request"])
-        folder.check_same(_plain(request), self.config.model_dump(), self._parts())
+        folder.check_same(_plain(request), self.config.model_dump(), self._parts(request))
         return self._go(request, folder)
 
     @staticmethod
@@ -231,7 +272,8 @@ class Steerer:
         )  # fmt: skip
         chunk = getattr(self.renderer, "batch_size", 4)
         try:
-            run_loop(search, self.renderer, self.reward, self.person(request.user), folder, self._emit, chunk)
+            reward, person = self.reward_for(request.user), self._asked_about(request.user)
+            run_loop(search, self.renderer, reward, person, folder, self._emit, chunk, self._learning(request, folder))
             record_usage()
             result = _result(search, folder, time.monotonic() - begun)
             folder.record_stop(result.stop.name, result.seconds)
@@ -247,8 +289,30 @@ class Steerer:
         self._emit(RunStopped(result))
         return result
 
-    def _parts(self) -> dict[str, Any]:
+    def _learning(self, request: SteerRequest, folder: RunFolder) -> Callable[[Search], None]:
+        """What happens after a round: with ``search.learn`` new ratings of its people are taken in."""
+        if not self.config.search.learn:
+            return lambda _: None
+        reward, person = self.reward_for(request.user), self._asked_about(request.user)
+
+        def score(candidates: list[Candidate]) -> None:
+            folder.flush()
+            scores = reward.score(
+                [folder.load_picture(c) for c in candidates], [request.prompt] * len(candidates), person
+            )
+            for i, candidate in enumerate(candidates):
+                candidate.take(scores, i)
+
+        return Learning(self.store, self.enrol, score, folder, self.audience(request.user))
+
+    def _asked_about(self, user: str) -> Person:
+        return self.person(user) if self.audience(user).single else Person()
+
+    def _parts(self, request: SteerRequest) -> dict[str, Any]:
+        everyone = self.audience(request.user).everyone if not self.config.search.learn else []  # who learns, changes
+        people = {u: self._bases[u] for u in everyone if u in self._bases}
         return {
+            **({"people": people} if people else {}),
             "renderer": self.renderer.describe(),
             "reward": {"name": self.reward.name, "fingerprint": self.reward.fingerprint()},
             "proposer": {"name": self.proposer.name, "fingerprint": self.proposer.fingerprint()},

@@ -13,6 +13,7 @@ from PIL import Image
 
 from reward_models import Scores
 
+SCORES = ("personal", "population", "fidelity", "uncertainty", "objective")
 PICTURE_NOISE = 0.12  # standard deviation of one picture's reward around its text's mean; measured on the miniature
 
 
@@ -100,6 +101,12 @@ class Candidate:
         self.others = {name: round(float(values[row]), 6) for name, values in scores.others.items()}
         self.state = State.SCORED
 
+    def restore_scores(self, facts: dict[str, Any]) -> None:
+        """From :meth:`facts`."""
+        for name in SCORES:
+            setattr(self, name, math.nan if facts.get(name) is None else facts[name])
+        self.others = {k: math.nan if v is None else v for k, v in facts.get("others", {}).items()}
+
     def facts(self) -> dict[str, Any]:
         """Everything but the pixels, as JSON-ready values (NaN becomes None)."""
         facts: dict[str, Any] = {
@@ -107,7 +114,7 @@ class Candidate:
             "changes": self.rewrite.changes, "seed": self.seed, "tier": self.tier, "state": self.state.value,
             "picture": self.picture, "reason": self.reason,
         }  # fmt: skip
-        for name in ("personal", "population", "fidelity", "uncertainty", "objective"):
+        for name in SCORES:
             value = getattr(self, name)
             facts[name] = None if math.isnan(value) else round(value, 6)
         if not math.isnan(self.early):

@@ -19,20 +19,21 @@ console = Console(soft_wrap=True, highlight=False)
 def loading(quiet: bool, large: bool) -> Iterator[None]:
     """While torch, diffusers and the models are loaded: a spinner, or for ``large`` models the libraries' own bars."""
     if quiet or not large:
-        _no_library_bars()
+        no_library_bars()
     if quiet:
         yield
         return
     if large:
         console.print("loading the models ...")
         yield
-        _no_library_bars()  # they would tear the run's bar apart
+        no_library_bars()  # they would tear the run's bar apart
         return
     with console.status("loading the models ..."):
         yield
 
 
-def _no_library_bars() -> None:
+def no_library_bars() -> None:
+    """Keep the libraries' loading bars off the screen."""
     import diffusers.utils.logging
     import transformers.utils.logging
 

@@ -10,14 +10,21 @@ import typer
 
 if TYPE_CHECKING:
     from steer.config import SteerConfig
+    from steer.steerer import Steerer
     from steer.types import Result
+    from steer.web.live import LivePage
 
 User = Annotated[
-    str,
+    list[str],
     typer.Option(
-        "--user", "-u", help="Who to draw for: u1 ... u200 on the miniature; 'average' is nobody in particular."
+        "--user", "-u",
+        help="Who to draw for: your own users, u1 ... u200 on the miniature; 'average' is nobody in particular. Repeated: for all of them.",
     ),
-]
+]  # fmt: skip
+NotUser = Annotated[list[str] | None, typer.Option("--not-user", help="Away from this one's taste. Repeatable.")]
+Together = Annotated[str | None, typer.Option("--together", help="Of several users: mean (default) or worst, the least of their likings.")]  # fmt: skip
+Page = Annotated[bool, typer.Option("--page", help="Show the pictures live in the browser, to be rated there (extra page).")]  # fmt: skip
+Learn = Annotated[bool, typer.Option("--learn", help="Ratings given on the page change what the run looks for.")]
 Prompt = Annotated[
     str, typer.Option("--prompt", "-p", help="What to draw; it is never changed, rewrites stand beside it.")
 ]
@@ -41,7 +48,8 @@ NoRewrite = Annotated[
 def run(
     prompt: Prompt, user: User, budget: Budget = None, config: Config = "miniature", seed: Seed = 0,
     out: Out = None, as_json: AsJson = False, strength: Strength = None, show_rewrites: ShowRewrites = False,
-    no_rewrite: NoRewrite = False, settings: Settings = None,
+    no_rewrite: NoRewrite = False, not_user: NotUser = None, together: Together = None, page: Page = False,
+    learn: Learn = False, settings: Settings = None,
 ) -> None:  # fmt: skip
     """Steer one prompt to one user's taste.
 
@@ -51,12 +59,16 @@ def run(
     """
     from steer.config import load_config
     from steer.guard import check_prompt
+    from steer.users.audience import Audience
 
     check_prompt(prompt)  # cheap faults first, before models are loaded
     flags = [f"search.strength={strength}"] if strength is not None else []
     flags += ["search.rewrite=false"] if no_rewrite else []
+    flags += [f"objective.together={together}"] if together is not None else []
+    flags += ["search.learn=true"] if learn else []
+    audience = str(Audience(tuple(user), tuple(not_user or ())))
     loaded = load_config(config, [*(settings or ()), *flags])
-    _drive(loaded, as_json, lambda s: s.run(prompt, user, budget, seed, out), show_rewrites)
+    _drive(loaded, as_json, lambda s: s.run(prompt, audience, budget, seed, out), show_rewrites, page)
 
 
 def resume(
@@ -74,7 +86,7 @@ def resume(
     _drive(Steerer.config_of(run), as_json, lambda s: s.resume(run))
 
 
-def _drive(config: SteerConfig, as_json: bool, action, show_rewrites: bool = False) -> None:  # type: ignore[no-untyped-def]
+def _drive(config: SteerConfig, as_json: bool, action, show_rewrites: bool = False, page: bool = False) -> None:  # type: ignore[no-untyped-def]
     from steer.cli.progress import Progress, loading
     from steer.report import summary
     from steer.types import StopReason
@@ -85,6 +97,7 @@ def _drive(config: SteerConfig, as_json: bool, action, show_rewrites: bool = Fal
         progress = Progress(quiet=as_json, show_rewrites=show_rewrites)
         steerer = Steerer(config, listeners=[progress])
         _ = steerer.reward, steerer.renderer
+        live = _live_page(steerer) if page else None
     with progress:
         result: Result = action(steerer)
     if as_json:
@@ -93,5 +106,17 @@ def _drive(config: SteerConfig, as_json: bool, action, show_rewrites: bool = Fal
         from steer.cli.show import print_result
 
         print_result(result)
+    if live:
+        live.stay()
     if result.stop is StopReason.INTERRUPTED or result.best is None:
         raise typer.Exit(1)
+
+
+def _live_page(steerer: Steerer) -> LivePage:
+    from steer.cli.progress import console
+    from steer.web import live_page
+
+    page = live_page(steerer)
+    steerer.listeners.append(page)
+    page.begin(console)
+    return page

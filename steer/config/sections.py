@@ -179,6 +179,7 @@ class SearchConfig(_Section):
     ahead: bool | None = None  # write the next texts while these are rendered; None: where a chat model writes
     confirm: int = Field(2, ge=0, le=50)  # leaders rendered on the remaining seeds
     patience: int = Field(6, ge=1)  # rounds without a better rewrite
+    learn: bool = False  # ratings given on the page while the run goes on change what it looks for
     target: float | None = None  # mean objective at which to stop
     time_limit_s: float | None = Field(None, gt=0)
     min_kept: float | None = Field(None, ge=0, le=1)  # share of the prompt's words a rewrite keeps; None: by strength
@@ -222,6 +223,7 @@ class ObjectiveConfig(_Section):
 
     weights: dict[str, float] = {"personal": 1.0}
     scorers: dict[str, ScorerConfig] = Field(default_factory=dict)
+    together: Literal["mean", "worst"] = "mean"  # of several users: their mean liking, or the least
     fidelity_floor: float | None = Field(None, ge=0, le=1)  # None: by search.strength
     fidelity_weight: float = Field(1.0, ge=0)
 

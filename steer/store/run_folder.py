@@ -23,7 +23,6 @@ from steer.store.writer import Writer
 from steer.types import Candidate, Rewrite, State
 
 PACKAGES = ("torch", "diffusers", "transformers", "safetensors", "pillow", "numpy")
-_SCORES = ("personal", "population", "fidelity", "uncertainty", "objective")
 
 
 class RunFolder:
@@ -39,6 +38,9 @@ class RunFolder:
         for row in rows:
             if row["kind"] == "candidate":
                 self.candidates[row["index"]] = row
+        self.learned: dict[int, dict[int, dict[str, Any]]] = {  # scores by round and candidate, of runs that learn
+            r["round"]: {c["index"]: c for c in r["candidates"]} for r in rows if r["kind"] == "learned"
+        }
         stops = [r["reason"] for r in rows if r["kind"] == "stopped"]
         self.stopped: str = stops[-1] if stops else ""
 
@@ -88,9 +90,7 @@ class RunFolder:
         candidate.tier, candidate.early = row["tier"], row.get("early", math.nan)
         candidate.state, candidate.picture = State(row["state"]), row["picture"]
         candidate.reason = row["reason"]
-        for name in _SCORES:
-            setattr(candidate, name, math.nan if row.get(name) is None else row[name])
-        candidate.others = {k: math.nan if v is None else v for k, v in row.get("others", {}).items()}
+        candidate.restore_scores(row)
         return True
 
     def load_picture(self, candidate: Candidate) -> Image.Image:
@@ -114,6 +114,10 @@ class RunFolder:
     def record_written(self, round_: int, rewrites: list[Rewrite]) -> None:
         """What was paid for, before it is known which of it is rendered."""
         self._append("written", {"round": round_, "rewrites": [vars(r) for r in rewrites]})
+
+    def record_learned(self, round_: int, candidates: list[Candidate]) -> None:
+        """Scores of all pictures after what was learnt in a round."""
+        self._append("learned", {"round": round_, "candidates": [c.facts() for c in candidates]})
 
     def record_usage(self, part: str, usage: dict[str, float]) -> None:
         """What a part has taken so far, in the manifest, outside its fingerprint."""

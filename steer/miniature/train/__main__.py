@@ -134,6 +134,15 @@ def people(work: Work = HERE) -> None:
     module.train(work)
 
 
+@app.command()
+def questions(dataset: Path = Path("training/pamela"), n: int = 60) -> None:
+    """The pictures that people rate to teach their taste, of the data set that `steer data miniature` wrote."""
+    from steer.miniature.train.questions import write_questions
+
+    write_questions(dataset, ship.WEIGHTS / "questions", n)
+    ship.write_hashes(ship.WEIGHTS)
+
+
 @app.command("ship")
 def ship_(work: Work = HERE) -> None:
     """Write the trained parts as fp16 safetensors into the package."""

@@ -1,0 +1,28 @@
+"""What a person may be called: a name is never a path and never looks like another."""
+
+from __future__ import annotations
+
+import re
+
+from steer.errors import UsageError
+
+AVERAGE = "average"  # nobody in particular
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
+
+
+def check_id(text: str) -> str:
+    """The id itself. Raises UsageError for anything but 1 to 64 ASCII letters, digits, _ and -."""
+    if not _ID.match(text):
+        shown = text if len(text) <= 40 else f"{text[:40]}..."
+        raise UsageError(
+            f"'{_visible(shown)}' is no user id; an id is 1 to 64 of the letters a-z and A-Z, digits, _ and -, and begins "
+            "with a letter or digit"
+        )
+    if text.lower() == AVERAGE:
+        raise UsageError(f"'{text}' is nobody in particular and cannot be changed")
+    return text
+
+
+def _visible(text: str) -> str:
+    """Letters of other alphabets by their numbers: they may look like ASCII."""
+    return text.encode("ascii", "backslashreplace").decode()

@@ -1,0 +1,121 @@
+"""Pictures to rate: a folder's, a run's, or those that ship with the miniature."""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from steer.errors import UsageError
+from steer.proposers.lexicon import Lexicon
+from steer.resources import data_folder, miniature_weights
+from steer.users.store import picture_hash
+
+log = logging.getLogger(__name__)
+
+KINDS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+MOST_PIXELS = 100_000_000  # of one picture; more is no picture to rate
+
+
+@dataclass(frozen=True)
+class Question:
+    """A picture to rate; ``prompt`` is what it was drawn for, empty where that is not known."""
+
+    path: Path
+    prompt: str
+    origin: str
+
+    @cached_property
+    def image(self) -> Image.Image:
+        """RGB."""
+        with Image.open(self.path) as image:
+            return image.convert("RGB")
+
+    @cached_property
+    def hash(self) -> str:
+        return picture_hash(self.image)
+
+
+def shipped_pictures() -> list[Question]:
+    """Those that come with the miniature: chosen to tell tastes apart (``python -m steer.miniature.train questions``)."""
+    folder = miniature_weights("questions")
+    prompts: dict[str, str] = json.loads((folder / "prompts.json").read_text())
+    return [Question(folder / name, prompt, "miniature") for name, prompt in prompts.items()]
+
+
+def pictures_in(folder: Path) -> list[Question]:
+    """Of a run, with its prompt; of any other folder all pictures below it, in order, with the prompts that steer wrote into PNGs.
+
+    What does not open is left out and said. Raises UsageError where nothing is left.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"there is no folder '{folder}' with pictures to rate")
+    found, bad = [], []
+    for path in _files(folder):
+        try:
+            with Image.open(path) as image:
+                if image.width * image.height > MOST_PIXELS:
+                    raise ValueError(f"it has {image.width} x {image.height} pixels")
+                told = str(getattr(image, "text", {}).get("steer", ""))
+                image.load()
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            bad.append(f"{path.name}: {str(error).splitlines()[0]}")
+            continue
+        found.append(Question(path, _prompt(told), folder.name))
+    if bad:
+        log.warning("%d files of '%s' are left out, they are no pictures; the first is %s", len(bad), folder, bad[0])
+    if not found:
+        raise UsageError(f"there is no picture in '{folder}' ({', '.join(k[1:] for k in KINDS)})")
+    return found
+
+
+def drawn_for(steerer: Any, user: str, n: int) -> list[Question]:
+    """``n`` pictures drawn for the purpose, of probe prompts with phrases of the preset's lexicon, each kind's in turn; kept
+    under outputs/."""
+    lexicon = Lexicon.load(steerer.config.proposer.lexicon)
+    probes = probe_prompts()
+    rng = random.Random(n)
+    texts = []
+    for i in range(n):
+        probe = probes[i % len(probes)]
+        groups = rng.sample(lexicon.groups, min(3, len(lexicon.groups)))
+        texts.append((probe, lexicon.compose(probe, {g.name: rng.choice(g.phrases) for g in groups})))
+    folder = Path("outputs") / f"{time.strftime('%Y%m%d-%H%M%S')}-to-rate"
+    folder.mkdir(parents=True, exist_ok=True)
+    found = []
+    pictures = steerer.renderer.render([text for _, text in texts], range(n))
+    for i, ((_, text), picture) in enumerate(zip(texts, pictures, strict=True)):
+        if isinstance(picture, Image.Image):
+            path = folder / f"{i:03d}.png"
+            picture.save(path)
+            found.append(Question(path, text, folder.name))
+    if not found:
+        raise UsageError(f"none of the {n} pictures could be drawn")
+    return found
+
+
+def probe_prompts() -> list[str]:
+    """A few plain prompts that tastes are tried on."""
+    lines = (data_folder("prompts") / "probes.txt").read_text().splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    yield from sorted(p for p in folder.rglob("*") if p.suffix.lower() in KINDS and p.is_file())
+
+
+def _prompt(told: str) -> str:
+    """The prompt a run was steering, from a PNG's own text."""
+    try:
+        facts = json.loads(told) if told else {}
+        return str(facts.get("prompt", "")) if isinstance(facts, dict) else ""
+    except ValueError:
+        return ""

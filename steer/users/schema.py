@@ -1,0 +1,78 @@
+"""The tables of the users' store, and how an older store becomes the present one."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from steer.errors import StorageError
+
+# One entry a version, never changed once released: the store's user_version is how many were applied.
+MIGRATIONS: list[str] = [
+    """
+    CREATE TABLE users (
+        id TEXT PRIMARY KEY COLLATE NOCASE,
+        demographics TEXT NOT NULL DEFAULT '{}',  -- JSON
+        profile TEXT NOT NULL DEFAULT '',
+        source TEXT NOT NULL DEFAULT '',          -- the data set that people were imported from, who are read-only
+        created TEXT NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE pictures (
+        hash TEXT PRIMARY KEY,                    -- SHA-256 of size and RGB pixels
+        prompt TEXT NOT NULL DEFAULT '',
+        origin TEXT NOT NULL DEFAULT ''           -- where it was shown from
+    ) WITHOUT ROWID;
+    CREATE TABLE ratings (
+        id INTEGER PRIMARY KEY,
+        user TEXT NOT NULL COLLATE NOCASE REFERENCES users ON DELETE CASCADE,
+        picture TEXT NOT NULL REFERENCES pictures,
+        score REAL NOT NULL CHECK (score BETWEEN 1 AND 5),
+        at TEXT NOT NULL,
+        UNIQUE (user, picture)
+    );
+    CREATE TABLE choices (
+        id INTEGER PRIMARY KEY,
+        user TEXT NOT NULL COLLATE NOCASE REFERENCES users ON DELETE CASCADE,
+        better TEXT NOT NULL REFERENCES pictures,
+        worse TEXT NOT NULL REFERENCES pictures,
+        at TEXT NOT NULL,
+        CHECK (better <> worse)
+    );
+    CREATE INDEX choices_of_user ON choices (user);
+    CREATE INDEX ratings_of_picture ON ratings (picture);
+    CREATE TABLE features (                       -- of pictures, so that a vector can be found again without them
+        picture TEXT NOT NULL REFERENCES pictures ON DELETE CASCADE,
+        encoder TEXT NOT NULL,
+        vector BLOB NOT NULL,                     -- fp16
+        PRIMARY KEY (picture, encoder)
+    ) WITHOUT ROWID;
+    CREATE TABLE vectors (
+        user TEXT NOT NULL COLLATE NOCASE REFERENCES users ON DELETE CASCADE,
+        reward TEXT NOT NULL,                     -- the reward model's fingerprint
+        basis TEXT NOT NULL,                      -- digest of what it was found from
+        ratings TEXT NOT NULL,                    -- JSON: ids of ratings and choices
+        uncertainty REAL NOT NULL,                -- share of the prior's variance that is left open
+        fitted BLOB NOT NULL,                     -- safetensors
+        PRIMARY KEY (user, reward)
+    ) WITHOUT ROWID;
+    """,
+]
+
+
+def migrate(db: sqlite3.Connection, where: str) -> None:
+    """Bring the store to the present version, one version a transaction. Raises StorageError for a store of the future."""
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version > len(MIGRATIONS):
+        raise StorageError(f"the users in '{where}' were written by a newer steer (version {version}); update steer")
+    while version < len(MIGRATIONS):
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            version = db.execute("PRAGMA user_version").fetchone()[0]  # another process may have been quicker
+            if version < len(MIGRATIONS):
+                for statement in MIGRATIONS[version].split(";"):
+                    db.execute(statement)
+                version += 1
+                db.execute(f"PRAGMA user_version = {version}")
+            db.execute("COMMIT")
+        except BaseException:
+            db.execute("ROLLBACK")
+            raise

@@ -1,0 +1,106 @@
+"""Rating without a browser: pictures in a terminal that draws sixel, else in the system's own viewer."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from steer.users.interview import ANCHORS, Interview
+from steer.users.pictures import Question
+
+SHOWN = 320  # pixels of the longer side
+
+
+def ask(interview: Interview, pairs: bool, console: Any, read: Callable[[str], str] = input) -> None:
+    """Ask until it is enough, or all are shown, or the person ends it (q, or end of input)."""
+    scale = ", ".join(f"{n} {word}" for n, word in ANCHORS.items())
+    console.print(f"1 to 5 ({scale}), also 3.5" if not pairs else "1 the first, 2 the second")
+    console.print("s skips, u takes the last answer back, q ends; every answer is kept at once")
+    while not interview.progress().enough:
+        shown = interview.next_pair() if pairs else interview.next()
+        if shown is None:
+            break
+        questions = shown if isinstance(shown, tuple) else (shown,)
+        for question in questions:
+            show(question, console)
+        try:
+            answer = read("> ").strip().lower()
+        except EOFError:
+            break
+        if answer == "q":
+            break
+        if answer == "s":
+            interview.skip(*questions)
+        elif answer == "u":
+            console.print("taken back" if interview.undo() else "there is nothing to take back")
+        elif not _take(interview, questions, answer):
+            console.print("a number from 1 to 5, s, u or q" if not pairs else "1, 2, s, u or q")
+        console.print(str(interview.progress()), style="dim")
+
+
+def _take(interview: Interview, questions: tuple[Question, ...], answer: str) -> bool:
+    try:
+        number = float(answer.replace(",", "."))
+    except ValueError:
+        return False
+    if len(questions) == 2:
+        if number not in (1, 2):
+            return False
+        better, worse = questions if number == 1 else questions[::-1]
+        interview.choose(better, worse)
+        return True
+    if not 1 <= number <= 5:
+        return False
+    interview.rate(questions[0], number)
+    return True
+
+
+def show(question: Question, console: Any) -> None:
+    """Draw it in the terminal where that can, else open it; and say where it lies."""
+    console.print(f"{question.path}  {question.prompt}")
+    if not sys.stdout.isatty():
+        return
+    if "sixel" in os.environ.get("TERM", "") or os.environ.get("TERM_PROGRAM") in ("WezTerm", "iTerm.app", "mintty"):
+        sys.stdout.write(sixel(question.image))
+        sys.stdout.flush()
+    else:
+        _open(question.path)
+
+
+def _open(path: Path) -> None:
+    for program in ("xdg-open", "open"):
+        if shutil.which(program):
+            subprocess.Popen([program, str(path)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            return
+
+
+def sixel(image: Image.Image) -> str:
+    """The picture as DEC sixel graphics of 64 colours: bands of six rows, a run of characters a colour."""
+    small = image.copy()
+    small.thumbnail((SHOWN, SHOWN))
+    flat = small.quantize(64)
+    palette = flat.getpalette() or []
+    width, height = flat.size
+    pixels = flat.load()
+    assert pixels
+    out = io.StringIO()
+    out.write(f'\x1bPq"1;1;{width};{height}')
+    for k in range(len(palette) // 3):
+        red, green, blue = (round(v * 100 / 255) for v in palette[3 * k : 3 * k + 3])
+        out.write(f"#{k};2;{red};{green};{blue}")
+    for top in range(0, height, 6):
+        rows = range(top, min(top + 6, height))
+        for colour in sorted({pixels[x, y] for y in rows for x in range(width)}):
+            line = "".join(chr(63 + sum(1 << (y - top) for y in rows if pixels[x, y] == colour)) for x in range(width))
+            out.write(f"#{colour}{line}$")
+        out.write("-")
+    out.write("\x1b\\")
+    return out.getvalue()

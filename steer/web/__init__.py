@@ -1,0 +1,38 @@
+"""Pages in the browser, on this machine alone: rating pictures, and watching a run (extra ``page``)."""
+
+from __future__ import annotations
+
+import atexit
+import importlib.util
+import os
+import shutil
+import tempfile
+from typing import Any
+
+from steer.errors import UsageError
+
+
+def serve_rating(interview: Any, pairs: bool, port: int, browser: bool, console: Any) -> None:
+    """The rating page until its person is done or Ctrl-C. Raises UsageError where Gradio is not installed."""
+    _need_gradio()
+    from steer.web.rating import RatingPage
+
+    RatingPage(interview, pairs).serve(port, browser, console)
+
+
+def _need_gradio() -> None:
+    if importlib.util.find_spec("gradio") is None:
+        raise UsageError("the page needs Gradio: pip install 'steer-t2i[page]'; or rate with --terminal")
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # nothing leaves this machine
+    if "GRADIO_TEMP_DIR" not in os.environ:  # copies of pictures shown: gone with this process
+        folder = tempfile.mkdtemp(prefix="steer-page-")
+        os.environ["GRADIO_TEMP_DIR"] = folder
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+
+
+def live_page(steerer: Any) -> Any:
+    """A page that listens to a steerer's runs. Raises UsageError where Gradio is not installed."""
+    _need_gradio()
+    from steer.web.live import LivePage
+
+    return LivePage(steerer)
