@@ -24,5 +24,5 @@ def check_id(text: str) -> str:
 
 
 def _visible(text: str) -> str:
-    """Letters of other alphabets by their numbers: they may look like ASCII."""
-    return text.encode("ascii", "backslashreplace").decode()
+    """Letters of other alphabets, which may look like ASCII, and control characters by their numbers."""
+    return text.encode("unicode_escape").decode()

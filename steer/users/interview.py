@@ -17,7 +17,7 @@ from steer.users.enrolment import Enrolled, enrol
 from steer.users.pictures import Question
 from steer.users.store import UserStore
 
-ENOUGH = 0.02  # share of the open variance that the best next rating would take away
+ENOUGH = 0.04  # share of the open variance that the best next rating would take away
 FEWEST = 8  # ratings before an interview ends by itself
 PAIRS = 12  # pictures that tell most, among which pairs are looked for
 # a slider with five anchors, as in the paper's study; the words are ours

@@ -109,7 +109,9 @@ def probe_prompts() -> list[str]:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    yield from sorted(p for p in folder.rglob("*") if p.suffix.lower() in KINDS and p.is_file())
+    """Pictures below, but for the sheets that runs draw of theirs."""
+    found = (p for p in folder.rglob("*") if p.suffix.lower() in KINDS and p.is_file())
+    yield from sorted(p for p in found if p.name != "contact_sheet.png")
 
 
 def _prompt(told: str) -> str:

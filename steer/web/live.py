@@ -19,7 +19,7 @@ from steer.users.audience import Audience
 from steer.users.learning import rate_candidate
 from steer.web.serving import Served, announce
 
-RATINGS = {1: "1  \N{THUMBS DOWN SIGN}", 2: "2", 3: "3", 4: "4", 5: "5  \N{THUMBS UP SIGN}"}
+RATINGS = {1: "1  thumbs down", 2: "2", 3: "3", 4: "4", 5: "5  thumbs up"}
 EVERY_S = 1.0
 SMALL = 320  # pixels of a side in the gallery
 
@@ -83,7 +83,7 @@ class LivePage:
                 return [gr.skip(), gr.skip(), seen]
             done = [c for c in self._candidates if c.state is State.SCORED and (self._folder / c.picture).exists()]
             self._shown = sorted(done, key=lambda c: -_reward(c))
-            pictures = [(self._small(c), f"{_reward(c):.2f}  {c.rewrite.text}") for c in self._shown]
+            pictures = [(self._small(c), f"{_reward(c):.2f}") for c in self._shown]
             missing = len(done) < sum(c.state is State.SCORED for c in self._candidates)  # the writer is not there yet
             return [pictures, self._headline(), -1 if missing else self._version]
 
@@ -101,7 +101,11 @@ class LivePage:
         with self._lock:
             chosen = self._shown[event.index]
             asked = f"Rate it as {self.rater}" if self.rater else "People of a data set are read-only: nothing to rate"
-            return [chosen.index, f"**{chosen.rewrite.text}**\n\nreward {_reward(chosen):.2f}. {asked}."]
+            return [
+                chosen.index,
+                self._small(chosen),
+                f"**{chosen.rewrite.text}**, reward {_reward(chosen):.2f}. {asked}.",
+            ]
 
     def _rate(self, index: float, score: float) -> str:
         with self._lock:
@@ -133,14 +137,15 @@ class LivePage:
             head = gr.HTML(elem_id="progress")
             gallery = gr.Gallery(
                 show_label=False,
-                columns=5,
-                height=480,
+                columns=6,
+                height=360,
                 object_fit="contain",
-                allow_preview=True,
+                allow_preview=False,
                 elem_id="gallery",
                 buttons=[],
             )
             chosen, seen = gr.Number(-1, visible=False), gr.Number(-1, visible=False)
+            picture = gr.Image(show_label=False, interactive=False, height=240, elem_id="chosen", buttons=[])
             said = gr.Markdown("Choose a picture to rate it.", elem_id="said")
             with gr.Row(elem_id="scale"):
                 for n, label in RATINGS.items():
@@ -148,7 +153,7 @@ class LivePage:
                     button.click(lambda index, n=n: self._rate(index, n), chosen, said, show_progress="hidden")
             done = gr.Button("Done", elem_id="done", size="sm")
             done.click(self._done, None, head, show_progress="hidden")
-            gallery.select(self._select, None, [chosen, said], show_progress="hidden")
+            gallery.select(self._select, None, [chosen, picture, said], show_progress="hidden")
             gr.Timer(EVERY_S).tick(self._refresh, seen, [gallery, head, seen], show_progress="hidden")
         return page
 

@@ -1,0 +1,64 @@
+"""What is believed of people whose taste is known."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from steer import Steerer
+from steer.miniature.raters import simulated_people
+from steer.miniature.world import ATTRIBUTES
+from steer.proposers.lexicon import Lexicon
+from steer.report.beliefs import draw_beliefs, lines
+from steer.users.beliefs import beliefs
+from steer.users.interview import Interview
+
+STYLES = {"photo": "photo", "sepia": "sepia", "neon": "neon", "pixel art": "pixel art", "watercolour": "watercolor"}
+
+
+def test_what_is_sure_is_mostly_so(miniature):
+    """Of 12 people the reward was trained on: the sign of each sure leaning in style and light is that of the true taste."""
+    right = []
+    for user in [f"u{i}" for i in range(1, 13)]:
+        truth = simulated_people()[user].main
+        for leaning in beliefs(miniature.personal, user, Lexicon.load("miniature")).leanings:
+            if leaning.kind not in ("style", "light") or not leaning.sure:
+                continue
+            names = list(ATTRIBUTES[leaning.kind])
+            found = [i for i, n in enumerate(names) if n in leaning.phrase or leaning.phrase in n]
+            if len(found) == 1:
+                right.append(np.sign(leaning.mean) == np.sign(truth[leaning.kind][found[0]]))
+    assert len(right) > 40
+    assert np.mean(right) > 0.85
+
+
+def test_a_newcomer_is_uncertain_and_surprises_are_found(miniature, store, questions, ratings_of):
+    truth = ratings_of("u190")
+    store.add("me")
+    steerer = Steerer("miniature", store=store, reward=miniature.reward)
+    interview = Interview(store, miniature.personal, "me", questions)
+    nothing = beliefs(miniature.personal, "me", Lexicon.load("miniature"), store, interview.enrolled)
+    assert nothing.known == pytest.approx(0, abs=0.02)
+    for question in interview.pictures[:25]:
+        interview.rate(question, truth[question.hash])
+    odd = max(interview.pictures[25:], key=lambda q: truth[q.hash])
+    interview.rate(odd, 1)
+    some = beliefs(miniature.personal, "me", Lexicon.load("miniature"), store, steerer.enrol("me"))
+    assert some.known > 0.3
+    assert odd.hash in {s.picture for s in some.surprises}
+    widths = [np.mean([x.high - x.low for x in b.leanings]) for b in (nothing, some)]
+    assert widths[1] < 0.8 * widths[0]
+    assert len(some.nearest) == 5
+    json.dumps(some.plain())
+
+
+def test_as_lines_and_as_a_picture(miniature):
+    found = beliefs(miniature.personal, "u17", Lexicon.load("miniature"))
+    text = "\n".join(lines(found))
+    assert "u17: " in text
+    assert "in fog" in text
+    picture = draw_beliefs(found)
+    assert picture.width == 860
+    assert len(picture.getcolors(10**6)) > 50

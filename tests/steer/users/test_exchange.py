@@ -1,0 +1,117 @@
+"""A person as a file, and data sets of people."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from steer import Steerer
+from steer.errors import UsageError
+from steer.users.exchange import export_user, import_people, import_user, rate_from_csv, write_export
+from steer.users.interview import Interview
+from steer.users.store import UserStore
+
+
+@pytest.fixture
+def rated(miniature, store, questions):
+    store.add("me", {"gender": "female"}, "no neon")
+    interview = Interview(store, miniature.personal, "me", questions)
+    for score in (1, 5, 3.5, 2):
+        interview.rate(interview.next(), score)
+    interview.choose(*interview.next_pair())
+    return store
+
+
+def test_a_person_moves_to_another_machine_without_the_pictures(rated, miniature, tmp_path):
+    encoder = miniature.personal.encoder.fingerprint()
+    write_export(export_user(rated, "me", [encoder]), tmp_path / "me.json")
+    other = UserStore(tmp_path / "other.db")
+    import_user(other, tmp_path / "me.json")
+    import_user(other, tmp_path / "me.json", "me-too")
+    here = Steerer("miniature", store=rated, reward=miniature.reward).enrol("me")
+    there = Steerer("miniature", store=other, reward=miniature.reward).enrol("me")
+    assert there.lost == 0
+    assert there.used == here.used == 5
+    for a, b in zip(here.fitted, there.fitted, strict=True):
+        assert np.allclose(a.vector, b.vector, atol=1e-5)
+    assert other.user("me-too").demographics == {"gender": "female"}
+    told = json.loads((tmp_path / "me.json").read_text())
+    assert (told["profile"], len(told["ratings"]), told["ratings"][1]["score"]) == ("no neon", 4, 5)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", "{}", '{"steer_user": 99}', '{"steer_user": 1, "id": "x"}', "\x00\x01",
+     '{"steer_user": 1, "id": "x", "demographics": {}, "profile": "", "ratings": [{"picture": "h", "score": 9, "at": ""}], "choices": []}',
+     '{"steer_user": 1, "id": "a/b", "demographics": {}, "profile": "", "ratings": [], "choices": []}'],
+)  # fmt: skip
+def test_files_that_are_no_person(store, tmp_path, content):
+    path = tmp_path / "x.json"
+    path.write_text(content)
+    with pytest.raises(UsageError) as caught:
+        import_user(store, path)
+    assert "\n" not in str(caught.value)
+    assert store.users() == []
+
+
+def test_an_import_over_somebody_is_refused(rated, miniature, tmp_path):
+    write_export(export_user(rated, "me", []), tmp_path / "me.json")
+    with pytest.raises(UsageError, match="there is a user 'me' already"):
+        import_user(rated, tmp_path / "me.json")
+    assert rated.user("me").ratings == 4
+
+
+def csv_of(tmp_path, *lines):
+    for i in range(3):
+        Image.new("RGB", (64, 64), (80 * i, 0, 0)).save(tmp_path / f"{i}.png")
+    path = tmp_path / "r.csv"
+    path.write_text("\n".join(("picture,score,prompt", *lines)))
+    return path
+
+
+def test_ratings_from_a_csv(store, miniature, tmp_path):
+    store.add("me")
+    path = csv_of(tmp_path, "0.png,4.5,a fox", "1.png,1,", f"{tmp_path}/2.png,3,a cat")
+    assert rate_from_csv(store, miniature.personal, "me", path) == 3
+    assert [(r.score, r.prompt) for r in store.ratings("me")] == [(4.5, "a fox"), (1, ""), (3, "a cat")]
+    assert Steerer("miniature", store=store, reward=miniature.reward).enrol("me").lost == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [("9.png,3,", "line 3: '9.png' is no picture that opens"), ("1.png,6,", "line 3: the score '6' is no number from 1 to 5"),
+     ("1.png,good,", "line 3: the score 'good'"), ("1.png,,", "line 3: the score ''"), ("r.csv,3,", "line 3: 'r.csv' is no picture")],
+)  # fmt: skip
+def test_a_wrong_line_is_named_and_nothing_is_kept(store, miniature, tmp_path, line, said):
+    store.add("me")
+    with pytest.raises(UsageError, match=said):
+        rate_from_csv(store, miniature.personal, "me", csv_of(tmp_path, "0.png,4.5,a fox", line))
+    assert store.ratings("me") == []
+
+
+def test_a_csv_without_its_columns(store, miniature, tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("file,stars\na,1\n")
+    with pytest.raises(UsageError, match="has no column 'picture'"):
+        rate_from_csv(store, miniature.personal, "me", path)
+
+
+def test_people_of_a_data_set_are_imported_read_only(store, miniature, tmp_path):
+    for i in range(4):
+        Image.new("RGB", (64, 64), (60 * i, 9, 9)).save(tmp_path / f"{i}.png")
+    rows = [f"{p},{i}.png,{1 + (i + k) % 5},a fox" for k, p in enumerate(("ann", "bob", "cid")) for i in range(4)]
+    (tmp_path / "all.csv").write_text("\n".join(("person,picture,score,prompt", *rows)))
+    assert import_people(store, str(tmp_path / "all.csv"), None, miniature.personal) == 3
+    assert [(u.id, u.ratings, bool(u.source)) for u in store.users()] == [
+        ("ann", 4, True),
+        ("bob", 4, True),
+        ("cid", 4, True),
+    ]
+    with pytest.raises(UsageError, match="read-only"):
+        store.rate("ann", "h", 3)
+    assert Steerer("miniature", store=store, reward=miniature.reward).enrol("bob").used == 4
+    with pytest.raises(UsageError, match=r"3 people of .* are users already"):
+        import_people(store, str(tmp_path / "all.csv"), None, miniature.personal)
