@@ -55,7 +55,7 @@ def list_(
         return
     for p in people:
         of = f"  from {p.source}, read-only" if p.source else ""
-        console.print(f"{escape(p.id):20s} {p.ratings:5d} ratings {p.choices:5d} choices{escape(of)}")
+        print(f"{p.id:20s} {p.ratings:5d} ratings {p.choices:5d} choices{of}")
     if not people:
         console.print("no users yet; 'steer user rate me' begins one")
     if trained:

@@ -91,6 +91,7 @@ def test_it_says_when_it_is_enough(interview, ratings_of):
     assert "That is enough" in page._progress()
 
 
+@pytest.mark.browser
 def test_rating_by_keys_in_a_browser(interview, tab):
     page = RatingPage(interview)
     served = page.start()
@@ -158,6 +159,7 @@ def test_people_of_the_data_set_are_not_rated_for(live, tmp_path):
     assert "read-only" in page._rate(0, 5)
 
 
+@pytest.mark.browser
 def test_a_run_in_a_browser(live, tab, tmp_path):
     steerer, page = live
     served = page.begin(Console(quiet=True), browser=False)
