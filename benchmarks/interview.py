@@ -1,11 +1,12 @@
 """How many ratings a new person must give: pictures chosen to tell most against the same pictures in random order.
 
-    python benchmarks/interview.py [--people 24] [--ratings 25] [--no-browser]
+    python benchmarks/interview.py [--people 24] [--ratings 25] [--no-browser] [--seed 0] [--elsewhere]
 
 People of the miniature whom the reward never saw look at the shipped pictures and press the key (1 to 5) nearest to their noisy rating,
 in the real page in headless Chromium. After each count of ratings: rank correlation (Spearman) of the personal reward with their
 true liking of the data set's 550 test pictures, mean over people [95 % bootstrap over people]. Then, for each count of chosen ratings,
-how many random ones reach as much (interpolated), and where the interview would have ended by itself.
+how many random ones reach as much (interpolated), and where the interview would have ended by itself. ``--elsewhere``: the random
+pictures are not the shipped ones, which are a design themselves, but any of the data set's training pictures.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from steer.miniature.eye import load_eye
 from steer.miniature.raters import SimulatedPerson, simulated_people
 from steer.resources import miniature_weights
 from steer.users.interview import Interview
-from steer.users.pictures import shipped_pictures
+from steer.users.pictures import Question, shipped_pictures
 from steer.users.store import UserStore
 
 COUNTS = (0, 3, 5, 8, 10, 12, 15, 18, 20, 25)
@@ -58,6 +59,14 @@ def answers(person: SimulatedPerson, interview: Interview, read: dict[str, np.nd
     return {q.hash: int(np.clip(round(float(r)), 1, 5)) for q, r in zip(interview.pictures, rating, strict=True)}
 
 
+def anywhere(dataset: Path, seed: int) -> tuple[list[Question], dict[str, np.ndarray]]:
+    """Sixty of the data set's training pictures at random, and what the eye reads in them."""
+    planned = plan(N_PICTURES)[: round(SHARES["train"] * N_PICTURES)]
+    rows = np.random.default_rng(seed).choice(len(planned), 60, replace=False)
+    found = [Question(dataset / planned[i].file, planned[i].prompt, "data set") for i in rows]
+    return found, load_eye(miniature_weights("eye")).read([q.image for q in found])
+
+
 def drive(interview: Interview, keys: dict[str, int], n: int, browser: Any, after: Any) -> None:
     """Rate ``n`` pictures, in the page or, without a browser, by its function calls."""
     if browser is None:
@@ -83,7 +92,7 @@ def drive(interview: Interview, keys: dict[str, int], n: int, browser: Any, afte
 
 
 def main(
-    people: int = 24, ratings: int = 25, browser: bool = True, dataset: Path = Path("training/pamela"),
+    people: int = 24, ratings: int = 25, browser: bool = True, seed: int = 0, elsewhere: bool = False, dataset: Path = Path("training/pamela"),
     chromium: str = "/usr/bin/chromium",
 ) -> None:  # fmt: skip
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -91,6 +100,7 @@ def main(
     steerer = Steerer("miniature", store=store)
     test, questions = Test(steerer, dataset), shipped_pictures()
     read = load_eye(miniature_weights("eye")).read([q.image for q in questions])
+    others, read_others = anywhere(dataset, seed) if elsewhere else (questions, read)
     everyone = list(simulated_people().items())[N_SEEN + N_VAL_UNSEEN :][:people]
     curves: dict[bool, np.ndarray] = {c: np.full((len(everyone), len(COUNTS)), np.nan) for c in (True, False)}
     ended = np.zeros(len(everyone))
@@ -99,7 +109,7 @@ def main(
             for chosen in (True, False):
                 user = f"new-{name}-{'chosen' if chosen else 'random'}"
                 store.add(user)
-                interview = Interview(store, steerer.personal, user, questions, chosen, seed=u)
+                interview = Interview(store, steerer.personal, user, questions if chosen else others, chosen, seed=u)
                 curves[chosen][u, 0] = test.reached(user, person)
 
                 def after(k: int, u: int = u, chosen: bool = chosen, user: str = user, interview: Interview = interview,
@@ -109,7 +119,8 @@ def main(
                     if chosen and not ended[u] and interview.progress().enough:
                         ended[u] = k
 
-                drive(interview, answers(person, interview, read, u), ratings, opened, after)
+                seen = read if chosen else read_others
+                drive(interview, answers(person, interview, seen, u + 1000 * seed), ratings, opened, after)
             print(
                 f"{name}: {curves[True][u, -1]:.3f} {curves[False][u, -1]:.3f}, enough after {ended[u]:.0f}", flush=True
             )

@@ -215,6 +215,29 @@ class PamelaReward:
             values[..., ~readable] = np.nan
         return [Scores(mean[k], mean[0], fidelity, spread[k]) for k in range(1, len(people) + 1)]
 
+    def score_each(
+        self, images: Sequence[Image.Image], prompts: Sequence[str], people: Sequence[Person]
+    ) -> list[Scores]:
+        """n pictures, each for its own prompt and person (n): one :class:`Scores` of one row each. All are encoded together."""
+        if not images:
+            return []
+        pictures, readable = encode_readable(self.encoder, images)
+        texts = self.encoder.texts(prompts)
+        fidelity = self.encoder.agreement(pictures, texts).numpy()
+        rows: dict[str, list[int]] = {}
+        for i, person in enumerate(people):
+            rows.setdefault(repr(person), []).append(i)
+        found: dict[int, Scores] = {}
+        for own in rows.values():
+            index, person = torch.tensor(own), people[own[0]]
+            mean, spread = self.predict(pictures[index], texts[index], [Person(), person])  # (2, own)
+            for values in (mean, spread):
+                values[:, ~readable[own]] = np.nan
+            for k, i in enumerate(own):
+                seen = fidelity[i : i + 1] if readable[i] else np.full(1, np.nan)
+                found[i] = Scores(mean[1, k : k + 1], mean[0, k : k + 1], seen, spread[1, k : k + 1])
+        return [found[i] for i in range(len(images))]
+
     def score_texts(self, texts: Sequence[str], person: Person) -> tuple[np.ndarray, np.ndarray]:
         """How much ``person`` would like pictures of n texts, and its standard deviation, (n,) each; nothing is rendered.
 

@@ -77,15 +77,20 @@ def _render(
     """Give each candidate its picture: from the journal where it is, else from the renderer."""
     missing = [c for c in candidates if not folder.restore(c)]
     for candidate, result in zip(missing, _draw(missing, renderer, early), strict=True):
-        if isinstance(result, RenderFailure):
-            candidate.state, candidate.reason = State.FAILED, result.reason
-            folder.record(candidate)
-        else:
-            if isinstance(result, Stopped):
-                candidate.tier, candidate.reason = "preview", f"stopped after {result.steps} steps"
-                result = result.preview
-            candidate.image = result
-            folder.save_picture(candidate, result)
+        take_picture(candidate, result, folder)
+
+
+def take_picture(candidate: Candidate, result: Image.Image | RenderFailure | Stopped, folder: RunFolder) -> None:
+    """Give a candidate what the renderer made of it, and keep it."""
+    if isinstance(result, RenderFailure):
+        candidate.state, candidate.reason = State.FAILED, result.reason
+        folder.record(candidate)
+        return
+    if isinstance(result, Stopped):
+        candidate.tier, candidate.reason = "preview", f"stopped after {result.steps} steps"
+        result = result.preview
+    candidate.image = result
+    folder.save_picture(candidate, result)
 
 
 def _score(

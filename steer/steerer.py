@@ -11,7 +11,6 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from reward_models import Person, RewardModel
 from steer.config import SteerConfig, load_config, parse_config
 from steer.devices import pick_device
 from steer.errors import MissingWeights, SteerError, UsageError, unknown
-from steer.events import Event, Listener, RoundProposed, RunStarted, RunStopped
+from steer.events import Event, Listener, RunStarted
 from steer.guard import Guard, check_prompt
 from steer.loop import run_loop
 from steer.proposers import build_proposer
@@ -32,11 +31,12 @@ from steer.protocols import Metered, Proposer, Renderer
 from steer.renderers import build_renderer
 from steer.resources import miniature_weights
 from steer.search import Search
+from steer.session import Session
 from steer.store.run_folder import RunFolder
 from steer.strategy.funnel import Funnel
 from steer.strategy.screen import Screen
 from steer.strategy.texts import TextSpace
-from steer.types import Candidate, Result, Rewrite, SteerRequest, StopReason
+from steer.types import Candidate, Result, SteerRequest
 from steer.users.audience import Audience, AudienceReward
 from steer.users.enrolment import Enrolled, enrol, trained_people
 from steer.users.ids import AVERAGE
@@ -164,7 +164,7 @@ class Steerer:
         request = self.request(prompt, user, budget, seed)
         return Search(request, self.funnel(request), self.config.search, self.config.objective)
 
-    def funnel(self, request: SteerRequest, **journal: Any) -> Funnel:
+    def funnel(self, request: SteerRequest, proposer: Proposer | None = None, **journal: Any) -> Funnel:
         """Where the texts of a run come from: proposer, guard and, where it is asked for, the screen.
 
         ``journal``: ``written`` and ``on_written`` of :class:`Funnel`. Raises UsageError for a screen whose reward cannot
@@ -181,8 +181,9 @@ class Steerer:
             ranks = Screen(
                 lambda texts: reward.score_text_features(torch.tensor(space.vectors(texts)).float(), person), space
             )
-        ahead = isinstance(self.proposer, Metered) if c.ahead is None else c.ahead
-        return Funnel(request, self.proposer, self._guard(request, space), ranks, c.screen, ahead, **journal)
+        writer = proposer or self.proposer
+        ahead = isinstance(writer, Metered) if c.ahead is None else c.ahead
+        return Funnel(request, writer, self._guard(request, space), ranks, c.screen, ahead, **journal)
 
     def _guard(self, request: SteerRequest, space: TextSpace | None) -> Guard:
         limits = self.config.search.limits
@@ -216,7 +217,7 @@ class Steerer:
     def score(self, candidates: list[Candidate], images: Sequence[Any], request: SteerRequest) -> list[Candidate]:
         """Fill in the scores of candidates rendered elsewhere as PIL ``images``."""
         scores = self.reward_for(request.user).score(
-            images, [request.prompt] * len(images), self._asked_about(request.user)
+            images, [request.prompt] * len(images), self.asked_about(request.user)
         )
         for i, candidate in enumerate(candidates):
             candidate.take(scores, i)
@@ -231,6 +232,15 @@ class Steerer:
         folder = RunFolder.create(path, _plain(request), self.config.model_dump(), self._parts(request))
         return self._go(request, folder)
 
+    def run_folder(self, request: SteerRequest, path: Path) -> RunFolder:
+        """The request's folder: a new one, or the one of an earlier start of the same. Raises UsageError for another's."""
+        told = _plain(request), self.config.model_dump(), self._parts(request)
+        if not (path / "manifest.json").exists():
+            return RunFolder.create(path, *told)
+        folder = RunFolder.open(path)
+        folder.check_same(*told)
+        return folder
+
     def resume(self, run: str | Path) -> Result:
         """Go on with an interrupted run at its next missing candidate."""
         folder = RunFolder.open(Path(run))
@@ -244,56 +254,30 @@ class Steerer:
         return parse_config(RunFolder.open(Path(run)).manifest["config"], str(run))
 
     def _go(self, request: SteerRequest, folder: RunFolder) -> Result:
-        begun = time.monotonic()
         parts = {"proposer": self.proposer.name, "renderer": self.renderer.name, "reward": self.reward.name}
-        self._emit(RunStarted(request, str(folder.path), parts, len(folder.candidates)))
-
-        parts_: dict[str, object] = {"proposer": self.proposer, "renderer": self.renderer}
-        meters = {part: m for part, m in parts_.items() if isinstance(m, Metered)}
-        for part, meter in meters.items():
-            meter.start(folder.manifest.get("usage", {}).get(part, {}))
-
-        def record_usage() -> None:
-            for part, meter in meters.items():
-                folder.record_usage(part, meter.spent())
-
-        def on_proposed(round_: int, rewrites: list[Rewrite], dropped: list[tuple[str, str]]) -> None:
-            folder.record_proposed(round_, rewrites, dropped)
-            record_usage()
-            self._emit(RoundProposed(round_, rewrites, dropped))
-
-        def on_written(round_: int, rewrites: list[Rewrite]) -> None:
-            folder.record_written(round_, rewrites)
-            record_usage()
-
-        search = Search(
-            request, self.funnel(request, written=folder.written, on_written=on_written), self.config.search,
-            self.config.objective, folder.proposed, on_proposed, getattr(self.renderer, "drafts", None) is not None,
-        )  # fmt: skip
+        self.emit(RunStarted(request, str(folder.path), parts, len(folder.candidates)))
+        session = self.session(request, folder)
         chunk = getattr(self.renderer, "batch_size", 4)
         try:
-            reward, person = self.reward_for(request.user), self._asked_about(request.user)
-            run_loop(search, self.renderer, reward, person, folder, self._emit, chunk, self._learning(request, folder))
-            record_usage()
-            result = _result(search, folder, time.monotonic() - begun)
-            folder.record_stop(result.stop.name, result.seconds)
-            folder.flush()
+            run_loop(
+                session.search, self.renderer, session.reward, session.person, folder, self.emit, chunk, session.learn
+            )
+            return session.finish()
         except SteerError as error:  # server gone, disk full: what was made is kept
-            with suppress(SteerError):  # the disk's own fault is the one already said
-                record_usage()
-                folder.flush()
-            raise type(error)(f"{error}; then go on with 'steer resume {folder.path}'") from error
-        from steer.report import write_report
+            raise session.give_up(error) from error
 
-        write_report(result, folder)
-        self._emit(RunStopped(result))
-        return result
+    def session(
+        self, request: SteerRequest, folder: RunFolder, proposer: Proposer | None = None, alone: bool = True
+    ) -> Session:
+        """A run to be driven: by itself, or (not ``alone``) with others whose pictures the same renderer draws."""
+        learn = self._learning(request, folder)
+        return Session(self, request, folder, proposer or self.proposer, learn, alone)
 
     def _learning(self, request: SteerRequest, folder: RunFolder) -> Callable[[Search], None]:
         """What happens after a round: with ``search.learn`` new ratings of its people are taken in."""
         if not self.config.search.learn:
             return lambda _: None
-        reward, person = self.reward_for(request.user), self._asked_about(request.user)
+        reward, person = self.reward_for(request.user), self.asked_about(request.user)
 
         def score(candidates: list[Candidate]) -> None:
             folder.flush()
@@ -305,7 +289,8 @@ class Steerer:
 
         return Learning(self.store, self.enrol, score, folder, self.audience(request.user))
 
-    def _asked_about(self, user: str) -> Person:
+    def asked_about(self, user: str) -> Person:
+        """The person to ask the reward of :meth:`reward_for` about."""
         return self.person(user) if self.audience(user).single else Person()
 
     def _parts(self, request: SteerRequest) -> dict[str, Any]:
@@ -318,17 +303,10 @@ class Steerer:
             "proposer": {"name": self.proposer.name, "fingerprint": self.proposer.fingerprint()},
         }
 
-    def _emit(self, event: Event) -> None:
+    def emit(self, event: Event) -> None:
+        """Tell every listener."""
         for listener in self.listeners:
             listener(event)
-
-
-def _result(search: Search, folder: RunFolder, seconds: float) -> Result:
-    original = next((s for s in search.history.stats() if s.rewrite.text == search.request.prompt), None)
-    return Result(
-        search.request, str(folder.path), search.stop or StopReason.BUDGET, original, search.winner(),
-        search.best(), search.history.candidates, seconds,
-    )  # fmt: skip
 
 
 def _plain(request: SteerRequest) -> dict[str, Any]:

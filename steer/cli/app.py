@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from steer.cli import data, models, reward, run, show, user
+from steer.cli import batch, data, models, reward, run, show, user
 from steer.errors import SteerError
 
 # typer carries its own copy of click in newer releases; the base of its input errors is this
@@ -31,6 +31,7 @@ app = typer.Typer(
 )  # fmt: skip
 app.command("run")(run.run)
 app.command("resume")(run.resume)
+app.command("batch")(batch.batch)
 app.command("show")(show.show)
 app.command("models")(models.models)
 app.add_typer(data.app, name="data")

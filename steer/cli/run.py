@@ -72,13 +72,18 @@ def run(
 
 
 def resume(
-    run: Annotated[Path, typer.Argument(help="Folder of the interrupted run.")], as_json: AsJson = False
+    run: Annotated[Path, typer.Argument(help="Folder of the interrupted run or batch.")], as_json: AsJson = False
 ) -> None:
     """Go on with an interrupted run where it stopped; nothing is rendered twice."""
+    from steer.batch.folder import is_batch
+    from steer.cli.batch import resume_batch
     from steer.cli.show import print_result_of
     from steer.steerer import Steerer
     from steer.store.run_folder import RunFolder
 
+    if is_batch(run):
+        resume_batch(run, as_json)
+        return
     folder = RunFolder.open(run)
     if folder.stopped and folder.stopped != "INTERRUPTED" and (run / "result.json").exists():
         print_result_of(run, as_json)

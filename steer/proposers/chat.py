@@ -6,6 +6,7 @@ and who answers is a backend: an OpenAI-compatible endpoint, or a model in this 
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import logging
@@ -66,6 +67,12 @@ class ChatProposer:
             self.instructions.source + json.dumps(self.form.schema("", 1)) + str(getattr(self.backend, "commit", ""))
         )
         return hashlib.sha256(shown.encode()).hexdigest()[:16]
+
+    def fork(self) -> ChatProposer:
+        """The same writer with a count of its own, for a run beside others; the connections are shared."""
+        other = copy.copy(self)
+        other.backend = copy.copy(self.backend)
+        return other
 
     def start(self, spent: Mapping[str, float]) -> None:
         """A run begins, or goes on with what it has ``spent`` already; budgets are a run's."""

@@ -1,0 +1,66 @@
+"""What a batch would take, from its rows and one batch of pictures drawn now."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from PIL import Image
+
+from steer.batch.rows import Row
+from steer.steerer import Steerer
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """``picture_s``: seconds a picture with its scoring; ``cost`` of pictures where ``renderer.price`` is known. Texts that a chat
+    model writes are not in it."""
+
+    rows: int
+    users: int
+    pictures: int
+    picture_s: float
+    seconds: float
+    cost: float | None
+
+    def plain(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def text(self) -> str:
+        hours = self.seconds / 3600
+        took = (
+            f"{self.seconds:.0f} s"
+            if self.seconds < 120
+            else f"{self.seconds / 60:.0f} min"
+            if hours < 3
+            else f"{hours:.1f} h"
+        )
+        money = f", {self.cost:.2f} for the pictures" if self.cost is not None else ""
+        return f"{self.rows} rows for {self.users} users: up to {self.pictures} pictures, about {took} at {self.picture_s:.2f} s a picture{money}; nothing was kept"
+
+
+def estimate(rows: Iterable[Row], steerer: Steerer) -> Estimate:
+    """Read all rows; then draw and score one batch twice, of which the first is for warming up."""
+    count = pictures = 0
+    users: set[str] = set()
+    first: Row | None = None
+    for row in rows:
+        count += 1
+        first = first or row
+        users.add(row.user)
+        pictures += row.budget or int(row.settings.get("search.budget", steerer.config.search.budget))
+    assert first is not None
+    size = getattr(steerer.renderer, "batch_size", 4)
+    taken = 0.0
+    for turn in range(2):
+        begun = time.perf_counter()
+        drawn = steerer.renderer.render([first.prompt] * size, range(turn * size, (turn + 1) * size))
+        images = [d for d in drawn if isinstance(d, Image.Image)]
+        steerer.reward_for(first.user).score(images, [first.prompt] * len(images), steerer.asked_about(first.user))
+        taken = (time.perf_counter() - begun) / size
+    price = steerer.config.renderer.price
+    return Estimate(
+        count, len(users), pictures, round(taken, 3), round(taken * pictures, 1), None if price is None else round(price * pictures, 2)
+    )  # fmt: skip

@@ -1,0 +1,157 @@
+"""A batch on disk: ``manifest.json``, ``rows.jsonl``, one run folder a row under ``runs/``, and the results over all of them."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from steer.batch.rows import Row, as_lines, from_lines
+from steer.errors import StorageError, UsageError
+from steer.store.files import storage_error, write_json, write_whole
+
+
+class BatchFolder:
+    """Reads and writes one batch. A row is done when its run has a ``result.json``, failed when it has a ``failed.json``."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.rows_file = path / "rows.jsonl"
+
+    @classmethod
+    def open(cls, path: Path) -> BatchFolder:
+        """An existing batch. Raises UsageError where there is none."""
+        if not is_batch(path):
+            raise UsageError(f"there is no batch in '{path}'")
+        return cls(path)
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        try:
+            found: dict[str, Any] = json.loads((self.path / "manifest.json").read_text())
+        except (OSError, ValueError) as error:
+            raise UsageError(f"the batch in '{self.path}' cannot be read: {error}") from error
+        return found
+
+    def begin(self, config: dict[str, Any], settings: list[str], name: str) -> None:
+        """Make the folder, or see that it was made with the same configuration."""
+        if (self.path / "manifest.json").exists():
+            if self.manifest.get("config") != json.loads(json.dumps(config)):
+                raise UsageError(
+                    f"'{self.path}' was made with another configuration; give another --out, or the same --config and --set"
+                )
+            return
+        if self.path.is_file():
+            raise UsageError(f"'{self.path}' is a file; --out names a folder")
+        try:
+            (self.path / "runs").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise storage_error(self.path, error) from error
+        write_json(
+            self.path / "manifest.json",
+            {"kind": "batch", "steer": version("steer-t2i"), "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+             "preset": name, "settings": settings, "config": config},
+        )  # fmt: skip
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """While this process works on the batch; another that tries is told so."""
+        with open(self.path / ".lock", "w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise StorageError(f"another process works on the batch '{self.path}'") from error
+            yield
+
+    def add(self, rows: Iterator[Row]) -> tuple[int, int]:
+        """Add new rows behind those that are there, whole or not at all; how many are new, how many there are.
+
+        Raises UsageError for an id that is there with another content.
+        """
+        known = {row.id: hash(json.dumps(row.facts(), sort_keys=True)) for row in self.rows()}
+        fresh = 0
+        partial = self.path / "rows.jsonl.new"
+        try:
+            with open(partial, "wb") as file:
+                if self.rows_file.exists():
+                    with open(self.rows_file, "rb") as old:
+                        shutil.copyfileobj(old, file)
+                for row in rows:
+                    if row.id not in known:
+                        fresh += 1
+                        file.writelines(as_lines([row]))
+                    elif known[row.id] != hash(json.dumps(row.facts(), sort_keys=True)):
+                        raise UsageError(
+                            f"the row '{row.id}' is in '{self.path}' with another content; give it another id"
+                        )
+            partial.replace(self.rows_file)
+        except OSError as error:
+            raise storage_error(self.path, error) from error
+        finally:
+            partial.unlink(missing_ok=True)
+        return fresh, len(known) + fresh
+
+    def rows(self) -> Iterator[Row]:
+        """All rows in their order, one at a time."""
+        if self.rows_file.exists():
+            with open(self.rows_file, "rb") as file:
+                yield from from_lines(file)
+
+    def run_of(self, row: Row) -> Path:
+        """The row's run folder; a thousand rows a folder, as file systems like it."""
+        return self.path / "runs" / row.id[:2] / row.id
+
+    def state(self, row: Row) -> str:
+        """ "done", "failed", "begun" or "waiting"."""
+        run = self.run_of(row)
+        if (run / "result.json").exists():
+            return "done"
+        if (run / "failed.json").exists():
+            return "failed"
+        return "begun" if (run / "manifest.json").exists() else "waiting"
+
+    def fail(self, row: Row, reason: str) -> None:
+        """Record why a row came to nothing."""
+        run = self.run_of(row)
+        run.mkdir(parents=True, exist_ok=True)
+        write_json(run / "failed.json", {"reason": reason, "at": time.strftime("%Y-%m-%dT%H:%M:%S%z")})
+
+    def forgive(self, row: Row) -> None:
+        """Let a failed row be tried again."""
+        (self.run_of(row) / "failed.json").unlink(missing_ok=True)
+
+    def outcome(self, row: Row) -> dict[str, Any]:
+        """What became of a row, as a line of the results."""
+        run, state = self.run_of(row), self.state(row)
+        told: dict[str, Any] = {
+            "id": row.id, "prompt": row.prompt, "user": row.user, "seed": row.seed, "state": state, "pictures": None, "original": None,
+            "reward": None, "gain": None, "text": None, "picture": None, "seconds": None, "reason": None,
+        }  # fmt: skip
+        if state == "failed":
+            told["reason"] = json.loads((run / "failed.json").read_text())["reason"]
+        if state != "done":
+            return told
+        result = json.loads((run / "result.json").read_text())
+        best, original = result["best"] or {}, result["original"] or {}
+        return told | {
+            "pictures": result["pictures"], "original": original.get("reward"), "reward": best.get("reward"), "gain": result["gain"],
+            "text": best.get("text"), "seconds": result["seconds"], "reason": result["why"],
+            "picture": str(run.relative_to(self.path) / result["picture"]) if result["picture"] else None,
+        }  # fmt: skip
+
+    def write_text(self, name: str, text: str) -> None:
+        write_whole(self.path / name, lambda f: f.write(text.encode()))
+
+
+def is_batch(path: Path) -> bool:
+    """Whether a folder holds a batch."""
+    try:
+        return json.loads((path / "manifest.json").read_text()).get("kind") == "batch"  # type: ignore[no-any-return]
+    except (OSError, ValueError, AttributeError):
+        return False

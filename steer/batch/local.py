@@ -1,0 +1,200 @@
+"""Rows side by side in this process: their pictures share batches, their scores too, and chat models write meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import Any
+
+from steer.batch.folder import BatchFolder
+from steer.batch.parts import Parts
+from steer.batch.rows import Row
+from steer.errors import ProposerError, RenderError, SteerError, StorageError
+from steer.events import CandidateDone
+from steer.loop import take_picture
+from steer.protocols import Metered
+from steer.session import Session
+from steer.types import Candidate, State
+
+BESIDE = 8  # rows under way
+OUTAGE = 3  # rows whose writer failed one after another: then it is not the rows
+
+
+@dataclass
+class _Row:
+    """A row under way. ``open`` are candidates of the present round that have no score yet."""
+
+    row: Row
+    session: Session
+    round: list[Candidate] = field(default_factory=list)
+    open: list[Candidate] = field(default_factory=list)
+    asking: Future[list[Candidate]] | None = None
+
+
+class LocalEngine:
+    """Steers rows of a batch folder; each run is what ``steer run`` would have made of it.
+
+    A picture does not depend on what is drawn beside it, as batches have one fixed shape, and neither does a score.
+    """
+
+    def __init__(self, folder: BatchFolder, parts: Parts, beside: int = BESIDE):
+        self.folder, self.parts, self.beside = folder, parts, beside
+        self.renderer: Any = parts.base.renderer
+        self.chunk: int = getattr(self.renderer, "batch_size", 4)
+        self._writers = ThreadPoolExecutor(max_workers=beside, thread_name_prefix="writer-of-texts")
+        self._outage: list[tuple[Row, str]] = []
+
+    def run(self, rows: Iterator[Row]) -> Iterator[Row]:
+        """Yields each row when it is done or has failed. Raises SteerError where nothing can go on; what was made is kept."""
+        active: list[_Row] = []
+        more = True
+        try:
+            while True:
+                while more and len(active) < self.beside:
+                    row = next(rows, None)
+                    if row is None:
+                        more = False
+                    elif (begun := self._begin(row)) is not None:
+                        active.append(begun)
+                    else:
+                        yield row
+                if not active:
+                    break
+                for ended in self._turn(active):
+                    active.remove(ended)
+                    yield ended.row
+            self._settle_outage()
+        except BaseException:
+            for each in active:
+                each.session.give_up(SteerError(""))
+            raise
+        finally:
+            self._writers.shutdown(wait=False, cancel_futures=True)
+
+    def _begin(self, row: Row) -> _Row | None:
+        """A row begins or goes on; None where it failed at once."""
+        try:
+            steerer = self.parts.steerer(row)
+            request = steerer.request(row.prompt, row.user, row.budget, row.seed)
+            path = self.folder.run_of(row)
+            run = steerer.run_folder(request, path)
+            proposer = steerer.proposer
+            own = proposer.fork() if isinstance(proposer, Metered) and hasattr(proposer, "fork") else proposer
+            return _Row(row, steerer.session(request, run, own, alone=False))
+        except (StorageError, RenderError):
+            raise
+        except SteerError as error:
+            self.folder.fail(row, str(error))
+            return None
+
+    def _turn(self, active: list[_Row]) -> list[_Row]:
+        """Ask who has nothing to do, draw and score one batch, tell whose round is whole; those that ended."""
+        ended = [each for each in active if not each.open and not self._asked(each)]
+        going = [each for each in active if each not in ended]
+        work = [(each, c) for each in going for c in each.open if c.state in (State.PROPOSED, State.RENDERED)]
+        if not work:
+            asking = [each.asking for each in going if each.asking]
+            if asking and not ended:
+                wait(asking, return_when=FIRST_COMPLETED)
+            return ended
+        self._draw([(each, c) for each, c in work if c.state is State.PROPOSED])
+        waiting = [(each, c) for each, c in work if c.state is State.RENDERED]
+        rest = [c for _, c in work if c.state is State.PROPOSED]
+        if len(waiting) >= self._scored_at_once() or not rest or any(self._only_scores_missing(e) for e in going):
+            self._score(waiting)
+        for each in going:
+            if each.open and all(c.state not in (State.PROPOSED, State.RENDERED) for c in each.open):
+                self._tell(each)
+        return ended
+
+    def _asked(self, each: _Row) -> bool:
+        """Whether the row has, or waits for, candidates; False when its search is over or failed."""
+        search, folder = each.session.search, each.session.folder
+        if each.asking is None:
+            each.asking = self._writers.submit(search.ask)
+            if not isinstance(search.funnel.proposer, Metered):
+                wait([each.asking])  # quick, and torch is used by one thread at a time
+        if not each.asking.done():
+            return True
+        asking, each.asking = each.asking, None
+        try:
+            each.round = asking.result()
+            if not each.round:
+                each.session.finish()
+                self._settle_outage()
+                return False
+        except (StorageError, RenderError):  # no fault of this row
+            raise
+        except ProposerError as error:
+            self._writer_failed(each, error)
+            return False
+        except SteerError as error:
+            self.folder.fail(each.row, str(each.session.give_up(error)))
+            return False
+        each.open = [c for c in each.round if not (folder.restore(c) and c.state is not State.RENDERED)]
+        for candidate in each.round:
+            if candidate not in each.open:
+                each.session.emit(CandidateDone(candidate, search.history))
+        if not each.open:
+            self._tell(each)
+        return True
+
+    def _draw(self, missing: list[tuple[_Row, Candidate]]) -> None:
+        """One batch of one tier."""
+        if not missing:
+            return
+        tier = missing[0][1].tier
+        missing = [(each, c) for each, c in missing if c.tier == tier][: self.chunk]
+        renderer = self.renderer.drafts if tier == "draft" else self.renderer
+        results = renderer.render([c.rewrite.text for _, c in missing], [c.seed for _, c in missing])
+        for (each, candidate), result in zip(missing, results, strict=True):
+            take_picture(candidate, result, each.session.folder)
+
+    def _scored_at_once(self) -> int:
+        return int(getattr(getattr(self.parts.base.personal, "encoder", None), "batch_size", 1))
+
+    @staticmethod
+    def _only_scores_missing(each: _Row) -> bool:
+        return bool(each.open) and all(c.state is not State.PROPOSED for c in each.open)
+
+    def _score(self, waiting: list[tuple[_Row, Candidate]]) -> None:
+        """All in one batch where the reward can, which is the same to the last bit."""
+        if not waiting:
+            return
+        images = [c.image or each.session.folder.load_picture(c) for each, c in waiting]
+        reward: Any = self.parts.base.reward
+        alike = all(each.session.reward is reward for each, _ in waiting)
+        if alike and hasattr(reward, "score_each"):
+            prompts = [each.session.request.prompt for each, _ in waiting]
+            found = reward.score_each(images, prompts, [each.session.person for each, _ in waiting])
+        else:
+            found = [
+                each.session.reward.score([image], [each.session.request.prompt], each.session.person)
+                for (each, _), image in zip(waiting, images, strict=True)
+            ]
+        for (each, candidate), scores in zip(waiting, found, strict=True):
+            candidate.take(scores, 0)
+            candidate.image = None
+            each.session.folder.record(candidate)
+            each.session.emit(CandidateDone(candidate, each.session.search.history))
+
+    def _tell(self, each: _Row) -> None:
+        each.session.search.tell(each.round)
+        each.session.learn(each.session.search)
+        each.round, each.open = [], []
+
+    def _writer_failed(self, each: _Row, error: ProposerError) -> None:
+        """One row's writer may fail for its own reasons; row after row it is an outage, and the batch stops for another day."""
+        each.session.give_up(error)
+        self._outage.append((each.row, str(error)))
+        if len(self._outage) >= OUTAGE:
+            raise ProposerError(
+                f"the writer of texts failed for {OUTAGE} rows one after another, last: {error}"
+            ) from error
+
+    def _settle_outage(self) -> None:
+        """The writer works for others, or there are no others: then it was these rows."""
+        for row, reason in self._outage:
+            self.folder.fail(row, reason)
+        self._outage.clear()

@@ -1,0 +1,46 @@
+"""What is on the screen while a batch goes on."""
+
+from __future__ import annotations
+
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from steer.batch.folder import BatchFolder
+from steer.batch.rows import Row
+from steer.cli.progress import console
+from steer.events import CandidateDone, Event
+
+
+class BatchProgress:
+    """A listener: rows that ended, pictures so far."""
+
+    def __init__(self, folder: BatchFolder, total: int, fresh: int, quiet: bool):
+        self.folder, self.quiet, self.pictures = folder, quiet, 0
+        self.bar = Progress(
+            TextColumn("rows"), BarColumn(32), MofNCompleteColumn(), TextColumn("{task.fields[pictures]} pictures"),
+            TimeRemainingColumn(), console=console, disable=quiet,
+        )  # fmt: skip
+        self.task = self.bar.add_task("rows", total=total, pictures=0)
+        self.head = f"{escape(str(folder.path))}: {total} rows" + (f", {fresh} new" if fresh != total else "")
+
+    def __enter__(self) -> BatchProgress:
+        if not self.quiet:
+            console.print(self.head)
+            self.bar.start()
+            self.bar.update(self.task, completed=sum(self.folder.state(r) == "done" for r in self.folder.rows()))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, CandidateDone):
+            self.pictures += 1
+            self.bar.update(self.task, pictures=self.pictures)
+
+    def ended(self, row: Row) -> None:
+        if self.folder.state(row) == "failed" and not self.quiet:
+            self.bar.console.print(
+                f"  [red]failed[/] {escape(row.prompt[:60])}: {escape(self.folder.outcome(row)['reason'])}"
+            )
+        self.bar.update(self.task, advance=1)

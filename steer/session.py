@@ -1,0 +1,92 @@
+"""One run under way: what the loop drives, and a batch drives many of side by side."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from reward_models import Person, RewardModel
+from steer.errors import SteerError
+from steer.events import Event, RoundProposed, RunStopped
+from steer.protocols import Metered, Proposer
+from steer.search import Search
+from steer.store.run_folder import RunFolder
+from steer.types import Result, Rewrite, SteerRequest, StopReason
+
+if TYPE_CHECKING:
+    from steer.steerer import Steerer
+
+
+class Session:
+    """A request, its search and its folder.
+
+    ``proposer``: its own where it counts what it costs; ``metered_renderer``: whether the renderer's costs are this run's alone.
+    """
+
+    def __init__(
+        self, steerer: Steerer, request: SteerRequest, folder: RunFolder, proposer: Proposer,
+        learn: Callable[[Search], None], metered_renderer: bool = True,
+    ):  # fmt: skip
+        self.request, self.folder, self._emit = request, folder, steerer.emit
+        self.learn = learn
+        self.reward: RewardModel = steerer.reward_for(request.user)
+        self.person: Person = steerer.asked_about(request.user)
+        self.seconds = 0.0  # of a batch: what was spent on this run alone
+        self._begun = time.monotonic()
+        parts: dict[str, object] = {
+            "proposer": proposer,
+            **({"renderer": steerer.renderer} if metered_renderer else {}),
+        }
+        self._meters = {name: part for name, part in parts.items() if isinstance(part, Metered)}
+        for name, meter in self._meters.items():
+            meter.start(folder.manifest.get("usage", {}).get(name, {}))
+        config = steerer.config
+        self.search = Search(
+            request, steerer.funnel(request, proposer, written=folder.written, on_written=self._written), config.search,
+            config.objective, folder.proposed, self._proposed, getattr(steerer.renderer, "drafts", None) is not None,
+        )  # fmt: skip
+
+    def finish(self) -> Result:
+        """The result, in the folder too."""
+        self._record_usage()
+        result = _result(self.search, self.folder, time.monotonic() - self._begun)
+        self.folder.record_stop(result.stop.name, result.seconds)
+        self.folder.flush()
+        from steer.report import write_report
+
+        write_report(result, self.folder)
+        self._emit(RunStopped(result))
+        return result
+
+    def give_up(self, error: SteerError) -> SteerError:
+        """Keep what was made; the error with the way to go on."""
+        with suppress(SteerError):  # the disk's own fault is the one already said
+            self._record_usage()
+            self.folder.flush()
+        return type(error)(f"{error}; then go on with 'steer resume {self.folder.path}'")
+
+    def emit(self, event: Event) -> None:
+        self._emit(event)
+
+    def _record_usage(self) -> None:
+        for name, meter in self._meters.items():
+            self.folder.record_usage(name, meter.spent())
+
+    def _proposed(self, round_: int, rewrites: list[Rewrite], dropped: list[tuple[str, str]]) -> None:
+        self.folder.record_proposed(round_, rewrites, dropped)
+        self._record_usage()
+        self._emit(RoundProposed(round_, rewrites, dropped))
+
+    def _written(self, round_: int, rewrites: list[Rewrite]) -> None:
+        self.folder.record_written(round_, rewrites)
+        self._record_usage()
+
+
+def _result(search: Search, folder: RunFolder, seconds: float) -> Result:
+    original: Any = next((s for s in search.history.stats() if s.rewrite.text == search.request.prompt), None)
+    return Result(
+        search.request, str(folder.path), search.stop or StopReason.BUDGET, original, search.winner(),
+        search.best(), search.history.candidates, seconds,
+    )  # fmt: skip

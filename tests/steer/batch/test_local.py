@@ -1,0 +1,294 @@
+"""A batch in one process: each row as steer run would have made it, whatever happens in between."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from steer import Steerer
+from steer.batch.folder import BatchFolder
+from steer.batch.parts import Parts
+from steer.batch.rows import read_rows
+from steer.batch.run import run_batch
+from steer.config import load_config
+from steer.errors import ProposerError, StorageError, UsageError
+from steer.testing import FakeProposer, FakeRenderer
+
+PROMPTS = ["a fox", "a castle", "a lighthouse", "a robot", "a cake"]
+
+
+def make(tmp_path, fake_steerer, name="batch", lines=None, user="u1", settings=("search.budget=8",), **parts):
+    """A batch folder with rows and its steerer."""
+    steerer = fake_steerer(settings, **parts)
+    file = tmp_path / f"{name}.jsonl"
+    file.write_text("\n".join(json.dumps(row) for row in lines or [{"prompt": p} for p in PROMPTS]))
+    folder = BatchFolder(tmp_path / name)
+    folder.begin(steerer.config.model_dump(mode="json"), [], "miniature")
+    folder.add(read_rows([str(file)], user, Parts(steerer).check))
+    return folder, steerer
+
+
+def facts_of(folder):
+    """Everything a batch found but for times and places."""
+    found = {}
+    for row in folder.rows():
+        result = json.loads((folder.run_of(row) / "result.json").read_text())
+        found[row.id] = {k: v for k, v in result.items() if k not in ("seconds", "folder")}
+    return found
+
+
+def test_each_row_is_what_a_run_of_its_own_would_be(tmp_path, fake_steerer):
+    folder, steerer = make(tmp_path, fake_steerer)
+    assert run_batch(folder, steerer) == Counter(done=5)
+    for row in folder.rows():
+        alone = fake_steerer(("search.budget=8",)).run(
+            row.prompt, row.user, seed=row.seed, out=tmp_path / "alone" / row.id
+        )
+        journal = json.loads((folder.run_of(row) / "result.json").read_text())
+        assert journal["candidates"] == [c.facts() for c in alone.candidates]
+
+
+def test_rows_share_full_batches(tmp_path, fake_steerer):
+    class Counting(FakeRenderer):
+        sizes: list = []  # noqa: RUF012
+
+        def render(self, prompts, seeds):
+            self.sizes.append(len(prompts))
+            return super().render(prompts, seeds)
+
+    renderer = Counting(batch_size=4)
+    folder, steerer = make(tmp_path, fake_steerer, renderer=renderer)
+    run_batch(folder, steerer)
+    assert sum(renderer.sizes) == 40
+    assert sum(n == 4 for n in renderer.sizes) >= 8  # a row alone is drawn in 2, 4 and 2
+
+
+def test_results_are_in_the_rows_order_in_every_form(tmp_path, fake_steerer):
+    lines = [{"prompt": p, "id": f"r{9 - i}", "budget": 3 + i} for i, p in enumerate(PROMPTS)]
+    folder, steerer = make(tmp_path, fake_steerer, lines=lines)
+    run_batch(folder, steerer, beside=3)
+    with open(folder.path / "results.csv", newline="") as file:
+        table = list(csv.DictReader(file))
+    assert [(r["id"], r["prompt"], r["state"]) for r in table] == [(r["id"], r["prompt"], "done") for r in lines]
+    parquet = pq.read_table(folder.path / "results.parquet").to_pylist()
+    assert [r["reward"] for r in parquet] == [float(r["reward"]) for r in table]
+    page = (folder.path / "index.html").read_text()
+    assert page.index("a fox") < page.index("a castle") < page.index("a cake")
+    assert Image.open(folder.path / "sheet.png").width > 600
+
+
+def test_every_png_says_its_own_prompt_seed_and_user(tmp_path, fake_steerer):
+    lines = [
+        {"prompt": p, "user": u, "seed": s}
+        for p, u, s in zip(PROMPTS, ("u1", "u17", "blue", "u1", "u17"), range(5), strict=True)
+    ]
+    folder, steerer = make(tmp_path, fake_steerer, lines=lines)
+    run_batch(folder, steerer)
+    seen = 0
+    for row in folder.rows():
+        for candidate in json.loads((folder.run_of(row) / "result.json").read_text())["candidates"]:
+            told = json.loads(Image.open(folder.run_of(row) / candidate["picture"]).text["steer"])
+            assert (told["prompt"], told["user"], told["seed"], told["text"]) == (
+                row.prompt,
+                row.user,
+                candidate["seed"],
+                candidate["text"],
+            )
+            seen += 1
+    assert seen == 40
+
+
+def test_rows_with_settings_of_their_own(tmp_path, fake_steerer):
+    lines = [{"prompt": "a fox", "settings": {"search.rewrite": False}, "budget": 3}, {"prompt": "a fox", "budget": 3}]
+    folder, steerer = make(tmp_path, fake_steerer, lines=lines)
+    run_batch(folder, steerer)
+    texts = [{c["text"] for c in f["candidates"]} for f in facts_of(folder).values()]
+    assert texts[0] == {"a fox"}
+    assert len(texts[1]) > 1
+    for wrong, said in (
+        ({"search.sedes": 2}, "unknown key"),
+        ({"renderer.steps": 3}, "the whole batch's"),
+        ({"nothing.at.all": 1}, "no setting"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            make(tmp_path, fake_steerer, "wrong", [{"prompt": "a fox", "settings": wrong}])
+    with pytest.raises(UsageError, match="line 1: user 'u99' not found"):
+        make(tmp_path, fake_steerer, "wrong", [{"prompt": "a fox", "user": "u99"}])
+
+
+def test_rows_may_be_added_later_and_a_changed_one_is_refused(tmp_path, fake_steerer):
+    folder, steerer = make(tmp_path, fake_steerer)
+    run_batch(folder, steerer)
+    more = FakeRenderer()
+    folder, steerer = make(
+        tmp_path, fake_steerer, lines=[{"prompt": "first of all"}, *({"prompt": p} for p in PROMPTS)], renderer=more
+    )
+    assert run_batch(folder, steerer) == Counter(done=6)
+    assert {p.split(" variation")[0] for p, _ in more.rendered} == {"first of all"}
+    make(tmp_path, fake_steerer, "named", [{"prompt": "a fox", "id": "x"}])
+    with pytest.raises(UsageError, match=r"row 'x' is in .* with another content"):
+        make(tmp_path, fake_steerer, "named", [{"prompt": "a cat", "id": "x"}])
+    with pytest.raises(UsageError, match="made with another configuration"):
+        make(tmp_path, fake_steerer, settings=("search.budget=9",))
+
+
+class Unsteady(FakeProposer):
+    """Fails for prompts with a word in them."""
+
+    def __init__(self, word):
+        super().__init__()
+        self.word = word
+
+    def propose(self, request, history, n):
+        if self.word in request.prompt:
+            raise ProposerError("the server is gone")
+        return super().propose(request, history, n)
+
+
+def test_a_row_that_fails_is_recorded_and_tried_again_on_demand(tmp_path, fake_steerer):
+    folder, steerer = make(tmp_path, fake_steerer, proposer=Unsteady("castle"))
+    assert run_batch(folder, steerer) == Counter(done=4, failed=1)
+    assert "the server is gone" in (folder.path / "results.csv").read_text()
+    renderer = FakeRenderer()
+    steady = fake_steerer(("search.budget=8",), renderer=renderer)
+    assert run_batch(folder, steady) == Counter(done=4, failed=1)
+    assert not renderer.rendered
+    assert run_batch(folder, steady, retry_failed=True) == Counter(done=5)
+    assert len(renderer.rendered) == 7  # the original was there
+
+
+def test_an_outage_stops_the_batch_and_fails_no_row(tmp_path, fake_steerer):
+    folder, steerer = make(tmp_path, fake_steerer, proposer=Unsteady(""))
+    with pytest.raises(ProposerError, match="3 rows one after another, last: the server is gone"):
+        run_batch(folder, steerer)
+    assert {folder.state(r) for r in folder.rows()} <= {"begun", "waiting"}
+    assert run_batch(folder, fake_steerer(("search.budget=8",))) == Counter(done=5)
+
+
+def test_ctrl_c_and_a_full_disk_lose_nothing(tmp_path, fake_steerer, monkeypatch):
+    whole, steerer = make(tmp_path, fake_steerer, "whole")
+    run_batch(whole, steerer)
+    renderer = FakeRenderer(interrupt_at=17)
+    folder, steerer = make(tmp_path, fake_steerer, renderer=renderer)
+    with pytest.raises(KeyboardInterrupt):
+        run_batch(folder, steerer)
+    import steer.store.run_folder as store
+
+    real, written = store.write_whole, []
+
+    def full(path, write):
+        written.append(path)
+        if len(written) > 5:
+            raise StorageError("the disk is full")
+        real(path, write)
+
+    with monkeypatch.context() as m:
+        m.setattr(store, "write_whole", full)
+        with pytest.raises(StorageError, match="the disk is full"):
+            run_batch(folder, fake_steerer(("search.budget=8",)))
+    assert run_batch(folder, fake_steerer(("search.budget=8",))) == Counter(done=5)
+    assert facts_of(folder) == facts_of(whole)
+
+
+def test_one_process_at_a_time(tmp_path, fake_steerer):
+    folder, steerer = make(tmp_path, fake_steerer)
+    with folder.alone(), pytest.raises(StorageError, match="another process works on the batch"):
+        run_batch(folder, steerer)
+
+
+def _killed(tmp_path, kind, prompts, kills, longest):
+    """Start, kill after a random time, again and again; then let it end. The batch, and how often each picture was drawn."""
+    rows = tmp_path / "rows.txt"
+    rows.write_text("\n".join(prompts))
+    rng, outcome = random.Random(0), {}
+    for name, times in (("whole", 0), ("killed", kills)):
+        command = [
+            sys.executable,
+            "-m",
+            "tests.steer.batch.killed",
+            str(tmp_path / name),
+            str(rows),
+            str(tmp_path / f"{name}.log"),
+            kind,
+        ]
+        done = 0
+        while done < times:
+            process = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=Path(__file__).parents[3]
+            )
+            begun, log = time.monotonic(), tmp_path / f"{name}.log"
+            size = log.stat().st_size if log.exists() else 0
+            while process.poll() is None and (not log.exists() or log.stat().st_size == size):
+                time.sleep(0.01)  # it draws now
+                assert time.monotonic() - begun < 300
+            time.sleep(rng.uniform(0, longest))
+            if process.poll() is not None:
+                break  # it was quicker
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+            done += 1
+        assert done >= min(times, 3)
+        last = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[3])
+        assert last.returncode == 0, last.stderr
+        outcome[name] = BatchFolder(tmp_path / name), Counter((tmp_path / f"{name}.log").read_text().splitlines()), done
+    return outcome
+
+
+def _check_killed(outcome, in_flight):
+    """Equal results, no torn file, and drawn twice only what was on its way to the disk when it was killed."""
+    (whole, once, _), (killed, drawn, kills) = outcome["whole"], outcome["killed"]
+    assert facts_of(killed) == facts_of(whole)
+    assert max(once.values()) == 1
+    assert set(drawn) == set(once)
+    assert sum(drawn.values()) - len(drawn) <= kills * in_flight
+    for path in killed.path.rglob("*.png"):
+        with Image.open(path) as image:
+            image.load()
+    assert not list(killed.path.rglob("*.partial"))
+    for row in killed.rows():
+        for line in (killed.run_of(row) / "journal.jsonl").read_text().splitlines():
+            if line:
+                json.loads(line) if line.endswith("}") else None
+
+
+def test_killed_again_and_again_it_ends_as_if_undisturbed(tmp_path):
+    _check_killed(
+        _killed(tmp_path, "fake", [f"a fox number {i}" for i in range(12)], kills=6, longest=0.3), in_flight=36
+    )
+
+
+@pytest.mark.slow
+def test_forty_rows_of_the_miniature_killed_twenty_times(tmp_path):
+    prompts = [f"{p} {place}" for p in PROMPTS for place in ("by the sea", "in a forest", "in the city", "in the snow",
+               "in the desert", "in a meadow", "in a room", "in the mountains")]  # fmt: skip
+    _check_killed(_killed(tmp_path, "miniature", prompts, kills=20, longest=4), in_flight=36)
+
+
+def test_a_real_small_batch_is_bit_for_bit_the_single_runs(miniature, tmp_path):
+    """With the FluxPipeline: company changes neither a picture nor a score."""
+    config = load_config("miniature", ["search.budget=5"])
+    steerer = Steerer(config, renderer=miniature.renderer, reward=miniature.reward, store=miniature.store)
+    (tmp_path / "p.txt").write_text("a fox\na castle\na boat\n")
+    folder = BatchFolder(tmp_path / "batch")
+    folder.begin(config.model_dump(mode="json"), [], "miniature")
+    folder.add(read_rows([str(tmp_path / "p.txt")], "u17"))
+    run_batch(folder, steerer)
+    for row in folder.rows():
+        alone = steerer.run(row.prompt, "u17", out=tmp_path / row.id)
+        found = json.loads((folder.run_of(row) / "result.json").read_text())
+        assert found["candidates"] == [c.facts() for c in alone.candidates]
+        for c in alone.candidates:
+            ours, theirs = (Image.open(f / c.picture).tobytes() for f in (folder.run_of(row), tmp_path / row.id))
+            assert ours == theirs
