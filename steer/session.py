@@ -33,7 +33,7 @@ class Session:
         self.learn = learn
         self.reward: RewardModel = steerer.reward_for(request.user)
         self.person: Person = steerer.asked_about(request.user)
-        self.seconds = 0.0  # of a batch: what was spent on this run alone
+        self.result: Result | None = None
         self._begun = time.monotonic()
         parts: dict[str, object] = {
             "proposer": proposer,
@@ -51,7 +51,7 @@ class Session:
     def finish(self) -> Result:
         """The result, in the folder too."""
         self._record_usage()
-        result = _result(self.search, self.folder, time.monotonic() - self._begun)
+        result = self.result = _result(self.search, self.folder, time.monotonic() - self._begun)
         self.folder.record_stop(result.stop.name, result.seconds)
         self.folder.flush()
         from steer.report import write_report

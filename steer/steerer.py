@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -231,6 +231,19 @@ class Steerer:
         path = Path(out) if out else _new_folder(request)
         folder = RunFolder.create(path, _plain(request), self.config.model_dump(), self._parts(request))
         return self._go(request, folder)
+
+    def batch(
+        self, rows: Iterable[Mapping[str, Any]], out: str | Path | None = None, beside: int = 8
+    ) -> Iterator[Result]:
+        """Steer many prompts side by side and yield each result when it is there.
+
+        ``rows``: mappings with "prompt", "user" and, if wanted, "seed", "budget", "id", "settings", as in a file for ``steer batch``. With the
+        same ``out`` again it goes on where it stopped; rows that are done are not yielded again. Raises UsageError for a row that
+        cannot be steered, before anything is rendered, and after the others for the first row that failed.
+        """
+        from steer.batch.run import stream
+
+        yield from stream(self, rows, Path(out) if out else None, beside)
 
     def run_folder(self, request: SteerRequest, path: Path) -> RunFolder:
         """The request's folder: a new one, or the one of an earlier start of the same. Raises UsageError for another's."""

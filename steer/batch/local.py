@@ -15,7 +15,7 @@ from steer.events import CandidateDone
 from steer.loop import take_picture
 from steer.protocols import Metered
 from steer.session import Session
-from steer.types import Candidate, State
+from steer.types import Candidate, Result, State
 
 BESIDE = 8  # rows under way
 OUTAGE = 3  # rows whose writer failed one after another: then it is not the rows
@@ -45,8 +45,8 @@ class LocalEngine:
         self._writers = ThreadPoolExecutor(max_workers=beside, thread_name_prefix="writer-of-texts")
         self._outage: list[tuple[Row, str]] = []
 
-    def run(self, rows: Iterator[Row]) -> Iterator[Row]:
-        """Yields each row when it is done or has failed. Raises SteerError where nothing can go on; what was made is kept."""
+    def run(self, rows: Iterator[Row]) -> Iterator[tuple[Row, Result | None]]:
+        """Yields each row when it is done, with its result, or has failed. Raises SteerError where nothing can go on; what was made is kept."""
         active: list[_Row] = []
         more = True
         try:
@@ -58,12 +58,12 @@ class LocalEngine:
                     elif (begun := self._begin(row)) is not None:
                         active.append(begun)
                     else:
-                        yield row
+                        yield row, None
                 if not active:
                     break
                 for ended in self._turn(active):
                     active.remove(ended)
-                    yield ended.row
+                    yield ended.row, ended.session.result
             self._settle_outage()
         except BaseException:
             for each in active:

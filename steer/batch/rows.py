@@ -46,10 +46,22 @@ def read_rows(
     settings ("search.seeds"). ``check`` looks at each row and raises UsageError. An id that is not given is made of the row's
     content, so that rows may be added anywhere later. Read to the end even after a fault: then UsageError names the lines.
     """
+    yield from _checked(_lines(sources, stdin or sys.stdin), ", ".join(sources), user, check)
+
+
+def read_mappings(rows: Iterable[Mapping[str, Any]], check: Callable[[Row], None] = lambda _: None) -> Iterator[Row]:
+    """The same from mappings with the columns' names."""
+    places = ((f"row {i}", told) for i, told in enumerate(rows, start=1))
+    yield from _checked(places, "the rows", None, check)
+
+
+def _checked(
+    lines: Iterable[tuple[str, Any]], whole: str, user: str | None, check: Callable[[Row], None]
+) -> Iterator[Row]:
     faults: list[str] = []
     ids: Counter[str] = Counter()
     count = 0
-    for place, told in _lines(sources, stdin or sys.stdin):
+    for place, told in lines:
         try:
             if isinstance(told, UsageError):
                 raise told
@@ -71,7 +83,7 @@ def read_rows(
         more = f"; and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
         raise UsageError("; ".join(faults[:SHOWN]) + more)
     if not count:
-        raise UsageError(f"there is no prompt in {', '.join(sources)}")
+        raise UsageError(f"there is no prompt in {whole}")
 
 
 def _row(told: Mapping[str, Any], user: str | None) -> Row:

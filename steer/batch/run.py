@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import time
+import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from steer.batch.folder import BatchFolder
 from steer.batch.local import BESIDE, LocalEngine
 from steer.batch.parts import Parts
 from steer.batch.results import write_results
-from steer.batch.rows import Row
+from steer.batch.rows import Row, read_mappings
+from steer.errors import SteerError
 from steer.steerer import Steerer
+from steer.types import Result
 
 
 def run_batch(
@@ -26,11 +31,35 @@ def run_batch(
     with folder.alone():
         engine = LocalEngine(folder, Parts(steerer), beside)
         try:
-            for row in engine.run(_due(folder, retry_failed)):
+            for row, _ in engine.run(_due(folder, retry_failed)):
                 ended(row)
         finally:
             states = write_results(folder)
         return states
+
+
+def stream(steerer: Steerer, rows: Iterable[Mapping[str, Any]], out: Path | None, beside: int) -> Iterator[Result]:
+    """Results of rows as they end; see ``Steerer.batch``."""
+    path = out or Path("outputs") / f"batch-{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:6]}"
+    folder, parts = BatchFolder(path), Parts(steerer)
+    checked = list(read_mappings(rows, parts.check))
+    folder.begin(steerer.config.model_dump(mode="json"), [], steerer.config.name)
+    folder.add(iter(checked))
+    failed: list[Row] = []
+    with folder.alone():
+        try:
+            for row, result in LocalEngine(folder, parts, beside).run(_due(folder, False)):
+                if result is None:
+                    failed.append(row)
+                else:
+                    yield result
+        finally:
+            write_results(folder)
+    if failed:
+        reason = folder.outcome(failed[0])["reason"]
+        raise SteerError(
+            f"{len(failed)} rows of '{path}' failed; the first, '{failed[0].prompt[:60]}', because {reason}"
+        )
 
 
 def _due(folder: BatchFolder, retry_failed: bool) -> Iterator[Row]:
@@ -41,14 +70,6 @@ def _due(folder: BatchFolder, retry_failed: bool) -> Iterator[Row]:
             state = folder.state(row)
         if state in ("begun", "waiting"):
             yield row
-
-
-def check_rows(rows: Iterable[Row], steerer: Steerer) -> Iterator[Row]:
-    """Rows that can be steered. Raises UsageError at one that cannot."""
-    parts = Parts(steerer)
-    for row in rows:
-        parts.check(row)
-        yield row
 
 
 def default_folder(sources: list[str]) -> Path | None:

@@ -23,7 +23,7 @@ from steer.batch.parts import Parts
 from steer.batch.rows import read_rows
 from steer.batch.run import run_batch
 from steer.config import load_config
-from steer.errors import ProposerError, StorageError, UsageError
+from steer.errors import ProposerError, SteerError, StorageError, UsageError
 from steer.testing import FakeProposer, FakeRenderer
 
 PROMPTS = ["a fox", "a castle", "a lighthouse", "a robot", "a cake"]
@@ -292,3 +292,16 @@ def test_a_real_small_batch_is_bit_for_bit_the_single_runs(miniature, tmp_path):
         for c in alone.candidates:
             ours, theirs = (Image.open(f / c.picture).tobytes() for f in (folder.run_of(row), tmp_path / row.id))
             assert ours == theirs
+
+
+def test_from_a_script(tmp_path, fake_steerer):
+    rows = [{"prompt": p, "user": "u1", "budget": 4} for p in PROMPTS]
+    found = [r.request.prompt for r in fake_steerer().batch(rows, tmp_path / "b", beside=2)]
+    assert sorted(found) == sorted(PROMPTS)
+    assert list(fake_steerer().batch(rows, tmp_path / "b")) == []  # all are done
+    with pytest.raises(UsageError, match="row 2: no user"):
+        next(fake_steerer().batch([{"prompt": "a", "user": "u1"}, {"prompt": "b"}], tmp_path / "c"))
+    results = fake_steerer(proposer=Unsteady("castle")).batch(rows, tmp_path / "d")
+    assert len([next(results) for _ in range(4)]) == 4
+    with pytest.raises(SteerError, match=r"1 rows of .* failed; the first, 'a castle', because the server is gone"):
+        next(results)

@@ -1,0 +1,105 @@
+"""A batch against a shell loop of ``steer run`` on the same rows; the journal's cost; a hundred thousand rows planned and listed.
+
+    python benchmarks/batch.py [--rows 8] [--budget 8]
+
+The miniature's FluxPipeline, whole processes in turns, rows a minute. Then what a candidate costs besides drawing and scoring (fake
+parts, 400 rows), and the memory that reading, keeping and listing 100,000 rows takes.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+import tracemalloc
+from pathlib import Path
+
+import typer
+
+from steer import Steerer
+from steer.batch.folder import BatchFolder
+from steer.batch.results import write_results
+from steer.batch.rows import read_rows
+from steer.batch.run import run_batch
+from steer.config import load_config
+from steer.testing import FakeProposer, FakeRenderer, FakeReward
+
+STEER = [sys.executable, "-m", "steer"]
+
+
+def timed(*command: str) -> float:
+    begun = time.perf_counter()
+    subprocess.run([*STEER, *command], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return time.perf_counter() - begun
+
+
+def overhead(work: Path, rows: int) -> None:
+    (work / "many.txt").write_text("\n".join(f"a fox number {i}" for i in range(rows)))
+    config = load_config("miniature", ["search.screen=1", "search.budget=8"])
+    steerer = Steerer(config, renderer=FakeRenderer(), reward=FakeReward(), proposer=FakeProposer())
+    folder = BatchFolder(work / "fakes")
+    folder.begin(config.model_dump(mode="json"), [], "miniature")
+    folder.add(read_rows([str(work / "many.txt")], "u1"))
+    from steer.store import run_folder as store
+
+    spent, lines, real = 0.0, 0, store.append_line
+
+    def append(path: Path, value: object) -> None:
+        nonlocal spent, lines
+        begun = time.perf_counter()
+        real(path, value)
+        spent, lines = spent + time.perf_counter() - begun, lines + 1
+
+    store.append_line = append
+    begun = time.perf_counter()
+    run_batch(folder, steerer)
+    whole = time.perf_counter() - begun
+    store.append_line = real
+    print(
+        f"journal    {1000 * spent / lines:.2f} ms a line ({lines} lines), all of it {1000 * spent / (rows * 8):.2f} ms a candidate, beside the work"
+    )
+    print(
+        f"all        {1000 * whole / (rows * 8):.1f} ms a candidate besides drawing and scoring: search, PNG, journal, report, table"
+    )
+
+
+def plan(work: Path, rows: int = 100_000) -> None:
+    (work / "all.txt").write_text("\n".join(f"a fox number {i}" for i in range(rows)))
+    folder = BatchFolder(work / "plan")
+    config = load_config("miniature")
+    folder.begin(config.model_dump(mode="json"), [], "miniature")
+    tracemalloc.start()
+    begun = time.perf_counter()
+    folder.add(read_rows([str(work / "all.txt")], "u1"))
+    read = time.perf_counter() - begun
+    states = write_results(folder)
+    peak = tracemalloc.get_traced_memory()[1] / 2**20
+    print(
+        f"plan       {rows} rows read and kept in {read:.0f} s, listed in {time.perf_counter() - begun - read:.0f} s (traced), peak {peak:.0f} MiB, {dict(states)}"
+    )
+
+
+def main(rows: int = 8, budget: int = 8, rounds: int = 2) -> None:
+    work = Path(tempfile.mkdtemp())
+    prompts = [
+        f"a {s} {p}" for s in ("fox", "castle", "robot", "cake") for p in ("by the sea", "in a forest", "in the snow")
+    ][:rows]
+    (work / "rows.txt").write_text("\n".join(prompts))
+    told = ["-u", "u17", "-n", str(budget)]
+    loop, batch = [], []
+    for k in range(rounds):
+        loop.append(
+            sum(timed("run", "-p", p, *told, "--out", str(work / f"run{k}-{i}")) for i, p in enumerate(prompts))
+        )
+        batch.append(timed("batch", str(work / "rows.txt"), *told, "--out", str(work / f"batch{k}")))
+    for name, each in (("loop", loop), ("batch", batch)):
+        print(f"{name:10s} {60 * rows / min(each):.1f} rows a minute ({', '.join(f'{s:.0f} s' for s in each)})")
+    print(json.dumps({"batch over loop": round(min(loop) / min(batch), 2), "rows": rows, "budget": budget}))
+    overhead(work, 400)
+    plan(work)
+
+
+if __name__ == "__main__":
+    typer.run(main)
