@@ -24,6 +24,7 @@ from reward_models.enrol import FittedPerson, PersonPrior, fit_people, sensitivi
 from reward_models.imagination import Imagination
 from reward_models.pamela import PamelaConfig, PamelaPredictor
 
+FEW, ROWS = 1024, 32  # answers at once, and in one batch of these
 KINDS = {"SiglipEncoder": "siglip", "VisionEncoder": "vision", "FeatureTable": "table"}
 
 
@@ -261,13 +262,20 @@ class PamelaReward:
         """Liking and its standard deviation, (U, n) each, from features (n, D); metadata is unknown when steering.
 
         The variance is that of the members' answers plus, with ``posterior``, the mean of each member's own: the
-        person's covariance seen through the slope of the answer in the person's vector.
+        person's covariance seen through the slope of the answer in the person's vector. Up to ``FEW`` answers are made in batches of one
+        fixed shape: then an answer is the same to the last bit whatever is asked beside it, as a resumed run or a batch needs.
         """
         pictures, texts = pictures.to(self.device).clone(), texts.to(self.device).clone()
         index, fields = self._rows(people)
         n = len(pictures)
         means, variances = [], []
-        for pairs in torch.arange(len(people) * n, device=self.device).split(batch):  # every (person, picture)
+        few = len(people) * n <= FEW
+        for pairs in torch.arange(len(people) * n, device=self.device).split(
+            ROWS if few else batch
+        ):  # every (person, picture)
+            asked = len(pairs)
+            if few:
+                pairs = torch.cat([pairs, pairs[-1:].expand(ROWS - asked)])
             k, i = pairs // n, pairs % n
             answers, own = [], []
             for member, prior, covariance in zip(self.members, self.priors, self.covariances, strict=True):
@@ -281,8 +289,8 @@ class PamelaReward:
                         answer = member(*given)
                 answers.append(answer)
             each = torch.stack(answers)  # (M, B)
-            means.append(each.mean(0))
-            variances.append(each.var(0, unbiased=False) + (torch.stack(own).mean(0) if own else 0))
+            means.append(each.mean(0)[:asked])
+            variances.append((each.var(0, unbiased=False) + (torch.stack(own).mean(0) if own else 0))[:asked])
         shape = len(people), n
         mean, variance = (torch.cat(v).view(shape) if v else torch.zeros(shape) for v in (means, variances))
         return mean.cpu().numpy(), variance.clamp(min=0).sqrt().cpu().numpy()

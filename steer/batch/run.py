@@ -7,7 +7,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from steer.batch.folder import BatchFolder
 from steer.batch.local import BESIDE, LocalEngine
@@ -19,17 +19,23 @@ from steer.steerer import Steerer
 from steer.types import Result
 
 
+class Engine(Protocol):
+    """Steers rows of a batch folder and yields each that is done or has failed, in any order."""
+
+    def run(self, rows: Iterator[Row]) -> Iterator[tuple[Row, Result | None]]: ...
+
+
 def run_batch(
     folder: BatchFolder, steerer: Steerer, beside: int = BESIDE, retry_failed: bool = False,
-    ended: Callable[[Row], None] = lambda _: None,
+    ended: Callable[[Row], None] = lambda _: None, engine: Engine | None = None,
 ) -> Counter[str]:  # fmt: skip
     """Steer every row that is not done, and write the results; how many rows are done, failed, begun and waiting.
 
-    Safe to call again after any end: nothing that is in a journal is rendered or asked for twice. ``ended`` hears of each row.
+    ``engine``: in place of the local one. Safe to call again after any end: nothing that is in a journal is rendered or asked for twice. ``ended`` hears of each row.
     Raises SteerError where nothing can go on.
     """
     with folder.alone():
-        engine = LocalEngine(folder, Parts(steerer), beside)
+        engine = engine or LocalEngine(folder, Parts(steerer), beside)
         try:
             for row, _ in engine.run(_due(folder, retry_failed)):
                 ended(row)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from steer.errors import UsageError
+from steer.errors import UsageError, unknown
 
 
 def batch(
@@ -29,6 +29,11 @@ def batch(
     ] = False,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try rows again that failed.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON, nothing else.")] = False,
+    engine: Annotated[
+        str, typer.Option(help="local, or ray (extra cluster): actors on this machine or a cluster.")
+    ] = "local",
+    address: Annotated[str | None, typer.Option(help="Of a Ray cluster; without it one is started here.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Ray actors; one a GPU, else one a core.", min=1)] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", "-s", help="Change a setting of all rows.")] = None,
 ) -> None:
     """Steer a file of prompts; the same command goes on where it stopped.
@@ -41,12 +46,17 @@ def batch(
     from steer.batch.run import default_folder
     from steer.config import load_config
 
+    if engine not in ("local", "ray"):
+        raise unknown("engine", engine, ["local", "ray"])
+    if engine == "ray":
+        _need_ray()
     told = [*(settings or ()), *([f"search.budget={budget}"] if budget is not None else [])]
     loaded = load_config(config, told)
     path = out or default_folder(files)
     if path is None and not dry_run:
         raise UsageError("rows from standard input need --out, so that the batch can go on later")
-    _go(BatchFolder(path or Path("outputs")), loaded, told, files, user, beside, dry_run, retry_failed, as_json)
+    on_ray = (workers, address) if engine == "ray" else None
+    _go(BatchFolder(path or Path("outputs")), loaded, told, files, user, beside, dry_run, retry_failed, as_json, on_ray)
 
 
 def resume_batch(path: Path, as_json: bool) -> None:
@@ -58,7 +68,7 @@ def resume_batch(path: Path, as_json: bool) -> None:
     _go(folder, parse_config(folder.manifest["config"], str(path)), [], [], None, 8, False, False, as_json)
 
 
-def _go(folder, config, settings, files, user, beside, dry_run, retry_failed, as_json) -> None:  # type: ignore[no-untyped-def]
+def _go(folder, config, settings, files, user, beside, dry_run, retry_failed, as_json, on_ray=None) -> None:  # type: ignore[no-untyped-def]
     from steer.batch.rows import read_rows
     from steer.cli.progress import console, loading
 
@@ -87,13 +97,14 @@ def _go(folder, config, settings, files, user, beside, dry_run, retry_failed, as
             shutil.rmtree(folder.path, ignore_errors=True)  # nothing was made yet
         raise
     with loading(quiet=as_json, large=config.renderer.model != "miniature"):
-        _ = steerer.renderer
+        engine = _ray_engine(folder, config, steerer.store.path, beside, *on_ray) if on_ray else None
+        _ = engine or steerer.renderer
     from steer.cli.batch_progress import BatchProgress
 
     with BatchProgress(folder, total, fresh, quiet=as_json) as progress:
         steerer.listeners.append(progress)
         try:
-            states = run_batch(folder, steerer, beside, retry_failed, progress.ended)
+            states = run_batch(folder, steerer, beside, retry_failed, progress.ended, engine)
         except KeyboardInterrupt:
             console.print("interrupted; the same command goes on") if not as_json else None
             raise typer.Exit(1) from None
@@ -104,3 +115,25 @@ def _go(folder, config, settings, files, user, beside, dry_run, retry_failed, as
         console.print(f"{told}\n  table     {folder.path / 'results.csv'}\n  page      {folder.path / 'index.html'}")
     if states.keys() - {"done"}:
         raise typer.Exit(1)
+
+
+def _need_ray() -> None:
+    import importlib.util
+
+    if importlib.util.find_spec("ray") is None:
+        raise UsageError("--engine ray needs Ray: pip install 'steer-t2i[cluster]'")
+
+
+def _ray_engine(folder, config, store, beside, workers, address):  # type: ignore[no-untyped-def]
+    from steer.batch.cluster import RayEngine
+
+    values, where = config.model_dump(mode="json"), str(store)
+
+    def make():  # type: ignore[no-untyped-def]
+        from steer.config import parse_config
+        from steer.steerer import Steerer
+        from steer.users.store import UserStore
+
+        return Steerer(parse_config(values), store=UserStore(where))
+
+    return RayEngine(folder, make, workers, beside, address)

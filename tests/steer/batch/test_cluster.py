@@ -1,0 +1,111 @@
+"""A batch on a real local Ray, with actors killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections import Counter
+
+import pytest
+import ray
+
+from steer import Steerer
+from steer.batch.cluster import RayEngine
+from steer.batch.folder import BatchFolder
+from steer.batch.rows import read_rows
+from steer.batch.run import run_batch
+from steer.config import load_config
+from steer.errors import ProposerError, SteerError
+from steer.testing import FakeProposer, FakeRenderer, FakeReward
+from tests.steer.batch.test_local import facts_of
+
+SETTINGS = ["search.screen=1", "search.budget=8"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster():
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    yield
+    ray.shutdown()
+
+
+def maker(log):
+    def make():
+        from tests.steer.batch.killed import Logged
+
+        with open(log.with_suffix(".pids"), "a") as file:
+            file.write(f"{os.getpid()}\n")
+        return Steerer(
+            load_config("miniature", SETTINGS),
+            renderer=Logged(FakeRenderer(), log, 0.02),
+            reward=FakeReward(),
+            proposer=FakeProposer(),
+        )
+
+    return make
+
+
+def batch_of(tmp_path, name, n):
+    (tmp_path / "rows.txt").write_text("\n".join(f"a fox number {i}" for i in range(n)))
+    config = load_config("miniature", SETTINGS)
+    folder = BatchFolder(tmp_path / name)
+    folder.begin(config.model_dump(mode="json"), [], "miniature")
+    folder.add(read_rows([str(tmp_path / "rows.txt")], "u1"))
+    return folder
+
+
+def test_actors_that_are_killed_change_nothing(tmp_path):
+    whole = batch_of(tmp_path, "whole", 12)
+    run_batch(whole, maker(tmp_path / "whole.log")())
+    folder = batch_of(tmp_path, "ray", 12)
+    engine = RayEngine(folder, maker(tmp_path / "ray.log"), workers=2, beside=2)
+    killed = []
+
+    def kill():
+        log = tmp_path / "ray.log"
+        for n in (5, 30, 55):
+            while not log.exists() or len(log.read_text().splitlines()) < n:
+                time.sleep(0.02)
+            pid = int((tmp_path / "ray.pids").read_text().split()[-1])  # the youngest actor
+            os.kill(pid, signal.SIGKILL)
+            killed.append(pid)
+
+    thread = threading.Thread(target=kill, daemon=True)
+    thread.start()
+    ended = []
+    states = run_batch(folder, None, ended=lambda row: ended.append(row.id), engine=engine)
+    assert states == Counter(done=12)
+    assert len(killed) == 3
+    assert sorted(ended) == sorted(r.id for r in folder.rows())
+    assert facts_of(folder) == facts_of(whole)
+    once, drawn = (Counter((tmp_path / f"{n}.log").read_text().splitlines()) for n in ("whole", "ray"))
+    assert set(once) == set(drawn)
+    assert sum(drawn.values()) - len(drawn) <= 3 * 36  # only what was on its way to the disk
+
+
+class Gone(FakeProposer):
+    def propose(self, request, history, n):
+        raise ProposerError("the server is gone")
+
+
+def test_what_stops_a_batch_stops_it_here_too(tmp_path):
+    def make():
+        return Steerer(
+            load_config("miniature", SETTINGS), renderer=FakeRenderer(), reward=FakeReward(), proposer=Gone()
+        )
+
+    folder = batch_of(tmp_path, "out", 8)
+    with pytest.raises(ProposerError, match="3 rows one after another"):
+        run_batch(folder, None, engine=RayEngine(folder, make, workers=1))
+    assert run_batch(folder, maker(tmp_path / "log")()) == Counter(done=8)
+
+
+def test_actors_that_cannot_live(tmp_path):
+    def make():
+        os._exit(1)
+
+    folder = batch_of(tmp_path, "dead", 3)
+    with pytest.raises(SteerError, match="actors died one after another"):
+        run_batch(folder, None, engine=RayEngine(folder, make, workers=1))
