@@ -63,7 +63,8 @@ def test_memory_decides_how_a_model_runs():
         assert runs_here(klein, memory, least, Machine("cuda", "a card", free)) == words
     assert runs_here(klein, memory, least, Machine("cpu", "no GPU", 64)) == "no: needs a CUDA card"
     parts = {"text_encoder": 7.5, "transformer": 7.3, "vae": 0.2}
-    assert [choose(parts, free, 1.0) for free in (40, 12, 6)] == ["none", "model", "sequential"]
+    assert [choose(parts, free, 1.0) for free in (40, 12, 6)] == ["none", "encoders", "sequential"]
+    assert choose(parts, 12, 1.0, apart=False) == "model"  # where nobody knows how it encodes texts
     assert choose(parts, 40, 16.0) == "model"  # a large batch needs room too
 
 

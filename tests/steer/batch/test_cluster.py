@@ -102,7 +102,9 @@ def test_what_stops_a_batch_stops_it_here_too(tmp_path):
     assert run_batch(folder, maker(tmp_path / "log")()) == Counter(done=8)
 
 
-def test_actors_that_cannot_live(tmp_path):
+def test_actors_that_cannot_live(tmp_path, monkeypatch):
+    monkeypatch.setattr("steer.batch.cluster.LOST", 1)
+
     def make():
         os._exit(1)
 

@@ -93,11 +93,11 @@ def test_all_faults_are_told_at_once_and_none_without_a_user(tmp_path):
         rows_of(tmp_path, "a.txt", "\n".join("abcdefghi"), user=None)
 
 
-def test_a_hundred_thousand_rows_are_read_in_bounded_memory(tmp_path):
+def test_many_rows_are_read_in_bounded_memory(tmp_path):
     path = tmp_path / "many.txt"
-    path.write_text("\n".join(f"a fox number {i}" for i in range(100_000)))
+    path.write_text("\n".join(f"a fox number {i}" for i in range(20_000)))
     tracemalloc.start()
-    assert sum(1 for _ in read_rows([str(path)], "u1")) == 100_000
+    assert sum(1 for _ in read_rows([str(path)], "u1")) == 20_000
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 40 * 2**20  # their ids
+    assert peak < 8 * 2**20  # their ids
