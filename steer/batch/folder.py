@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import shutil
 import time
@@ -11,6 +10,8 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from steer.batch.rows import Row, as_lines, from_lines
 from steer.errors import StorageError, UsageError
@@ -62,12 +63,17 @@ class BatchFolder:
     @contextmanager
     def alone(self) -> Iterator[None]:
         """While this process works on the batch; another that tries is told so."""
-        with open(self.path / ".lock", "w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise StorageError(f"another process works on the batch '{self.path}'") from error
+        lock = FileLock(self.path / ".lock")  # given back by the system where a process is killed
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise StorageError(f"another process works on the batch '{self.path}'") from error
+        except OSError as error:
+            raise storage_error(self.path, error) from error
+        try:
             yield
+        finally:
+            lock.release()
 
     def add(self, rows: Iterator[Row]) -> tuple[int, int]:
         """Add new rows behind those that are there, whole or not at all; how many are new, how many there are.
