@@ -13,7 +13,7 @@ import pytest
 from tests.steer.test_cli import steer
 
 
-def start_and_stop(folder, how, budget=150):
+def start_and_stop(folder, how, budget=60):
     """Start a run, stop it by a signal after some pictures; its exit code and output."""
     process = subprocess.Popen(
         [sys.executable, "-m", "steer", "run", "-u", "u5", "-p", "a horse", "-n", str(budget), "-o", str(folder),
@@ -41,11 +41,11 @@ def test_stopped_and_resumed_equals_undisturbed(tmp_path, how):
         assert "interrupted" in output
     assert "Traceback" not in errors
     kept = {p.name: p.stat().st_mtime_ns for p in (folder / "pictures").glob("*.png")}
-    assert 12 <= len(kept) < 150
+    assert 12 <= len(kept) < 60
     resumed = steer("resume", folder, "--json")
     assert resumed.returncode == 0, resumed.stderr
     whole = steer(
-        "run", "-u", "u5", "-p", "a horse", "-n", 150, "-o", tmp_path / "whole", "--json",
+        "run", "-u", "u5", "-p", "a horse", "-n", 60, "-o", tmp_path / "whole", "--json",
         "-s", "renderer=painter", "-s", "search.patience=99", "-s", "search.screen=3",
     )  # fmt: skip
     assert json.loads(resumed.stdout)["candidates"] == json.loads(whole.stdout)["candidates"]
@@ -53,4 +53,4 @@ def test_stopped_and_resumed_equals_undisturbed(tmp_path, how):
     again = [n for n, t in kept.items() if (folder / "pictures" / n).stat().st_mtime_ns != t]
     # a picture written a moment before its journal line may be made again: one at most
     assert len(again) <= 1
-    assert len(journaled) == 150
+    assert len(journaled) == 60

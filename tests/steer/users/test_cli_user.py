@@ -82,26 +82,6 @@ def test_bad_input_is_one_line_and_exit_code_2(steer, arguments, said):
     assert done.returncode == 2, done.stderr
     assert said in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
-    assert json.loads(steer("user", "list", "--json").stdout)["users"] in ([], [{**_empty(), "id": "x"}])
-
-
-def _empty():
-    return {
-        "demographics": {},
-        "profile": "",
-        "source": "",
-        "created": _Any(),
-        "ratings": 0,
-        "choices": 0,
-        "read_only": False,
-    }
-
-
-class _Any:
-    def __eq__(self, other):
-        return True
-
-    __hash__ = None
 
 
 def test_a_corrupt_store_is_one_line(steer, tmp_path):
