@@ -33,6 +33,7 @@ def phrases(rewrites):
     return Counter(p for r in rewrites for p in r.changes.values())
 
 
+@pytest.mark.slow
 def test_it_chooses_what_was_liked_far_more_often_than_by_chance(proposer):
     proposer.start({})
     liked = [("sepia", "at dawn"), ("sepia", "in fog"), ("ink drawing", "at dawn"), ("sepia", "on the left")]
