@@ -265,7 +265,7 @@ def _check_killed(outcome, in_flight):
 
 def test_killed_again_and_again_it_ends_as_if_undisturbed(tmp_path):
     _check_killed(
-        _killed(tmp_path, "fake", [f"a fox number {i}" for i in range(12)], kills=3, longest=0.3), in_flight=36
+        _killed(tmp_path, "fake", [f"a fox number {i}" for i in range(12)], kills=3, longest=0.3), in_flight=8
     )
 
 
@@ -273,7 +273,7 @@ def test_killed_again_and_again_it_ends_as_if_undisturbed(tmp_path):
 def test_forty_rows_of_the_miniature_killed_twenty_times(tmp_path):
     prompts = [f"{p} {place}" for p in PROMPTS for place in ("by the sea", "in a forest", "in the city", "in the snow",
                "in the desert", "in a meadow", "in a room", "in the mountains")]  # fmt: skip
-    _check_killed(_killed(tmp_path, "miniature", prompts, kills=20, longest=4), in_flight=36)
+    _check_killed(_killed(tmp_path, "miniature", prompts, kills=20, longest=4), in_flight=8)
 
 
 def test_a_real_small_batch_is_bit_for_bit_the_single_runs(miniature, tmp_path):
