@@ -17,10 +17,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import typer
-from scripted_writer import ScriptedWriter
 
 from steer import Steerer
 from steer.config import load_config
+from steer.miniature.scripted import ScriptedWriter
 from steer.proposers.lexicon import Lexicon
 
 

@@ -1,14 +1,16 @@
 """A batch against a shell loop of ``steer run`` on the same rows; the journal's cost; a hundred thousand rows planned and listed.
 
-    python benchmarks/batch.py [--rows 8] [--budget 8]
+    python benchmarks/batch.py [--rows 8] [--budget 8] [--scaling-rows 24]
 
-The miniature's FluxPipeline, whole processes in turns, rows a minute. Then what a candidate costs besides drawing and scoring (fake
-parts, 400 rows), and the memory that reading, keeping and listing 100,000 rows takes.
+The miniature's FluxPipeline, whole processes in turns, rows a minute. Then 1 and 2 workers, one thread each: processes that render
+(``renderer.workers``), and Ray actors that do everything; models loaded before the clock starts, and after it, for Ray. Then what a candidate costs
+besides drawing and scoring (fake parts, 400 rows), and the memory that reading, keeping and listing 100,000 rows takes.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -16,6 +18,7 @@ import time
 import tracemalloc
 from pathlib import Path
 
+import torch
 import typer
 
 from steer import Steerer
@@ -81,11 +84,44 @@ def plan(work: Path, rows: int = 100_000) -> None:
     )
 
 
-def main(rows: int = 8, budget: int = 8, rounds: int = 2) -> None:
+def scaling(work: Path, prompts: list[str], budget: int) -> None:
+    os.environ["OMP_NUM_THREADS"] = "1"
+    torch.set_num_threads(1)
+    (work / "scaling.txt").write_text("\n".join(prompts))
+    for kind in ("processes", "ray"):
+        minutes = {}
+        for n in (1, 2):
+            told = [f"search.budget={budget}", *([f"renderer.workers={n}"] if kind == "processes" else [])]
+            config = load_config("miniature", told)
+            steerer = Steerer(config)
+            folder = BatchFolder(work / f"{kind}-{n}")
+            folder.begin(config.model_dump(mode="json"), [], "miniature")
+            folder.add(read_rows([str(work / "scaling.txt")], "u17"))
+            engine = None
+            if kind == "ray":
+                from steer.batch.cluster import RayEngine
+
+                engine = RayEngine(folder, lambda: Steerer(config), workers=n, beside=4)  # noqa: B023
+            else:
+                steerer.renderer.render(["a fox"] * 8, range(8))
+            steerer.reward.people()
+            begun = time.perf_counter()
+            run_batch(folder, steerer, engine=engine)
+            minutes[n] = (time.perf_counter() - begun) / 60
+            if kind == "processes" and n > 1:
+                steerer.renderer.close()
+        told = ", ".join(f"{n} {len(prompts) / m:.1f} rows a minute" for n, m in minutes.items())
+        print(f"{kind:10s} {told}: {minutes[1] / minutes[2]:.2f} times", flush=True)
+
+
+def main(rows: int = 8, budget: int = 8, rounds: int = 2, scaling_rows: int = 24) -> None:
     work = Path(tempfile.mkdtemp())
-    prompts = [
-        f"a {s} {p}" for s in ("fox", "castle", "robot", "cake") for p in ("by the sea", "in a forest", "in the snow")
-    ][:rows]
+    every = [
+        f"a {s} {p}"
+        for p in ("by the sea", "in a forest", "in the snow", "in a meadow", "in the city", "in the desert")
+        for s in ("fox", "castle", "robot", "cake")
+    ]
+    prompts = every[:rows]
     (work / "rows.txt").write_text("\n".join(prompts))
     told = ["-u", "u17", "-n", str(budget)]
     loop, batch = [], []
@@ -97,6 +133,7 @@ def main(rows: int = 8, budget: int = 8, rounds: int = 2) -> None:
     for name, each in (("loop", loop), ("batch", batch)):
         print(f"{name:10s} {60 * rows / min(each):.1f} rows a minute ({', '.join(f'{s:.0f} s' for s in each)})")
     print(json.dumps({"batch over loop": round(min(loop) / min(batch), 2), "rows": rows, "budget": budget}))
+    scaling(work, every[:scaling_rows], budget)
     overhead(work, 400)
     plan(work)
 

@@ -12,7 +12,7 @@ naive, WRITER    the ranked list of texts goes to a writer, who writes six more;
 ours, WRITER     the same writer in our search: what rose and fell, recombination, screen, seeds for the promising
 ours, lexical    the built-in search
 
-WRITER is a script that sees only what a language model would see (benchmarks/scripted_writer.py) or, with --smollm, the real
+WRITER is a script that sees only what a language model would see (steer/miniature/scripted.py) or, with --smollm, the real
 but very small SmolLM2-135M. Intervals: 95 % bootstrap over users. One file a (way, prompt, seed) in --out: start again to go
 on, or twice at once.
 """
@@ -26,13 +26,13 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from scripted_writer import ScriptedWriter
 from steering import PROMPTS, interval
 
 from steer import Steerer
 from steer.config import load_config
 from steer.miniature.eye import Eye, load_eye
 from steer.miniature.raters import simulated_people
+from steer.miniature.scripted import ScriptedWriter
 from steer.proposers.chat import ChatProposer
 from steer.proposers.lexicon import Lexicon
 from steer.resources import miniature_weights

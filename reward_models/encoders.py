@@ -228,7 +228,8 @@ class VisionEncoder(FrozenEncoder):
             self.processor = AutoImageProcessor.from_pretrained(name, revision=revision)
         except (OSError, ValueError) as error:
             raise RewardError(f"cannot load the vision model '{name}': {_first_line(error)}") from error
-        super().__init__(str(name), model, model.config.hidden_size, device, batch_size)
+        width = getattr(model.config, "hidden_size", None) or model.config.hidden_sizes[-1]  # of ConvNets by stage
+        super().__init__(str(name), model, width, device, batch_size)
 
     def prepare(self, image: Image.Image) -> Prepared:
         return {"pixel_values": self.processor(images=[image.convert("RGB")], return_tensors="pt")["pixel_values"][0]}
@@ -236,7 +237,7 @@ class VisionEncoder(FrozenEncoder):
     def encode(self, batch: Prepared) -> Tensor:
         output = self.model(pixel_values=batch["pixel_values"].to(self.model.dtype))
         pooled = getattr(output, "pooler_output", None)
-        return output.last_hidden_state.mean(1) if pooled is None else pooled
+        return output.last_hidden_state.mean(1) if pooled is None else pooled.flatten(1)
 
 
 class FeatureTable:

@@ -114,6 +114,14 @@ class PamelaReward:
         (folder / "config.json").write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n")
         save_file(weights, folder / "model.safetensors")
 
+    def keep(self, members: int) -> None:
+        """Only the first ``members`` of those that were trained. Raises RewardError where there are fewer."""
+        if members > len(self.members):
+            raise RewardError(f"the reward has {len(self.members)} members, not {members}")
+        for name in ("members", "priors", "covariances"):
+            setattr(self, name, getattr(self, name)[:members])
+        self._fingerprint = ""
+
     def fingerprint(self) -> str:
         """Hashes of the members' and of the encoder's weights as trained: people enrolled since change nothing."""
         if not self._fingerprint:

@@ -47,6 +47,7 @@ class Search:
         self._stale, self._best = 0, -math.inf
         self._confirming = not config.rewrite
         self._why: StopReason | None = None  # set when rounds end before the budget
+        self.barred: set[str] = set()  # texts that cannot win, as a second judge says
 
     def left(self) -> int:
         """Pictures the budget still allows."""
@@ -83,10 +84,14 @@ class Search:
                     c.state, c.reason = State.FAILED, "the reward model gave no number"
         self._judge_progress()
 
+    def end_rounds(self, why: StopReason) -> None:
+        """Nothing new from here on: original and leaders are confirmed, then it is over."""
+        self._confirming, self._why = True, self._why or why
+
     def winner(self) -> RewriteStats | None:
         """The best text of those rendered on all seeds, pictures that failed among them; where a search ended before it could
         confirm one, the best by :attr:`RewriteStats.cautious`."""
-        ranked = self.history.ranked()
+        ranked = [s for s in self.history.ranked() if s.rewrite.text not in self.barred]
         whole = [s for s in ranked if len(self._seen(s.rewrite.text)) == len(self.seeds)]
         if len(whole) > 1:
             return whole[0]
@@ -150,7 +155,7 @@ class Search:
         leaders = 0
         for stats in sorted(self.history.ranked(), key=lambda s: -s.cautious):
             missing = [s for s in seeds if s not in self._seen(stats.rewrite.text)]
-            if leaders == self.config.confirm or stats.rewrite.text == self.request.prompt:
+            if leaders == self.config.confirm or stats.rewrite.text in (self.request.prompt, *self.barred):
                 continue
             if len(pairs) + len(missing) <= most:
                 pairs += [(stats.rewrite, s) for s in missing]

@@ -12,32 +12,37 @@ from steer.errors import SteerError
 from steer.events import Event, RoundProposed, RunStopped
 from steer.protocols import Metered, Proposer
 from steer.search import Search
+from steer.store.files import lock
 from steer.store.run_folder import RunFolder
 from steer.types import Result, Rewrite, SteerRequest, StopReason
 
 if TYPE_CHECKING:
     from steer.steerer import Steerer
 
+ORPHAN_S = 60.0  # a worker whose batch was killed may live this long
+
 
 class Session:
     """A request, its search and its folder.
 
-    ``proposer``: its own where it counts what it costs; ``metered_renderer``: whether the renderer's costs are this run's alone.
+    It holds the folder until :meth:`release`. ``proposer``: its own where it counts what it costs; ``alone``: whether the renderer's costs
+    are this run's alone. Raises StorageError where another process works on the run.
     """
 
     def __init__(
         self, steerer: Steerer, request: SteerRequest, folder: RunFolder, proposer: Proposer,
-        learn: Callable[[Search], None], metered_renderer: bool = True,
+        learn: Callable[[Search], None], alone: bool = True,
     ):  # fmt: skip
         self.request, self.folder, self._emit = request, folder, steerer.emit
         self.learn = learn
         self.reward: RewardModel = steerer.reward_for(request.user)
         self.person: Person = steerer.asked_about(request.user)
         self.result: Result | None = None
+        self._lock = lock(folder.path, "run", 0 if alone else ORPHAN_S)
         self._begun = time.monotonic()
         parts: dict[str, object] = {
             "proposer": proposer,
-            **({"renderer": steerer.renderer} if metered_renderer else {}),
+            **({"renderer": steerer.renderer} if alone else {}),
         }
         self._meters = {name: part for name, part in parts.items() if isinstance(part, Metered)}
         for name, meter in self._meters.items():
@@ -66,6 +71,10 @@ class Session:
             self._record_usage()
             self.folder.flush()
         return type(error)(f"{error}; then go on with 'steer resume {self.folder.path}'")
+
+    def release(self) -> None:
+        """Let others work on the folder; harmless a second time."""
+        self._lock.release()
 
     def emit(self, event: Event) -> None:
         self._emit(event)

@@ -17,11 +17,9 @@ from typing import Any
 
 import torch
 
-import reward_models
 from reward_models import Person, RewardModel
 from steer.config import SteerConfig, load_config, parse_config
-from steer.devices import pick_device
-from steer.errors import MissingWeights, SteerError, UsageError, unknown
+from steer.errors import SteerError, UsageError, unknown
 from steer.events import Event, Listener, RunStarted
 from steer.guard import Guard, check_prompt
 from steer.loop import run_loop
@@ -29,11 +27,12 @@ from steer.proposers import build_proposer
 from steer.proposers.lexicon import Group, Lexicon
 from steer.protocols import Metered, Proposer, Renderer
 from steer.renderers import build_renderer
-from steer.resources import miniature_weights
+from steer.rewards import build_reward, load_reward
 from steer.search import Search
 from steer.session import Session
 from steer.store.run_folder import RunFolder
 from steer.strategy.funnel import Funnel
+from steer.strategy.held_out import HeldOut
 from steer.strategy.screen import Screen
 from steer.strategy.texts import TextSpace
 from steer.types import Candidate, Result, SteerRequest
@@ -80,32 +79,13 @@ class Steerer:
 
     @cached_property
     def reward(self) -> RewardModel:
-        model = self.config.reward.model
-        if model == "miniature":
-            miniature_weights("siglip")
-        device = pick_device(self.config.reward.device)
-        try:
-            reward = reward_models.load(miniature_weights("reward") if model == "miniature" else model, device)
-            return self._with_scorers(reward, device)
-        except reward_models.RewardError as error:
-            if model == "miniature":
-                raise MissingWeights(model, error) from error
-            raise SteerError(f"{error}; see reward.model in the config") from error
+        return build_reward(self.config)
 
-    def _with_scorers(self, reward: RewardModel, device: str) -> RewardModel:
-        """The reward with the objective's further scorers beside it."""
-        asked = self.config.objective.scorers
-        if not asked:
-            return reward
-        from reward_models.mixed import Gaussian, Linear, MixedReward
-        from reward_models.scorers import load_scorer
-
-        scorers = {}
-        for name, s in asked.items():
-            scale = Linear(*s.linear) if s.linear else Gaussian(*(s.gaussian or (0.0, 1.0)))
-            settings = {"device": device, **s.settings} if s.kind == "classifier" else s.settings
-            scorers[name] = load_scorer(s.kind, **settings), scale
-        return MixedReward(reward, scorers)
+    @cached_property
+    def held_out(self) -> RewardModel | None:
+        """The reward of ``search.held_out``, which does not steer."""
+        name = self.config.search.held_out
+        return None if name is None else load_reward(name, self.config.reward.device)
 
     def users(self) -> list[str]:
         """Ids that can be steered for, of the store and of the reward's data set; besides these, "average" is nobody."""
@@ -278,13 +258,20 @@ class Steerer:
             return session.finish()
         except SteerError as error:  # server gone, disk full: what was made is kept
             raise session.give_up(error) from error
+        finally:
+            session.release()
 
     def session(
         self, request: SteerRequest, folder: RunFolder, proposer: Proposer | None = None, alone: bool = True
     ) -> Session:
         """A run to be driven: by itself, or (not ``alone``) with others whose pictures the same renderer draws."""
-        learn = self._learning(request, folder)
-        return Session(self, request, folder, proposer or self.proposer, learn, alone)
+        learn, second = self._learning(request, folder), self._second_opinion(request, folder)
+
+        def told(search: Search) -> None:
+            learn(search)
+            second(search)
+
+        return Session(self, request, folder, proposer or self.proposer, told, alone)
 
     def _learning(self, request: SteerRequest, folder: RunFolder) -> Callable[[Search], None]:
         """What happens after a round: with ``search.learn`` new ratings of its people are taken in."""
@@ -302,6 +289,17 @@ class Steerer:
 
         return Learning(self.store, self.enrol, score, folder, self.audience(request.user))
 
+    def _second_opinion(self, request: SteerRequest, folder: RunFolder) -> Callable[[Search], None]:
+        """What ``search.held_out`` says after a round. Raises UsageError where it does not know the user."""
+        if self.held_out is None:
+            return lambda _: None
+        judge, user = self.held_out, request.user
+        if user not in judge.people():
+            raise UsageError(f"the held-out judge '{self.config.search.held_out}' does not know '{user}'")
+        return HeldOut(
+            lambda images: judge.score(images, [request.prompt] * len(images), Person(user)).personal, folder
+        )
+
     def asked_about(self, user: str) -> Person:
         """The person to ask the reward of :meth:`reward_for` about."""
         return self.person(user) if self.audience(user).single else Person()
@@ -314,6 +312,7 @@ class Steerer:
             "renderer": self.renderer.describe(),
             "reward": {"name": self.reward.name, "fingerprint": self.reward.fingerprint()},
             "proposer": {"name": self.proposer.name, "fingerprint": self.proposer.fingerprint()},
+            **({"held out": self.held_out.fingerprint()} if self.held_out else {}),
         }
 
     def emit(self, event: Event) -> None:

@@ -36,6 +36,7 @@ class StopReason(str, Enum):
     NO_IMPROVEMENT = "no improvement in the last rounds"
     NO_PROPOSALS = "the proposer had nothing new"
     PROPOSER_BUDGET = "the proposer's calls or tokens are spent"
+    HELD_OUT = "the held-out judge no longer agrees"
     INTERRUPTED = "interrupted"
 
 

@@ -20,7 +20,7 @@ from steer.types import Result
 
 log = logging.getLogger(__name__)
 
-LOST = 5  # actors in a row that died without finishing anything: then it is not chance
+LOST = 5  # actors one after another that died without making anything: then it is not chance
 
 
 class RayEngine:
@@ -55,22 +55,22 @@ class RayEngine:
         """Yields each row when it is done or has failed. Raises SteerError where nothing can go on."""
         self.actors = [self._actor() for _ in range(self.workers)]
         free = list(self.actors)
-        under_way: dict[Any, tuple[Any, list[Row]]] = {}  # no more groups than actors: rows wait in their file
+        under_way: dict[Any, tuple[Any, list[Row], int]] = {}  # no more groups than actors: rows wait in their file
         again: list[list[Row]] = []  # of lost actors
         lost = 0
         try:
             while True:
                 while free and (group := again.pop() if again else list(itertools.islice(rows, self.beside))):
                     actor = free.pop()
-                    under_way[actor.steer.remote([row.facts() for row in group])] = actor, group
+                    under_way[actor.steer.remote([row.facts() for row in group])] = actor, group, self._made(group)
                 if not under_way:
                     return
                 (ready,), _ = ray.wait(list(under_way), num_returns=1)
-                actor, group = under_way.pop(ready)
+                actor, group, before = under_way.pop(ready)
                 try:
                     ray.get(ready)
                 except ray.exceptions.RayActorError as error:
-                    lost += 1
+                    lost = 0 if self._made(group) > before else lost + 1
                     if lost > LOST:
                         raise SteerError(
                             f"{lost} actors died one after another: {str(error).splitlines()[0]}"
@@ -93,6 +93,11 @@ class RayEngine:
             for actor in self.actors:
                 ray.kill(actor)
 
+    def _made(self, group: list[Row]) -> int:
+        """Grows with everything that is made for these rows: bytes of their journals."""
+        journals = [self.folder.run_of(row) / "journal.jsonl" for row in group]
+        return sum(j.stat().st_size for j in journals if j.exists())
+
     def _actor(self) -> Any:
         actor = ray.remote(_Worker).options(
             num_cpus=0 if self.gpus else 1, num_gpus=1 if self.gpus else 0, max_restarts=0
@@ -110,7 +115,7 @@ class _Worker:
     def steer(self, rows: list[dict[str, Any]]) -> list[str]:
         """Ids of the rows, when all of them are done or failed."""
         self.parts = self.parts or Parts(self.make())
-        engine = LocalEngine(self.folder, self.parts, len(rows))
+        engine = LocalEngine(self.folder, self.parts, len(rows), counts=False)
         return [row.id for row, _ in engine.run(Row(**told) for told in rows)]
 
     def pid(self) -> int:

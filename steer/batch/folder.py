@@ -11,11 +11,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from steer.batch.rows import Row, as_lines, from_lines
-from steer.errors import StorageError, UsageError
-from steer.store.files import storage_error, write_json, write_whole
+from steer.errors import UsageError
+from steer.store.files import lock, storage_error, write_json, write_whole
 
 
 class BatchFolder:
@@ -63,17 +61,27 @@ class BatchFolder:
     @contextmanager
     def alone(self) -> Iterator[None]:
         """While this process works on the batch; another that tries is told so."""
-        lock = FileLock(self.path / ".lock")  # given back by the system where a process is killed
-        try:
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            raise StorageError(f"another process works on the batch '{self.path}'") from error
-        except OSError as error:
-            raise storage_error(self.path, error) from error
+        held = lock(self.path, "batch")
         try:
             yield
         finally:
-            lock.release()
+            held.release()
+
+    def record_usage(self, part: str, usage: dict[str, float]) -> None:
+        """What a part has taken for all rows so far, in the manifest."""
+        manifest = self.manifest
+        write_json(self.path / "manifest.json", {**manifest, "usage": {**manifest.get("usage", {}), part: usage}})
+
+    def prepare(self, config: dict[str, Any], settings: list[str], name: str, rows: Iterator[Row]) -> tuple[int, int]:
+        """:meth:`begin` and :meth:`add`; a new folder goes again where a row is refused."""
+        new = not self.path.exists()
+        try:
+            self.begin(config, settings, name)
+            return self.add(rows)
+        except BaseException:
+            if new:
+                shutil.rmtree(self.path, ignore_errors=True)  # nothing was made yet
+            raise
 
     def add(self, rows: Iterator[Row]) -> tuple[int, int]:
         """Add new rows behind those that are there, whole or not at all; how many are new, how many there are.

@@ -36,19 +36,23 @@ class LocalEngine:
     """Steers rows of a batch folder; each run is what ``steer run`` would have made of it.
 
     A picture does not depend on what is drawn beside it, as batches have one fixed shape, and neither does a score.
+    ``counts``: whether what the renderer takes is written into the batch's manifest, which one process alone may do.
     """
 
-    def __init__(self, folder: BatchFolder, parts: Parts, beside: int = BESIDE):
-        self.folder, self.parts, self.beside = folder, parts, beside
+    def __init__(self, folder: BatchFolder, parts: Parts, beside: int = BESIDE, counts: bool = True):
+        self.folder, self.parts, self.beside, self.counts = folder, parts, beside, counts
         self.renderer: Any = parts.base.renderer
         self.chunk: int = getattr(self.renderer, "batch_size", 4)
         self._writers = ThreadPoolExecutor(max_workers=beside, thread_name_prefix="writer-of-texts")
         self._outage: list[tuple[Row, str]] = []
+        self._failed: list[Row] = []  # to be told
 
     def run(self, rows: Iterator[Row]) -> Iterator[tuple[Row, Result | None]]:
         """Yields each row when it is done, with its result, or has failed. Raises SteerError where nothing can go on; what was made is kept."""
         active: list[_Row] = []
         more = True
+        if self.counts and isinstance(self.renderer, Metered):
+            self.renderer.start(self.folder.manifest.get("usage", {}).get("renderer", {}))
         try:
             while True:
                 while more and len(active) < self.beside:
@@ -57,20 +61,39 @@ class LocalEngine:
                         more = False
                     elif (begun := self._begin(row)) is not None:
                         active.append(begun)
-                    else:
-                        yield row, None
+                yield from self._tell_failed()
                 if not active:
                     break
                 for ended in self._turn(active):
                     active.remove(ended)
-                    yield ended.row, ended.session.result
+                    ended.session.release()
+                    if ended.session.result:
+                        self._count()
+                        yield ended.row, ended.session.result
             self._settle_outage()
+            yield from self._tell_failed()
         except BaseException:
             for each in active:
                 each.session.give_up(SteerError(""))
             raise
         finally:
+            for each in active:
+                each.session.release()
+            self._count()
             self._writers.shutdown(wait=False, cancel_futures=True)
+
+    def _tell_failed(self) -> Iterator[tuple[Row, None]]:
+        while self._failed:
+            yield self._failed.pop(0), None
+
+    def _fail(self, row: Row, reason: str) -> None:
+        self.folder.fail(row, reason)
+        self._failed.append(row)
+
+    def _count(self) -> None:
+        """What the renderer has taken, where it costs something."""
+        if self.counts and isinstance(self.renderer, Metered):
+            self.folder.record_usage("renderer", self.renderer.spent())
 
     def _begin(self, row: Row) -> _Row | None:
         """A row begins or goes on; None where it failed at once."""
@@ -85,7 +108,7 @@ class LocalEngine:
         except (StorageError, RenderError):
             raise
         except SteerError as error:
-            self.folder.fail(row, str(error))
+            self._fail(row, str(error))
             return None
 
     def _turn(self, active: list[_Row]) -> list[_Row]:
@@ -130,7 +153,7 @@ class LocalEngine:
             self._writer_failed(each, error)
             return False
         except SteerError as error:
-            self.folder.fail(each.row, str(each.session.give_up(error)))
+            self._fail(each.row, str(each.session.give_up(error)))
             return False
         each.open = [c for c in each.round if not (folder.restore(c) and c.state is not State.RENDERED)]
         for candidate in each.round:
@@ -196,5 +219,5 @@ class LocalEngine:
     def _settle_outage(self) -> None:
         """The writer works for others, or there are no others: then it was these rows."""
         for row, reason in self._outage:
-            self.folder.fail(row, reason)
+            self._fail(row, reason)
         self._outage.clear()

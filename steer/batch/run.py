@@ -48,9 +48,7 @@ def stream(steerer: Steerer, rows: Iterable[Mapping[str, Any]], out: Path | None
     """Results of rows as they end; see ``Steerer.batch``."""
     path = out or Path("outputs") / f"batch-{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:6]}"
     folder, parts = BatchFolder(path), Parts(steerer)
-    checked = list(read_mappings(rows, parts.check))
-    folder.begin(steerer.config.model_dump(mode="json"), [], steerer.config.name)
-    folder.add(iter(checked))
+    folder.prepare(steerer.config.model_dump(mode="json"), [], steerer.config.name, read_mappings(rows, parts.check))
     failed: list[Row] = []
     with folder.alone():
         try:

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from steer.cli import batch, data, models, reward, run, show, user
+from steer.cli import batch, data, models, reward, run, show, study, user
 from steer.errors import SteerError
 
 # typer carries its own copy of click in newer releases; the base of its input errors is this
@@ -36,6 +36,7 @@ app.command("show")(show.show)
 app.command("models")(models.models)
 app.add_typer(data.app, name="data")
 app.add_typer(reward.app, name="reward")
+app.add_typer(study.app, name="study")
 app.add_typer(user.app, name="user")
 
 

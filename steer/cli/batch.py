@@ -86,16 +86,7 @@ def _go(folder, config, settings, files, user, beside, dry_run, retry_failed, as
         found = estimate(checked, steerer)
         print(json.dumps(found.plain()) if as_json else found.text())
         return
-    import shutil
-
-    new = not folder.path.exists()
-    try:
-        folder.begin(config.model_dump(mode="json"), settings, config.name)
-        fresh, total = folder.add(checked)
-    except BaseException:
-        if new:
-            shutil.rmtree(folder.path, ignore_errors=True)  # nothing was made yet
-        raise
+    fresh, total = folder.prepare(config.model_dump(mode="json"), settings, config.name, checked)
     with loading(quiet=as_json, large=config.renderer.model != "miniature"):
         engine = _ray_engine(folder, config, steerer.store.path, beside, *on_ray) if on_ray else None
         _ = engine or steerer.renderer

@@ -116,6 +116,7 @@ class RewardConfig(_Section):
 
     kind: Literal["pamela"] = "pamela"
     model: str = "miniature"  # "miniature" or a folder written by training
+    members: int | None = Field(None, ge=1)  # the first so many of its members; None: all
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
 
 
@@ -128,9 +129,10 @@ _SMOLLM = {
 
 class ProposerConfig(_Section):
     """Who writes rewrites. ``chat`` is an OpenAI-compatible endpoint, its key in the environment variable ``api_key_env``;
-    ``local`` a chat model of transformers in this process; ``smollm`` a very small one that is installed as a package."""
+    ``local`` a chat model of transformers in this process; ``smollm`` a very small one that is installed as a package;
+    ``scripted`` a script in a language model's place, for measuring a search where there is none."""
 
-    kind: Literal["lexical", "chat", "local", "smollm"] = "lexical"
+    kind: Literal["lexical", "chat", "local", "smollm", "scripted"] = "lexical"
     lexicon: str = "miniature"  # of the lexical proposer and of choices: a file in prompts/lexicons or a path
     # of chat models:
     model: str = ""  # a name the endpoint knows; of ``local`` a folder or a hub name
@@ -180,6 +182,7 @@ class SearchConfig(_Section):
     confirm: int = Field(2, ge=0, le=50)  # leaders rendered on the remaining seeds
     patience: int = Field(6, ge=1)  # rounds without a better rewrite
     learn: bool = False  # ratings given on the page while the run goes on change what it looks for
+    held_out: str | None = None  # a reward by folder that does not steer: rounds end where it no longer agrees
     target: float | None = None  # mean objective at which to stop
     time_limit_s: float | None = Field(None, gt=0)
     min_kept: float | None = Field(None, ge=0, le=1)  # share of the prompt's words a rewrite keeps; None: by strength
@@ -215,7 +218,7 @@ class ScorerConfig(_Section):
 
 
 class ObjectiveConfig(_Section):
-    """mix - weight * max(0, floor - fidelity), floor = share of the original's fidelity.
+    """mix - caution * uncertainty - weight * max(0, floor - fidelity), floor = share of the original's fidelity.
 
     The mix is the mean of personal, population, fidelity and ``scorers`` by ``weights``; a scorer without a weight
     is only recorded.
@@ -224,6 +227,7 @@ class ObjectiveConfig(_Section):
     weights: dict[str, float] = {"personal": 1.0}
     scorers: dict[str, ScorerConfig] = Field(default_factory=dict)
     together: Literal["mean", "worst"] = "mean"  # of several users: their mean liking, or the least
+    caution: float = Field(0.0, ge=0, le=10)  # standard deviations of the personal reward below which it is taken
     fidelity_floor: float | None = Field(None, ge=0, le=1)  # None: by search.strength
     fidelity_weight: float = Field(1.0, ge=0)
 

@@ -153,6 +153,10 @@ class ChatProposer:
 def build_backend(config: ProposerConfig) -> Backend:
     """Who answers, by the config's kind. Raises UsageError where model, key or package is missing."""
     limits = Limits(config.timeout_s, config.retries, config.max_calls, config.max_tokens)
+    if config.kind == "scripted":
+        from steer.miniature.scripted import ScriptedWriter
+
+        return ScriptedWriter(Lexicon.load(config.lexicon))
     if config.kind == "smollm":
         from steer.proposers import smollm
 

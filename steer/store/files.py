@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from filelock import FileLock, Timeout
+
 from steer.errors import StorageError
 
 
@@ -58,6 +60,21 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
         if isinstance(row, dict):
             rows.append(row)
     return rows
+
+
+def lock(folder: Path, what: str, wait_s: float = 0) -> FileLock:
+    """This process's hold on a folder, to be released; the system gives it back where the process is killed.
+
+    Raises StorageError where another process has it still after ``wait_s`` seconds.
+    """
+    held = FileLock(folder / ".lock")
+    try:
+        held.acquire(timeout=wait_s)
+    except Timeout as error:
+        raise StorageError(f"another process works on the {what} '{folder}'") from error
+    except OSError as error:
+        raise storage_error(folder, error) from error
+    return held
 
 
 def storage_error(path: Path, error: OSError) -> StorageError:

@@ -55,6 +55,20 @@ MIGRATIONS: list[str] = [
         PRIMARY KEY (user, reward)
     ) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE votes (                          -- choices in a study, never learnt from
+        id INTEGER PRIMARY KEY,
+        user TEXT NOT NULL COLLATE NOCASE,        -- may be a person of the data set, who is not in users
+        study TEXT NOT NULL,                      -- its name and a digest of its plan
+        prompt INTEGER NOT NULL,                  -- the number of the prompt in the plan
+        seed INTEGER NOT NULL,
+        better TEXT NOT NULL,                     -- conditions
+        worse TEXT NOT NULL,
+        first TEXT NOT NULL,                      -- the one shown on the left
+        at TEXT NOT NULL
+    );
+    CREATE INDEX votes_of_study ON votes (study, user);
+    """,
 ]
 
 

@@ -113,11 +113,11 @@ class UserStore:
     @contextmanager
     def together(self) -> Iterator[None]:
         """All that is written within is kept together or not at all."""
-        with self._writing():
+        with self.writing():
             yield
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
+    def writing(self) -> Iterator[sqlite3.Connection]:
         """One transaction, or a part of the one that is open."""
         with self._errors():
             if self._db.in_transaction:
@@ -168,20 +168,20 @@ class UserStore:
     def add(self, user: str, demographics: dict[str, str] | None = None, profile: str = "", source: str = "") -> User:
         """A new person. Raises UsageError where the id is taken, also in other capitals."""
         check_id(user)
-        with self._writing() as db:
+        with self.writing() as db:
             taken = db.execute("SELECT id FROM users WHERE id = ?", (user,)).fetchone()
             if taken:
                 raise UsageError(f"there is a user '{taken[0]}' already; 'steer user show {taken[0]}' shows them")
             db.execute(
                 "INSERT INTO users VALUES (?, ?, ?, ?, ?)",
-                (user, json.dumps(demographics or {}, ensure_ascii=False), profile, source, _now()),
+                (user, json.dumps(demographics or {}, ensure_ascii=False), profile, source, now()),
             )
         return self.user(user)
 
     def describe(self, user: str, demographics: dict[str, str] | None = None, profile: str | None = None) -> User:
         """Change what a person says of themselves; None leaves it."""
         old = self._own_person(user)
-        with self._writing() as db:
+        with self.writing() as db:
             db.execute(
                 "UPDATE users SET demographics = ?, profile = ? WHERE id = ?",
                 (
@@ -193,16 +193,16 @@ class UserStore:
 
     def mark_imported(self, user: str, source: str) -> None:
         """From now on read-only: someone of the data set ``source``."""
-        with self._writing() as db:
+        with self.writing() as db:
             db.execute("UPDATE users SET source = ? WHERE id = ?", (source, user))
 
     def delete(self, user: str) -> dict[str, int]:
         """Remove every trace of a person here; what was removed, counted."""
         self.user(user)
-        with self._writing() as db:
+        with self.writing() as db:
             gone = {
                 table: db.execute(f"DELETE FROM {table} WHERE user = ?", (user,)).rowcount
-                for table in ("ratings", "choices", "vectors")
+                for table in ("ratings", "choices", "vectors", "votes")
             }
             db.execute("DELETE FROM users WHERE id = ?", (user,))
             gone["pictures"] = db.execute(
@@ -229,13 +229,13 @@ class UserStore:
             if not 1 <= score <= 5:
                 raise UsageError(f"the rating {score:g} is not on the scale from 1 to 5")
         ids = []
-        with self._writing() as db:
+        with self.writing() as db:
             for i, (picture, prompt, score) in enumerate(rows):
                 self._seen(db, picture, prompt, origin)
                 db.execute("DELETE FROM ratings WHERE user = ? AND picture = ?", (user, picture))
                 inserted = db.execute(
                     "INSERT INTO ratings (user, picture, score, at) VALUES (?, ?, ?, ?)",
-                    (user, picture, float(score), at[i] if at else _now()),
+                    (user, picture, float(score), at[i] if at else now()),
                 )
                 ids.append(int(inserted.lastrowid or 0))
         return ids
@@ -245,11 +245,11 @@ class UserStore:
         self._own_person(user)
         if better == worse:
             raise UsageError("a choice is between two different pictures")
-        with self._writing() as db:
+        with self.writing() as db:
             for picture, prompt in zip((better, worse), prompts, strict=True):
                 self._seen(db, picture, prompt, origin)
             made = db.execute(
-                "INSERT INTO choices (user, better, worse, at) VALUES (?, ?, ?, ?)", (user, better, worse, _now())
+                "INSERT INTO choices (user, better, worse, at) VALUES (?, ?, ?, ?)", (user, better, worse, now())
             )
             return int(made.lastrowid or 0)
 
@@ -257,7 +257,7 @@ class UserStore:
         """Undo a rating (``kind`` "rating") or a choice by its id."""
         self._own_person(user)
         table = {"rating": "ratings", "choice": "choices"}[kind]
-        with self._writing() as db:
+        with self.writing() as db:
             db.execute(f"DELETE FROM {table} WHERE id = ? AND user = ?", (row, user))
 
     def ratings(self, user: str) -> list[Rating]:
@@ -285,7 +285,7 @@ class UserStore:
 
     def keep_features(self, encoder: str, vectors: dict[str, np.ndarray]) -> None:
         """Features (D,) of pictures in the store, by hash."""
-        with self._writing() as db:
+        with self.writing() as db:
             db.executemany(
                 "INSERT OR REPLACE INTO features SELECT ?, ?, ? WHERE EXISTS (SELECT 1 FROM pictures WHERE hash = ?)",
                 [(h, encoder, np.asarray(v, dtype=np.float16).tobytes(), h) for h, v in vectors.items()],
@@ -307,7 +307,7 @@ class UserStore:
     def keep_vector(
         self, user: str, reward: str, basis: str, ratings: list[int], uncertainty: float, fitted: bytes
     ) -> None:
-        with self._writing() as db:
+        with self.writing() as db:
             db.execute(
                 "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?, ?, ?)",
                 (user, reward, basis, json.dumps(ratings), uncertainty, fitted),
@@ -344,5 +344,5 @@ def _user(row: sqlite3.Row) -> User:
     )  # fmt: skip
 
 
-def _now() -> str:
+def now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S%z")

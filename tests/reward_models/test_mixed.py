@@ -16,6 +16,7 @@ from reward_models.scorers import load_scorer, register
 from steer import Steerer
 from steer.config import load_config, parse_config
 from steer.errors import UsageError
+from steer.rewards import with_scorers
 from steer.testing import FakeReward, random_pictures
 
 
@@ -133,7 +134,7 @@ def test_a_run_climbs_the_mix_and_keeps_every_part_of_it(fake_steerer, tmp_path)
         "objective.scorers={bright: {kind: brightness, linear: [0, 1]}}",
     ]
     steerer = fake_steerer(settings, reward=None)
-    steerer.reward = steerer._with_scorers(FakeReward(), "cpu")
+    steerer.reward = with_scorers(FakeReward(), steerer.config)
     result = steerer.run("a fox", "u1", budget=12, out=tmp_path / "run")
     c = result.candidates[0]
     assert c.objective == pytest.approx((c.personal + 3 * c.others["bright"]) / 4, abs=1e-5)

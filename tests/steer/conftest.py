@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from steer.config import RendererConfig
-from tests.steer.tiny_pipelines import save_flux, save_klein, save_sdxl
+from tests.steer.tiny_pipelines import save_flux, save_flux2, save_klein, save_sdxl
 
 
 @pytest.fixture(scope="session")
@@ -21,6 +21,11 @@ def flux(tmp_path_factory):
 @pytest.fixture(scope="session")
 def klein(tmp_path_factory):
     return save_klein(tmp_path_factory.mktemp("klein"))
+
+
+@pytest.fixture(scope="session")
+def flux2(tmp_path_factory):
+    return save_flux2(tmp_path_factory.mktemp("flux2"))
 
 
 CALLS = {

@@ -9,6 +9,8 @@ import sys
 import pytest
 from PIL import Image
 
+from tests.steer.command import steer_here
+
 
 def steer(*arguments, cwd=None):
     return subprocess.run(
@@ -50,7 +52,7 @@ def test_help_teaches():
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(arguments, message, tmp_path):
-    done = steer(*arguments, cwd=tmp_path)
+    done = steer_here(*arguments, cwd=tmp_path)
     assert done.returncode == 2, done.stderr
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
@@ -100,22 +102,22 @@ def test_the_folder_says_everything_about_itself(run_folder):
 
 def test_show_tells_it_again(run_folder):
     folder, _ = run_folder
-    done = steer("show", folder)
+    done = steer_here("show", folder)
     assert done.returncode == 0
     assert "original" in done.stdout
     assert "reward" in done.stdout
-    assert json.loads(steer("show", folder, "--json").stdout)["prompt"] == "a fox [red] in snow"
+    assert json.loads(steer_here("show", folder, "--json").stdout)["prompt"] == "a fox [red] in snow"
 
 
 def test_resume_of_a_finished_run_shows_it(run_folder):
     folder, _ = run_folder
-    done = steer("resume", folder)
+    done = steer_here("resume", folder)
     assert done.returncode == 0
     assert "best" in done.stdout
 
 
 def test_json_prints_one_object_and_nothing_else(tmp_path):
-    done = steer(
+    done = steer_here(
         "run", "-u", "u3", "-p", "a cat", "-n", 5, "-s", "renderer=painter", "--json", "-o", tmp_path / "run"
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

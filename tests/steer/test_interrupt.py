@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from tests.steer.test_cli import steer
+from tests.steer.command import steer_here
 
 
 def start_and_stop(folder, how, budget=60):
@@ -31,8 +31,18 @@ def start_and_stop(folder, how, budget=60):
     return process.returncode, output, errors
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """What the run comes to undisturbed."""
+    done = steer_here(
+        "run", "-u", "u5", "-p", "a horse", "-n", 60, "-o", tmp_path_factory.mktemp("whole") / "run", "--json",
+        "-s", "renderer=painter", "-s", "search.patience=99", "-s", "search.screen=3",
+    )  # fmt: skip
+    return json.loads(done.stdout)
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_stopped_and_resumed_equals_undisturbed(tmp_path, how):
+def test_stopped_and_resumed_equals_undisturbed(tmp_path, how, whole):
     folder = tmp_path / "cut"
     code, output, errors = start_and_stop(folder, how)
     if how is signal.SIGINT:
@@ -42,13 +52,9 @@ def test_stopped_and_resumed_equals_undisturbed(tmp_path, how):
     assert "Traceback" not in errors
     kept = {p.name: p.stat().st_mtime_ns for p in (folder / "pictures").glob("*.png")}
     assert 12 <= len(kept) < 60
-    resumed = steer("resume", folder, "--json")
+    resumed = steer_here("resume", folder, "--json")
     assert resumed.returncode == 0, resumed.stderr
-    whole = steer(
-        "run", "-u", "u5", "-p", "a horse", "-n", 60, "-o", tmp_path / "whole", "--json",
-        "-s", "renderer=painter", "-s", "search.patience=99", "-s", "search.screen=3",
-    )  # fmt: skip
-    assert json.loads(resumed.stdout)["candidates"] == json.loads(whole.stdout)["candidates"]
+    assert json.loads(resumed.stdout)["candidates"] == whole["candidates"]
     journaled = {c["picture"] for c in json.loads(resumed.stdout)["candidates"]}
     again = [n for n, t in kept.items() if (folder / "pictures" / n).stat().st_mtime_ns != t]
     # a picture written a moment before its journal line may be made again: one at most

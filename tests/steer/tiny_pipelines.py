@@ -9,6 +9,7 @@ from diffusers import (
     EulerDiscreteScheduler,
     FlowMatchEulerDiscreteScheduler,
     Flux2KleinPipeline,
+    Flux2Pipeline,
     Flux2Transformer2DModel,
     FluxPipeline,
     FluxTransformer2DModel,
@@ -20,6 +21,10 @@ from transformers import (
     CLIPTextConfig,
     CLIPTextModel,
     CLIPTextModelWithProjection,
+    Mistral3Config,
+    Mistral3ForConditionalGeneration,
+    MistralConfig,
+    PixtralVisionConfig,
     PreTrainedTokenizerFast,
     Qwen3Config,
     Qwen3ForCausalLM,
@@ -120,5 +125,38 @@ def save_klein(folder, distilled=True):
     Flux2KleinPipeline(
         scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True), vae=vae, text_encoder=Qwen3ForCausalLM(text),
         tokenizer=tokenizer, transformer=transformer, is_distilled=distilled,
+    ).save_pretrained(folder)  # fmt: skip
+    return folder
+
+
+def save_flux2(folder):
+    """Flux2Pipeline, of FLUX.2 dev's layout; a plain tokenizer stands where its processor does, which needs torchvision."""
+    torch.manual_seed(0)
+    tokenizer = byte_tokenizer()
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<s>", "<a>", "[IMG]"]})
+    tokenizer.chat_template = (
+        "{% for m in messages %}<s>{{ m['role'] }} {% for c in m['content'] %}{{ c['text'] }}{% endfor %}{% endfor %}"
+    )
+    text = MistralConfig(
+        vocab_size=len(tokenizer), hidden_size=16, intermediate_size=16, num_hidden_layers=31, num_attention_heads=2,
+        num_key_value_heads=2, head_dim=8, max_position_embeddings=1024,
+    )  # fmt: skip
+    vision = PixtralVisionConfig(
+        hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, image_size=32, patch_size=16
+    )
+    encoder = Mistral3Config(
+        text_config=text.to_dict(), vision_config=vision.to_dict(), image_token_index=tokenizer.convert_tokens_to_ids("[IMG]")
+    )  # fmt: skip
+    transformer = Flux2Transformer2DModel(
+        in_channels=16, num_layers=1, num_single_layers=1, attention_head_dim=16, num_attention_heads=2, joint_attention_dim=48,
+        axes_dims_rope=(4, 4, 4, 4), guidance_embeds=True,
+    )  # fmt: skip
+    vae = AutoencoderKLFlux2(
+        block_out_channels=(8, 8), norm_num_groups=4, layers_per_block=1, latent_channels=4, sample_size=32,
+        down_block_types=("DownEncoderBlock2D",) * 2, up_block_types=("UpDecoderBlock2D",) * 2,
+    )  # fmt: skip
+    Flux2Pipeline(
+        scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True), vae=vae, tokenizer=tokenizer,
+        text_encoder=Mistral3ForConditionalGeneration(encoder), transformer=transformer,
     ).save_pretrained(folder)  # fmt: skip
     return folder

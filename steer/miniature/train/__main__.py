@@ -143,10 +143,23 @@ def questions(dataset: Path = Path("training/pamela"), n: int = 60) -> None:
     ship.write_hashes(ship.WEIGHTS)
 
 
+@app.command("held-out")
+def held_out(
+    minutes: Minutes = 10, dataset: Path = Path("training/pamela"), n: int = 16_000, work: Work = HERE
+) -> None:
+    """The encoder of the reward that judges studies; then `steer reward train --config configs/train/held-out.yaml`."""
+    from steer.miniature.train import held_out as module
+
+    paint_dataset(work / "held-out-data", n, module.SEED)
+    module.train(Pictures(work / "held-out-data", module.SEED), dataset, work / "held-out", minutes)
+    ship.ship_held_out(work)
+
+
 @app.command("ship")
 def ship_(work: Work = HERE) -> None:
     """Write the trained parts as fp16 safetensors into the package."""
     ship.ship(work)
+    ship.ship_held_out(work)
 
 
 if __name__ == "__main__":

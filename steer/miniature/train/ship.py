@@ -115,6 +115,25 @@ def ship(work: Path, target: Path = WEIGHTS) -> None:
     write_hashes(target)
 
 
+def ship_held_out(work: Path, target: Path = WEIGHTS) -> None:
+    """The encoder of the reward that only judges, and the reward once it is trained on the shipped encoder."""
+    for source, name in ((work / "held-out" / "model", "encoder"), (work / "held-out" / "reward", "reward")):
+        if not (source / "config.json").exists():
+            continue
+        folder = target / "held-out" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in ("config.json", "model.safetensors", "preprocessor_config.json"):
+            if (source / file).exists():
+                shutil.copy(source / file, folder / file)
+        config = json.loads((folder / "config.json").read_text())
+        if name == "reward":
+            config["encoder"]["name"] = "../encoder"
+        else:
+            config["dtype"] = "float32"  # as above
+        (folder / "config.json").write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n")
+    write_hashes(target)
+
+
 def write_hashes(target: Path) -> None:
     """``hashes.json``: sha256 of every weight file, checked when weights are loaded."""
     files = sorted(p for p in target.rglob("*.safetensors"))

@@ -24,6 +24,7 @@ from steer.batch.rows import read_rows
 from steer.batch.run import run_batch
 from steer.config import load_config
 from steer.errors import ProposerError, SteerError, StorageError, UsageError
+from steer.store.files import lock, read_lines
 from steer.testing import FakeProposer, FakeRenderer
 
 PROMPTS = ["a fox", "a castle", "a lighthouse", "a robot", "a cake"]
@@ -96,18 +97,8 @@ def test_every_png_says_its_own_prompt_seed_and_user(tmp_path, fake_steerer):
     ]
     folder, steerer = make(tmp_path, fake_steerer, lines=lines)
     run_batch(folder, steerer)
-    seen = 0
-    for row in folder.rows():
-        for candidate in json.loads((folder.run_of(row) / "result.json").read_text())["candidates"]:
-            told = json.loads(Image.open(folder.run_of(row) / candidate["picture"]).text["steer"])
-            assert (told["prompt"], told["user"], told["seed"], told["text"]) == (
-                row.prompt,
-                row.user,
-                candidate["seed"],
-                candidate["text"],
-            )
-            seen += 1
-    assert seen == 40
+    check_whole(folder)
+    assert len(list(folder.path.rglob("pictures/*.png"))) == 40
 
 
 def test_rows_with_settings_of_their_own(tmp_path, fake_steerer):
@@ -159,7 +150,12 @@ class Unsteady(FakeProposer):
 
 def test_a_row_that_fails_is_recorded_and_tried_again_on_demand(tmp_path, fake_steerer):
     folder, steerer = make(tmp_path, fake_steerer, proposer=Unsteady("castle"))
-    assert run_batch(folder, steerer) == Counter(done=4, failed=1)
+    told = []
+    assert run_batch(folder, steerer, ended=lambda row: told.append((row.prompt, folder.state(row)))) == Counter(
+        done=4, failed=1
+    )
+    assert ("a castle", "failed") in told  # when it is known, not when it happens
+    assert len(told) == 5
     assert "the server is gone" in (folder.path / "results.csv").read_text()
     renderer = FakeRenderer()
     steady = fake_steerer(("search.budget=8",), renderer=renderer)
@@ -202,10 +198,62 @@ def test_ctrl_c_and_a_full_disk_lose_nothing(tmp_path, fake_steerer, monkeypatch
     assert facts_of(folder) == facts_of(whole)
 
 
-def test_one_process_at_a_time(tmp_path, fake_steerer):
+def test_one_process_at_a_time(tmp_path, fake_steerer, monkeypatch):
     folder, steerer = make(tmp_path, fake_steerer)
     with folder.alone(), pytest.raises(StorageError, match="another process works on the batch"):
         run_batch(folder, steerer)
+    run = folder.run_of(next(folder.rows()))
+    run.mkdir(parents=True)
+    monkeypatch.setattr("steer.session.ORPHAN_S", 0.1)
+    held = lock(run, "run")  # a worker of a killed batch that still lives
+    with pytest.raises(StorageError, match="another process works on the run"):
+        run_batch(folder, steerer)
+    held.release()
+    assert run_batch(folder, steerer) == Counter(done=5)
+    assert run_batch(folder, steerer) == Counter(done=5)
+
+
+def test_what_pictures_cost_is_counted_over_all_rows(tmp_path, fake_steerer):
+    class Paid(FakeRenderer):
+        cost = 0.0
+
+        def start(self, spent):
+            self.cost = spent.get("cost", 0.0)
+
+        def spent(self):
+            return {"cost": self.cost}
+
+        def render(self, prompts, seeds):
+            self.cost += len(prompts)
+            return super().render(prompts, seeds)
+
+    folder, steerer = make(tmp_path, fake_steerer, renderer=Paid(interrupt_at=17))
+    with pytest.raises(KeyboardInterrupt):
+        run_batch(folder, steerer)
+    folder, steerer = make(tmp_path, fake_steerer, renderer=Paid())
+    run_batch(folder, steerer)
+    assert 40 <= folder.manifest["usage"]["renderer"]["cost"] <= 44
+
+
+def in_journals(batch):
+    """What the journals of a batch's runs name, as in the log of what was drawn."""
+    lines = [line for path in batch.rglob("journal.jsonl") for line in read_lines(path)]
+    return {f"{line['seed']} {line['text']}" for line in lines if line["kind"] == "candidate"}
+
+
+def check_whole(folder):
+    """No torn picture, nothing half written, and every picture says its own row."""
+    for row in folder.rows():
+        run = folder.run_of(row)
+        by_picture = {c["picture"]: c for c in json.loads((run / "result.json").read_text())["candidates"]}
+        assert {str(p.relative_to(run)) for p in run.rglob("pictures/*.png")} == set(by_picture)
+        for name, candidate in by_picture.items():
+            with Image.open(run / name) as image:
+                image.load()
+                told = json.loads(image.text["steer"])
+            assert (told["prompt"], told["user"]) == (row.prompt, row.user)
+            assert (told["text"], told["seed"]) == (candidate["text"], candidate["seed"])
+    assert not list(folder.path.rglob("*.partial"))
 
 
 def _killed(tmp_path, kind, prompts, kills, longest):
@@ -223,7 +271,7 @@ def _killed(tmp_path, kind, prompts, kills, longest):
             str(tmp_path / f"{name}.log"),
             kind,
         ]
-        done = 0
+        done, kept = 0, []
         while done < times:
             process = subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=Path(__file__).parents[3]
@@ -239,10 +287,14 @@ def _killed(tmp_path, kind, prompts, kills, longest):
             os.kill(process.pid, signal.SIGKILL)
             process.wait()
             done += 1
+            kept.append((len(log.read_text().splitlines()), in_journals(tmp_path / name)))
         assert done >= min(times, 3)
         last = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[3])
         assert last.returncode == 0, last.stderr
-        outcome[name] = BatchFolder(tmp_path / name), Counter((tmp_path / f"{name}.log").read_text().splitlines()), done
+        drawn = (tmp_path / f"{name}.log").read_text().splitlines()
+        for until, known in kept:
+            assert not known & set(drawn[until:])  # what a journal names is never drawn again
+        outcome[name] = BatchFolder(tmp_path / name), Counter(drawn), done
     return outcome
 
 
@@ -253,14 +305,7 @@ def _check_killed(outcome, in_flight):
     assert max(once.values()) == 1
     assert set(drawn) == set(once)
     assert sum(drawn.values()) - len(drawn) <= kills * in_flight
-    for path in killed.path.rglob("*.png"):
-        with Image.open(path) as image:
-            image.load()
-    assert not list(killed.path.rglob("*.partial"))
-    for row in killed.rows():
-        for line in (killed.run_of(row) / "journal.jsonl").read_text().splitlines():
-            if line:
-                json.loads(line) if line.endswith("}") else None
+    check_whole(killed)
 
 
 def test_killed_again_and_again_it_ends_as_if_undisturbed(tmp_path):

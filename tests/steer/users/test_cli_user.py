@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
+
+from tests.steer.command import steer_here
 
 
 @pytest.fixture
 def steer(tmp_path):
     def run(*arguments, stdin=""):
-        environment = {**os.environ, "STEER_USERS": str(tmp_path / "users.db")}
-        return subprocess.run(
-            [sys.executable, "-m", "steer", *arguments],
-            capture_output=True,
-            text=True,
-            cwd=tmp_path,
-            env=environment,
-            input=stdin,
-        )
+        return steer_here(*arguments, cwd=tmp_path, env={"STEER_USERS": str(tmp_path / "users.db")}, stdin=stdin)
 
     return run
 

@@ -129,7 +129,7 @@ def test_delete_leaves_no_trace(store):
     store.keep_features("encoder", {"hash-of-theirs": np.ones(4), "shared-hash": np.ones(4)})
     store.keep_vector("someone-secret", "reward", "basis", [1], 0.5, b"vector-bytes")
     gone = store.delete("someone-secret")
-    assert gone == {"ratings": 2, "choices": 0, "vectors": 1, "pictures": 1}
+    assert gone == {"ratings": 2, "choices": 0, "vectors": 1, "votes": 0, "pictures": 1}
     store.close()
     left = b"".join(p.read_bytes() for p in store.path.parent.iterdir())
     for trace in (b"someone-secret", b"private", b"hash-of-theirs", b"vector-bytes", b"their folder"):

@@ -34,7 +34,8 @@ class ScriptedWriter:
         return [self._answer(q[-1]["content"], random.Random(s)) for q, s in zip(questions, seeds, strict=True)]
 
     def _answer(self, question: str, rng: random.Random) -> str:
-        prompt = re.search(r"<<<\n(.*?)\n>>>", question, re.S)[1]
+        quoted = re.search(r"<<<\n(.*?)\n>>>", question, re.S)
+        prompt = quoted[1] if quoted else ""
         n = int(re.findall(r"Write (\d+) ", question)[-1])
         ranked = re.findall(r"^[01]\.\d\d: (.+)$", question, re.M)
         effects = {w.strip(): float(e) for w, e in re.findall(r"^- (.+?): ([+-]\d\.\d\d), between", question, re.M)}

@@ -1,0 +1,136 @@
+"""Who judges: nothing here has steered. Shapes: n pictures, U users."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from PIL import Image
+
+import reward_models
+from reward_models import Person
+from steer.devices import pick_device
+from steer.errors import UsageError
+from steer.resources import miniature_weights
+from steer.rewards import load_reward
+from steer.study.plan import FidelityConfig, JudgeConfig, StudyConfig
+
+
+class Judge(Protocol):
+    """Says how much each user likes pictures."""
+
+    def likings(self, images: Sequence[Image.Image], prompts: Sequence[str], users: Sequence[str]) -> np.ndarray:
+        """(U, n) in [0, 1]."""
+        ...
+
+    def fingerprint(self) -> str: ...
+
+
+class Simulated:
+    """The miniature's people themselves: their taste is a known function of what the second eye reads."""
+
+    def __init__(self) -> None:
+        from steer.miniature.eye import load_eye
+        from steer.miniature.raters import simulated_people
+
+        self.people, self.eye = simulated_people(), load_eye(miniature_weights("judge"))
+
+    def likings(self, images: Sequence[Image.Image], prompts: Sequence[str], users: Sequence[str]) -> np.ndarray:
+        read = self.eye.read(images)
+        return np.stack([self.people[u].satisfaction(read) for u in users])
+
+    def fingerprint(self) -> str:
+        from reward_models.encoders import weights_hash
+
+        return weights_hash(self.eye)
+
+    def knows(self) -> list[str]:
+        return list(self.people)
+
+
+class RewardJudge:
+    """A personal reward, of other seeds and another encoder than the one that steers."""
+
+    def __init__(self, model: str):
+        self.reward: Any = load_reward(model)
+
+    def likings(self, images: Sequence[Image.Image], prompts: Sequence[str], users: Sequence[str]) -> np.ndarray:
+        people = [Person(id=u) for u in users]
+        scores = self.reward.score_users(images, prompts, people, posterior=False)
+        return np.stack([s.personal for s in scores])
+
+    def fingerprint(self) -> str:
+        return str(self.reward.fingerprint())
+
+    def knows(self) -> list[str]:
+        return list(self.reward.people())
+
+
+class EyeFidelity:
+    """The share of the attributes that a prompt names which the second eye reads in the picture."""
+
+    def __init__(self) -> None:
+        from steer.miniature.eye import load_eye
+
+        self.eye = load_eye(miniature_weights("judge"))
+
+    def agree(self, images: Sequence[Image.Image], prompt: str) -> np.ndarray:
+        """(n,) in [0, 1]; NaN for a prompt that names nothing the eye knows."""
+        from steer.miniature.words import read_prompt
+        from steer.miniature.world import ATTRIBUTES
+
+        said, read = read_prompt(prompt), self.eye.read(images)
+        right = [read[a].argmax(1) == ATTRIBUTES[a].index(value) for a, value in said.items()]
+        return np.mean(right, axis=0) if right else np.full(len(images), np.nan)
+
+    def fingerprint(self) -> str:
+        from reward_models.encoders import weights_hash
+
+        return weights_hash(self.eye)
+
+
+class EncoderFidelity:
+    """How well picture and prompt agree for an image-text encoder, as its own sigmoid says."""
+
+    def __init__(self, model: str):
+        from reward_models.encoders import load_encoder
+
+        try:
+            self.encoder = load_encoder(model, device=pick_device("auto"))
+        except reward_models.RewardError as error:
+            raise UsageError(f"fidelity: {error}") from error
+
+    def agree(self, images: Sequence[Image.Image], prompt: str) -> np.ndarray:
+        pictures = self.encoder.images(images)
+        texts = self.encoder.texts([prompt]).expand(len(pictures), -1)
+        return np.asarray(self.encoder.agreement(pictures, texts).cpu())
+
+    def fingerprint(self) -> str:
+        return self.encoder.fingerprint()
+
+
+class Jury:
+    """All judges of a study."""
+
+    def __init__(self, config: StudyConfig):
+        self.judges: dict[str, Any] = {name: _judge(c) for name, c in config.judges.items()}
+        for name, judge in self.judges.items():
+            known = set(judge.knows())
+            if unknown := [u for u in config.everyone if u not in known]:
+                raise UsageError(f"the judge '{name}' does not know {len(unknown)} users, the first is '{unknown[0]}'")
+        self.fidelity = _fidelity(config.fidelity)
+
+    def fingerprint(self) -> dict[str, str]:
+        return {
+            **{name: judge.fingerprint() for name, judge in self.judges.items()},
+            "fidelity": self.fidelity.fingerprint(),
+        }
+
+
+def _judge(config: JudgeConfig) -> Any:
+    return Simulated() if config.kind == "simulated" else RewardJudge(config.model)
+
+
+def _fidelity(config: FidelityConfig) -> Any:
+    return EyeFidelity() if config.kind == "eye" else EncoderFidelity(config.model)

@@ -1,0 +1,56 @@
+"""Pictures that several conditions ask for are drawn once: same text, seed and settings, same picture."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from steer.store.files import write_whole
+from steer.types import RenderFailure
+
+
+class KeptRenderer:
+    """A renderer whose pictures stay in ``folder`` as PNG. ``drawn`` and ``found`` count what was asked of it.
+
+    Budgets count what a run asks for, found or drawn.
+    """
+
+    def __init__(self, renderer: Any, folder: Path):
+        self.renderer, self.folder, self.drawn, self.found = renderer, folder, 0, 0
+        self._settings = json.dumps(renderer.describe(), sort_keys=True, default=str)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.renderer, name)
+
+    def render(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Image.Image | RenderFailure]:
+        """One result a prompt, in order."""
+        paths = [self._path(p, s) for p, s in zip(prompts, seeds, strict=True)]
+        results: dict[int, Any] = {i: _open(path) for i, path in enumerate(paths) if path.exists()}
+        missing = [i for i in range(len(paths)) if i not in results]
+        if missing:
+            fresh = self.renderer.render([prompts[i] for i in missing], [seeds[i] for i in missing])
+            for i, picture in zip(missing, fresh, strict=True):
+                results[i] = picture
+                if isinstance(picture, Image.Image):
+                    _keep(picture, paths[i])
+        self.drawn, self.found = self.drawn + len(missing), self.found + len(paths) - len(missing)
+        return [results[i] for i in range(len(paths))]
+
+    def _path(self, prompt: str, seed: int) -> Path:
+        key = hashlib.sha256(f"{self._settings}\0{prompt}\0{seed}".encode()).hexdigest()[:32]
+        return self.folder / key[:2] / f"{key}.png"
+
+
+def _open(path: Path) -> Image.Image:
+    with Image.open(path) as image:
+        return image.convert("RGB")
+
+
+def _keep(picture: Image.Image, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, lambda f: picture.save(f, "PNG"))

@@ -1,0 +1,143 @@
+"""What a study compares, as its YAML says it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from steer.errors import UsageError
+from steer.resources import data_folder
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class Sampled(_Section):
+    """``count`` people drawn from the first ``of`` that the steering reward was trained on (None: from all of them)."""
+
+    count: int = Field(ge=1)
+    of: int | None = Field(None, ge=1)
+    seed: int = 0
+
+
+class Condition(_Section):
+    """One way to come to a picture.
+
+    ``steer``   a run with ``settings`` on top of the study's, for the user, or for ``user`` whoever judges
+    ``prompt``  the unchanged prompt on fresh seeds
+    ``other``   what condition ``of`` found for the other users, judged by this one
+    """
+
+    kind: Literal["steer", "prompt", "other"] = "steer"
+    settings: list[str] = Field(default_factory=list)
+    user: str | None = None
+    of: str = "own"
+    users: int | None = Field(None, ge=2)  # the first so many of the study's; None: all
+
+
+class JudgeConfig(_Section):
+    """``simulated``: the miniature's people, looking through the second eye; ``reward``: a personal reward by folder or name."""
+
+    kind: Literal["simulated", "reward"]
+    model: str = ""
+
+
+class FidelityConfig(_Section):
+    """``eye``: the share of what the prompt says that the second eye reads in the picture; ``encoder``: agreement of picture and prompt by
+    an encoder that did not steer."""
+
+    kind: Literal["eye", "encoder"] = "eye"
+    model: str = ""
+
+
+class StudyConfig(_Section):
+    """A study: every condition for every user, prompt and seed with the same budget of pictures."""
+
+    name: str
+    about: str = ""
+    config: str = "miniature"
+    settings: list[str] = Field(default_factory=list)
+    users: Sampled | list[str]
+    prompts: list[str] = Field(min_length=1)
+    seeds: list[int] = Field(default=[0], min_length=1)
+    budget: int = Field(ge=1)
+    looks: int = Field(4, ge=1, le=64)  # pictures of each found text on seeds that nothing was chosen on
+    conditions: dict[str, Condition] = Field(min_length=2)
+    baseline: str = "unoptimised"
+    judges: dict[str, JudgeConfig] = Field(min_length=1)  # the first is the one that counts
+    fidelity: FidelityConfig = FidelityConfig()
+    choice_noise: float = Field(
+        0.45, gt=0
+    )  # standard deviation of one rating, in points of 1-5, behind a choice of two
+
+    @model_validator(mode="after")
+    def _names_are_there(self) -> StudyConfig:
+        for name, condition in self.conditions.items():
+            if condition.kind == "other":
+                of = self.conditions.get(condition.of)
+                if of is None or of.kind != "steer" or of.user is not None:
+                    raise ValueError(f"conditions: '{name}' is of '{condition.of}', which is no steering for users")
+        if self.baseline not in self.conditions or self.conditions[self.baseline].kind != "prompt":
+            raise ValueError(f"baseline: '{self.baseline}' is no condition of kind prompt")
+        return self
+
+    @property
+    def everyone(self) -> list[str]:
+        """The users, in a fixed order. Raises UsageError before they are :meth:`drawn`."""
+        if not isinstance(self.users, list):
+            raise UsageError("the users are not drawn yet")
+        return self.users
+
+    def drawn(self, people: Sequence[str]) -> StudyConfig:
+        """The study with its users drawn from ``people``, whom the steering reward knows. Raises UsageError for too few or unknown ones."""
+        if isinstance(self.users, list):
+            if strangers := [u for u in self.users if u not in people]:
+                raise UsageError(f"the steering reward does not know '{strangers[0]}'")
+            return self
+        among = list(people)[: self.users.of]
+        if len(among) < self.users.count:
+            raise UsageError(f"users: {self.users.count} are asked for, and the reward knows {len(among)}")
+        return self.model_copy(update={"users": random.Random(self.users.seed).sample(among, self.users.count)})
+
+    def users_of(self, condition: str) -> list[str]:
+        """Whom a condition is tried for."""
+        return self.everyone[: self.conditions[condition].users]
+
+    def steered(self) -> dict[str, Condition]:
+        """The conditions that are runs."""
+        return {n: c for n, c in self.conditions.items() if c.kind == "steer"}
+
+
+def load_study(path: str | Path) -> StudyConfig:
+    """The study in a YAML file, or a shipped one by name. Raises UsageError with the key that is wrong."""
+    file = Path(path)
+    if not file.is_file() and file.suffix == "" and len(file.parts) == 1:
+        file = data_folder("configs") / "study" / f"{path}.yaml"
+    try:
+        values: Any = yaml.safe_load(file.read_text())
+    except OSError as error:
+        known = ", ".join(sorted(p.stem for p in (data_folder("configs") / "study").glob("*.yaml")))
+        raise UsageError(f"there is no study '{path}'; shipped: {known}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"'{path}' is not YAML: {' '.join(str(error).split())}") from error
+    return parse_study(values, str(path))
+
+
+def parse_study(values: Any, source: str) -> StudyConfig:
+    """A checked study from plain values."""
+    if not isinstance(values, dict):
+        raise UsageError(f"'{source}' must be a mapping")
+    try:
+        return StudyConfig.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise UsageError(
+            f"{source}: {f'{key}: ' if key else ''}{first['msg'].removeprefix('Value error, ')}"
+        ) from error

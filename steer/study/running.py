@@ -1,0 +1,162 @@
+"""A study from its plan to judged pictures, by the rules of batches: killed, it goes on; nothing is drawn twice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from steer.batch.rows import read_mappings
+from steer.batch.run import run_batch
+from steer.config import load_config
+from steer.errors import SteerError
+from steer.steerer import Steerer
+from steer.store.files import write_json
+from steer.study.folder import Cell, StudyFolder, look_id
+from steer.study.judges import Jury
+from steer.study.kept import KeptRenderer
+from steer.study.plan import StudyConfig
+
+FRESH = 7_919  # added to a run's seed: fresh pictures are on seeds that no run used
+Told = Callable[[str, int, int], None]  # what is done, how many of how many
+
+
+class StudyRun:
+    """Does what is missing of a study. ``tell`` hears of progress."""
+
+    def __init__(self, folder: StudyFolder, beside: int = 8, tell: Told = lambda *_: None):
+        self.folder, self.config, self.beside, self.tell = folder, folder.config, beside, tell
+        self._parts: dict[str, Any] = {}
+
+    def run(self) -> None:
+        """Steer, draw, judge. Raises SteerError where a row fails or nothing can go on; the same call goes on."""
+        for name, condition in self.config.steered().items():
+            self._batch(name, self._steerer(name, condition.settings), self.folder.runs(name), list(self._rows(name)))
+        self._batch("fresh pictures", *self._looks())
+        self.judge()
+
+    def judge(self) -> None:
+        """Every picture by every judge; what is judged already is left."""
+        jury = Jury(self.config)
+        todo = [
+            *((self.folder.run_of(n, c), c) for n in self.config.steered() for c in self.folder.cells(n)),
+            *((self.folder.look_of(c.prompt, c.seed, t), c) for c, t in self._texts()),
+        ]
+        for done, (path, cell) in enumerate(todo, start=1):
+            judge_run(path, cell, self.config.prompts[cell.prompt], self.config.everyone, jury)
+            self.tell("judged", done, len(todo))
+
+    def _rows(self, condition: str) -> Iterator[dict[str, Any]]:
+        for cell in self.folder.cells(condition):
+            yield {
+                "id": cell.id, "prompt": self.config.prompts[cell.prompt], "user": cell.user, "seed": cell.seed,
+                "budget": self.config.budget,
+            }  # fmt: skip
+
+    def _texts(self) -> Iterator[tuple[Cell, str]]:
+        """Prompts and the texts that runs found for them, each once a prompt and seed."""
+        seen: set[str] = set()
+        for name in ("", *self.config.steered()):
+            for cell in self.folder.cells(name or self.config.baseline):
+                if name:
+                    best = (self.folder.result(name, cell) or {}).get("best")
+                    text = best["text"] if best else None
+                else:
+                    text = self.config.prompts[cell.prompt]
+                if text is not None and (id_ := look_id(cell.prompt, cell.seed, text)) not in seen:
+                    seen.add(id_)
+                    yield cell, text
+
+    def _looks(self) -> tuple[Steerer, Any, list[dict[str, Any]]]:
+        steerer = self._steerer("looks", ["search.rewrite=false", f"search.budget={self.config.looks}"])
+        rows = [
+            {
+                "id": look_id(cell.prompt, cell.seed, text),
+                "prompt": text,
+                "user": "average",
+                "seed": cell.seed + FRESH,
+                "budget": self.config.looks,
+            }
+            for cell, text in self._texts()
+        ]
+        return steerer, self.folder.looks, rows
+
+    def _batch(self, name: str, steerer: Steerer, batch: Any, rows: list[dict[str, Any]]) -> None:
+        config = steerer.config
+        batch.prepare(config.model_dump(mode="json"), [], config.name, read_mappings(rows, steerer_check(steerer)))
+        ended = sum(batch.state(row) == "done" for row in batch.rows())
+
+        def one_more(row: Any) -> None:
+            nonlocal ended
+            ended += 1
+            self.tell(name, ended, len(rows))
+
+        self.tell(name, ended, len(rows))
+        if ended == len(rows):
+            return
+        states = run_batch(batch, steerer, self.beside, retry_failed=True, ended=one_more)
+        if states["failed"]:
+            first = next(r for r in batch.rows() if batch.state(r) == "failed")
+            raise SteerError(f"{states['failed']} runs of '{name}' failed, the first: {batch.outcome(first)['reason']}")
+
+    def _steerer(self, name: str, settings: list[str]) -> Steerer:
+        """Models are shared wherever conditions agree on them."""
+        config = load_config(self.config.config, [*self.config.settings, *settings])
+        steerer = Steerer(config)
+        parts = {"renderer": config.renderer, "reward": (config.reward, config.objective.scorers)}
+        for part, basis in parts.items():
+            key = f"{part} {basis!r}"
+            if key not in self._parts:
+                made = getattr(steerer, part)
+                self._parts[key] = KeptRenderer(made, self.folder.path / "pictures") if part == "renderer" else made
+            steerer.__dict__[part] = self._parts[key]
+        return steerer
+
+
+def draw_users(config: StudyConfig) -> StudyConfig:
+    """The plan with its users by name: drawn from those whom the steering reward was trained on, or named, of the store too."""
+    steerer = Steerer(load_config(config.config, config.settings))
+    return config.drawn(steerer.users() if isinstance(config.users, list) else steerer.personal.people())
+
+
+def steerer_check(steerer: Steerer) -> Callable[[Any], None]:
+    from steer.batch.parts import Parts
+
+    return Parts(steerer).check
+
+
+def judge_run(path: Path, cell: Cell, prompt: str, users: list[str], jury: Jury) -> None:
+    """Write ``judged.json`` of a run: by judge the liking of every picture by the run's user, of the best one by all users, and fidelity.
+
+    A run for nobody, as fresh pictures are, keeps every picture's liking by all users.
+    """
+    target, marks = path / "judged.json", jury.fingerprint()
+    if target.exists() and json.loads(target.read_text())["jury"] == marks:
+        return
+    result = json.loads((path / "result.json").read_text())
+    drawn = [c for c in result["candidates"] if c["picture"]]
+    if not drawn:
+        raise SteerError(f"'{path}' has no picture to judge")
+    images = [Image.open(path / c["picture"]).convert("RGB") for c in drawn]
+    texts = [prompt] * len(images)
+    best = next((i for i, c in enumerate(drawn) if c["picture"] == result["picture"]), 0)
+    single = cell.user in users and result["user"] == cell.user
+    found: dict[str, Any] = {"jury": marks, "index": [c["index"] for c in drawn]}
+    for name, judge in jury.judges.items():
+        if single:
+            own = judge.likings(images, texts, [cell.user])[0]
+            found[name] = {"pictures": _plain(own), "best": dict(zip(users, _plain(judge.likings([images[best]], [prompt], users)[:, 0]), strict=True))}  # fmt: skip
+        else:
+            every = judge.likings(images, texts, users)  # (U, n)
+            found[name] = {"all": {u: _plain(v) for u, v in zip(users, every, strict=True)},
+                           "best": dict(zip(users, _plain(every[:, best]), strict=True))}  # fmt: skip
+    found["fidelity"] = {"pictures": _plain(agree := jury.fidelity.agree(images, prompt)), "best": float(agree[best])}
+    write_json(target, found)
+
+
+def _plain(values: np.ndarray) -> list[float]:
+    return [round(float(v), 5) for v in values]

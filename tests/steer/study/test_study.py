@@ -1,0 +1,193 @@
+"""A small study from its plan to its report: drawn by the painter, steered by the shipped reward."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from steer.errors import UsageError
+from steer.resources import data_folder
+from steer.study.analysis import Findings, Judged
+from steer.study.folder import Cell, StudyFolder
+from steer.study.kept import KeptRenderer
+from steer.study.plan import load_study, parse_study
+from steer.study.report import write_study
+from steer.study.running import StudyRun, draw_users
+from steer.testing import FakeRenderer
+
+PLAN = {
+    "name": "small", "config": "miniature", "settings": ["renderer=painter", "search.patience=99"], "users": {"count": 3, "of": 20},
+    "prompts": ["a fox", "a castle in the snow"], "budget": 6, "looks": 2,
+    "conditions": {
+        "unoptimised": {"kind": "prompt"}, "best of N": {"settings": ["search.rewrite=false"]}, "population": {"user": "average"},
+        "other": {"kind": "other"}, "own": {}, "cautious": {"settings": ["objective.caution=1"], "users": 2},
+    },
+    "judges": {"the person": {"kind": "simulated"}},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    folder = StudyFolder.begin(tmp_path_factory.mktemp("study") / "small", draw_users(parse_study(PLAN, "small")))
+    StudyRun(folder).run()
+    return folder, write_study(folder)
+
+
+def test_every_condition_has_its_runs_and_budgets_are_equal(done):
+    folder, table = done
+    users = folder.config.everyone
+    assert len(users) == 3
+    for name, runs in (("own", 6), ("best of N", 6), ("population", 2), ("cautious", 4)):
+        results = [folder.result(name, c) for c in folder.cells(name)]
+        assert len(results) == runs
+        assert {r["pictures"] for r in results} == {6}
+    assert table["conditions"]["cautious"]["users"] == 2
+    assert {r["user"] for c in folder.cells("population") for r in [folder.result("population", c)]} == {"average"}
+
+
+def test_a_killed_study_ends_as_an_undisturbed_one_and_draws_nothing_twice(done, tmp_path, monkeypatch):
+    whole, table = done
+    folder = StudyFolder.begin(tmp_path / "killed", whole.config)
+    real, drawn = KeptRenderer.render, []
+
+    def render(self, prompts, seeds):
+        drawn.extend(zip(prompts, seeds, strict=True))
+        if len(drawn) in range(40, 44):
+            raise KeyboardInterrupt
+        return real(self, prompts, seeds)
+
+    with monkeypatch.context() as m:
+        m.setattr(KeptRenderer, "render", render)
+        with pytest.raises(KeyboardInterrupt):
+            StudyRun(folder).run()
+    StudyRun(folder).run()
+    assert write_study(folder) == table
+    files = len(list((folder.path / "pictures").rglob("*.png")))
+    again = StudyRun(StudyFolder.open(folder.path))
+    again.run()
+    assert len(list((folder.path / "pictures").rglob("*.png"))) == files
+    assert not list(folder.path.rglob("*.partial"))
+
+
+def test_the_numbers_are_those_of_the_pictures(done):
+    """Own, other and unchanged, again by hand from the PNGs."""
+    from steer.miniature.eye import load_eye
+    from steer.miniature.raters import simulated_people
+    from steer.resources import miniature_weights
+
+    folder, table = done
+    eye, people, users = load_eye(miniature_weights("judge")), simulated_people(), folder.config.everyone
+
+    def liking(user, path):
+        return people[user].satisfaction(eye.read([Image.open(path)]))[0]
+
+    def best(user, p):
+        run = folder.run_of("own", Cell(p, 0, user))
+        return run / json.loads((run / "result.json").read_text())["picture"]
+
+    own = np.mean([liking(u, best(u, p)) for u in users for p in range(2)])
+    other = np.mean([liking(u, best(v, p)) for u in users for v in users if v != u for p in range(2)])
+    plain = [liking(u, f) for u in users for p in range(2) for f in (folder.look_of(p, 0, PLAN["prompts"][p]) / "pictures").glob("*.png")]  # fmt: skip
+    found = {n: table["conditions"][n]["the person"]["liking"][0] for n in ("own", "other", "unoptimised")}
+    assert found == pytest.approx({"own": own, "other": other, "unoptimised": np.mean(plain)}, abs=1e-4)
+    assert table["conditions"]["own"]["the person"]["above unoptimised"][0] == pytest.approx(
+        own - np.mean(plain), abs=1e-4
+    )
+
+
+def test_the_gap_is_what_the_reward_promised_and_the_judge_did_not_see(done):
+    folder, table = done
+    findings = Findings(folder)
+    gaps = []
+    for user in folder.config.everyone:
+        for p in range(2):
+            cell = Cell(p, 0, user)
+            candidates = folder.result("own", cell)["candidates"]
+            judged = Judged(folder).run("own", cell)["the person"]["pictures"]
+            best = int(np.argmax([c["objective"] for c in candidates]))
+            gaps.append(candidates[best]["personal"] - candidates[0]["personal"] - judged[best] + judged[0])
+    assert table["conditions"]["own"]["gap"]["the person"][0] == pytest.approx(np.mean(gaps), abs=1e-4)
+    curve = findings.curves("own")["optimised"]
+    assert curve.shape == (6, 3)
+    assert (np.diff(curve[:, 0]) >= -0.05).all()  # held by objective, which fidelity moves a little
+
+
+def test_the_report_can_be_read_and_looked_at(done):
+    folder, _ = done
+    text, page = ((folder.path / f"report.{end}").read_text() for end in ("md", "html"))
+    assert "| own > other | the person |" in text
+    assert "1225" in text  # votes for 54:46
+    assert page.count("data:image/png;base64,") == 6
+    assert "<table>" in page
+    with Image.open(folder.path / "plots" / "grid-0.png") as grid:
+        assert min(grid.size) > 300
+
+
+def test_wrong_plans_are_one_line(tmp_path):
+    for change, said in (
+        ({"conditions": {**PLAN["conditions"], "other": {"kind": "other", "of": "nobody"}}}, "is of 'nobody'"),
+        ({"baseline": "own"}, "is no condition of kind prompt"),
+        ({"budgets": 3}, "budgets"),
+        ({"users": ["u1", "nobody"]}, "does not know 'nobody'"),
+        ({"users": {"count": 500}}, "500 are asked for"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            draw_users(parse_study({**PLAN, **change}, "small"))
+    with pytest.raises(UsageError, match="there is no study 'minature'; shipped: .*miniature"):
+        load_study("minature")
+    folder = StudyFolder.begin(tmp_path / "s", draw_users(parse_study(PLAN, "small")))
+    with pytest.raises(UsageError, match="another plan"):
+        StudyFolder.begin(folder.path, draw_users(parse_study({**PLAN, "budget": 7}, "small")))
+
+
+@pytest.mark.parametrize("name", [p.stem for p in (data_folder("configs") / "study").glob("*.yaml")])
+def test_shipped_studies_are_whole(name):
+    from steer.config import load_config
+
+    plan = load_study(name)
+    assert {"unoptimised", "own", "other"} <= set(plan.conditions)
+    for condition in plan.steered().values():
+        load_config(plan.config, [*plan.settings, *condition.settings])
+
+
+def test_kept_pictures_are_those_that_were_drawn(tmp_path):
+    inner = FakeRenderer()
+    kept = KeptRenderer(inner, tmp_path)
+    first = kept.render(["a fox", "a cat"], [1, 2])
+    again = kept.render(["a cat", "a fox", "a fox"], [2, 1, 3])
+    assert again[0].tobytes() == first[1].tobytes()
+    assert again[1].tobytes() == first[0].tobytes()
+    assert (kept.drawn, kept.found) == (3, 2)
+    assert len(inner.rendered) == 3
+    assert kept.name == inner.name
+
+
+def test_the_papers_setting_on_tiny_stand_ins_of_its_classes(tmp_path, flux2, miniature):
+    """configs/study/paper.yaml with a tiny FLUX.2-dev, a chat server and the miniature's rewards."""
+    from steer.resources import miniature_weights
+    from tests.steer.chat_server import ChatServer
+
+    server = ChatServer()
+    values = yaml.safe_load((data_folder("configs") / "study" / "paper.yaml").read_text())
+    values |= {"users": ["u1", "u2"], "prompts": ["a fox"], "budget": 9, "looks": 1}
+    values["settings"] += [
+        f"renderer.model={flux2}", "renderer.device=cpu", "renderer.dtype=float32", "renderer.width=32", "renderer.height=32",
+        "renderer.steps=2", "renderer.batch_size=4", "reward.model=miniature", "reward.device=cpu", "search.rewrites=4",
+        f"proposer.base_url=http://127.0.0.1:{server.server.server_address[1]}/v1", "objective.fidelity_weight=0",
+    ]  # fmt: skip
+    values["judges"] = {"held-out reward": {"kind": "reward", "model": "miniature/held-out"}}
+    values["fidelity"] = {"kind": "encoder", "model": str(miniature_weights("siglip"))}
+    try:
+        folder = StudyFolder.begin(tmp_path / "paper", draw_users(parse_study(values, "paper")))
+        StudyRun(folder).run()
+    finally:
+        server.close()
+    table = write_study(folder)
+    assert {r["body"]["model"] for r in server.requests} == {"meta-llama/Llama-3.1-8B-Instruct"}
+    assert table["conditions"]["own"]["price"]["pictures"] == 9
+    seeds = {c["seed"] for c in folder.result("own", Cell(0, 0, "u1"))["candidates"]}
+    assert len(seeds) == 1  # the paper's one fixed seed
