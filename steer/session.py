@@ -55,14 +55,20 @@ class Session:
 
     def finish(self) -> Result:
         """The result, in the folder too."""
+        result = self.conclude()
+        self._emit(RunStopped(result))
+        return result
+
+    def conclude(self) -> Result:
+        """:meth:`finish` without telling; mostly the report's pictures, so a batch does it in another thread."""
         self._record_usage()
-        result = self.result = _result(self.search, self.folder, time.monotonic() - self._begun)
+        result = _result(self.search, self.folder, time.monotonic() - self._begun)
         self.folder.record_stop(result.stop.name, result.seconds)
         self.folder.flush()
         from steer.report import write_report
 
         write_report(result, self.folder)
-        self._emit(RunStopped(result))
+        self.result = result
         return result
 
     def give_up(self, error: SteerError) -> SteerError:

@@ -11,13 +11,14 @@ from steer.batch.folder import BatchFolder
 from steer.batch.parts import Parts
 from steer.batch.rows import Row
 from steer.errors import ProposerError, RenderError, SteerError, StorageError
-from steer.events import CandidateDone
+from steer.events import CandidateDone, RunStopped
 from steer.loop import take_picture
 from steer.protocols import Metered
 from steer.session import Session
 from steer.types import Candidate, Result, State
 
 BESIDE = 8  # rows under way
+REPORTERS = 2  # threads that write pages and sheets of runs that are over
 OUTAGE = 3  # rows whose writer failed one after another: then it is not the rows
 
 
@@ -46,6 +47,8 @@ class LocalEngine:
         self._writers = ThreadPoolExecutor(max_workers=beside, thread_name_prefix="writer-of-texts")
         self._outage: list[tuple[Row, str]] = []
         self._failed: list[Row] = []  # to be told
+        self._reporters = ThreadPoolExecutor(max_workers=REPORTERS, thread_name_prefix="report")
+        self._reporting: list[tuple[_Row, Future[Result]]] = []
 
     def run(self, rows: Iterator[Row]) -> Iterator[tuple[Row, Result | None]]:
         """Yields each row when it is done, with its result, or has failed. Raises SteerError where nothing can go on; what was made is kept."""
@@ -66,10 +69,10 @@ class LocalEngine:
                     break
                 for ended in self._turn(active):
                     active.remove(ended)
-                    ended.session.release()
-                    if ended.session.result:
-                        self._count()
-                        yield ended.row, ended.session.result
+                    if not any(ended is each for each, _ in self._reporting):
+                        ended.session.release()
+                yield from self._reported(at_most=2 * self.beside)
+            yield from self._reported(at_most=0)
             self._settle_outage()
             yield from self._tell_failed()
         except BaseException:
@@ -77,7 +80,8 @@ class LocalEngine:
                 each.session.give_up(SteerError(""))
             raise
         finally:
-            for each in active:
+            self._reporters.shutdown(wait=True)  # what is over is told whole
+            for each in [*active, *(each for each, _ in self._reporting)]:
                 each.session.release()
             self._count()
             self._writers.shutdown(wait=False, cancel_futures=True)
@@ -85,6 +89,19 @@ class LocalEngine:
     def _tell_failed(self) -> Iterator[tuple[Row, None]]:
         while self._failed:
             yield self._failed.pop(0), None
+
+    def _reported(self, at_most: int) -> Iterator[tuple[Row, Result]]:
+        """Rows whose report is written; waits while there are more than ``at_most`` others."""
+        while self._reporting:
+            each, report = self._reporting[0]
+            if not report.done() and len(self._reporting) <= at_most:
+                return
+            result = report.result()
+            self._reporting.pop(0)
+            each.session.release()
+            each.session.emit(RunStopped(result))
+            self._count()
+            yield each.row, result
 
     def _fail(self, row: Row, reason: str) -> None:
         self.folder.fail(row, reason)
@@ -144,7 +161,7 @@ class LocalEngine:
         try:
             each.round = asking.result()
             if not each.round:
-                each.session.finish()
+                self._reporting.append((each, self._reporters.submit(each.session.conclude)))
                 self._settle_outage()
                 return False
         except (StorageError, RenderError):  # no fault of this row

@@ -15,7 +15,7 @@ from steer.types import History, Result
 def write_report(result: Result, folder: RunFolder) -> None:
     """Write ``contact_sheet.png``, ``report.html`` and ``result.json`` into the run folder."""
     sheet = contact_sheet(result, folder)
-    write_whole(folder.path / "contact_sheet.png", lambda f: sheet.save(f, "PNG"))
+    write_whole(folder.path / "contact_sheet.png", lambda f: sheet.save(f, "PNG", compress_level=3))
     page = render_page(result, folder)
     write_whole(folder.path / "report.html", lambda f: f.write(page.encode()))
     write_json(folder.path / "result.json", summary(result))

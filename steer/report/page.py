@@ -7,11 +7,14 @@ import io
 from itertools import groupby
 
 from jinja2 import Environment, PackageLoader
+from PIL import Image
 
 from steer.report.changes import word_changes
 from steer.store.run_folder import RunFolder
 from steer.strategy.attribution import word_effects
 from steer.types import Candidate, History, Result
+
+SHOWN = 512  # pixels of a picture's longer side on the page
 
 
 def render_page(result: Result, folder: RunFolder) -> str:
@@ -21,11 +24,14 @@ def render_page(result: Result, folder: RunFolder) -> str:
     def picture(candidate: Candidate) -> str:
         if not candidate.picture:
             return ""
-        image = folder.load_picture(candidate)
-        image.thumbnail((512, 512))
+        with Image.open(folder.path / candidate.picture) as image:
+            if max(image.size) <= SHOWN:
+                return _data((folder.path / candidate.picture).read_bytes())
+            small = image.convert("RGB")
+        small.thumbnail((SHOWN, SHOWN))
         data = io.BytesIO()
-        image.save(data, "PNG")
-        return "data:image/png;base64," + base64.b64encode(data.getvalue()).decode()
+        small.save(data, "PNG", compress_level=3)
+        return _data(data.getvalue())
 
     first = [c for c in result.candidates if c.rewrite.text == result.request.prompt and c.picture]
     if result.best:  # the original beside it on the same seed, where there is one
@@ -37,6 +43,10 @@ def render_page(result: Result, folder: RunFolder) -> str:
         ranked=_ranked(result), first=first[0] if first else None,
         effects=word_effects(result.request.prompt, History(result.candidates)),
     )  # fmt: skip
+
+
+def _data(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
 def _ranked(result: Result) -> list[dict[str, object]]:

@@ -79,7 +79,8 @@ class StudyRun:
                 "prompt": text,
                 "user": "average",
                 "seed": cell.seed + FRESH,
-                "budget": self.config.looks,
+                # the unchanged prompt is what all is held against
+                "budget": self.config.budget if text == self.config.prompts[cell.prompt] else self.config.looks,
             }
             for cell, text in self._texts()
         ]

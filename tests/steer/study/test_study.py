@@ -137,7 +137,7 @@ def test_wrong_plans_are_one_line(tmp_path):
     ):
         with pytest.raises(UsageError, match=said):
             draw_users(parse_study({**PLAN, **change}, "small"))
-    with pytest.raises(UsageError, match="there is no study 'minature'; shipped: .*miniature"):
+    with pytest.raises(UsageError, match=r"there is no study 'minature'; shipped: .*miniature"):
         load_study("minature")
     folder = StudyFolder.begin(tmp_path / "s", draw_users(parse_study(PLAN, "small")))
     with pytest.raises(UsageError, match="another plan"):
