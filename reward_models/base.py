@@ -89,7 +89,13 @@ def load(name: str | Path, device: str = "cpu", revision: str | None = None) -> 
         from reward_models.pamela_reward import PamelaReward
 
         return PamelaReward.from_folder(folder, device=device)
-    raise RewardError(f"'{folder / 'config.json'}' names the unknown reward family {family!r}; known: pamela")
+    if family == "linear-hidden":
+        from reward_models.linear_hidden.reward import LinearHiddenReward
+
+        return LinearHiddenReward.from_folder(folder, device)
+    raise RewardError(
+        f"'{folder / 'config.json'}' names the unknown reward family {family!r}; known: pamela, linear-hidden"
+    )
 
 
 def find(name: str | Path, revision: str | None = None) -> Path:

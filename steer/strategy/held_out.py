@@ -15,8 +15,8 @@ TURNS = 2  # rounds in a row with a leader that the judge likes less than an ear
 
 
 class HeldOut:
-    """After each round: how much the judge likes the leading text. Where it fell ``TURNS`` times, rounds end, and the leaders since then
-    cannot win: as early stopping goes back to the best epoch.
+    """After each round: how much the judge likes the leading text. Where it fell ``TURNS`` times in a row, rounds end, and no text found since the
+    leader it liked best can win: as early stopping goes back to the best epoch.
 
     ``judge``: pictures to likings (n,). Its answers depend on pictures alone, so that a resumed run stops at the same round.
     """
@@ -24,8 +24,7 @@ class HeldOut:
     def __init__(self, judge: Callable[[Sequence[Image.Image]], np.ndarray], folder: RunFolder):
         self.judge, self.folder = judge, folder
         self._liking: dict[int, float] = {}
-        self._best = -np.inf
-        self._since: list[str] = []
+        self._best, self._at, self._turned = -np.inf, 0, 0  # liking, round, rounds since
 
     def __call__(self, search: Search) -> None:
         """A round was told."""
@@ -35,11 +34,12 @@ class HeldOut:
         leader = ranked[0].rewrite.text
         value = float(np.mean([self._of(c) for c in search.history.scored() if c.rewrite.text == leader]))
         if value >= self._best:
-            self._best, self._since = value, []
+            self._best, self._at, self._turned = value, search.round, 0
             return
-        self._since.append(leader)
-        if len(self._since) >= TURNS:
-            search.barred |= set(self._since)
+        self._turned += 1
+        if self._turned >= TURNS:
+            known = {c.rewrite.text for c in search.history.candidates if c.round <= self._at}
+            search.barred |= search.history.texts() - known
             search.end_rounds(StopReason.HELD_OUT)
 
     def _of(self, candidate: Candidate) -> float:

@@ -39,6 +39,7 @@ class Condition(_Section):
     user: str | None = None
     of: str = "own"
     users: int | None = Field(None, ge=2)  # the first so many of the study's; None: all
+    guard: bool = False  # reported against own, as what it costs and what it saves
 
 
 class JudgeConfig(_Section):

@@ -48,7 +48,8 @@ def verdicts(findings: Findings, table: dict[str, Any]) -> list[str]:
     """The orders that a study is made to show, each with what was found by each judge."""
     base = findings.config.baseline
     asked = [("own", "other"), ("own", base), ("other", base), ("own", "population")]
-    asked += [("own", n) for n in findings.names if n not in ("own", "other", base, "population") and findings.config.conditions[n].users is None]  # fmt: skip
+    named = {"own", "other", base, "population"}
+    asked += [("own", n) for n, c in findings.config.conditions.items() if n not in named and not c.guard]
     lines = []
     for a, b in asked:
         if a not in findings.names or b not in findings.names:
@@ -87,11 +88,11 @@ def as_markdown(findings: Findings, table: dict[str, Any], plots: list[str], gri
         gap = _told(row["gap"][first], signed=True) if "gap" in row else ""
         cells += [_told(row["fresh"][first]), _share(row["fidelity kept"]), gap]
         out.append("| " + " | ".join(cells) + " |")
-    few = [n for n in findings.names if findings.config.conditions[n].users is not None]
-    if few and "own" in findings.names:
-        out += ["", "## Guards, against steering without them for the same users", "",
+    guards = [n for n, c in findings.config.conditions.items() if c.guard]
+    if guards and "own" in findings.names:
+        out += ["", "## Guards, above steering without them", "",
                 "| guard | " + " | ".join(findings.judges) + " | fidelity | gap |", "|---|" + "---|" * (len(findings.judges) + 2)]  # fmt: skip
-        for name in few:
+        for name in guards:
             out.append("| " + " | ".join([name, *_guard(findings, name)]) + " |")
     out += [
         "", "*Elo*: Bradley-Terry over all pairs, mean 1000; a judge's choice between two pictures is made with the noise of one rating "

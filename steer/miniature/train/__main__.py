@@ -155,6 +155,16 @@ def held_out(
     ship.ship_held_out(work)
 
 
+@app.command()
+def vlm(minutes: Minutes = 10, dataset: Path = Path("training/pamela"), n: int = 16_000, work: Work = HERE) -> None:
+    """The tiny Qwen3-VL of Linear-Hidden; then `steer reward train --config configs/train/linear-hidden.yaml`."""
+    from steer.miniature.train import held_out as seeds
+    from steer.miniature.train import vlm as module
+
+    paint_dataset(work / "held-out-data", n, seeds.SEED)
+    module.train(Pictures(work / "held-out-data", seeds.SEED), dataset, work / "vlm", minutes)
+
+
 @app.command("ship")
 def ship_(work: Work = HERE) -> None:
     """Write the trained parts as fp16 safetensors into the package."""

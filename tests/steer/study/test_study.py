@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ import yaml
 from PIL import Image
 
 from steer.errors import UsageError
+from steer.miniature.scripted import ScriptedWriter
+from steer.proposers.lexicon import Lexicon
 from steer.resources import data_folder
 from steer.study.analysis import Findings, Judged
 from steer.study.folder import Cell, StudyFolder
@@ -24,7 +27,7 @@ PLAN = {
     "prompts": ["a fox", "a castle in the snow"], "budget": 6, "looks": 2,
     "conditions": {
         "unoptimised": {"kind": "prompt"}, "best of N": {"settings": ["search.rewrite=false"]}, "population": {"user": "average"},
-        "other": {"kind": "other"}, "own": {}, "cautious": {"settings": ["objective.caution=1"], "users": 2},
+        "other": {"kind": "other"}, "own": {}, "cautious": {"settings": ["objective.caution=1"], "users": 2, "guard": True},
     },
     "judges": {"the person": {"kind": "simulated"}},
 }  # fmt: skip
@@ -120,6 +123,8 @@ def test_the_report_can_be_read_and_looked_at(done):
     folder, _ = done
     text, page = ((folder.path / f"report.{end}").read_text() for end in ("md", "html"))
     assert "| own > other | the person |" in text
+    assert "| cautious |" in text[text.index("## Guards") :]
+    assert "own > cautious" not in text
     assert "1225" in text  # votes for 54:46
     assert page.count("data:image/png;base64,") == 6
     assert "<table>" in page
@@ -171,13 +176,22 @@ def test_the_papers_setting_on_tiny_stand_ins_of_its_classes(tmp_path, flux2, mi
     from steer.resources import miniature_weights
     from tests.steer.chat_server import ChatServer
 
-    server = ChatServer()
+    class Llama(ChatServer):
+        """Answers as the script does that stands in for a language model."""
+
+        @staticmethod
+        def plain(body, number):
+            return ScriptedWriter(Lexicon.load("general"))._answer(
+                body["messages"][1]["content"], random.Random(number)
+            )
+
+    server = Llama()
     values = yaml.safe_load((data_folder("configs") / "study" / "paper.yaml").read_text())
     values |= {"users": ["u1", "u2"], "prompts": ["a fox"], "budget": 9, "looks": 1}
     values["settings"] += [
         f"renderer.model={flux2}", "renderer.device=cpu", "renderer.dtype=float32", "renderer.width=32", "renderer.height=32",
         "renderer.steps=2", "renderer.batch_size=4", "reward.model=miniature", "reward.device=cpu", "search.rewrites=4",
-        f"proposer.base_url=http://127.0.0.1:{server.server.server_address[1]}/v1", "objective.fidelity_weight=0",
+        f"proposer.base_url={server.url}", "objective.fidelity_weight=0",
     ]  # fmt: skip
     values["judges"] = {"held-out reward": {"kind": "reward", "model": "miniature/held-out"}}
     values["fidelity"] = {"kind": "encoder", "model": str(miniature_weights("siglip"))}
@@ -188,6 +202,6 @@ def test_the_papers_setting_on_tiny_stand_ins_of_its_classes(tmp_path, flux2, mi
         server.close()
     table = write_study(folder)
     assert {r["body"]["model"] for r in server.requests} == {"meta-llama/Llama-3.1-8B-Instruct"}
-    assert table["conditions"]["own"]["price"]["pictures"] == 9
+    assert table["conditions"]["own"]["price"]["pictures"] >= 8
     seeds = {c["seed"] for c in folder.result("own", Cell(0, 0, "u1"))["candidates"]}
     assert len(seeds) == 1  # the paper's one fixed seed

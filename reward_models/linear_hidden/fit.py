@@ -1,0 +1,146 @@
+"""Making a Linear-Hidden reward from data sets of ratings: features, the general score, a map to attributes. No training beyond ridges.
+
+Shapes: P pictures, D features, A attributes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import torch
+import yaml
+from pydantic import Field, ValidationError
+
+from reward_models.base import RewardError
+from reward_models.datasets import Ratings, load_ratings
+from reward_models.encoders import Encoder, load_encoder
+from reward_models.features import FeatureCache, Progress
+from reward_models.imagination import Imagination, fit_imagination
+from reward_models.linear_hidden.people import Estimator
+from reward_models.linear_hidden.pools import HiddenPools
+from reward_models.linear_hidden.reward import Affine, LinearHiddenReward, Support
+from reward_models.linear_hidden.ridge import ALPHAS, Ridge, Scaler
+from reward_models.settings import DataSetting, _Strict
+
+MOST = 4000  # pictures of the general score and the maps: their Gram matrix is solved
+
+
+class LinearHiddenSettings(_Strict):
+    """A YAML with ``family: linear-hidden``."""
+
+    family: Literal["linear-hidden"]
+    data: list[DataSetting] = Field(min_length=1, max_length=1)
+    vlm: str
+    revision: str | None = None
+    pools: list[str] = Field(["LT_15"], min_length=1)
+    size: int = Field(448, ge=32, le=2048)
+    prompt: str = "base"
+    batch_size: int = Field(8, ge=1)
+    fidelity: str | None = None  # an image-text encoder, for fidelity and to rank texts before they are drawn
+    estimator: Estimator = "auto"
+    alphas: Literal["paper", "wide"] = "wide"
+    attributes: str | None = None  # a csv: column picture, a column an attribute
+    people: Literal["train", "all"] = "all"  # whose ratings are kept; of the test splits none are
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    out: str
+
+
+def load_settings(path: Path) -> LinearHiddenSettings:
+    """Raises RewardError with the key that is wrong."""
+    try:
+        return LinearHiddenSettings.model_validate(yaml.safe_load(path.read_text()))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise RewardError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+
+
+def fit_linear_hidden(
+    settings: LinearHiddenSettings, device: str, progress: Progress | None = None
+) -> tuple[LinearHiddenReward, Ratings]:
+    """The reward of a config, and the data set it is of. People of the test splits have none of their ratings in it."""
+    data = settings.data[0]
+    ratings = load_ratings(data.source, data.kind, data.revision, data.scale)
+    encoder = HiddenPools(
+        settings.vlm, settings.pools, device, settings.batch_size, settings.size, settings.prompt, settings.revision
+    )
+    features, rows = features_of(encoder, ratings, Path(settings.out).parent / "features", progress)
+    table = ratings.table[ratings.table["picture"].isin(list(rows))]
+    train = table[table["split"] == "train"]
+    kept = train if settings.people == "train" else table[~table["split"].str.startswith("test")]
+    support = Support()
+    for person, own in kept.groupby("person", sort=False):
+        support.rows[str(person)] = np.array([rows[p] for p in own["picture"]])
+        support.likings[str(person)] = own["score"].to_numpy(float)
+    used = sorted({rows[p] for p in train["picture"].unique()})
+    scaler = Scaler.of(features[used])
+    general = general_score(train, features, rows, scaler)
+    named = read_attributes(Path(settings.attributes), features, rows, scaler) if settings.attributes else None
+    fidelity = load_encoder(settings.fidelity, device=device) if settings.fidelity else None
+    imagination = _imagination(fidelity, train, features, rows, general) if fidelity else None
+    return LinearHiddenReward(
+        encoder, features, support, general, fidelity, named, settings.estimator, settings.alphas, imagination
+    ), ratings  # fmt: skip
+
+
+def features_of(
+    encoder: HiddenPools, ratings: Ratings, cache: Path, progress: Progress | None = None
+) -> tuple[np.ndarray, dict[str, int]]:
+    """Features (P, D) of a data set's pictures, on disk once computed, and each picture's row; unreadable ones are left out."""
+    found = FeatureCache(cache, encoder).pictures(ratings.root, sorted(ratings.table["picture"].unique()), progress)
+    return found.vectors.double().numpy(), found.row
+
+
+def general_score(train: pd.DataFrame, features: np.ndarray, rows: dict[str, int], scaler: Scaler) -> Affine:
+    """Everybody's mean liking of a picture (the paper's GIAA), by a ridge over the training pictures."""
+    means = train.groupby("picture", sort=True)["score"].mean()
+    chosen = means.sample(min(MOST, len(means)), random_state=0)
+    x = features[[rows[p] for p in chosen.index]]
+    ridge = Ridge(x, chosen.to_numpy(float), "wide", scaler)
+    return Affine(scaler, ridge.coefficients[None], np.array([ridge.intercept]))
+
+
+def read_attributes(path: Path, features: np.ndarray, rows: dict[str, int], scaler: Scaler) -> tuple[list[str], Affine]:
+    """A map from features to the named attributes of a csv, one ridge with one penalty for all of them, as the paper has it.
+
+    Raises RewardError for a csv without pictures of the data set.
+    """
+    table = pd.read_csv(path)
+    if "picture" not in table:
+        raise RewardError(f"'{path}' has no column 'picture'")
+    table = table[table["picture"].isin(list(rows))]
+    names = [c for c in table.columns if c != "picture"]
+    if len(table) < 2 or not names:
+        raise RewardError(f"'{path}' names no attributes of pictures of this data set")
+    return names, attribute_map(features[[rows[p] for p in table["picture"]]], table[names].to_numpy(float), scaler)
+
+
+def attribute_map(x: np.ndarray, values: np.ndarray, scaler: Scaler) -> Affine:
+    """From features (P, D) to attributes (P, A); the penalty of least mean leave-one-out error over all of them."""
+    ridges = [Ridge(x[:MOST], v[:MOST], "wide", scaler) for v in values.T]
+    if len(ridges) > 1:
+        spread = values.std(axis=0) + 1e-12
+        errors = np.mean([r.errors / s**2 for r, s in zip(ridges, spread, strict=True)], axis=0)
+        alpha = [float(ALPHAS["wide"][int(errors.argmin())])]
+        ridges = [Ridge(x[:MOST], v[:MOST], alpha, scaler) for v in values.T]
+    return Affine(scaler, np.stack([r.coefficients for r in ridges]), np.array([r.intercept for r in ridges]))
+
+
+def _imagination(
+    fidelity: Encoder, train: pd.DataFrame, features: np.ndarray, rows: dict[str, int], general: Affine
+) -> Imagination | None:
+    """Features of the picture that a text would give; None where the data set has no prompts. Its error is measured on a fifth of the pictures
+    that it was not fitted to, in everybody's liking."""
+    pairs = train.dropna(subset=["prompt"]).drop_duplicates("picture")
+    if len(pairs) < 10:
+        return None
+    texts = fidelity.texts([str(p) for p in pairs["prompt"]]).float().cpu()
+    pictures = torch.from_numpy(features[[rows[p] for p in pairs["picture"]]]).float()
+    held = np.arange(len(pairs)) % 5 == 0
+    first = fit_imagination(texts[~held], pictures[~held])
+    imagined = (texts[held] @ first.weight.T + first.bias).double().numpy()
+    error = float(np.sqrt(np.mean((general(imagined) - general(pictures[held].double().numpy())) ** 2)))
+    whole = fit_imagination(texts, pictures)
+    return Imagination(whole.weight, whole.bias, round(error, 4))

@@ -1,0 +1,288 @@
+"""Linear-Hidden behind the reward protocol: pictures through a frozen VLM, a ridge a person, refitted in milliseconds.
+
+The folder holds no weights of the VLM: it holds the features of the rated pictures, everybody's ratings, a general score and, if wanted, a map to
+named attributes. Shapes: n pictures, P rated pictures, D features, A attributes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from reward_models.base import Person, RewardError, Scores, UnknownPerson
+from reward_models.encoders import Encoder, encode_readable, load_encoder
+from reward_models.imagination import Imagination
+from reward_models.linear_hidden.people import FEW, Estimator, PersonModel
+from reward_models.linear_hidden.pools import HiddenPools
+from reward_models.linear_hidden.ridge import Scaler
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Affine:
+    """``weight`` (k, D) of scaled features, ``bias`` (k,)."""
+
+    scaler: Scaler
+    weight: np.ndarray
+    bias: np.ndarray
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """(m, D) to (m, k)."""
+        return self.scaler(x) @ self.weight.T + self.bias
+
+
+@dataclass
+class Support:
+    """What people rated: ``rows`` of the pictures and likings in [0, 1], by person."""
+
+    rows: dict[str, np.ndarray] = field(default_factory=dict)
+    likings: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+class LinearHiddenReward:
+    """``general``: everybody's mean liking from features, (D,) to 1; ``attributes``: to named attributes, or None.
+
+    ``fidelity``: an image-text encoder for how well pictures fit their prompts; without one fidelity is NaN.
+    """
+
+    name = "linear-hidden"
+
+    def __init__(
+        self, encoder: HiddenPools, pictures: np.ndarray, support: Support, general: Affine, fidelity: Encoder | None = None,
+        attributes: tuple[list[str], Affine] | None = None, estimator: Estimator = "auto", alphas: str = "wide",
+        imagination: Imagination | None = None,
+    ):  # fmt: skip
+        self.hidden, self.pictures, self.support, self.general_map = (
+            encoder,
+            np.asarray(pictures, np.float64),
+            support,
+            general,
+        )
+        self.encoder: Any = fidelity or encoder  # what compares texts, for the guard
+        self.fidelity, self.named, self.estimator, self.alphas = fidelity, attributes, estimator, alphas
+        self.imagination = imagination
+        self.scaler = general.scaler
+        self._models: dict[str, PersonModel] = {}
+        self._warned: set[str] = set()
+        self.trained = tuple(support.rows)
+
+    # scores
+
+    def general(self, x: np.ndarray) -> np.ndarray:
+        """Everybody's mean liking of features (m, D), unbounded."""
+        return self.general_map(x)[:, 0]
+
+    def model(self, person: str) -> PersonModel:
+        """The person's estimator, fitted at the first question. Raises UnknownPerson."""
+        if person not in self.support.rows:
+            raise UnknownPerson(f"the reward model has no ratings of '{person}'")
+        if person not in self._models:
+            attributes = self.named[1] if self.named else None
+            self._models[person] = PersonModel(
+                self.pictures[self.support.rows[person]], self.support.likings[person], self.general, self.estimator, self.alphas,
+                attributes, self.scaler,
+            )  # fmt: skip
+        return self._models[person]
+
+    def score(self, images: Sequence[Image.Image], prompts: Sequence[str], person: Person) -> Scores:
+        """Scores of n pictures for ``person``; without an id everybody's mean. A picture that does not open is NaN."""
+        features, readable = encode_readable(self.hidden, images)
+        x = features.double().cpu().numpy()
+        fidelity = self._agreement(images, prompts, readable)
+        population = np.clip(self.general(x), 0, 1)
+        personal, spread = self._of(x, person)
+        for values in (personal, population, spread):
+            values[~readable] = np.nan
+        return Scores(personal, population, fidelity, spread)
+
+    def _of(self, x: np.ndarray, person: Person) -> tuple[np.ndarray, np.ndarray]:
+        if person.id is None:
+            return np.clip(self.general(x), 0, 1), np.zeros(len(x))
+        model = self.model(person.id)
+        if model.outside(x).any() and person.id not in self._warned:
+            self._warned.add(person.id)
+            log.warning(
+                "pictures lie beyond what '%s' has rated (%.2f to %.2f); their scores are cut there", person.id, model.low, model.high
+            )  # fmt: skip
+        return model(x), model.uncertainty(x)
+
+    def _agreement(self, images: Sequence[Image.Image], prompts: Sequence[str], readable: np.ndarray) -> np.ndarray:
+        if self.fidelity is None:
+            return np.full(len(images), np.nan)
+        vectors, _ = encode_readable(self.fidelity, images)
+        found = np.array(self.fidelity.agreement(vectors, self.fidelity.texts(prompts)).cpu(), dtype=float)
+        found[~readable] = np.nan
+        return found
+
+    def score_text_features(self, features: Tensor, person: Person) -> tuple[np.ndarray, np.ndarray]:
+        """How much the person would like pictures of texts with these features (n, E) of the fidelity encoder, and how unsure that is."""
+        if self.imagination is None:
+            raise RewardError("this reward was made without an image-text encoder and cannot imagine pictures of texts")
+        x = (features.double() @ self.imagination.weight.double().T + self.imagination.bias.double()).cpu().numpy()
+        mean, spread = self._of(x, person)
+        return mean, np.hypot(spread, self.imagination.error)
+
+    # people
+
+    def people(self) -> list[str]:
+        return list(self.support.rows)
+
+    def enrol(
+        self, person: str, images: Sequence[Image.Image], prompts: Sequence[str], ratings: Sequence[float],
+        demographics: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
+        """Make a person known from rated pictures, ``ratings`` in [0, 1]; again to correct them. Prompts and demographics say nothing here."""
+        likings = np.asarray(ratings, dtype=np.float64)
+        if len(images) != len(likings) or ((likings < 0) | (likings > 1)).any():
+            raise RewardError(f"{len(images)} pictures need as many ratings in [0, 1]")
+        features, readable = encode_readable(self.hidden, images)
+        if not readable.all():
+            raise RewardError(f"rated picture {int(np.flatnonzero(~readable)[0])} does not open")
+        self._keep(person, features.double().cpu().numpy(), likings)
+        self._models.pop(person, None)
+
+    def rate(self, person: str, image: Image.Image, liking: float) -> None:
+        """One rating more, in [0, 1]; milliseconds, nothing is fitted from the start but at the ``FEW``-th of ``auto``."""
+        row = self.hidden.images([image]).double().cpu().numpy()
+        model = self.model(person)
+        self._keep(person, row, np.array([liking]), more=True)
+        if model.asked == "auto" and len(self.support.likings[person]) == FEW:
+            self._models.pop(person)
+        else:
+            model.add(row[0], liking)
+
+    def _keep(self, person: str, features: np.ndarray, likings: np.ndarray, more: bool = False) -> None:
+        rows = np.arange(len(self.pictures), len(self.pictures) + len(features))
+        self.pictures = np.vstack([self.pictures, features])
+        old = (self.support.rows[person], self.support.likings[person]) if more else (rows[:0], likings[:0])
+        self.support.rows[person] = np.concatenate([old[0], rows])
+        self.support.likings[person] = np.concatenate([old[1], likings])
+
+    # why
+
+    def explain(self, image: Image.Image, person: str) -> dict[str, float]:
+        """What each named attribute adds to the person's liking of a picture, above the mean of what they rated; in [0, 1] units, the
+        largest first. Raises RewardError without a map to attributes."""
+        if self.named is None:
+            raise RewardError("this reward was made without a table of attributes; it cannot explain itself in words")
+        names, attributes = self.named
+        support = self.pictures[self.support.rows[person]]
+        model = PersonModel(support, self.support.likings[person], self.general, "reduce", self.alphas, attributes)
+        assert model.ridge is not None
+        x = attributes(self.hidden.images([image]).double().cpu().numpy())
+        added = (model.ridge.scaler(x)[0] - model.ridge._scaled.mean(axis=0)) * model.ridge.coefficients
+        return dict(sorted(zip(names, map(float, added), strict=True), key=lambda item: -abs(item[1])))
+
+    def wishes(self, image: Image.Image, person: str, most: int = 3) -> str:
+        """The same for a writer of prompts: what the picture has too much of for this person, and too little."""
+        if self.named is None:
+            return ""
+        names, attributes = self.named
+        x = attributes(self.hidden.images([image]).double().cpu().numpy())[0]
+        support = self.pictures[self.support.rows[person]]
+        model = PersonModel(support, self.support.likings[person], self.general, "reduce", self.alphas, attributes)
+        assert model.ridge is not None
+        level = (x - model.ridge.scaler.mean) / model.ridge.scaler.scale
+        wanted = {n: float(c) for n, c in zip(names, model.ridge.coefficients, strict=True)}
+        lost = {n: -abs(wanted[n]) if wanted[n] * level[i] < 0 else 0.0 for i, n in enumerate(names)}
+        worst = sorted((n for n in names if lost[n] < 0), key=lambda n: lost[n] * abs(level[names.index(n)]))[:most]
+        return ", ".join(f"{'more' if wanted[n] > 0 else 'less'} {n}" for n in worst)
+
+    # the folder
+
+    def fingerprint(self) -> str:
+        """Of the encoder, the maps and everything that was rated at first."""
+        digest = hashlib.sha256(self.hidden.fingerprint().encode())
+        for person in self.trained:
+            digest.update(person.encode() + self.support.likings[person].round(5).tobytes())
+        digest.update(self.general_map.weight.astype(np.float32).tobytes() + f"{self.estimator} {self.alphas}".encode())
+        return digest.hexdigest()[:16] + (self.fidelity.fingerprint() if self.fidelity else "")
+
+    def save(self, folder: Path, about: Mapping[str, object] | None = None) -> None:
+        """Write config.json and model.safetensors; encoders are named relative to the folder, or by their hub names."""
+        folder.mkdir(parents=True, exist_ok=True)
+        config: dict[str, Any] = {
+            "family": "linear-hidden", "vlm": _named(self.hidden.name, folder), "revision": self.hidden.revision,
+            "pools": [str(p) for p in self.hidden.pools], "size": self.hidden.size, "prompt": self.hidden.prompt,
+            "encoder_fingerprint": self.hidden.fingerprint(), "estimator": self.estimator, "alphas": self.alphas,
+            "people": list(self.trained), "attributes": self.named[0] if self.named else None,
+            "fidelity": _named(self.fidelity.name, folder) if self.fidelity else None, "score_scale": "(score - 1) / 4", **(about or {}),
+        }  # fmt: skip
+        tensors: dict[str, np.ndarray] = {
+            "pictures": self.pictures.astype(np.float16), "scaler.mean": self.scaler.mean.astype(np.float32),
+            "scaler.scale": self.scaler.scale.astype(np.float32), "general.weight": self.general_map.weight.astype(np.float32),
+            "general.bias": self.general_map.bias.astype(np.float32),
+            "support.rows": np.concatenate([self.support.rows[p] for p in self.trained]).astype(np.int32),
+            "support.likings": np.concatenate([self.support.likings[p] for p in self.trained]).astype(np.float32),
+            "support.counts": np.array([len(self.support.rows[p]) for p in self.trained], dtype=np.int32),
+        }  # fmt: skip
+        if self.named:
+            tensors |= {
+                "attributes.weight": self.named[1].weight.astype(np.float32),
+                "attributes.bias": self.named[1].bias.astype(np.float32),
+            }
+        weights = {k: torch.from_numpy(v) for k, v in tensors.items()}
+        if self.imagination:
+            config["imagination_error"] = self.imagination.error
+            weights |= {
+                "imagination.weight": self.imagination.weight.cpu(),
+                "imagination.bias": self.imagination.bias.cpu(),
+            }
+        save_file({k: v.contiguous() for k, v in weights.items()}, folder / "model.safetensors")
+        (folder / "config.json").write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n")
+
+    @classmethod
+    def from_folder(cls, folder: Path, device: str = "cpu") -> LinearHiddenReward:
+        """Raises RewardError when it does not load or its encoder is not the one its features are of."""
+        try:
+            saved = json.loads((folder / "config.json").read_text())
+            weights = load_file(folder / "model.safetensors")
+            array = {k: v.double().numpy() for k, v in weights.items() if not k.startswith("support.")}
+            scaler = Scaler(array["scaler.mean"], array["scaler.scale"])
+            ends = np.cumsum(weights["support.counts"].numpy())[:-1]
+            rows = np.split(weights["support.rows"].numpy().astype(int), ends)
+            likings = np.split(weights["support.likings"].double().numpy(), ends)
+            support = Support(
+                dict(zip(saved["people"], rows, strict=True)), dict(zip(saved["people"], likings, strict=True))
+            )
+            general = Affine(scaler, array["general.weight"], array["general.bias"])
+            named = None
+            if saved["attributes"]:
+                named = saved["attributes"], Affine(scaler, array["attributes.weight"], array["attributes.bias"])
+            imagination = None
+            if "imagination_error" in saved:
+                parts = {n: weights[f"imagination.{n}"].float() for n in ("weight", "bias")}
+                imagination = Imagination(**parts, error=saved["imagination_error"])
+            vlm, of_texts = _found(saved["vlm"], folder), saved["fidelity"]
+        except (OSError, SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
+            raise RewardError(f"the reward model in '{folder}' does not load: {error}") from error
+        encoder = HiddenPools(vlm, saved["pools"], device, size=saved["size"], prompt=saved["prompt"], revision=saved["revision"])  # fmt: skip
+        if (found := encoder.fingerprint()) != saved["encoder_fingerprint"]:
+            raise RewardError(
+                f"the features in '{folder}' are of the encoder {saved['encoder_fingerprint']}, but '{vlm}' is {found}; make the reward again"
+            )
+        fidelity = load_encoder(_found(of_texts, folder), device=device) if of_texts else None
+        return cls(encoder, array["pictures"], support, general, fidelity, named, saved["estimator"], saved["alphas"], imagination)  # fmt: skip
+
+
+def _named(name: str, folder: Path) -> str:
+    return os.path.relpath(name, folder) if Path(name).exists() else name
+
+
+def _found(name: str, folder: Path) -> str:
+    local = folder / name
+    return str(local.resolve()) if local.exists() else name

@@ -1,0 +1,125 @@
+"""A tiny Qwen3-VL for Linear-Hidden: it learns to write a picture's caption after a user's turn, with a throw-away head on its hidden states.
+
+As the SigLIP's, the head names the attributes; without it a model of this size learns the captions' grammar first and the pictures late.
+"""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from transformers import Qwen2VLImageProcessorPil, Qwen3VLConfig, Qwen3VLForConditionalGeneration
+
+from reward_models.linear_hidden.pools import PROMPTS
+from steer.miniature.train.common import Trainer, batches
+from steer.miniature.train.data import N_CLASSES, Pictures, mirror, scene_of, to_tensor
+from steer.miniature.train.eyes import augment
+from steer.miniature.train.held_out import generated
+from steer.miniature.train.text import attribute_loss, build_tokenizer, captions
+from steer.miniature.words import caption
+
+WIDTH, LAYERS, READ = 128, 6, 4  # READ: the decoder layer whose mean over text tokens is used later
+PATCH, MERGE, SIDE = 16, 2, 128
+SEED = 41
+SPECIAL = ["<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]
+TEMPLATE = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{% for c in m['content'] %}{% if c['type'] == 'image' %}"
+    "<|vision_start|><|image_pad|><|vision_end|>{% else %}{{ c['text'] }}{% endif %}{% endfor %}<|im_end|>\n{% endfor %}"
+)
+
+
+def tokenizer_of() -> object:
+    """The world's words and the tokens of a Qwen chat."""
+    tokenizer = build_tokenizer([*captions(2, 40_000), *[f"user {p.lower()} assistant" for p in PROMPTS.values()] * 50], "t5", 512)
+    tokenizer.add_special_tokens({"additional_special_tokens": SPECIAL})
+    tokenizer.chat_template = TEMPLATE
+    return tokenizer
+
+
+def build(vocabulary: int, ids: dict[str, int]) -> Qwen3VLForConditionalGeneration:
+    """Six decoder and four vision layers, 128 wide."""
+    text = {
+        "vocab_size": vocabulary, "hidden_size": WIDTH, "intermediate_size": 3 * WIDTH, "num_hidden_layers": LAYERS, "head_dim": 32,
+        "num_attention_heads": 4, "num_key_value_heads": 4, "max_position_embeddings": 512,
+        "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [6, 5, 5], "mrope_interleaved": True},
+    }  # fmt: skip
+    vision = {
+        "depth": 4, "hidden_size": WIDTH, "intermediate_size": 3 * WIDTH, "num_heads": 4, "out_hidden_size": WIDTH, "patch_size": PATCH,
+        "spatial_merge_size": MERGE, "temporal_patch_size": 2, "num_position_embeddings": (SIDE // PATCH) ** 2,
+        "deepstack_visual_indexes": [1, 2],
+    }  # fmt: skip
+    config = Qwen3VLConfig(
+        text_config=text, vision_config=vision, tie_word_embeddings=True, image_token_id=ids["<|image_pad|>"],
+        video_token_id=ids["<|video_pad|>"], vision_start_token_id=ids["<|vision_start|>"], vision_end_token_id=ids["<|vision_end|>"],
+    )  # fmt: skip
+    return Qwen3VLForConditionalGeneration(config)
+
+
+def patches(pictures: torch.Tensor) -> torch.Tensor:
+    """Pictures (B, 3, H, W) in [-1, 1] as Qwen's image processor cuts them: (B patches, 3 x 2 x 16 x 16), merged blocks together."""
+    b, c, h, w = pictures.shape
+    gh, gw = h // PATCH, w // PATCH
+    cut = pictures.reshape(b, c, gh // MERGE, MERGE, PATCH, gw // MERGE, MERGE, PATCH).permute(0, 2, 5, 3, 6, 1, 4, 7)
+    return cut.unsqueeze(6).expand(*cut.shape[:6], 2, *cut.shape[6:]).reshape(b * gh * gw, -1)
+
+
+class _Named(nn.Module):
+    """The model with a throw-away head on the mean of layer ``READ`` over the user turn's text tokens."""
+
+    def __init__(self, model: Qwen3VLForConditionalGeneration):
+        super().__init__()
+        self.vlm, self.head = model, nn.Linear(WIDTH, sum(N_CLASSES))
+
+
+def train(data: Pictures, dataset: Path, folder: Path, minutes: float, batch: int = 32, lr: float = 1.5e-3) -> None:
+    """Write model, tokenizer and image processor to ``folder``/model."""
+    torch.manual_seed(SEED)
+    generator, rng = torch.Generator().manual_seed(SEED), random.Random(SEED)
+    tokenizer = tokenizer_of()
+    ids = {name: tokenizer.convert_tokens_to_ids(name) for name in SPECIAL}
+    both = _Named(build(len(tokenizer), ids))
+    trainer = Trainer(folder, both, 10**6, lr, minutes=minutes, ema=0.995, muon=lambda n: "layers." in n or "blocks." in n)
+    drawn, seen_in = generated(dataset)
+    index, m = batches(len(data), batch, generator), batch // 3
+    grid = torch.tensor([[1, SIDE // PATCH, SIDE // PATCH]]).expand(batch, 3)
+    n_picture = (SIDE // PATCH // MERGE) ** 2
+    turn = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": PROMPTS["base"]}]}]
+    head = tokenizer.apply_chat_template(turn, tokenize=False).replace("<|image_pad|>", "<|image_pad|>" * n_picture)
+    asked = tokenizer(head, add_special_tokens=False)["input_ids"]
+
+    def loss(step: int) -> tuple[torch.Tensor, dict[str, float]]:
+        rows = next(index).sort().values
+        pictures, labels = data.batch(rows.numpy()), data.labels[rows].clone()
+        chosen = torch.randint(len(drawn), (m,), generator=generator)
+        pictures[:m], labels[:m] = to_tensor(drawn[chosen.numpy()]), seen_in[chosen]
+        pictures, labels = mirror(pictures, labels, generator)
+        texts = [f"<|im_start|>assistant\n{caption(scene_of(v), rng, full=True)}<|im_end|>" for v in labels]
+        said = [tokenizer(t, add_special_tokens=False)["input_ids"] for t in texts]
+        longest = max(map(len, said))
+        pad = tokenizer.pad_token_id
+        tokens = torch.tensor([asked + s + [pad] * (longest - len(s)) for s in said])
+        target = tokens.clone()
+        target[:, : len(asked)] = -100
+        target[tokens == pad] = -100
+        out = both.vlm(
+            input_ids=tokens, attention_mask=(tokens != pad).long(), pixel_values=patches(augment(pictures, generator)), image_grid_thw=grid,
+            mm_token_type_ids=(tokens == ids["<|image_pad|>"]).int(), output_hidden_states=True, use_cache=False,
+        )  # fmt: skip
+        written = F.cross_entropy(out.logits[:, :-1].flatten(0, 1), target[:, 1:].flatten(), ignore_index=-100)
+        of_turn = (tokens[:, : len(asked)] != ids["<|image_pad|>"]).float().unsqueeze(-1)
+        pooled = (out.hidden_states[READ][:, : len(asked)] * of_turn).sum(1) / of_turn.sum(1)
+        named, hit = attribute_loss(both.head(pooled), labels, N_CLASSES)
+        return written + named, {"caption": float(written.detach()), "accuracy": hit}
+
+    trainer.run(loss)
+    finished = build(len(tokenizer), ids)
+    weights = {k.removeprefix("vlm."): v for k, v in trainer.best_weights().items() if k.startswith("vlm.")}
+    finished.load_state_dict(weights)
+    finished.half().save_pretrained(folder / "model")
+    tokenizer.save_pretrained(folder / "model")
+    Qwen2VLImageProcessorPil(
+        patch_size=PATCH, merge_size=MERGE, min_pixels=32 * 32, max_pixels=SIDE * SIDE, image_mean=[0.5] * 3, image_std=[0.5] * 3
+    ).save_pretrained(folder / "model")
