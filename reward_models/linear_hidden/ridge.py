@@ -88,20 +88,24 @@ class Ridge:
         n = len(self.y)
         self._row_mean = self._gram.mean(axis=0)
         centred = self._gram - self._row_mean - self._row_mean[:, None] + self._gram.mean()
-        values, self._vectors = np.linalg.eigh(centred)
-        self._values = np.clip(values, 0, None)
+        # the constant, which is not penalised, gets an eigenvalue of its own, so that it can be told from other zeros
+        values, vectors = np.linalg.eigh(centred + (1.618 * np.trace(centred) / n + 1) / n)
+        others = np.arange(n) != np.abs(vectors.sum(axis=0)).argmax()
+        self._values, self._vectors = np.clip(values[others], 0, None), vectors[:, others]
         self.mean = float(self.y.mean())
-        own = self._vectors.T @ (self.y - self.mean)  # (n,)
-        shrunk = self._values[:, None] / (self._values[:, None] + self.alphas)  # (n, A)
-        fitted = self.mean + self._vectors @ (shrunk * own[:, None])  # (n, A)
-        hat = 1 / n + (self._vectors**2) @ shrunk  # (n, A)
-        left_out = (self.y[:, None] - fitted) / np.maximum(1 - hat, 1e-12)
+        own = self._vectors.T @ (self.y - self.mean)  # (n - 1,)
+        inverse = 1 / (self._values[:, None] + self.alphas)  # (n - 1, A)
+        # residual over 1 - h, both divided by the penalty: without the cancellation of 1 - h near 0
+        left_out = (self._vectors @ (inverse * own[:, None])) / np.maximum(
+            (self._vectors**2) @ inverse, 1e-300
+        )  # (n, A)
         self.errors = (left_out**2).mean(axis=0)  # by penalty
         chosen = int(self.errors.argmin())
         self.alpha, self.left_out = float(self.alphas[chosen]), left_out[:, chosen]
         self.dual = self._vectors @ (own / (self._values + self.alpha))  # (n,), sums to 0
         # a left-out residual has the variance noise^2 / (1 - h)
-        self.noise = float(np.sqrt(np.mean(self.left_out**2 * np.maximum(1 - hat[:, chosen], 1e-12))))
+        kept = self.alpha * ((self._vectors**2) @ inverse[:, chosen])  # 1 - h
+        self.noise = float(np.sqrt(np.mean(self.left_out**2 * kept)))
 
     @property
     def coefficients(self) -> np.ndarray:
