@@ -14,10 +14,13 @@ from steer.resources import miniature_weights
 HELD_OUT = "miniature/held-out"  # of another encoder, seed and pictures than the one that steers; it only judges
 
 
-def load_reward(name: str, device: str = "auto") -> RewardModel:
-    """``miniature``, ``miniature/held-out``, a folder or a hub name. Raises SteerError where it does not load."""
+def load_reward(name: str, device: str = "auto", kind: str = "pamela") -> RewardModel:
+    """``miniature`` (of a ``kind``), ``miniature/held-out``, a folder or a hub name. Raises SteerError where it does not load."""
     shipped: dict[str, Path] = {}
-    if name == "miniature":
+    if name in ("miniature/linear-hidden", "miniature") and (kind == "linear-hidden" or "/" in name):
+        miniature_weights("siglip")
+        shipped[name] = miniature_weights("linear-hidden") / "reward"
+    elif name == "miniature":
         miniature_weights("siglip")
         shipped[name] = miniature_weights("reward")
     elif name == HELD_OUT:
@@ -33,10 +36,16 @@ def load_reward(name: str, device: str = "auto") -> RewardModel:
 def build_reward(config: SteerConfig) -> RewardModel:
     """The reward of a config, with the objective's further scorers beside it."""
     c = config.reward
-    reward = load_reward(c.model, c.device)
+    reward = load_reward(c.model, c.device, c.kind)
+    if reward.name.split(" ")[0] != c.kind:
+        raise SteerError(
+            f"'{c.model}' is a reward of the family {reward.name}, not {c.kind}; set reward.kind={reward.name}"
+        )
     if c.members is not None:
+        if not hasattr(reward, "keep"):
+            raise SteerError(f"the reward '{reward.name}' has no members; leave reward.members")
         try:
-            reward.keep(c.members)  # type: ignore[attr-defined]
+            reward.keep(c.members)
         except reward_models.RewardError as error:
             raise SteerError(f"{error}; see reward.members in the config") from error
     return with_scorers(reward, config)

@@ -31,6 +31,7 @@ from steer.rewards import build_reward, load_reward
 from steer.search import Search
 from steer.session import Session
 from steer.store.run_folder import RunFolder
+from steer.strategy.critic import Critic
 from steer.strategy.funnel import Funnel
 from steer.strategy.held_out import HeldOut
 from steer.strategy.screen import Screen
@@ -265,11 +266,11 @@ class Steerer:
         self, request: SteerRequest, folder: RunFolder, proposer: Proposer | None = None, alone: bool = True
     ) -> Session:
         """A run to be driven: by itself, or (not ``alone``) with others whose pictures the same renderer draws."""
-        learn, second = self._learning(request, folder), self._second_opinion(request, folder)
+        after = self._learning(request, folder), self._second_opinion(request, folder), self._critic(request, folder)
 
         def told(search: Search) -> None:
-            learn(search)
-            second(search)
+            for each in after:
+                each(search)
 
         return Session(self, request, folder, proposer or self.proposer, told, alone)
 
@@ -299,6 +300,13 @@ class Steerer:
         return HeldOut(
             lambda images: judge.score(images, [request.prompt] * len(images), Person(user)).personal, folder
         )
+
+    def _critic(self, request: SteerRequest, folder: RunFolder) -> Callable[[Search], None]:
+        """What a reward that can say so wishes of the leading picture, for one person and a proposer that reads it."""
+        wishes = getattr(self.personal, "wishes", None)
+        if wishes is None or not self.audience(request.user).single or not isinstance(self.proposer, Metered):
+            return lambda _: None
+        return Critic(lambda image: wishes(image, request.user), folder)
 
     def asked_about(self, user: str) -> Person:
         """The person to ask the reward of :meth:`reward_for` about."""

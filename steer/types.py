@@ -160,8 +160,9 @@ class RewriteStats:
 class History:
     """The candidates so far, in order; rewrites ranked by mean objective over their seeds."""
 
-    def __init__(self, candidates: Iterable[Candidate] = ()):
+    def __init__(self, candidates: Iterable[Candidate] = (), critique: str = ""):
         self.candidates: list[Candidate] = list(candidates)
+        self.critique = critique  # what a reward that can say so finds wanting in the leading picture
 
     def scored(self) -> list[Candidate]:
         return [c for c in self.candidates if c.state is State.SCORED]

@@ -62,7 +62,7 @@ def fit_linear_hidden(
 ) -> tuple[LinearHiddenReward, Ratings]:
     """The reward of a config, and the data set it is of. People of the test splits have none of their ratings in it."""
     data = settings.data[0]
-    ratings = load_ratings(data.source, data.kind, data.revision, data.scale)
+    ratings = load_ratings(data.source, data.kind, data.revision, scale=data.scale)
     encoder = HiddenPools(
         settings.vlm, settings.pools, device, settings.batch_size, settings.size, settings.prompt, settings.revision
     )
@@ -102,19 +102,47 @@ def general_score(train: pd.DataFrame, features: np.ndarray, rows: dict[str, int
     return Affine(scaler, ridge.coefficients[None], np.array([ridge.intercept]))
 
 
-def read_attributes(path: Path, features: np.ndarray, rows: dict[str, int], scaler: Scaler) -> tuple[list[str], Affine]:
-    """A map from features to the named attributes of a csv, one ridge with one penalty for all of them, as the paper has it.
+def attribute_values(path: Path, rows: dict[str, int]) -> tuple[list[str], list[str], np.ndarray]:
+    """Pictures (n), names (A) and values (n, A) of a csv with a column ``picture``.
 
     Raises RewardError for a csv without pictures of the data set.
     """
-    table = pd.read_csv(path)
+    try:
+        table = pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise RewardError(f"the attributes in '{path}' cannot be read: {error}") from error
     if "picture" not in table:
         raise RewardError(f"'{path}' has no column 'picture'")
     table = table[table["picture"].isin(list(rows))]
     names = [c for c in table.columns if c != "picture"]
     if len(table) < 2 or not names:
         raise RewardError(f"'{path}' names no attributes of pictures of this data set")
-    return names, attribute_map(features[[rows[p] for p in table["picture"]]], table[names].to_numpy(float), scaler)
+    return list(table["picture"]), names, table[names].to_numpy(float)
+
+
+def read_attributes(path: Path, features: np.ndarray, rows: dict[str, int], scaler: Scaler) -> tuple[list[str], Affine]:
+    """A map from features to the attributes of a csv, one ridge each with one penalty for all of them, as the paper has it."""
+    pictures, names, values = attribute_values(path, rows)
+    return names, attribute_map(features[[rows[p] for p in pictures]], values, scaler)
+
+
+def all_pools(
+    settings: LinearHiddenSettings, device: str, layers: bool, progress: Progress | None = None
+) -> tuple[dict[str, np.ndarray], dict[str, int], Ratings]:
+    """Features (P, D) by pool, of the config's pools or of all ``layers``, each picture's row, and the data set."""
+    data = settings.data[0]
+    ratings = load_ratings(data.source, data.kind, data.revision, scale=data.scale)
+    given = settings.vlm, settings.pools, device, settings.batch_size, settings.size, settings.prompt, settings.revision
+    encoder = HiddenPools(*given)
+    if layers:
+        depth = range(1, len(encoder.layout.decoder) + 1)
+        every = [f"V_{i}" for i in range(len(encoder.layout.vision))] + [
+            f"{s}_{i}" for s in ("LV", "LT") for i in depth
+        ]
+        encoder = HiddenPools(settings.vlm, every, *given[2:])
+    features, rows = features_of(encoder, ratings, Path(settings.out).parent / "features", progress)
+    ends = np.cumsum(encoder.widths)[:-1]
+    return dict(zip(map(str, encoder.pools), np.split(features, ends, axis=1), strict=True)), rows, ratings
 
 
 def attribute_map(x: np.ndarray, values: np.ndarray, scaler: Scaler) -> Affine:

@@ -112,13 +112,9 @@ class HiddenPools(FrozenEncoder):
         if "image_grid_thw" in inputs:  # Qwen tells picture tokens from others by their kind
             inputs["mm_token_type_ids"] = (inputs["input_ids"] == self.layout.picture_token).int()
         found: dict[Pool, Tensor] = {}
-        with _listening(self, batch["input_ids"] == self.layout.picture_token, found):
-            try:
-                self.model(
-                    **inputs, pixel_values=pixels, attention_mask=torch.ones_like(batch["input_ids"]), use_cache=False
-                )
-            except _Stop:
-                pass
+        with _listening(self, batch["input_ids"] == self.layout.picture_token, found), contextlib.suppress(_Stop):
+            mask = torch.ones_like(batch["input_ids"])
+            self.model(**inputs, pixel_values=pixels, attention_mask=mask, use_cache=False)
         return torch.cat([found[p] for p in self.pools], dim=-1)
 
     def _encode_list(self, inputs: list[Prepared]) -> Tensor:

@@ -48,6 +48,8 @@ def train(config: ConfigFile) -> None:
     Started again after a kill, it goes on after the last epoch.
     """
     with _plain_errors():
+        if _family(config) == "linear-hidden":
+            return _train_linear_hidden(config)
         from reward_models.fit import fit_reward
         from reward_models.plots import plot_training
         from reward_models.report import as_metrics, evaluate_all
@@ -66,13 +68,72 @@ def train(config: ConfigFile) -> None:
         print(f"saved in {out}, with {out / 'evaluation.md'}; steer run --set reward.model={out}")
 
 
+def _family(config: Path) -> str:
+    """Which family of rewards a YAML is of."""
+    import yaml
+
+    try:
+        found = yaml.safe_load(config.read_text())
+    except (OSError, yaml.YAMLError):
+        return "pamela"  # whose reader says what is wrong
+    return str(found.get("family", "pamela")) if isinstance(found, dict) else "pamela"
+
+
+def _train_linear_hidden(config: Path) -> None:
+    """Features and ridges: there is nothing to train."""
+    from reward_models.linear_hidden.fit import fit_linear_hidden, load_settings
+
+    settings = load_settings(config)
+    with _feature_bar() as tell:
+        reward, ratings = fit_linear_hidden(settings, pick_device(settings.device), tell)
+    out = Path(settings.out)
+    reward.save(out, {"data": ratings.fingerprint(), "settings": settings.model_dump()})
+    print(f"{len(reward.people())} people, {len(reward.pictures)} pictures, {', '.join(map(str, reward.hidden.pools))}")
+    print(f"saved in {out}; steer run --set reward=linear-hidden --set reward.model={out}")
+
+
+def _linear_hidden_protocol(config: Path, out: Path | None, people: int, layers: bool) -> None:
+    """The paper's table, its probing where there are attributes, and the layer curve."""
+    if _family(config) != "linear-hidden":
+        raise UsageError(f"'{config}' has no 'family: linear-hidden'; see configs/train/linear-hidden.yaml")
+    with _plain_errors():
+        from reward_models.linear_hidden import fit, protocol
+
+        settings = fit.load_settings(config)
+        with _feature_bar() as tell:
+            pools, rows, ratings = fit.all_pools(settings, pick_device(settings.device), layers, tell)
+        attributes = fit.attribute_values(Path(settings.attributes), rows) if settings.attributes else None
+        target = out or Path(settings.out)
+        protocol.evaluate(pools, rows, ratings.table, target, people, settings.alphas, attributes)
+        print((target / "linear_hidden.md").read_text())
+
+
+@contextmanager
+def _feature_bar() -> Iterator[Any]:
+    columns: list[Any] = [TextColumn("features"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
+    with Progress(*columns, transient=True) as bar:
+        task = bar.add_task("features", total=None)
+        yield lambda done, n: bar.update(task, completed=done, total=n)
+
+
 @app.command("eval")
 def evaluate(
-    model: Annotated[str, typer.Argument(help="Folder or hub name of a trained reward.")],
     config: ConfigFile,
+    model: Annotated[str, typer.Argument(help="Folder or hub name of a trained reward.")] = "",
     out: Annotated[Path | None, typer.Option(help="Where the report goes; the model's folder where not given.")] = None,
+    protocol: Annotated[
+        str | None, typer.Option(help="linear-hidden: that paper's evaluation, of a config of that family; no MODEL.")
+    ] = None,
+    people: Annotated[int, typer.Option(help="Of the protocol: how many are drawn.", min=2)] = 200,
+    layers: Annotated[bool, typer.Option("--layers", help="Of the protocol: every layer of the model.")] = False,
 ) -> None:
     """The table of a trained reward on the data sets of a config: Markdown, JSON, CSV and plots."""
+    if protocol not in (None, "linear-hidden"):
+        raise UsageError(f"there is no protocol '{protocol}'; known: linear-hidden")
+    if protocol or _family(config) == "linear-hidden":
+        return _linear_hidden_protocol(config, out, people, layers)
+    if not model:
+        raise UsageError("name the reward: steer reward eval FOLDER --config YAML")
     with _plain_errors():
         from reward_models.base import find
         from reward_models.pamela_reward import PamelaReward

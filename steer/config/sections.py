@@ -114,7 +114,7 @@ class RendererConfig(_Section):
 class RewardConfig(_Section):
     """Which personal reward model."""
 
-    kind: Literal["pamela"] = "pamela"
+    kind: Literal["pamela", "linear-hidden"] = "pamela"
     model: str = "miniature"  # "miniature" or a folder written by training
     members: int | None = Field(None, ge=1)  # the first so many of its members; None: all
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"

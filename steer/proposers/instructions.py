@@ -61,7 +61,7 @@ def build_ask(
     best = [modifiers(prompt, s.rewrite) for s in MEMORIES["elitist"](history, shown)]
     return Ask(
         liked=[[fenced(words) for words in each] for each in best if each],
-        prompt=fenced(prompt), n=n, profile=fenced(profile), style_words=STYLES[style], overused=often,
+        prompt=fenced(prompt), n=n, profile=fenced(profile), critique=fenced(history.critique), style_words=STYLES[style], overused=often,
         ranked=[(fenced(s.rewrite.text), s.mean) for s in MEMORIES[memory](history, shown)],
         rose=[e for e in effects if e.mean > 0.01][:EFFECTS],
         fell=[e for e in reversed(effects) if e.mean < -0.01][:EFFECTS],

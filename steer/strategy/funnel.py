@@ -69,7 +69,8 @@ class Funnel:
         if self._ahead is None or n < 1 or round_ in self.written:
             return
         known = History(
-            [*history.candidates, *(Candidate(c.index, c.round, c.rewrite, c.seed, tier=c.tier) for c in pending)]
+            [*history.candidates, *(Candidate(c.index, c.round, c.rewrite, c.seed, tier=c.tier) for c in pending)],
+            history.critique,
         )
         self._ahead.start(round_, lambda: self._ask(round_, known, n))
 

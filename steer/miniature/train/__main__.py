@@ -163,6 +163,8 @@ def vlm(minutes: Minutes = 10, dataset: Path = Path("training/pamela"), n: int =
 
     paint_dataset(work / "held-out-data", n, seeds.SEED)
     module.train(Pictures(work / "held-out-data", seeds.SEED), dataset, work / "vlm", minutes)
+    module.write_attributes(dataset)
+    ship.ship_linear_hidden(work)
 
 
 @app.command("ship")

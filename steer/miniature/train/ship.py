@@ -134,6 +134,25 @@ def ship_held_out(work: Path, target: Path = WEIGHTS) -> None:
     write_hashes(target)
 
 
+def ship_linear_hidden(work: Path, target: Path = WEIGHTS) -> None:
+    """The tiny vision-language model, and the reward once it is made of it."""
+    folder = target / "linear-hidden"
+    if (source := work / "vlm" / "model").exists():
+        shutil.rmtree(folder / "vlm", ignore_errors=True)
+        shutil.copytree(source, folder / "vlm")
+        config = folder / "vlm" / "config.json"
+        config.write_text(config.read_text().replace('"float16"', '"float32"'))
+    if (source := work / "linear-hidden").exists():
+        shutil.rmtree(folder / "reward", ignore_errors=True)
+        shutil.copytree(source, folder / "reward")
+        saved = json.loads((folder / "reward" / "config.json").read_text())
+        saved |= {"vlm": "../vlm", "fidelity": "../../siglip"}
+        (folder / "reward" / "config.json").write_text(json.dumps(saved, indent=1, ensure_ascii=False) + "\n")
+    for path in folder.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    write_hashes(target)
+
+
 def write_hashes(target: Path) -> None:
     """``hashes.json``: sha256 of every weight file, checked when weights are loaded."""
     files = sorted(p for p in target.rglob("*.safetensors"))

@@ -5,21 +5,31 @@ As the SigLIP's, the head names the attributes; without it a model of this size 
 
 from __future__ import annotations
 
+import csv
 import random
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import nn
-from transformers import Qwen2VLImageProcessorPil, Qwen3VLConfig, Qwen3VLForConditionalGeneration
+from transformers import (
+    PreTrainedTokenizerFast,
+    Qwen2VLImageProcessorPil,
+    Qwen3VLConfig,
+    Qwen3VLForConditionalGeneration,
+)
 
 from reward_models.linear_hidden.pools import PROMPTS
+from steer.miniature.eye import load_eye
 from steer.miniature.train.common import Trainer, batches
 from steer.miniature.train.data import N_CLASSES, Pictures, mirror, scene_of, to_tensor
 from steer.miniature.train.eyes import augment
 from steer.miniature.train.held_out import generated
 from steer.miniature.train.text import attribute_loss, build_tokenizer, captions
 from steer.miniature.words import caption
+from steer.miniature.world import ATTRIBUTES
+from steer.resources import miniature_weights
 
 WIDTH, LAYERS, READ = 128, 6, 4  # READ: the decoder layer whose mean over text tokens is used later
 PATCH, MERGE, SIDE = 16, 2, 128
@@ -31,9 +41,11 @@ TEMPLATE = (
 )
 
 
-def tokenizer_of() -> object:
+def tokenizer_of() -> PreTrainedTokenizerFast:
     """The world's words and the tokens of a Qwen chat."""
-    tokenizer = build_tokenizer([*captions(2, 40_000), *[f"user {p.lower()} assistant" for p in PROMPTS.values()] * 50], "t5", 512)
+    tokenizer = build_tokenizer(
+        [*captions(2, 40_000), *[f"user {p.lower()} assistant" for p in PROMPTS.values()] * 50], "t5", 512
+    )
     tokenizer.add_special_tokens({"additional_special_tokens": SPECIAL})
     tokenizer.chat_template = TEMPLATE
     return tokenizer
@@ -81,7 +93,9 @@ def train(data: Pictures, dataset: Path, folder: Path, minutes: float, batch: in
     tokenizer = tokenizer_of()
     ids = {name: tokenizer.convert_tokens_to_ids(name) for name in SPECIAL}
     both = _Named(build(len(tokenizer), ids))
-    trainer = Trainer(folder, both, 10**6, lr, minutes=minutes, ema=0.995, muon=lambda n: "layers." in n or "blocks." in n)
+    trainer = Trainer(
+        folder, both, 10**6, lr, minutes=minutes, ema=0.995, muon=lambda n: "layers." in n or "blocks." in n
+    )
     drawn, seen_in = generated(dataset)
     index, m = batches(len(data), batch, generator), batch // 3
     grid = torch.tensor([[1, SIDE // PATCH, SIDE // PATCH]]).expand(batch, 3)
@@ -121,5 +135,26 @@ def train(data: Pictures, dataset: Path, folder: Path, minutes: float, batch: in
     finished.half().save_pretrained(folder / "model")
     tokenizer.save_pretrained(folder / "model")
     Qwen2VLImageProcessorPil(
-        patch_size=PATCH, merge_size=MERGE, min_pixels=32 * 32, max_pixels=SIDE * SIDE, image_mean=[0.5] * 3, image_std=[0.5] * 3
+        patch_size=PATCH,
+        merge_size=MERGE,
+        min_pixels=32 * 32,
+        max_pixels=SIDE * SIDE,
+        image_mean=[0.5] * 3,
+        image_std=[0.5] * 3,
     ).save_pretrained(folder / "model")
+
+
+def write_attributes(dataset: Path) -> Path:
+    """``attributes.csv`` beside the rated pictures: how much of each place, light, style and framing the first eye reads in them."""
+    files = sorted(str(p.relative_to(dataset)) for p in (dataset / "images").glob("*.png"))
+    read = load_eye(miniature_weights("eye")).read([Image.open(dataset / f).convert("RGB") for f in files])
+    columns = {
+        f"{value} {kind}" if kind == "light" else value: read[kind][:, i]
+        for kind in ("place", "light", "style", "framing") for i, value in enumerate(ATTRIBUTES[kind])
+    }  # fmt: skip
+    path = dataset / "attributes.csv"
+    with open(path, "w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["picture", *columns])
+        table.writerows([f, *(f"{c[k]:.4f}" for c in columns.values())] for k, f in enumerate(files))
+    return path
