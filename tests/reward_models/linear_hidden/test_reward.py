@@ -1,0 +1,182 @@
+"""The reward made of a small data set on a tiny VLM: it learns, loads, explains, steers."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from PIL import Image
+
+import reward_models
+from reward_models import Person
+from reward_models.base import RewardError, UnknownPerson
+from reward_models.linear_hidden.fit import all_pools, attribute_values, fit_linear_hidden, load_settings
+from reward_models.linear_hidden.people import MARGIN
+from reward_models.linear_hidden.protocol import HELD_OUT, draw, evaluate, interval, r2, spearman
+from steer.resources import miniature_weights
+from steer.testing.conformance import RewardConformance
+from tests.reward_models.tiny_vlms import save_qwen
+
+PEOPLE, PICTURES, EACH = 8, 220, 165
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Flat pictures; everybody likes light ones, and each some colour of their own. ``brightness`` and ``red`` are named."""
+    folder = tmp_path_factory.mktemp("linear-hidden")
+    rng = np.random.default_rng(0)
+    colours = rng.integers(20, 235, (PICTURES, 3))
+    (folder / "data").mkdir()
+    for i, c in enumerate(colours):
+        Image.new("RGB", (64, 64), tuple(int(v) for v in c)).save(folder / "data" / f"{i}.png")
+    light = colours.mean(1) / 255
+    rows = []
+    for p in range(PEOPLE):
+        own = rng.normal(size=3)
+        liking = light - 0.5 + ((colours / 255 - 0.5) @ own) * 0.5
+        for i in rng.choice(PICTURES, EACH, replace=False):
+            score = np.clip(3 + 2 * liking[i] + 0.2 * rng.normal(), 1, 5)
+            rows.append({"picture": f"{i}.png", "score": score, "person": f"p{p}", "prompt": f"a colour {i % 7}"})
+    pd.DataFrame(rows).to_csv(folder / "data" / "ratings.csv", index=False)
+    pd.DataFrame({"picture": [f"{i}.png" for i in range(PICTURES)], "light": light, "red": colours[:, 0] / 255}).to_csv(
+        folder / "attributes.csv", index=False
+    )
+    config = {
+        "family": "linear-hidden", "data": [{"source": str(folder / "data" / "ratings.csv")}], "vlm": str(save_qwen(folder / "vlm")),
+        "pools": ["LT_3"], "size": 64, "fidelity": str(miniature_weights("siglip")), "attributes": str(folder / "attributes.csv"),
+        "out": str(folder / "reward"), "device": "cpu",
+    }  # fmt: skip
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    reward, _ = fit_linear_hidden(load_settings(folder / "config.yaml"), "cpu")
+    reward.save(folder / "reward")
+    return folder, reward
+
+
+def flat(*colour):
+    return Image.new("RGB", (64, 64), colour)
+
+
+class TestConformance(RewardConformance):
+    @pytest.fixture(autouse=True)
+    def _made(self, made):
+        self.reward = made[1]
+
+    def make(self):
+        return self.reward
+
+
+def test_it_is_the_same_after_loading(made):
+    folder, reward = made
+    again = reward_models.load(folder / "reward")
+    assert again.name == "linear-hidden"
+    pictures = [flat(200, 30, 30), flat(240, 240, 240), flat(10, 10, 10)]
+    for person in (Person("p1"), Person()):
+        a, b = (r.score(pictures, ["a"] * 3, person) for r in (reward, again))
+        assert a.personal == pytest.approx(b.personal, abs=0.02)  # features are kept as fp16
+        assert a.fidelity == pytest.approx(b.fidelity, abs=1e-6)
+    assert json.loads((folder / "reward" / "config.json").read_text())["vlm"] == "../vlm"
+    with pytest.raises(UnknownPerson, match="no ratings of 'nobody'"):
+        again.score(pictures[:1], ["a"], Person("nobody"))
+
+
+def test_other_weights_are_refused(made, tmp_path):
+    folder, _ = made
+    config = json.loads((folder / "reward" / "config.json").read_text())
+    (tmp_path / "reward").mkdir()
+    (tmp_path / "reward" / "model.safetensors").write_bytes((folder / "reward" / "model.safetensors").read_bytes())
+    other = save_qwen(tmp_path / "vlm", layers=5)
+    (tmp_path / "reward" / "config.json").write_text(json.dumps(config | {"vlm": str(other), "fidelity": None}))
+    with pytest.raises(RewardError, match="make the reward again"):
+        reward_models.load(tmp_path / "reward")
+
+
+def test_light_is_liked_and_scores_end_near_what_was_rated(made):
+    _, reward = made
+    dark, bright = flat(30, 30, 30), flat(225, 225, 225)
+    scores = reward.score([dark, bright], ["a", "a"], Person())
+    assert scores.personal[1] > scores.personal[0] + 0.1
+    for person in reward.people():
+        low, high = reward.support.likings[person].min(), reward.support.likings[person].max()
+        personal = reward.score([dark, bright, flat(255, 0, 255)], ["a"] * 3, Person(person)).personal
+        assert (personal >= low - MARGIN - 1e-9).all()
+        assert (personal <= high + MARGIN + 1e-9).all()
+
+
+def test_a_new_person_a_rating_more_and_why(made):
+    folder, _ = made
+    reward = reward_models.load(folder / "reward")
+    rng = np.random.default_rng(3)
+    colours = [tuple(int(v) for v in rng.integers(20, 235, 3)) for _ in range(40)]
+    liking = [0.2 + 0.6 * c[0] / 255 for c in colours]  # red, and nothing else
+    reward.enrol("new", [flat(*c) for c in colours[:39]], [""] * 39, liking[:39])
+    red, blue = flat(220, 60, 60), flat(60, 60, 220)
+    scores = reward.score([red, blue], ["a", "a"], Person("new"))
+    assert scores.personal[0] > scores.personal[1]
+    before = len(reward.model("new"))
+    reward.rate("new", flat(*colours[39]), liking[39])
+    assert len(reward.model("new")) == before + 1 == len(reward.support.likings["new"])
+    anew = reward_models.load(folder / "reward")
+    anew.enrol("new", [flat(*c) for c in colours], [""] * 40, liking)
+    assert reward.score([red], ["a"], Person("new")).personal == pytest.approx(
+        anew.score([red], ["a"], Person("new")).personal, abs=1e-6
+    )
+    assert reward.explain(red, "new")["red"] > 0 > reward.explain(blue, "new")["red"]
+    assert "more red" in reward.wishes(blue, "new")
+    assert "more red" not in reward.wishes(red, "new")
+    with pytest.raises(RewardError, match=r"ratings in \[0, 1\]"):
+        reward.enrol("bad", [red], ["a"], [3.0])
+
+
+def test_it_steers_and_its_wishes_reach_the_writer(made, tmp_path):
+    from steer import Steerer
+    from steer.config import load_config
+
+    folder, _ = made
+    told = [
+        "renderer=painter", "reward=linear-hidden", f"reward.model={folder / 'reward'}", "proposer.kind=scripted", "proposer.template=reflect",
+        "search.budget=8", "search.screen=2",
+    ]  # fmt: skip
+    steerer = Steerer(load_config("miniature", told))
+    asked = []
+    real = steerer.proposer.backend._answer
+    steerer.proposer.backend._answer = lambda question, rng: asked.append(question) or real(question, rng)
+    result = steerer.run("a fox", "p1", out=tmp_path / "run")
+    assert len(result.candidates) == 8
+    assert all(0 <= c.personal <= 1 for c in result.candidates)
+    assert any("A critic on the best picture" in q and ("more " in q or "less " in q) for q in asked)
+
+
+def test_the_papers_protocol(made, tmp_path):
+    folder, _ = made
+    settings = load_settings(folder / "config.yaml")
+    pools, rows, ratings = all_pools(settings, "cpu", layers=True)
+    assert set(pools) == {f"V_{i}" for i in range(3)} | {f"{s}_{i}" for s in ("LV", "LT") for i in range(1, 5)}
+    drawn = draw(ratings.table, 5)
+    assert len(drawn.people) == 5
+    for own in drawn.people.values():
+        assert len(own) == HELD_OUT.stop == own["picture"].nunique()
+    assert not set(drawn.rest["person"].astype(str)) & set(drawn.people)
+    told = evaluate({k: pools[k] for k in ("V_2", "LT_4")}, rows, ratings.table, tmp_path, 5, "wide", attribute_values(folder / "attributes.csv", rows))  # fmt: skip
+    table = told["table"]["LT_4"]
+    assert set(table) == {"direct", "residual", "giaa", "reduce"}
+    assert table["direct"][100]["spearman"][0] > 0.5
+    assert table["residual"][10]["spearman"][0] > table["direct"][10]["spearman"][0] - 0.05
+    assert told["probing"]["red"]["test"] > 0.5
+    assert "| LT_4 | direct | 100 |" in (tmp_path / "linear_hidden.md").read_text()
+    assert (tmp_path / "layers.png").stat().st_size > 5000
+    with pytest.raises(RewardError, match="nobody has 160 ratings"):
+        draw(ratings.table.iloc[:100])
+
+
+def test_undefined_is_nothing_and_r2_is_scikit_learns():
+    from sklearn.metrics import r2_score
+
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=20), rng.normal(size=20)
+    assert spearman(np.ones(20), b) == 0
+    assert r2(a, b) == pytest.approx(r2_score(b, a))
+    mean, low, high = interval(rng.normal(0.3, 0.1, 50))
+    assert low < mean < high
