@@ -100,14 +100,24 @@ class LinearHiddenReward:
 
     def score(self, images: Sequence[Image.Image], prompts: Sequence[str], person: Person) -> Scores:
         """Scores of n pictures for ``person``; without an id everybody's mean. A picture that does not open is NaN."""
+        (scores,) = self.score_users(images, prompts, [person])
+        return scores
+
+    def score_users(
+        self, images: Sequence[Image.Image], prompts: Sequence[str], people: Sequence[Person], posterior: bool = True
+    ) -> list[Scores]:
+        """Scores of n pictures for each person; every picture goes through the VLM once. ``posterior`` changes nothing here."""
         features, readable = encode_readable(self.hidden, images)
         x = features.double().cpu().numpy()
         fidelity = self._agreement(images, prompts, readable)
         population = np.clip(self.general(x), 0, 1)
-        personal, spread = self._of(x, person)
-        for values in (personal, population, spread):
-            values[~readable] = np.nan
-        return Scores(personal, population, fidelity, spread)
+        population[~readable] = np.nan
+        found = []
+        for person in people:
+            personal, spread = self._of(x, person)
+            personal[~readable] = spread[~readable] = np.nan
+            found.append(Scores(personal, population, fidelity, spread))
+        return found
 
     def _of(self, x: np.ndarray, person: Person) -> tuple[np.ndarray, np.ndarray]:
         if person.id is None:

@@ -74,7 +74,8 @@ def _folder(config: RendererConfig) -> tuple[Path | str, dict[str, object]]:
     """Where the weights lie, fetched from the hub where they must be, and their identity."""
     if config.model == "miniature":
         folder = miniature_weights("pipeline")
-        return folder, json.loads((folder.parent / "hashes.json").read_text())
+        hashes = json.loads((folder.parent / "hashes.json").read_text())
+        return folder, {path: h for path, h in hashes.items() if path.startswith("pipeline/")}
     if Path(config.model).is_dir():
         return config.model, _sizes(Path(config.model))
     if Path(config.model).is_absolute() or config.model.count("/") != 1:
