@@ -188,6 +188,35 @@ class Findings:
         results = [self.judged.folder.result(condition, cell) or {} for cell in self.judged.folder.cells(condition)]
         return {"runs": len(results), "pictures": float(np.mean([r["pictures"] for r in results]))}
 
+    def diversity(self, condition: str) -> Interval:
+        """How different users' pictures of one prompt are: mean of 1 - cosine of their features over pairs of users, bootstrap over users.
+
+        Of the unchanged prompt over pairs of its seeds, which is what chance alone makes.
+        """
+        from steer.study.paired import resampled
+
+        found = self.config.conditions[condition]
+        if found.kind == "other" or found.user:
+            return math.nan, math.nan, math.nan
+        apart = []
+        for p in range(len(self.config.prompts)):
+            for seed in self.config.seeds:
+                if found.kind == "prompt":
+                    rows = self.judged.look(condition, Cell(p, seed, self.judged.users[0]))["features"]
+                else:
+                    cells = [Cell(p, seed, u) for u in self.config.users_of(condition)]
+                    rows = [self.judged.run(condition, cell)["features"][0] for cell in cells]
+                x = np.array(rows)
+                x = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
+                apart.append(1 - x @ x.T)
+        distance = np.mean(apart, axis=0)
+        np.fill_diagonal(distance, 0)
+        weights = resampled(len(distance))
+        pairs = np.einsum("bi,bj,ij->b", weights, weights, 1 - np.eye(len(distance)))
+        means = np.einsum("bi,bj,ij->b", weights, weights, distance) / np.maximum(pairs, 1)
+        low, high = np.percentile(means, [2.5, 97.5])
+        return float(distance.sum() / (len(distance) * (len(distance) - 1))), float(low), float(high)
+
     def difference(self, judge: str, a: str, b: str) -> Interval:
         """Mean of a user's liking of ``a`` less that of ``b``, over users that have both."""
         return interval(self.values[judge][a] - self.values[judge][b])
@@ -218,6 +247,7 @@ class Findings:
                     **{j: {"liking": interval(self.values[j][name]), f"above {base}": self.difference(j, name, base),
                            "elo": tuple(float(v) for v in elos[j][i])} for j in self.judges},
                     "fresh": {j: interval(self.judged.by_user(lambda c, cell, j=j: self.judged.fresh(c, cell, j), name)) for j in self.judges},
+                    "diversity": self.diversity(name),
                     "fidelity": interval(self.fidelity[name]), "fidelity kept": self.kept(name),
                     **({"gap": {j: self.hacking(name, j) for j in self.judges}, "price": self.price(name)}
                        if self._personal(name) else {}),

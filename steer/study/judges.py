@@ -121,11 +121,21 @@ class Jury:
                 raise UsageError(f"the judge '{name}' does not know {len(unknown)} users, the first is '{unknown[0]}'")
         self.fidelity = _fidelity(config.fidelity)
 
+    def features(self, images: Sequence[Image.Image]) -> np.ndarray:
+        """What tells pictures apart (n, D), for diversity: the first reward judge's encoder, or what the eye reads."""
+        for judge in self.judges.values():
+            if isinstance(judge, RewardJudge):
+                encoder = getattr(judge.reward, "hidden", judge.reward.encoder)
+                return np.asarray(encoder.images(images).float().cpu())
+        read = next(iter(self.judges.values())).eye.read(images)
+        return np.concatenate(list(read.values()), axis=1)
+
     def fingerprint(self) -> dict[str, str]:
+        """Of all judges; what was judged by others is judged again."""
         return {
             **{name: judge.fingerprint() for name, judge in self.judges.items()},
-            "fidelity": self.fidelity.fingerprint(),
-        }
+            "fidelity": self.fidelity.fingerprint(), "features": "1",
+        }  # fmt: skip
 
 
 def _judge(config: JudgeConfig) -> Any:

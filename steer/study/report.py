@@ -78,15 +78,15 @@ def as_markdown(findings: Findings, table: dict[str, Any], plots: list[str], gri
         "those they might have got.", "", "## Orders", "",
         "| order | judge | | difference | chosen |", "|---|---|---|---|---|", *verdicts(findings, table), "",
         "## Conditions", "",
-        "| condition | users | " + " | ".join(f"{j} | Elo" for j in findings.judges) + " | on fresh seeds | fidelity kept | gap |",
-        "|---|---|" + "---|---|" * len(findings.judges) + "---|---|---|",
+        "| condition | users | " + " | ".join(f"{j} | Elo" for j in findings.judges) + " | on fresh seeds | fidelity kept | diversity | gap |",
+        "|---|---|" + "---|---|" * len(findings.judges) + "---|---|---|---|",
     ]  # fmt: skip
     for name, row in sorted(table["conditions"].items(), key=lambda item: -item[1][first]["liking"][0]):
         cells = [name, str(row["users"])]
         for j in findings.judges:
             cells += [_told(row[j]["liking"]), _told(row[j]["elo"], 0)]
         gap = _told(row["gap"][first], signed=True) if "gap" in row else ""
-        cells += [_told(row["fresh"][first]), _share(row["fidelity kept"]), gap]
+        cells += [_told(row["fresh"][first]), _share(row["fidelity kept"]), _told(row["diversity"]), gap]
         out.append("| " + " | ".join(cells) + " |")
     guards = [n for n, c in findings.config.conditions.items() if c.guard]
     if guards and "own" in findings.names:
@@ -97,7 +97,7 @@ def as_markdown(findings: Findings, table: dict[str, Any], plots: list[str], gri
     out += [
         "", "*Elo*: Bradley-Terry over all pairs, mean 1000; a judge's choice between two pictures is made with the noise of one rating "
         f"({config.choice_noise} points of 1-5, Thurstone's case V). *On fresh seeds*: the found text drawn on seeds that nothing was chosen on. "
-        "*Fidelity kept*: share of the unchanged prompt's. *Gap*: what the optimised reward gained above the first picture less what "
+        "*Fidelity kept*: share of the unchanged prompt's. *Diversity*: 1 - cosine between the pictures of two users, of the unchanged prompt between seeds. *Gap*: what the optimised reward gained above the first picture less what "
         f"{first} says was gained; the measure of hacking, the luck of the chosen picture included.", "",
         f"To see an effect of 54:46 with real people, {votes_needed(0.54)} choices are needed (80 % power, 5 % two-sided); of 60:40, {votes_needed(0.6)}.",
         "", "## Pictures", "",

@@ -156,6 +156,8 @@ def judge_run(path: Path, cell: Cell, prompt: str, users: list[str], jury: Jury)
             found[name] = {"all": {u: _plain(v) for u, v in zip(users, every, strict=True)},
                            "best": dict(zip(users, _plain(every[:, best]), strict=True))}  # fmt: skip
     found["fidelity"] = {"pictures": _plain(agree := jury.fidelity.agree(images, prompt)), "best": float(agree[best])}
+    shown = [images[best]] if single else images
+    found["features"] = [[round(float(v), 4) for v in row] for row in jury.features(shown)]
     write_json(target, found)
 
 

@@ -205,3 +205,16 @@ def test_the_papers_setting_on_tiny_stand_ins_of_its_classes(tmp_path, flux2, mi
     assert table["conditions"]["own"]["price"]["pictures"] >= 8
     seeds = {c["seed"] for c in folder.result("own", Cell(0, 0, "u1"))["candidates"]}
     assert len(seeds) == 1  # the paper's one fixed seed
+
+
+def test_diversity_is_between_users(done):
+    folder, table = done
+    found = {n: table["conditions"][n]["diversity"] for n in ("own", "unoptimised", "population")}
+    assert np.isnan(found["population"][0])
+    rows = [[Judged(folder).run("own", Cell(p, 0, u))["features"][0] for u in folder.config.everyone] for p in range(2)]
+    by_hand = []
+    for x in map(np.array, rows):
+        x = x / np.linalg.norm(x, axis=1, keepdims=True)
+        by_hand += [1 - x[i] @ x[j] for i in range(3) for j in range(i)]
+    assert found["own"][0] == pytest.approx(np.mean(by_hand), abs=1e-6)
+    assert found["own"][0] > found["unoptimised"][0]
