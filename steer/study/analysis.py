@@ -62,8 +62,8 @@ class Judged:
         if found.kind != "other":
             return float(np.mean(self.look(condition, cell)[judge]["all"][cell.user]))
         others = [u for u in self.config.users_of(found.of) if u != cell.user]
-        each = [self.look(found.of, Cell(cell.prompt, cell.seed, u))[judge]["all"][cell.user] for u in others]
-        return float(np.mean(each))
+        looks = [self.look(found.of, Cell(cell.prompt, cell.seed, u))[judge]["all"][cell.user] for u in others]
+        return float(np.mean([np.mean(each) for each in looks]))  # a winner that is the prompt itself has more of them
 
     def fidelity(self, condition: str, cell: Cell) -> float:
         """Of what the user gets."""
@@ -184,9 +184,16 @@ class Findings:
         return gaps
 
     def price(self, condition: str) -> dict[str, float]:
-        """Pictures and seconds a run, and what a writer took, mean over runs."""
-        results = [self.judged.folder.result(condition, cell) or {} for cell in self.judged.folder.cells(condition)]
-        return {"runs": len(results), "pictures": float(np.mean([r["pictures"] for r in results]))}
+        """What a run takes, mean over runs: pictures, and of a writer that counts calls, tokens and, where it is known, cost."""
+        cells = list(self.judged.folder.cells(condition))
+        results = [self.judged.folder.result(condition, cell) or {} for cell in cells]
+        told = {"runs": float(len(results)), "pictures": float(np.mean([r["pictures"] for r in results]))}
+        manifests = [json.loads((self.judged.folder.run_of(condition, c) / "manifest.json").read_text()) for c in cells]
+        used = [m.get("usage", {}).get("proposer", {}) for m in manifests]
+        for name in ("calls", "prompt_tokens", "completion_tokens", "cost"):
+            if any(name in u for u in used):
+                told[name] = float(np.mean([u.get(name, 0.0) for u in used]))
+        return told
 
     def diversity(self, condition: str) -> Interval:
         """How different users' pictures of one prompt are: mean of 1 - cosine of their features over pairs of users, bootstrap over users.
@@ -249,8 +256,8 @@ class Findings:
                     "fresh": {j: interval(self.judged.by_user(lambda c, cell, j=j: self.judged.fresh(c, cell, j), name)) for j in self.judges},
                     "diversity": self.diversity(name),
                     "fidelity": interval(self.fidelity[name]), "fidelity kept": self.kept(name),
-                    **({"gap": {j: self.hacking(name, j) for j in self.judges}, "price": self.price(name)}
-                       if self._personal(name) else {}),
+                    **({"gap": {j: self.hacking(name, j) for j in self.judges}} if self._personal(name) else {}),
+                    **({"price": self.price(name)} if self.config.conditions[name].kind == "steer" else {}),
                 }
                 for i, name in enumerate(self.names)
             },

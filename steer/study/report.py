@@ -94,6 +94,13 @@ def as_markdown(findings: Findings, table: dict[str, Any], plots: list[str], gri
                 "| guard | " + " | ".join(findings.judges) + " | fidelity | gap |", "|---|" + "---|" * (len(findings.judges) + 2)]  # fmt: skip
         for name in guards:
             out.append("| " + " | ".join([name, *_guard(findings, name)]) + " |")
+    out += ["", "## Price of a run", "", "| condition | runs | pictures | of the writer |", "|---|---|---|---|"]
+    for name, row in table["conditions"].items():
+        if (price := row.get("price")) is not None:
+            writer = ", ".join(
+                f"{v:.4g} {k.replace('_', ' ')}" for k, v in price.items() if k not in ("runs", "pictures")
+            )
+            out.append(f"| {name} | {price['runs']:.0f} | {price['pictures']:.1f} | {writer} |")
     out += [
         "", "*Elo*: Bradley-Terry over all pairs, mean 1000; a judge's choice between two pictures is made with the noise of one rating "
         f"({config.choice_noise} points of 1-5, Thurstone's case V). *On fresh seeds*: the found text drawn on seeds that nothing was chosen on. "
