@@ -33,15 +33,21 @@ class StudyRun:
         self._parts: dict[str, Any] = {}
 
     def run(self) -> None:
-        """Steer, draw, judge. Raises SteerError where a row fails or nothing can go on; the same call goes on."""
+        """Steer, draw, judge. Raises SteerError where a row fails or nothing can go on; the same call goes on.
+
+        Judges and the settings of all conditions are looked at before anything is drawn.
+        """
+        jury = Jury(self.config)
+        for condition in self.config.steered().values():
+            load_config(self.config.config, [*self.config.settings, *condition.settings])
         for name, condition in self.config.steered().items():
             self._batch(name, self._steerer(name, condition.settings), self.folder.runs(name), list(self._rows(name)))
         self._batch("fresh pictures", *self._looks())
-        self.judge()
+        self.judge(jury)
 
-    def judge(self) -> None:
+    def judge(self, jury: Jury | None = None) -> None:
         """Every picture by every judge; what is judged already is left."""
-        jury = Jury(self.config)
+        jury = jury or Jury(self.config)
         todo = [
             *((self.folder.run_of(n, c), c) for n in self.config.steered() for c in self.folder.cells(n)),
             *((self.folder.look_of(c.prompt, c.seed, t), c) for c, t in self._texts()),

@@ -140,9 +140,12 @@ def test_the_reward_knows_people_apart(miniature, unseen):
     _, pictures = unseen
     read = load_eye(miniature_weights("judge")).read(pictures)
     personal, population = [], []
-    for i in range(1, 157, 8):
-        truth = simulated_people()[f"u{i}"].satisfaction(read)
-        scores = miniature.reward.score(pictures, [""] * len(pictures), Person(f"u{i}"))
+    people = [f"u{i}" for i in range(1, 157, 8)]
+    everybody = miniature.reward.score_users(
+        pictures, [""] * len(pictures), [Person(u) for u in people], posterior=False
+    )
+    for person, scores in zip(people, everybody, strict=True):
+        truth = simulated_people()[person].satisfaction(read)
         personal.append(spearmanr(scores.personal, truth).statistic)
         population.append(spearmanr(scores.population, truth).statistic)
     assert np.mean(personal) > np.mean(population) + 0.1

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from steer.errors import UsageError
+from steer.errors import SteerError, UsageError
 from steer.miniature.scripted import ScriptedWriter
 from steer.proposers.lexicon import Lexicon
 from steer.resources import data_folder
@@ -52,14 +52,18 @@ def test_every_condition_has_its_runs_and_budgets_are_equal(done):
     assert {r["user"] for c in folder.cells("population") for r in [folder.result("population", c)]} == {"average"}
 
 
-def test_a_killed_study_ends_as_an_undisturbed_one_and_draws_nothing_twice(done, tmp_path, monkeypatch):
-    whole, table = done
-    folder = StudyFolder.begin(tmp_path / "killed", whole.config)
+def test_a_killed_study_ends_as_an_undisturbed_one_and_draws_nothing_twice(tmp_path, monkeypatch):
+    few = {n: PLAN["conditions"][n] for n in ("unoptimised", "other", "own")}
+    plan = draw_users(parse_study({**PLAN, "users": ["u3", "u5"], "prompts": ["a fox"], "conditions": few}, "few"))
+    whole = StudyFolder.begin(tmp_path / "whole", plan)
+    StudyRun(whole).run()
+    table = write_study(whole)
+    folder = StudyFolder.begin(tmp_path / "killed", plan)
     real, drawn = KeptRenderer.render, []
 
     def render(self, prompts, seeds):
         drawn.extend(zip(prompts, seeds, strict=True))
-        if len(drawn) in range(40, 44):
+        if len(drawn) in range(8, 12):
             raise KeyboardInterrupt
         return real(self, prompts, seeds)
 
@@ -218,3 +222,14 @@ def test_diversity_is_between_users(done):
         by_hand += [1 - x[i] @ x[j] for i in range(3) for j in range(i)]
     assert found["own"][0] == pytest.approx(np.mean(by_hand), abs=1e-6)
     assert found["own"][0] > found["unoptimised"][0]
+
+
+def test_judges_and_settings_are_looked_at_before_anything_is_drawn(tmp_path):
+    for change, said in (
+        ({"judges": {"mine": {"kind": "reward", "model": str(tmp_path / "nowhere")}}}, "the judge|no reward model in"),
+        ({"conditions": {**PLAN["conditions"], "own": {"settings": ["search.sedes=3"]}}}, "Did you mean 'seeds'"),
+    ):
+        folder = StudyFolder.begin(tmp_path / said[:4], draw_users(parse_study({**PLAN, **change}, "small")))
+        with pytest.raises(SteerError, match=said):
+            StudyRun(folder).run()
+        assert not (folder.path / "runs").exists()
