@@ -34,6 +34,7 @@ class StudyFolder:
 
     def __init__(self, path: Path, config: StudyConfig):
         self.path, self.config = path, config
+        self._results: dict[Path, dict[str, Any]] = {}  # of runs that are done, which change no more
 
     @classmethod
     def begin(cls, path: Path, config: StudyConfig) -> StudyFolder:
@@ -91,7 +92,9 @@ class StudyFolder:
     def result(self, condition: str, cell: Cell) -> dict[str, Any] | None:
         """``result.json`` of a cell's run; None where it is not done."""
         path = self.run_of(condition, cell) / "result.json"
-        return json.loads(path.read_text()) if path.exists() else None
+        if path not in self._results and path.exists():
+            self._results[path] = json.loads(path.read_text())
+        return self._results.get(path)
 
 
 def look_id(prompt: int, seed: int, text: str) -> str:
