@@ -22,10 +22,8 @@ from reward_models.imagination import Imagination, fit_imagination
 from reward_models.linear_hidden.people import Estimator
 from reward_models.linear_hidden.pools import HiddenPools
 from reward_models.linear_hidden.reward import Affine, LinearHiddenReward, Support
-from reward_models.linear_hidden.ridge import ALPHAS, Ridge, Scaler
+from reward_models.linear_hidden.ridge import Scaler, many_outputs
 from reward_models.settings import DataSetting, _Strict
-
-MOST = 4000  # pictures of the general score and the maps: their Gram matrix is solved
 
 
 class LinearHiddenSettings(_Strict):
@@ -96,10 +94,9 @@ def features_of(
 def general_score(train: pd.DataFrame, features: np.ndarray, rows: dict[str, int], scaler: Scaler) -> Affine:
     """Everybody's mean liking of a picture (the paper's GIAA), by a ridge over the training pictures."""
     means = train.groupby("picture", sort=True)["score"].mean()
-    chosen = means.sample(min(MOST, len(means)), random_state=0)
-    x = features[[rows[p] for p in chosen.index]]
-    ridge = Ridge(x, chosen.to_numpy(float), "wide", scaler)
-    return Affine(scaler, ridge.coefficients[None], np.array([ridge.intercept]))
+    x = features[[rows[p] for p in means.index]]
+    weight, bias, _ = many_outputs(x, means.to_numpy(float)[:, None], scaler)
+    return Affine(scaler, weight, bias)
 
 
 def attribute_values(path: Path, rows: dict[str, int]) -> tuple[list[str], list[str], np.ndarray]:
@@ -146,14 +143,9 @@ def all_pools(
 
 
 def attribute_map(x: np.ndarray, values: np.ndarray, scaler: Scaler) -> Affine:
-    """From features (P, D) to attributes (P, A); the penalty of least mean leave-one-out error over all of them."""
-    ridges = [Ridge(x[:MOST], v[:MOST], "wide", scaler) for v in values.T]
-    if len(ridges) > 1:
-        spread = values.std(axis=0) + 1e-12
-        errors = np.mean([r.errors / s**2 for r, s in zip(ridges, spread, strict=True)], axis=0)
-        alpha = [float(ALPHAS["wide"][int(errors.argmin())])]
-        ridges = [Ridge(x[:MOST], v[:MOST], alpha, scaler) for v in values.T]
-    return Affine(scaler, np.stack([r.coefficients for r in ridges]), np.array([r.intercept for r in ridges]))
+    """From features (P, D) to attributes (P, A), all with one penalty."""
+    weight, bias, _ = many_outputs(x, values, scaler)
+    return Affine(scaler, weight, bias)
 
 
 def _imagination(

@@ -19,7 +19,7 @@ import pandas as pd
 from reward_models.base import RewardError
 from reward_models.linear_hidden.fit import attribute_map, general_score
 from reward_models.linear_hidden.people import PersonModel
-from reward_models.linear_hidden.ridge import Ridge, Scaler
+from reward_models.linear_hidden.ridge import Scaler, many_outputs
 
 SEED = 42
 SUPPORTS = {10: slice(0, 10), 100: slice(10, 110)}
@@ -133,15 +133,14 @@ def probe(
     order = np.random.default_rng(seed).permutation(len(values))
     train, validation, test = np.split(order, [int(0.6 * len(order)), int(0.8 * len(order))])
     found: dict[str, dict[str, Any]] = {}
+    maps = {p: (Scaler.of(x[train]), x) for p, x in pools.items()}
+    fitted = {p: (scaler, *many_outputs(x[train], values[train], scaler)[:2]) for p, (scaler, x) in maps.items()}
+    read = {p: scaler(pools[p]) @ weight.T + bias for p, (scaler, weight, bias) in fitted.items()}  # (n, A) each
     for a, name in enumerate(names):
-        ridges = {p: Ridge(x[train], values[train, a], "wide") for p, x in pools.items()}
-        by_pool = {p: round(spearman(r(pools[p][validation]), values[validation, a]), 4) for p, r in ridges.items()}
+        by_pool = {p: round(spearman(r[validation, a], values[validation, a]), 4) for p, r in read.items()}
         best = max(by_pool, key=lambda p: by_pool[p])
-        found[name] = {
-            "validation": by_pool,
-            "best": best,
-            "test": round(spearman(ridges[best](pools[best][test]), values[test, a]), 4),
-        }
+        on_test = round(spearman(read[best][test, a], values[test, a]), 4)
+        found[name] = {"validation": by_pool, "best": best, "test": on_test}
     return found
 
 

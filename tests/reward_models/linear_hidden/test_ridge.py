@@ -7,7 +7,7 @@ import pytest
 
 from reward_models.base import RewardError
 from reward_models.linear_hidden.people import FEW, MARGIN, PersonModel
-from reward_models.linear_hidden.ridge import ALPHAS, Ridge, Scaler
+from reward_models.linear_hidden.ridge import ALPHAS, Ridge, Scaler, many_outputs
 
 
 def data(n, d, seed=0):
@@ -64,6 +64,21 @@ def test_uncertainty_is_the_posteriors():
     assert ridge.leverage(new) == pytest.approx(1 / 50 + np.einsum("md,de,me->m", q, inverse, q), abs=1e-9)
     far = new * 10
     assert (ridge.uncertainty(far) > 3 * ridge.uncertainty(new)).all()
+
+
+def test_many_outputs_share_scikit_learns_penalty():
+    from sklearn.linear_model import RidgeCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    x, y, new = data(120, 30)
+    targets = np.stack([y, x[:, 4] + 0.1 * y, np.sin(y)], axis=1)
+    targets /= targets.std(axis=0)
+    theirs = make_pipeline(StandardScaler(), RidgeCV(alphas=ALPHAS["paper"])).fit(x, targets)
+    scaler = Scaler.of(x)
+    weight, bias, alpha = many_outputs(x, targets, scaler, "paper")
+    assert alpha == pytest.approx(theirs[-1].alpha_)
+    assert scaler(new) @ weight.T + bias == pytest.approx(theirs.predict(new), abs=1e-6)
 
 
 def test_a_persons_forms():
