@@ -56,16 +56,37 @@ def overhead(work: Path, rows: int) -> None:
         spent, lines = spent + time.perf_counter() - begun, lines + 1
 
     store.append_line = append
+    waited, keep = {"journal": 0.0, "picture": 0.0}, {}
+    for method, name in (("_append", "journal"), ("save_picture", "picture")):
+        keep[method] = getattr(store.RunFolder, method)
+        setattr(store.RunFolder, method, timed_method(keep[method], waited, name))
     begun = time.perf_counter()
     run_batch(folder, steerer)
     whole = time.perf_counter() - begun
     store.append_line = real
+    for method, function in keep.items():
+        setattr(store.RunFolder, method, function)
+    for name, seconds in waited.items():
+        print(f"waited     {1000 * seconds / (rows * 8):.2f} ms a candidate for the {name}, on the loop")
     print(
         f"journal    {1000 * spent / lines:.2f} ms a line ({lines} lines), all of it {1000 * spent / (rows * 8):.2f} ms a candidate, beside the work"
     )
     print(
         f"all        {1000 * whole / (rows * 8):.1f} ms a candidate besides drawing and scoring: search, PNG, journal, report, table"
     )
+
+
+def timed_method(real, spent: dict[str, float], name: str):  # type: ignore[no-untyped-def]
+    """``real`` as it is, its time added to ``spent``."""
+
+    def go(self, *arguments):  # type: ignore[no-untyped-def]
+        begun = time.perf_counter()
+        try:
+            return real(self, *arguments)
+        finally:
+            spent[name] += time.perf_counter() - begun
+
+    return go
 
 
 def plan(work: Path, rows: int = 100_000) -> None:
