@@ -27,7 +27,7 @@ from reward_models.encoders import Encoder, encode_readable, load_encoder
 from reward_models.imagination import Imagination
 from reward_models.linear_hidden.people import FEW, Estimator, PersonModel
 from reward_models.linear_hidden.pools import HiddenPools
-from reward_models.linear_hidden.ridge import Scaler
+from reward_models.linear_hidden.ridge import Ridge, Scaler
 
 log = logging.getLogger(__name__)
 
@@ -187,30 +187,29 @@ class LinearHiddenReward:
     def explain(self, image: Image.Image, person: str) -> dict[str, float]:
         """What each named attribute adds to the person's liking of a picture, above the mean of what they rated; in [0, 1] units, the
         largest first. Raises RewardError without a map to attributes."""
-        if self.named is None:
-            raise RewardError("this reward was made without a table of attributes; it cannot explain itself in words")
-        names, attributes = self.named
-        support = self.pictures[self.support.rows[person]]
-        model = PersonModel(support, self.support.likings[person], self.general, "reduce", self.alphas, attributes)
-        assert model.ridge is not None
-        x = attributes(self.hidden.images([image]).double().cpu().numpy())
-        added = (model.ridge.scaler(x)[0] - model.ridge._scaled.mean(axis=0)) * model.ridge.coefficients
+        names, level, ridge = self._in_words(image, person)
+        added = (level - ridge.centre) * ridge.coefficients
         return dict(sorted(zip(names, map(float, added), strict=True), key=lambda item: -abs(item[1])))
 
     def wishes(self, image: Image.Image, person: str, most: int = 3) -> str:
-        """The same for a writer of prompts: what the picture has too much of for this person, and too little."""
+        """The same for a writer of prompts: what the picture has too much of for this person, and too little; "" without a map."""
         if self.named is None:
             return ""
+        names, level, ridge = self._in_words(image, person)
+        added = (level - ridge.centre) * ridge.coefficients
+        worst = [i for i in np.argsort(added) if added[i] < 0][:most]
+        return ", ".join(f"{'more' if ridge.coefficients[i] > 0 else 'less'} {names[i]}" for i in worst)
+
+    def _in_words(self, image: Image.Image, person: str) -> tuple[list[str], np.ndarray, Ridge]:
+        """Names of the attributes, the picture's scaled levels (A,), and the person's ridge on them."""
+        if self.named is None:
+            raise RewardError("this reward was made without a table of attributes; it cannot explain itself in words")
         names, attributes = self.named
-        x = attributes(self.hidden.images([image]).double().cpu().numpy())[0]
-        support = self.pictures[self.support.rows[person]]
-        model = PersonModel(support, self.support.likings[person], self.general, "reduce", self.alphas, attributes)
-        assert model.ridge is not None
-        level = (x - model.ridge.scaler.mean) / model.ridge.scaler.scale
-        wanted = {n: float(c) for n, c in zip(names, model.ridge.coefficients, strict=True)}
-        lost = {n: -abs(wanted[n]) if wanted[n] * level[i] < 0 else 0.0 for i, n in enumerate(names)}
-        worst = sorted((n for n in names if lost[n] < 0), key=lambda n: lost[n] * abs(level[names.index(n)]))[:most]
-        return ", ".join(f"{'more' if wanted[n] > 0 else 'less'} {n}" for n in worst)
+        self.model(person)  # raises for somebody unknown
+        support = attributes(self.pictures[self.support.rows[person]])
+        ridge = Ridge(support, self.support.likings[person], self.alphas)
+        seen = attributes(self.hidden.images([image]).double().cpu().numpy())
+        return names, ridge.scaler(seen)[0], ridge
 
     # the folder
 

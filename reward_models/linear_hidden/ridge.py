@@ -113,9 +113,14 @@ class Ridge:
         return self.dual @ self._scaled
 
     @property
+    def centre(self) -> np.ndarray:
+        """Mean of the rows' scaled features, (D,); 0 where the scaler is their own."""
+        return self._scaled.mean(axis=0)  # type: ignore[no-any-return]
+
+    @property
     def intercept(self) -> float:
-        """Of the scaled features: their mean over the rows is not 0 where the scaler is from outside."""
-        return self.mean - float(self.coefficients @ self._scaled.mean(axis=0))
+        """Of the scaled features."""
+        return self.mean - float(self.coefficients @ self.centre)
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Answers (m,) for rows (m, D)."""
@@ -126,8 +131,8 @@ class Ridge:
 
         Near 1/n among them, growing without bound away from them.
         """
-        scaled = self.scaler(x) - self._scaled.mean(axis=0)
-        cross = scaled @ (self._scaled - self._scaled.mean(axis=0)).T  # (m, n)
+        scaled = self.scaler(x) - self.centre
+        cross = scaled @ (self._scaled - self.centre).T  # (m, n)
         projected = cross @ self._vectors
         inner = (projected**2 / (self._values + self.alpha)).sum(axis=1)
         return 1 / len(self.y) + np.maximum(0.0, ((scaled**2).sum(axis=1) - inner) / self.alpha)
