@@ -21,6 +21,7 @@ from steer.study.plan import load_study, parse_study
 from steer.study.report import write_study
 from steer.study.running import StudyRun, draw_users
 from steer.testing import FakeRenderer
+from tests.steer.command import steer_here
 
 PLAN = {
     "name": "small", "config": "miniature", "settings": ["renderer=painter", "search.patience=99"], "users": {"count": 3, "of": 20},
@@ -233,3 +234,14 @@ def test_judges_and_settings_are_looked_at_before_anything_is_drawn(tmp_path):
         with pytest.raises(SteerError, match=said):
             StudyRun(folder).run()
         assert not (folder.path / "runs").exists()
+
+
+def test_what_a_study_would_take_is_said_before():
+    done = steer_here("study", "--config", "smoke", "--dry-run", "--json")
+    told = json.loads(done.stdout)
+    assert told["runs"] == {"best of N": 12, "population": 2, "own": 12, "cautious": 6}
+    assert told["pictures"] == 32 * 12
+    assert told["fresh pictures"] == 32 * 2 + 2 * 12  # two of each text, a whole budget of the prompts
+    wrong = steer_here("study", "--config", "nope")
+    assert wrong.returncode == 2
+    assert "there is no study 'nope'" in wrong.stderr
