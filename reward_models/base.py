@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from PIL import Image
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from reward_models.encoders import Encoder
 
 
 class RewardError(Exception):
@@ -75,6 +80,75 @@ class RewardModel(Protocol):
 
     def people(self) -> list[str]:
         """Ids the model has a learned vector for."""
+        ...
+
+
+@runtime_checkable
+class Teachable(RewardModel, Protocol):
+    """A reward that learns new people from ratings: what ``steer user`` asks of one, beside scores.
+
+    ``encoder`` reads texts, ``picture_encoder`` the pictures that people rate (features (n, D)); ``rating_noise`` is the standard
+    deviation of a rating, of [0, 1]. What :meth:`fit` finds of a person is the reward's own: one object a member.
+    """
+
+    encoder: Encoder
+    trained: tuple[str, ...]
+
+    @property
+    def picture_encoder(self) -> Encoder: ...
+
+    @property
+    def rating_noise(self) -> float: ...
+
+    @property
+    def can_imagine(self) -> bool:
+        """Whether texts can be judged before they are drawn."""
+        ...
+
+    def imagined(self, texts: Tensor) -> Tensor:
+        """Features (n, D) of the pictures that texts with features (n, E) would give."""
+        ...
+
+    def vocabulary(self) -> dict[str, list[str]]:
+        """What it knows of people besides their ratings: the values of each field."""
+        ...
+
+    def fit(
+        self, pictures: Tensor, prompts: Tensor, liking: np.ndarray, demographics: Mapping[str, str] | None = None,
+        noise: np.ndarray | None = None, choices: np.ndarray | None = None,
+    ) -> Sequence[Any]:  # fmt: skip
+        """What n ratings in [0, 1] (NaN where a picture was only chosen or passed over) and ``choices`` (C, 2), rows of better and
+        worse pictures, say of a person."""
+        ...
+
+    def add_people(
+        self, fitted: Mapping[str, Sequence[Any]], demographics: Mapping[str, dict[str, str]]
+    ) -> None:  # fmt: skip
+        """People, new or known, as :meth:`fit` found them."""
+        ...
+
+    def open_share(self, person: str) -> float:
+        """Share in [0, 1] of what people differ by that is not known of this one."""
+        ...
+
+    def slopes(
+        self, fitted: Sequence[Any], pictures: Tensor, prompts: Tensor, demographics: Mapping[str, str] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """How predictions move with the person (M, n, K), and the covariance of the person (M, K, K)."""
+        ...
+
+    def draws(self, person: str, pictures: Tensor, prompts: Tensor, n: int = 400, seed: int = 0) -> Tensor:
+        """Likings (``n``, pictures) of people that this person may be."""
+        ...
+
+    def likeness(self, person: str) -> dict[str, float]:
+        """How alike everybody else's taste is, in [-1, 1]."""
+        ...
+
+    def predict(
+        self, pictures: Tensor, texts: Tensor, people: Sequence[Person], posterior: bool = True
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Liking and its standard deviation, (U, n) each, from features."""
         ...
 
 

@@ -22,11 +22,11 @@ from torch import Tensor
 from reward_models.enrol import FittedPerson, sensitivity
 
 if TYPE_CHECKING:
-    from reward_models.pamela_reward import PamelaReward
+    from reward_models.pamela_people import LearnsPeople
 
 
 def slopes(
-    reward: PamelaReward, fitted: Sequence[FittedPerson], pictures: Tensor, prompts: Tensor,
+    reward: LearnsPeople, fitted: Sequence[FittedPerson], pictures: Tensor, prompts: Tensor,
     demographics: Mapping[str, str] | None = None,
 ) -> Tensor:  # fmt: skip
     """How the prediction of each picture moves with the person, (M, n, K); ``fitted`` one a member."""
@@ -70,7 +70,7 @@ def pair_gains(slope: Tensor, covariance: Tensor, noise: float, pairs: Tensor) -
 
 
 def draws(
-    reward: PamelaReward, person: str, pictures: Tensor, prompts: Tensor, n: int = 400, seed: int = 0
+    reward: LearnsPeople, person: str, pictures: Tensor, prompts: Tensor, n: int = 400, seed: int = 0
 ) -> Tensor:  # fmt: skip
     """Likings (``n``, pictures) of people that this person may be: of members in turn, linear in the person's vector."""
     row = reward.config.index("person", person)
@@ -87,7 +87,7 @@ def draws(
     return torch.cat(found)[:n]
 
 
-def likeness(reward: PamelaReward, person: str) -> dict[str, float]:
+def likeness(reward: LearnsPeople, person: str) -> dict[str, float]:
     """Cosine of this person's vector to everybody's, each less nobody's, on the axes that people differ along; mean over members."""
     row = reward.config.index("person", person)
     total = torch.zeros(len(reward.config.people))

@@ -16,19 +16,20 @@ import torch
 from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from reward_models.base import Person, RewardError, Scores, UnknownPerson
 from reward_models.encoders import Encoder, encode_readable, load_encoder, weights_hash
-from reward_models.enrol import FittedPerson, PersonPrior, fit_people, sensitivity
+from reward_models.enrol import PersonPrior, sensitivity
 from reward_models.imagination import Imagination
 from reward_models.pamela import PamelaConfig, PamelaPredictor
+from reward_models.pamela_people import LearnsPeople
 
 FEW, ROWS = 1024, 32  # answers at once, and in one batch of these
 KINDS = {"SiglipEncoder": "siglip", "VisionEncoder": "vision", "FeatureTable": "table"}
 
 
-class PamelaReward:
+class PamelaReward(LearnsPeople):
     """Members of several seeds with their encoder, and what is known of people's vectors.
 
     ``priors``: where vectors lie, one a member; ``covariances``: posterior of every person on the prior's axes, one
@@ -131,74 +132,6 @@ class PamelaReward:
     def people(self) -> list[str]:
         return list(self.config.people)
 
-    def enrol(
-        self, person: str, images: Sequence[Image.Image], prompts: Sequence[str], ratings: Sequence[float],
-        demographics: Mapping[str, str] | None = None,
-    ) -> None:  # fmt: skip
-        """Make a new person known from n rated pictures (n may be 0), ``ratings`` in [0, 1]; again to correct them.
-
-        Raises RewardError for ratings that are no numbers in [0, 1], or a picture that does not open.
-        """
-        liking = np.asarray(ratings, dtype=float)
-        if not (len(images) == len(prompts) == len(liking)):
-            raise RewardError(f"{len(images)} pictures, {len(prompts)} prompts and {len(liking)} ratings do not match")
-        if bad := [r for r in liking if not 0 <= r <= 1]:
-            raise RewardError(f"{len(bad)} ratings are not in [0, 1], the first is {bad[0]}")
-        pictures, readable = encode_readable(self.encoder, images)
-        if not readable.all():
-            raise RewardError(f"rated picture {int(np.flatnonzero(~readable)[0])} does not open")
-        self.enrol_features(person, pictures, self.encoder.texts(prompts), liking, demographics)
-
-    def enrol_features(
-        self, person: str, pictures: Tensor, prompts: Tensor, liking: np.ndarray,
-        demographics: Mapping[str, str] | None = None,
-    ) -> None:  # fmt: skip
-        """:meth:`enrol` from features (n, D) each."""
-        self.add_people({person: self.fit(pictures, prompts, liking, demographics)}, {person: dict(demographics or {})})
-
-    def fit(
-        self, pictures: Tensor, prompts: Tensor, liking: np.ndarray, demographics: Mapping[str, str] | None = None,
-        noise: np.ndarray | None = None, choices: np.ndarray | None = None,
-    ) -> list[FittedPerson]:  # fmt: skip
-        """What each member makes of a person's ratings of pictures and prompts (n, D); ``noise`` (n,) where ratings are not
-        equally sure, ``choices`` (C, 2) of rows of better and worse pictures."""
-        owner: np.ndarray = np.zeros(len(liking), dtype=int)
-        fitted = self.fit_people(pictures, prompts, liking, owner, [demographics or {}], noise, choices)
-        return [each[0] for each in fitted]
-
-    def fit_people(
-        self, pictures: Tensor, prompts: Tensor, liking: np.ndarray, owner: np.ndarray, demographics: Sequence[Mapping[str, str]],
-        noise: np.ndarray | None = None, choices: np.ndarray | None = None,
-    ) -> list[list[FittedPerson]]:  # fmt: skip
-        """What each member makes of U people's ratings, (M, U); see :func:`reward_models.enrol.fit_people`."""
-        known = [self.config.row(d)[: len(self.config.demographics)] for d in demographics]
-        x, q = pictures.to(self.device).clone(), prompts.to(self.device).clone()
-        y = torch.as_tensor(liking, dtype=torch.float32, device=self.device)
-        whose = torch.as_tensor(owner, dtype=torch.long, device=self.device)
-        spread = self.config.noise if noise is None else torch.as_tensor(noise, dtype=torch.float32, device=self.device)
-        pairs = None if choices is None else torch.as_tensor(choices, dtype=torch.long, device=self.device)
-        return [
-            fit_people(m, p, x, q, y, whose, known, spread, pairs)
-            for m, p in zip(self.members, self.priors, strict=True)
-        ]  # fmt: skip
-
-    def add_people(
-        self, fitted: Mapping[str, Sequence[FittedPerson]], demographics: Mapping[str, dict[str, str]]
-    ) -> None:
-        """Give people, new or known, the vectors and covariances that :meth:`fit` found."""
-        self.fingerprint()
-        self.config.people += [p for p in fitted if p not in self.config.people]
-        for k, member in enumerate(self.members):
-            table, covariance = member.person.weight.detach(), self.covariances[k]
-            rows = len(self.config.people) + 1
-            vectors, spreads = table.new_zeros(rows, table.shape[1]), covariance.new_zeros(rows, *covariance.shape[1:])
-            vectors[: len(table)], spreads[: len(table)] = table, covariance
-            for person, each in fitted.items():
-                row = self.config.index("person", person)
-                vectors[row], spreads[row] = each[k].vector, each[k].covariance
-            member.person, self.covariances[k] = nn.Embedding.from_pretrained(vectors), spreads
-        self.demographics |= {person: demographics.get(person, {}) for person in fitted}
-
     def score(self, images: Sequence[Image.Image], prompts: Sequence[str], person: Person) -> Scores:
         """Scores of n pictures for ``person``; ``prompts`` (n) are what fidelity is measured against."""
         (scores,) = self.score_users(images, prompts, [person])
@@ -256,12 +189,11 @@ class PamelaReward:
 
     def score_text_features(self, features: Tensor, person: Person) -> tuple[np.ndarray, np.ndarray]:
         """The same from the encoder's features (n, D) of the texts."""
-        if self.imagination is None:
-            raise RewardError("this reward was trained without prompts and cannot imagine pictures of texts")
+        pictures = self.imagined(features)
         if person.id is not None and person.id not in self.config.people:
             raise UnknownPerson(f"the reward model has no vector for '{person.id}'")
-        features = features.to(self.device)
-        (mean,), (spread,) = self.predict(self.imagination.pictures(features), features, [person])
+        (mean,), (spread,) = self.predict(pictures, features.to(self.device), [person])
+        assert self.imagination is not None
         return mean, np.hypot(spread, self.imagination.error)
 
     def predict(

@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import reward_models
 from reward_models import RewardModel
 from steer.config import SteerConfig
 from steer.devices import pick_device
 from steer.errors import MissingWeights, SteerError
-from steer.resources import miniature_weights
-
-HELD_OUT = "miniature/held-out"  # of another encoder, seed and pictures than the one that steers; it only judges
+from steer.resources import MINIATURE_WEIGHTS, miniature_weights, shipped_reward
 
 
 def load_reward(name: str, device: str = "auto", kind: str = "pamela") -> RewardModel:
     """``miniature`` (of a ``kind``), ``miniature/held-out``, a folder or a hub name. Raises SteerError where it does not load."""
-    shipped: dict[str, Path] = {}
-    if name in ("miniature/linear-hidden", "miniature") and (kind == "linear-hidden" or "/" in name):
-        miniature_weights("siglip")
-        shipped[name] = miniature_weights("linear-hidden") / "reward"
-    elif name == "miniature":
-        miniature_weights("siglip")
-        shipped[name] = miniature_weights("reward")
-    elif name == HELD_OUT:
-        shipped[name] = miniature_weights("held-out") / "reward"
+    shipped = shipped_reward(name, kind)
+    if shipped is not None:  # hashes checked
+        for folder in (shipped.relative_to(MINIATURE_WEIGHTS).parts[0], "siglip"):
+            miniature_weights(folder)
     try:
-        return reward_models.load(shipped.get(name, name), pick_device(device))
+        return reward_models.load(shipped or name, pick_device(device))
     except reward_models.RewardError as error:
-        if name in shipped:
+        if shipped is not None:
             raise MissingWeights(name, error) from error
         raise SteerError(f"{error}; see reward.model in the config") from error
 

@@ -165,16 +165,17 @@ def _layout(model: Any, name: str) -> _Layout:
     """Raises RewardError for a model of another layout."""
     inner, config = model.model, model.config
     decoder = inner.language_model
-    if hasattr(inner, "visual"):  # Qwen3-VL, Qwen2.5-VL
+    if hasattr(inner, "visual"):  # Qwen3-VL, Qwen2.5-VL, Qwen2-VL, whose vision part calls its own width embed_dim
+        wide = getattr(config.vision_config, "embed_dim", None) or config.vision_config.hidden_size
         return _Layout(
-            inner.visual.blocks, config.vision_config.hidden_size, decoder.layers, decoder.norm, config.image_token_id,
+            inner.visual.blocks, wide, decoder.layers, decoder.norm, config.image_token_id,
             "<|image_pad|>", config.vision_config.spatial_merge_size, None, token="<|image_pad|>", picture_arguments={},
         )  # fmt: skip
     if hasattr(inner, "vision_tower") and hasattr(config, "mm_tokens_per_image"):  # Gemma 3
         blocks = inner.vision_tower.encoder.layers
         return _Layout(
             blocks, config.vision_config.hidden_size, decoder.layers, decoder.norm, config.image_token_id, "<start_of_image>",
-            1, config.mm_tokens_per_image, "\\n\\n<start_of_image>", "<end_of_image>\\n\\n", {}, "<image_soft_token>",
+            1, config.mm_tokens_per_image, "\n\n<start_of_image>", "<end_of_image>\n\n", {}, "<image_soft_token>",
         )  # fmt: skip
     raise RewardError(f"'{name}' is a {type(model).__name__}; known are models of the layout of Qwen3-VL and Gemma 3")
 

@@ -11,7 +11,6 @@ import json
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,41 +21,21 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from reward_models.base import Person, RewardError, Scores, UnknownPerson
+from reward_models.base import Person, RewardError, Scores
 from reward_models.encoders import Encoder, encode_readable, load_encoder
 from reward_models.imagination import Imagination
-from reward_models.linear_hidden.people import FEW, Estimator, PersonModel
+from reward_models.linear_hidden.people import Estimator, PersonModel
 from reward_models.linear_hidden.pools import HiddenPools
-from reward_models.linear_hidden.ridge import Ridge, Scaler
+from reward_models.linear_hidden.ridge import Affine, Others, Scaler, Support
+from reward_models.linear_hidden.taught import LearnsPeople
 
 log = logging.getLogger(__name__)
 
 
-@dataclass
-class Affine:
-    """``weight`` (k, D) of scaled features, ``bias`` (k,)."""
-
-    scaler: Scaler
-    weight: np.ndarray
-    bias: np.ndarray
-
-    def __call__(self, x: np.ndarray) -> np.ndarray:
-        """(m, D) to (m, k)."""
-        return self.scaler(x) @ self.weight.T + self.bias
-
-
-@dataclass
-class Support:
-    """What people rated: ``rows`` of the pictures and likings in [0, 1], by person."""
-
-    rows: dict[str, np.ndarray] = field(default_factory=dict)
-    likings: dict[str, np.ndarray] = field(default_factory=dict)
-
-
-class LinearHiddenReward:
+class LinearHiddenReward(LearnsPeople):
     """``general``: everybody's mean liking from features, (D,) to 1; ``attributes``: to named attributes, or None.
 
-    ``fidelity``: an image-text encoder for how well pictures fit their prompts; without one fidelity is NaN.
+    ``others``: what everybody's ridges say of somebody who has rated little. ``fidelity``: an image-text encoder for how well pictures fit their prompts; without one fidelity is NaN.
     """
 
     name = "linear-hidden"
@@ -64,7 +43,7 @@ class LinearHiddenReward:
     def __init__(
         self, encoder: HiddenPools, pictures: np.ndarray, support: Support, general: Affine, fidelity: Encoder | None = None,
         attributes: tuple[list[str], Affine] | None = None, estimator: Estimator = "auto", alphas: str = "wide",
-        imagination: Imagination | None = None,
+        imagination: Imagination | None = None, others: Others | None = None,
     ):  # fmt: skip
         self.hidden, self.pictures, self.support, self.general_map = (
             encoder,
@@ -74,7 +53,7 @@ class LinearHiddenReward:
         )
         self.encoder: Any = fidelity or encoder  # what compares texts, for the guard
         self.fidelity, self.named, self.estimator, self.alphas = fidelity, attributes, estimator, alphas
-        self.imagination = imagination
+        self.imagination, self.others = imagination, others
         self.scaler = general.scaler
         self._models: dict[str, PersonModel] = {}
         self._warned: set[str] = set()
@@ -85,18 +64,6 @@ class LinearHiddenReward:
     def general(self, x: np.ndarray) -> np.ndarray:
         """Everybody's mean liking of features (m, D), unbounded."""
         return self.general_map(x)[:, 0]
-
-    def model(self, person: str) -> PersonModel:
-        """The person's estimator, fitted at the first question. Raises UnknownPerson."""
-        if person not in self.support.rows:
-            raise UnknownPerson(f"the reward model has no ratings of '{person}'")
-        if person not in self._models:
-            attributes = self.named[1] if self.named else None
-            self._models[person] = PersonModel(
-                self.pictures[self.support.rows[person]], self.support.likings[person], self.general, self.estimator, self.alphas,
-                attributes, self.scaler,
-            )  # fmt: skip
-        return self._models[person]
 
     def score(self, images: Sequence[Image.Image], prompts: Sequence[str], person: Person) -> Scores:
         """Scores of n pictures for ``person``; without an id everybody's mean. A picture that does not open is NaN."""
@@ -140,76 +107,17 @@ class LinearHiddenReward:
 
     def score_text_features(self, features: Tensor, person: Person) -> tuple[np.ndarray, np.ndarray]:
         """How much the person would like pictures of texts with these features (n, E) of the fidelity encoder, and how unsure that is."""
-        if self.imagination is None:
-            raise RewardError("this reward was made without an image-text encoder and cannot imagine pictures of texts")
-        x = (features.double() @ self.imagination.weight.double().T + self.imagination.bias.double()).cpu().numpy()
-        mean, spread = self._of(x, person)
+        (mean,), (spread,) = self.predict(self.imagined(features), features, [person])
+        assert self.imagination is not None
         return mean, np.hypot(spread, self.imagination.error)
 
-    # people
-
-    def people(self) -> list[str]:
-        return list(self.support.rows)
-
-    def enrol(
-        self, person: str, images: Sequence[Image.Image], prompts: Sequence[str], ratings: Sequence[float],
-        demographics: Mapping[str, str] | None = None,
-    ) -> None:  # fmt: skip
-        """Make a person known from rated pictures, ``ratings`` in [0, 1]; again to correct them. Prompts and demographics say nothing here."""
-        likings = np.asarray(ratings, dtype=np.float64)
-        if len(images) != len(likings) or ((likings < 0) | (likings > 1)).any():
-            raise RewardError(f"{len(images)} pictures need as many ratings in [0, 1]")
-        features, readable = encode_readable(self.hidden, images)
-        if not readable.all():
-            raise RewardError(f"rated picture {int(np.flatnonzero(~readable)[0])} does not open")
-        self._keep(person, features.double().cpu().numpy(), likings)
-        self._models.pop(person, None)
-
-    def rate(self, person: str, image: Image.Image, liking: float) -> None:
-        """One rating more, in [0, 1]; milliseconds, nothing is fitted from the start but at the ``FEW``-th of ``auto``."""
-        row = self.hidden.images([image]).double().cpu().numpy()
-        model = self.model(person)
-        self._keep(person, row, np.array([liking]), more=True)
-        if model.asked == "auto" and len(self.support.likings[person]) == FEW:
-            self._models.pop(person)
-        else:
-            model.add(row[0], liking)
-
-    def _keep(self, person: str, features: np.ndarray, likings: np.ndarray, more: bool = False) -> None:
-        rows = np.arange(len(self.pictures), len(self.pictures) + len(features))
-        self.pictures = np.vstack([self.pictures, features])
-        old = (self.support.rows[person], self.support.likings[person]) if more else (rows[:0], likings[:0])
-        self.support.rows[person] = np.concatenate([old[0], rows])
-        self.support.likings[person] = np.concatenate([old[1], likings])
-
-    # why
-
-    def explain(self, image: Image.Image, person: str) -> dict[str, float]:
-        """What each named attribute adds to the person's liking of a picture, above the mean of what they rated; in [0, 1] units, the
-        largest first. Raises RewardError without a map to attributes."""
-        names, level, ridge = self._in_words(image, person)
-        added = (level - ridge.centre) * ridge.coefficients
-        return dict(sorted(zip(names, map(float, added), strict=True), key=lambda item: -abs(item[1])))
-
-    def wishes(self, image: Image.Image, person: str, most: int = 3) -> str:
-        """The same for a writer of prompts: what the picture has too much of for this person, and too little; "" without a map."""
-        if self.named is None:
-            return ""
-        names, level, ridge = self._in_words(image, person)
-        added = (level - ridge.centre) * ridge.coefficients
-        worst = [i for i in np.argsort(added) if added[i] < 0][:most]
-        return ", ".join(f"{'more' if ridge.coefficients[i] > 0 else 'less'} {names[i]}" for i in worst)
-
-    def _in_words(self, image: Image.Image, person: str) -> tuple[list[str], np.ndarray, Ridge]:
-        """Names of the attributes, the picture's scaled levels (A,), and the person's ridge on them."""
-        if self.named is None:
-            raise RewardError("this reward was made without a table of attributes; it cannot explain itself in words")
-        names, attributes = self.named
-        self.model(person)  # raises for somebody unknown
-        support = attributes(self.pictures[self.support.rows[person]])
-        ridge = Ridge(support, self.support.likings[person], self.alphas)
-        seen = attributes(self.hidden.images([image]).double().cpu().numpy())
-        return names, ridge.scaler(seen)[0], ridge
+    def predict(
+        self, pictures: Tensor, texts: Tensor, people: Sequence[Person], posterior: bool = True
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Liking and its standard deviation, (U, n) each, from features (n, D); texts and ``posterior`` change nothing here."""
+        x = pictures.double().cpu().numpy()
+        found = [self._of(x, person) for person in people]
+        return np.stack([mean for mean, _ in found]), np.stack([spread for _, spread in found])
 
     # the folder
 
@@ -219,6 +127,8 @@ class LinearHiddenReward:
         for person in self.trained:
             digest.update(person.encode() + self.support.likings[person].round(5).tobytes())
         digest.update(self.general_map.weight.astype(np.float32).tobytes() + f"{self.estimator} {self.alphas}".encode())
+        if self.others:
+            digest.update(self.others.errors.astype(np.float32).tobytes())
         return digest.hexdigest()[:16] + (self.fidelity.fingerprint() if self.fidelity else "")
 
     def save(self, folder: Path, about: Mapping[str, object] | None = None) -> None:
@@ -244,6 +154,8 @@ class LinearHiddenReward:
                 "attributes.weight": self.named[1].weight.astype(np.float32),
                 "attributes.bias": self.named[1].bias.astype(np.float32),
             }
+        if self.others:
+            tensors |= {"others.errors": self.others.errors, "others.noises": self.others.noises}
         weights = {k: torch.from_numpy(v) for k, v in tensors.items()}
         if self.imagination:
             config["imagination_error"] = self.imagination.error
@@ -272,6 +184,9 @@ class LinearHiddenReward:
             named = None
             if saved["attributes"]:
                 named = saved["attributes"], Affine(scaler, array["attributes.weight"], array["attributes.bias"])
+            others = None
+            if "others.errors" in array:
+                others = Others(saved["alphas"], array["others.errors"], array["others.noises"])
             imagination = None
             if "imagination_error" in saved:
                 parts = {n: weights[f"imagination.{n}"].float() for n in ("weight", "bias")}
@@ -285,7 +200,7 @@ class LinearHiddenReward:
                 f"the features in '{folder}' are of the encoder {saved['encoder_fingerprint']}, but '{vlm}' is {found}; make the reward again"
             )
         fidelity = load_encoder(_found(of_texts, folder), device=device) if of_texts else None
-        return cls(encoder, array["pictures"], support, general, fidelity, named, saved["estimator"], saved["alphas"], imagination)  # fmt: skip
+        return cls(encoder, array["pictures"], support, general, fidelity, named, saved["estimator"], saved["alphas"], imagination, others)  # fmt: skip
 
 
 def _named(name: str, folder: Path) -> str:

@@ -22,6 +22,9 @@ Store = Annotated[
     Path | None, typer.Option("--store", help="The store's file; else STEER_USERS, else the platform's folder.")
 ]
 Config = Annotated[str, typer.Option("--config", help="Preset or YAML file whose reward model is taught.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", "-s", help="Change a setting: --set reward=linear-hidden. Repeatable.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 About = Annotated[
     list[str] | None,
@@ -42,13 +45,14 @@ def list_(
     like: Annotated[str, typer.Argument(help="Only ids that contain this.")] = "",
     store: Store = None,
     config: Config = DEFAULT,
+    settings: Settings = None,
     as_json: AsJson = False,
 ) -> None:
     """Who can be steered for: your users, and the people the reward model was trained on (read-only)."""
     from steer.users.store import UserStore
 
     people = UserStore(store).users(like)
-    trained = [p for p in _trained(config) if like.lower() in p.lower()]
+    trained = [p for p in _trained(config, settings) if like.lower() in p.lower()]
     if as_json:
         rows = [{**vars(p), "read_only": bool(p.source)} for p in people]
         print(json.dumps({"users": rows, "of_the_reward": trained}, ensure_ascii=False))
@@ -70,15 +74,16 @@ def add(
     ratings: Annotated[Path | None, typer.Option(help="A csv with picture, score (1-5) and, if known, prompt.")] = None,
     store: Store = None,
     config: Config = DEFAULT,
+    settings: Settings = None,
 ) -> None:
     """A new user; from ratings, from words, from demographics, or from nothing yet."""
     from steer.users.store import UserStore
 
-    _check_free(name, config)
+    _check_free(name, config, settings)
     people = UserStore(store)
     with people.together():
-        people.add(name, _pairs(about, config), profile or "")
-        count = _from_csv(people, name, ratings, config) if ratings else 0
+        people.add(name, _pairs(about, config, settings), profile or "")
+        count = _from_csv(people, name, ratings, config, settings) if ratings else 0
     console.print(
         f"added {name}" + (f" with {count} ratings" if count else "") + _next_step(name, count, profile, about)
     )
@@ -91,11 +96,12 @@ def describe(
     profile: Profile = None,
     store: Store = None,
     config: Config = DEFAULT,
+    settings: Settings = None,
 ) -> None:
     """Change what a user says of themselves; what is not given stays."""
     from steer.users.store import UserStore
 
-    UserStore(store).describe(name, _pairs(about, config) if about is not None else None, profile)
+    UserStore(store).describe(name, _pairs(about, config, settings) if about is not None else None, profile)
     console.print(f"changed {name}")
 
 
@@ -114,6 +120,7 @@ def rate(
     browser: Annotated[bool, typer.Option(help="Open the page.")] = True,
     store: Store = None,
     config: Config = DEFAULT,
+    settings: Settings = None,
 ) -> None:
     """Teach your taste in a page in the browser: the next picture is the one that tells most; it ends by itself."""
     from steer.users.ids import check_id
@@ -122,9 +129,9 @@ def rate(
     check_id(name)
     people = UserStore(store)
     if people.get(name) is None:
-        _check_free(name, config)
+        _check_free(name, config, settings)
         people.add(name)
-    interview = _interview(people, name, pictures, render, config)
+    interview = _interview(people, name, pictures, render, config, settings)
     if terminal:
         from steer.users.terminal import ask
 
@@ -141,6 +148,7 @@ def show(
     name: Annotated[str, typer.Argument(help="Whom; also people of the reward's data set.")],
     store: Store = None,
     config: Config = DEFAULT,
+    settings: Settings = None,
     picture: Annotated[Path | None, typer.Option(help="Write it as a PNG here.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -155,7 +163,7 @@ def show(
     from steer.steerer import Steerer
 
     people = UserStore(store)
-    steerer = Steerer(load_config(config), store=people)
+    steerer = Steerer(load_config(config, settings or ()), store=people)
     steerer.person(name)
     own = people.get(name)
     enrolled = steerer.enrol(name) if own else None
@@ -184,6 +192,7 @@ def export_(
     out: Annotated[Path | None, typer.Option(help="The file; else NAME.json.")] = None,
     store: Store = None,
     config: Config = DEFAULT,
+    settings: Settings = None,
 ) -> None:
     """All that is known of a user as one readable file."""
     from steer.users.exchange import export_user, write_export
@@ -192,7 +201,7 @@ def export_(
     people = UserStore(store)
     people.user(name)
     path = out or Path(f"{name}.json")
-    write_export(export_user(people, name, [_reward(config).encoder.fingerprint()]), path)
+    write_export(export_user(people, name, [_reward(config, settings).picture_encoder.fingerprint()]), path)
     console.print(f"written to {path}")
 
 
@@ -205,6 +214,7 @@ def import_(
     ] = None,
     store: Store = None,
     config: Config = DEFAULT,
+    settings: Settings = None,
 ) -> None:
     """A user from their exported file, or everybody of a data set."""
     from steer.users.exchange import import_people, import_user
@@ -214,7 +224,9 @@ def import_(
     if path.is_file() and path.suffix == ".json":
         console.print(f"imported {import_user(people, path, name).id}")
     elif path.exists():
-        console.print(f"imported {import_people(people, source, kind, _reward(config))} people of {source}, read-only")
+        console.print(
+            f"imported {import_people(people, source, kind, _reward(config, settings))} people of {source}, read-only"
+        )
     else:
         raise UsageError(f"there is no file or folder '{source}'")
 
@@ -240,7 +252,7 @@ def delete(
         console.print(f"  their name and scores remain in the run {folder}")
 
 
-def _pairs(about: list[str] | None, config: str) -> dict[str, str]:
+def _pairs(about: list[str] | None, config: str, settings: list[str] | None) -> dict[str, str]:
     found = {}
     for pair in about or []:
         key, equals, value = pair.partition("=")
@@ -248,14 +260,14 @@ def _pairs(about: list[str] | None, config: str) -> dict[str, str]:
             raise UsageError(f"--about '{pair}' has no value; write it as age_binned=30-39")
         found[key.strip()] = value.strip()
     if found:
-        known = _reward(config).config
+        known = _reward(config, settings).vocabulary()
         for key, value in found.items():
-            if key not in known.demographics:
-                raise UsageError(f"the reward knows no '{key}' of people; it knows {', '.join(known.demographics)}")
-            if value not in known.vocabularies[key]:
+            if key not in known:
                 raise UsageError(
-                    f"'{value}' is no {key} the reward knows; it knows {', '.join(known.vocabularies[key])}"
+                    f"the reward knows no '{key}' of people; it knows {', '.join(known) or 'nothing but ratings'}"
                 )
+            if value not in known[key]:
+                raise UsageError(f"'{value}' is no {key} the reward knows; it knows {', '.join(known[key])}")
     return found
 
 
@@ -267,13 +279,15 @@ def _next_step(name: str, count: int, profile: str | None, about: list[str] | No
     return f"; 'steer user rate {name}' teaches their taste in two minutes{so_far}"
 
 
-def _from_csv(people: Any, name: str, path: Path, config: str) -> int:
+def _from_csv(people: Any, name: str, path: Path, config: str, settings: list[str] | None) -> int:
     from steer.users.exchange import rate_from_csv
 
-    return rate_from_csv(people, _reward(config), name, path)
+    return rate_from_csv(people, _reward(config, settings), name, path)
 
 
-def _interview(people: Any, name: str, pictures: Path | None, render: int | None, config: str) -> Any:
+def _interview(
+    people: Any, name: str, pictures: Path | None, render: int | None, config: str, settings: list[str] | None
+) -> Any:
     from steer.cli.progress import loading
     from steer.config import load_config
     from steer.users.interview import Interview
@@ -282,7 +296,7 @@ def _interview(people: Any, name: str, pictures: Path | None, render: int | None
     with loading(quiet=False, large=False):
         from steer.steerer import Steerer
 
-        steerer = Steerer(load_config(config), store=people)
+        steerer = Steerer(load_config(config, settings or ()), store=people)
         if pictures is not None and render is not None:
             raise UsageError("give --pictures or --render, not both")
         if render is not None:
@@ -292,30 +306,31 @@ def _interview(people: Any, name: str, pictures: Path | None, render: int | None
         return Interview(people, steerer.personal, name, questions)
 
 
-def _reward(config: str) -> Any:
+def _reward(config: str, settings: list[str] | None) -> Any:
     from steer.cli.progress import no_library_bars
     from steer.config import load_config
 
     no_library_bars()
     from steer.steerer import Steerer
 
-    return Steerer(load_config(config)).personal
+    return Steerer(load_config(config, settings or ())).personal
 
 
-def _trained(config: str) -> list[str]:
+def _trained(config: str, settings: list[str] | None) -> list[str]:
     """Ids of the people a preset's reward was trained on, read from its file: fast, and nothing where it is not at hand."""
     from steer.config import load_config
-    from steer.resources import MINIATURE_WEIGHTS
+    from steer.resources import shipped_reward
 
-    model = load_config(config).reward.model
-    folder = MINIATURE_WEIGHTS / "reward" if model == "miniature" else Path(model)
+    reward = load_config(config, settings or ()).reward
+    folder = shipped_reward(reward.model, reward.kind) or Path(reward.model)
     try:
-        people: list[str] = json.loads((folder / "config.json").read_text())["architecture"]["people"]
+        told = json.loads((folder / "config.json").read_text())
+        people: list[str] = told.get("architecture", told)["people"]
     except (OSError, ValueError, KeyError):
         return []
     return people
 
 
-def _check_free(name: str, config: str) -> None:
-    if name.lower() in {p.lower() for p in _trained(config)}:
+def _check_free(name: str, config: str, settings: list[str] | None) -> None:
+    if name.lower() in {p.lower() for p in _trained(config, settings)}:
         raise UsageError(f"'{name}' is a person of the reward's data set and is read-only; take another id")

@@ -125,7 +125,7 @@ class Jury:
         """What tells pictures apart (n, D), for diversity: the first reward judge's encoder, or what the eye reads."""
         for judge in self.judges.values():
             if isinstance(judge, RewardJudge):
-                encoder = getattr(judge.reward, "hidden", judge.reward.encoder)
+                encoder = judge.reward.picture_encoder
                 return np.asarray(encoder.images(images).float().cpu())
         read = next(iter(self.judges.values())).eye.read(images)
         return np.concatenate(list(read.values()), axis=1)

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from reward_models.elicitation import draws, likeness
 from steer.proposers.lexicon import Lexicon
 from steer.users.enrolment import Enrolled
 from steer.users.pictures import probe_prompts
@@ -63,9 +62,9 @@ def beliefs(
     reward: Any, user: str, lexicon: Lexicon, store: UserStore | None = None, enrolled: Enrolled | None = None
 ) -> Beliefs:
     """Of a person the reward knows; ``store`` and ``enrolled`` for ratings that surprise and for how much is known."""
-    known = 1 - enrolled.uncertainty if enrolled else _known_of_trained(reward, user)
-    near = sorted(likeness(reward, user).items(), key=lambda kv: -kv[1])[:5]
-    leanings = leanings_of(reward, user, lexicon) if reward.imagination is not None and reward.encoder.has_text else []
+    known = 1 - (enrolled.uncertainty if enrolled else reward.open_share(user))
+    near = sorted(reward.likeness(user).items(), key=lambda kv: -kv[1])[:5]
+    leanings = leanings_of(reward, user, lexicon) if reward.can_imagine else []
     return Beliefs(
         user, round(known, 3), leanings, [(p, round(v, 3)) for p, v in near],
         _surprises(reward, user, store) if store else [],
@@ -79,9 +78,9 @@ def leanings_of(reward: Any, user: str, lexicon: Lexicon) -> list[Leaning]:
     for group in lexicon.groups:
         texts = [lexicon.compose(probe, {group.name: phrase}) for phrase in group.phrases for probe in probes]
         features = reward.encoder.texts(texts)
-        pictures = reward.imagination.pictures(features.to(reward.device))
+        pictures = reward.imagined(features)
         shape = (-1, len(group.phrases), len(probes))
-        own = _contrast(draws(reward, user, pictures, features).numpy().reshape(shape))  # (draws, phrases)
+        own = _contrast(reward.draws(user, pictures, features).numpy().reshape(shape))  # (draws, phrases)
         (average,), _ = reward.predict(pictures, features, [_nobody()], posterior=False)
         of_all = _contrast(average.reshape(shape))[0]
         low, high = np.percentile(own, [2.5, 97.5], axis=0)
@@ -97,29 +96,20 @@ def _contrast(liking: np.ndarray) -> np.ndarray:
     return by_phrase - by_phrase.mean(1, keepdims=True)
 
 
-def _known_of_trained(reward: Any, user: str) -> float:
-    row = reward.config.index("person", user)
-    left = []
-    for prior, covariance in zip(reward.priors, reward.covariances, strict=True):
-        size = prior.axes.pow(2).sum(1)
-        left.append(float((covariance[row].diagonal() * size).sum() / size.sum()))
-    return 1 - float(np.mean(left))
-
-
 def _surprises(reward: Any, user: str, store: UserStore) -> list[Surprise]:
     from reward_models import Person
 
     rated = store.ratings(user)
-    seen = store.features(reward.encoder.fingerprint(), [r.picture for r in rated])
+    seen = store.features(reward.picture_encoder.fingerprint(), [r.picture for r in rated])
     rated = [r for r in rated if r.picture in seen]
     if not rated:
         return []
     pictures = torch.from_numpy(np.stack([seen[r.picture] for r in rated]))
-    texts = torch.zeros_like(pictures)
+    texts = torch.zeros(len(pictures), reward.encoder.width)
     if (said := [i for i, r in enumerate(rated) if r.prompt]) and reward.encoder.has_text:
         texts[said] = reward.encoder.texts([rated[i].prompt for i in said]).float().cpu()
     (mean,), (error,) = reward.predict(pictures, texts, [Person(user)])
-    off = (np.array([(r.score - 1) / 4 for r in rated]) - mean) / np.hypot(reward.config.noise, error)
+    off = (np.array([(r.score - 1) / 4 for r in rated]) - mean) / np.hypot(reward.rating_noise, error)
     order = [i for i in np.argsort(-np.abs(off)) if abs(off[i]) > SURPRISE][:3]
     return [
         Surprise(rated[i].prompt, rated[i].picture, rated[i].score, round(1 + 4 * float(mean[i]), 2)) for i in order

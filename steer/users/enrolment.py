@@ -14,8 +14,10 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
+from reward_models.base import Teachable
 from reward_models.enrol import FittedPerson
 from steer.errors import UsageError
+from steer.users.pictures import shipped_pictures
 from steer.users.profile import statements
 from steer.users.store import User, UserStore
 
@@ -30,7 +32,8 @@ class Enrolled:
     """A person as a reward model knows them.
 
     ``basis``: digest of all that it was found from; ``used`` ratings and choices, ``lost`` ones whose pictures this encoder has
-    not seen and that are no longer at hand; ``uncertainty``: share in [0, 1] of what people differ by that is still open.
+    not seen and that are no longer at hand; ``uncertainty``: share in [0, 1] of what people differ by that is still open;
+    ``fitted``: what the reward's members make of it.
     """
 
     user: str
@@ -38,7 +41,7 @@ class Enrolled:
     used: int
     lost: int
     uncertainty: float
-    fitted: tuple[FittedPerson, ...] = field(repr=False)
+    fitted: tuple[Any, ...] = field(repr=False)
 
 
 def trained_people(reward: Any) -> Sequence[str]:
@@ -48,11 +51,11 @@ def trained_people(reward: Any) -> Sequence[str]:
 
 
 def enrol(store: UserStore, reward: Any, user: str) -> Enrolled:
-    """The person's vectors, one a member, from the store where nothing has changed, else found anew and kept.
+    """What the reward makes of a person, one a member, from the store where nothing has changed, else found anew and kept.
 
     The reward then knows the person by their id. Raises UsageError for a reward that learns no new people.
     """
-    if not hasattr(reward, "add_people"):
+    if not isinstance(reward, Teachable):
         raise UsageError(f"the reward '{reward.name}' knows only the people it was trained on, not '{user}'")
     person = store.user(user)
     trained = reward.fingerprint()
@@ -61,9 +64,11 @@ def enrol(store: UserStore, reward: Any, user: str) -> Enrolled:
     known = _unpacked(store.vector(user, trained), basis)
     if known is None:
         known = _fit(store, reward, person, basis)
-        rows = [r.id for r in ratings] + [-c.id for c in choices]
-        store.keep_vector(user, trained, basis, rows, known.uncertainty, _packed(known))
-    reward.add_people({user: known.fitted}, {user: person.demographics})
+        if all(isinstance(f, FittedPerson) for f in known.fitted):  # others are found anew within milliseconds
+            rows = [r.id for r in ratings] + [-c.id for c in choices]
+            store.keep_vector(user, trained, basis, rows, known.uncertainty, _packed(known))
+    else:
+        reward.add_people({user: known.fitted}, {user: person.demographics})
     if known.lost:
         log.warning(
             "%d of %d ratings of '%s' cannot be used: this encoder has not seen their pictures; rate some more, or "
@@ -78,29 +83,32 @@ def basis_of(store: UserStore, user: str) -> str:
     return _digest(store.user(user), ratings, [(c.better, c.worse) for c in store.choices(user)])
 
 
-def _fit(store: UserStore, reward: Any, person: User, basis: str) -> Enrolled:
+def _fit(store: UserStore, reward: Teachable, person: User, basis: str) -> Enrolled:
     ratings, choices = store.ratings(person.id), store.choices(person.id)
     score = {r.picture: (r.score - 1) / 4 for r in ratings}
     asked = list(dict.fromkeys([*score, *(h for c in choices for h in (c.better, c.worse))]))
-    seen = store.features(reward.encoder.fingerprint(), asked)
+    seen = store.features(reward.picture_encoder.fingerprint(), asked)
+    if missing := set(asked) - set(seen):
+        seen |= _shipped(store, reward, missing)
     rows = [h for h in asked if h in seen]
     row_of = {h: i for i, h in enumerate(rows)}
     pairs = [(row_of[c.better], row_of[c.worse]) for c in choices if c.better in row_of and c.worse in row_of]
     used = sum(h in row_of for h in score) + len(pairs)
-    width = reward.config.features
-    pictures = torch.from_numpy(np.stack([seen[h] for h in rows])) if rows else torch.zeros(0, width)
+    pictures = (
+        torch.from_numpy(np.stack([seen[h] for h in rows])) if rows else torch.zeros(0, reward.picture_encoder.width)
+    )
     prompts = [store.prompt_of(h) for h in rows]
-    texts = torch.zeros(len(rows), width)
+    texts = torch.zeros(len(rows), reward.encoder.width)
     if (said := [i for i, p in enumerate(prompts) if p]) and reward.encoder.has_text:
         texts[said] = reward.encoder.texts([prompts[i] for i in said]).float().cpu()
     liking = [score.get(h, np.nan) for h in rows]
-    noise = [reward.config.noise] * len(rows)
+    noise = [reward.rating_noise] * len(rows)
     told = statements(person.profile)
-    if told and (reward.imagination is None or not reward.encoder.has_text):
+    if told and not reward.can_imagine:
         log.warning("the reward '%s' reads no texts, so the profile of '%s' says nothing to it", reward.name, person.id)
     elif told:
         words = reward.encoder.texts([phrase for phrase, _ in told])
-        pictures = torch.cat([pictures, reward.imagination.pictures(words.to(reward.device)).float().cpu()])
+        pictures = torch.cat([pictures, reward.imagined(words).float().cpu()])
         texts = torch.cat([texts, words.float().cpu()])
         liking += [SAID_LIKED if liked else SAID_DISLIKED for _, liked in told]
         noise += [SAID_NOISE] * len(told)
@@ -108,17 +116,20 @@ def _fit(store: UserStore, reward: Any, person: User, basis: str) -> Enrolled:
         pictures, texts, np.array(liking, dtype=float), person.demographics, np.array(noise),
         np.array(pairs, dtype=int).reshape(-1, 2),
     )  # fmt: skip
+    reward.add_people({person.id: fitted}, {person.id: person.demographics})
     lost = len(score) + len(choices) - used
-    return Enrolled(person.id, basis, used, lost, _open_share(reward, fitted), tuple(fitted))
+    return Enrolled(person.id, basis, used, lost, reward.open_share(person.id), tuple(fitted))
 
 
-def _open_share(reward: Any, fitted: list[FittedPerson]) -> float:
-    """Variance of the vector that is left, of the prior's, mean over members."""
-    shares = []
-    for prior, person in zip(reward.priors, fitted, strict=True):
-        size = prior.axes.pow(2).sum(1)
-        shares.append(float((person.covariance.diagonal() * size).sum() / size.sum()))
-    return float(np.mean(shares))
+def _shipped(store: UserStore, reward: Teachable, asked: set[str]) -> dict[str, np.ndarray]:
+    """Features, kept from now on, of those pictures that come with the miniature: they were rated for a reward with other eyes."""
+    found = [q for q in shipped_pictures() if q.hash in asked]
+    if not found:
+        return {}
+    vectors = reward.picture_encoder.images([q.image for q in found]).float().cpu().numpy()
+    features = {q.hash: v for q, v in zip(found, vectors, strict=True)}
+    store.keep_features(reward.picture_encoder.fingerprint(), features)
+    return features
 
 
 def _digest(person: User, ratings: list[tuple[str, str, float]], choices: list[tuple[str, str]]) -> str:

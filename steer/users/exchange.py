@@ -91,8 +91,9 @@ def rate_from_csv(store: UserStore, reward: Any, user: str, path: Path) -> int:
         raise UsageError(f"'{path}' holds no ratings")
     hashes = [picture_hash(image) for image, *_ in rows]
     store.rate_many(user, [(h, p, s) for h, (_, p, s) in zip(hashes, rows, strict=True)], path.name)
-    vectors = reward.encoder.images([image for image, *_ in rows]).float().cpu().numpy()
-    store.keep_features(reward.encoder.fingerprint(), dict(zip(hashes, vectors, strict=True)))
+    encoder = reward.picture_encoder
+    vectors = encoder.images([image for image, *_ in rows]).float().cpu().numpy()
+    store.keep_features(encoder.fingerprint(), dict(zip(hashes, vectors, strict=True)))
     return len(rows)
 
 
@@ -137,7 +138,7 @@ def import_people(store: UserStore, source: str, kind: str | None, reward: Any) 
             continue
         hashes[name] = picture_hash(rgb)
     with tempfile.TemporaryDirectory() as cache:
-        features = FeatureCache(Path(cache), reward.encoder).pictures(ratings.root, list(hashes), None)
+        features = FeatureCache(Path(cache), reward.picture_encoder).pictures(ratings.root, list(hashes), None)
     vectors = {h: features.vectors[features.row[n]].float().numpy() for n, h in hashes.items() if n in features.row}
     with store.together():
         for person, own in table.groupby(table["person"].astype(str)):
@@ -146,7 +147,7 @@ def import_people(store: UserStore, source: str, kind: str | None, reward: Any) 
             rows = own[own["picture"].isin(list(hashes))].drop_duplicates("picture", keep="last")
             told = zip(rows["picture"], rows["prompt"].fillna("").astype(str), rows["score"], strict=True)
             store.rate_many(str(person), [(hashes[p], q, 1 + 4 * float(s)) for p, q, s in told], ratings.name)
-        store.keep_features(reward.encoder.fingerprint(), vectors)
+        store.keep_features(reward.picture_encoder.fingerprint(), vectors)
     return len(ids)
 
 

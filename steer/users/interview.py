@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from reward_models.elicitation import gains, open_variance, pair_gains, slopes
+from reward_models.elicitation import gains, open_variance, pair_gains
 from steer.errors import UsageError
 from steer.users.enrolment import Enrolled, enrol
 from steer.users.pictures import Question
@@ -60,6 +60,10 @@ class Interview:
         self._answers: list[tuple[str, int]] = []  # of this interview, to take back
         self._order = random.Random(seed).sample(range(len(self.pictures)), len(self.pictures))
         self.enrolled: Enrolled
+        answered = {r.picture for r in store.ratings(user)} | {
+            h for c in store.choices(user) for h in (c.better, c.worse)
+        }
+        self._keep_features(*(q for q in self.pictures if q.hash in answered))  # another reward may have asked for them
         self._learn()
 
     def next(self) -> Question | None:
@@ -82,7 +86,7 @@ class Interview:
         ]
         if not pairs:
             return None
-        worth = pair_gains(self._slopes, self._covariance, self.reward.config.noise, torch.tensor(pairs))
+        worth = pair_gains(self._slopes, self._covariance, self.reward.rating_noise, torch.tensor(pairs))
         i, j = pairs[int(worth.argmax())]
         return self.pictures[i], self.pictures[j]
 
@@ -127,20 +131,19 @@ class Interview:
     def _read(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Features (n, D) of the pictures and of their prompts, zeros where there is none."""
         encoder = self.reward.encoder
-        pictures = encoder.images([q.image for q in self.pictures]).float().cpu()
-        texts = torch.zeros_like(pictures)
+        pictures = self.reward.picture_encoder.images([q.image for q in self.pictures]).float().cpu()
+        texts = torch.zeros(len(pictures), encoder.width)
         if (said := [i for i, q in enumerate(self.pictures) if q.prompt]) and encoder.has_text:
             texts[said] = encoder.texts([self.pictures[i].prompt for i in said]).float().cpu()
         return pictures, texts
 
     def _keep_features(self, *questions: Question) -> None:
         vectors = {q.hash: np.asarray(self._features[self._row[q.hash]]) for q in questions}
-        self.store.keep_features(self.reward.encoder.fingerprint(), vectors)
+        self.store.keep_features(self.reward.picture_encoder.fingerprint(), vectors)
 
     def _learn(self) -> None:
         self.enrolled = enrol(self.store, self.reward, self.user)
         known = self.store.user(self.user).demographics
-        self._slopes = slopes(self.reward, self.enrolled.fitted, self._features, self._texts, known)
-        self._covariance = torch.stack([f.covariance for f in self.enrolled.fitted]).to(self._slopes.device)
-        self._gain = gains(self._slopes, self._covariance, self.reward.config.noise)
+        self._slopes, self._covariance = self.reward.slopes(self.enrolled.fitted, self._features, self._texts, known)
+        self._gain = gains(self._slopes, self._covariance, self.reward.rating_noise)
         self._open_variance = open_variance(self._slopes, self._covariance)

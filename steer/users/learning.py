@@ -23,8 +23,8 @@ def rate_candidate(
     """Keep a person's rating (1 to 5) of a run's picture, as one of the prompt; with its features, so that it can be learnt from."""
     name = picture_hash(image)
     row = store.rate(user, name, score, prompt, origin)
-    vector = np.asarray(reward.encoder.images([image]).float().cpu()[0])
-    store.keep_features(reward.encoder.fingerprint(), {name: vector})
+    encoder = reward.picture_encoder
+    store.keep_features(encoder.fingerprint(), {name: np.asarray(encoder.images([image]).float().cpu()[0])})
     return row
 
 

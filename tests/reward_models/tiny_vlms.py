@@ -7,6 +7,8 @@ from transformers import (
     Gemma3Config,
     Gemma3ForConditionalGeneration,
     Gemma3ImageProcessorPil,
+    Qwen2_5_VLConfig,
+    Qwen2_5_VLForConditionalGeneration,
     Qwen2VLImageProcessorPil,
     Qwen3VLConfig,
     Qwen3VLForConditionalGeneration,
@@ -16,6 +18,9 @@ from tests.steer.tiny_pipelines import byte_tokenizer
 
 QWEN = "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{% for c in m['content'] %}{% if c['type'] == 'image' %}<|vision_start|><|image_pad|><|vision_end|>{% else %}{{ c['text'] }}{% endif %}{% endfor %}<|im_end|>\n{% endfor %}"
 GEMMA = "<bos>{% for m in messages %}<start_of_turn>{{ m['role'] }}\n{% for c in m['content'] %}{% if c['type'] == 'image' %}<start_of_image>{% else %}{{ c['text'] }}{% endif %}{% endfor %}<end_of_turn>\n{% endfor %}"
+
+
+TOKENS = ["<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]
 
 
 def _tokenizer(specials, template):
@@ -28,7 +33,7 @@ def _tokenizer(specials, template):
 def save_qwen(folder, layers=4, width=32):
     """Qwen3VLForConditionalGeneration with its pictures' features added in the first two layers (DeepStack)."""
     torch.manual_seed(0)
-    tokenizer = _tokenizer(["<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"], QWEN)  # fmt: skip
+    tokenizer = _tokenizer(TOKENS, QWEN)
     ids = tokenizer.convert_tokens_to_ids
     config = Qwen3VLConfig(
         text_config={
@@ -44,6 +49,32 @@ def save_qwen(folder, layers=4, width=32):
         vision_end_token_id=ids("<|vision_end|>"),
     )  # fmt: skip
     Qwen3VLForConditionalGeneration(config).save_pretrained(folder)
+    Qwen2VLImageProcessorPil(patch_size=16, merge_size=2, min_pixels=32 * 32, max_pixels=512 * 512).save_pretrained(
+        folder
+    )
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def save_qwen25(folder, layers=4, width=32):
+    """Qwen2_5_VLForConditionalGeneration, whose vision blocks look through windows of patches."""
+    torch.manual_seed(0)
+    tokenizer = _tokenizer(TOKENS, QWEN)
+    ids = tokenizer.convert_tokens_to_ids
+    config = Qwen2_5_VLConfig(
+        text_config={
+            "vocab_size": len(tokenizer), "hidden_size": width, "intermediate_size": 2 * width, "num_hidden_layers": layers,
+            "num_attention_heads": 2, "num_key_value_heads": 2, "max_position_embeddings": 1024, "bos_token_id": 0, "eos_token_id": 0,
+            "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [2, 3, 3]},
+        },
+        vision_config={
+            "depth": 3, "hidden_size": width, "intermediate_size": 2 * width, "num_heads": 2, "out_hidden_size": width, "patch_size": 16,
+            "spatial_merge_size": 2, "temporal_patch_size": 2, "window_size": 64, "fullatt_block_indexes": [2],
+        },
+        image_token_id=ids("<|image_pad|>"), video_token_id=ids("<|video_pad|>"), vision_start_token_id=ids("<|vision_start|>"),
+        vision_end_token_id=ids("<|vision_end|>"),
+    )  # fmt: skip
+    Qwen2_5_VLForConditionalGeneration(config).save_pretrained(folder)
     Qwen2VLImageProcessorPil(patch_size=16, merge_size=2, min_pixels=32 * 32, max_pixels=512 * 512).save_pretrained(
         folder
     )

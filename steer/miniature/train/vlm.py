@@ -1,6 +1,7 @@
 """A tiny Qwen3-VL for Linear-Hidden: it learns to write a picture's caption after a user's turn, with a throw-away head on its hidden states.
 
 As the SigLIP's, the head names the attributes; without it a model of this size learns the captions' grammar first and the pictures late.
+As in the real Qwen3-VL, the vision tower starts from a SigLIP: from random weights two hours of a laptop were not enough.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from transformers import (
     Qwen2VLImageProcessorPil,
     Qwen3VLConfig,
     Qwen3VLForConditionalGeneration,
+    SiglipVisionModel,
 )
 
 from reward_models.linear_hidden.pools import PROMPTS
@@ -32,6 +34,7 @@ from steer.miniature.world import ATTRIBUTES
 from steer.resources import miniature_weights
 
 WIDTH, LAYERS, READ = 128, 6, 4  # READ: the decoder layer whose mean over text tokens is used later
+SIGHT = 192  # the width of the vision tower, as the SigLIP's
 PATCH, MERGE, SIDE = 16, 2, 128
 SEED = 41
 SPECIAL = ["<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]
@@ -52,14 +55,14 @@ def tokenizer_of() -> PreTrainedTokenizerFast:
 
 
 def build(vocabulary: int, ids: dict[str, int]) -> Qwen3VLForConditionalGeneration:
-    """Six decoder and four vision layers, 128 wide."""
+    """Six decoder layers, 128 wide, four vision layers, 192 wide."""
     text = {
         "vocab_size": vocabulary, "hidden_size": WIDTH, "intermediate_size": 3 * WIDTH, "num_hidden_layers": LAYERS, "head_dim": 32,
         "num_attention_heads": 4, "num_key_value_heads": 4, "max_position_embeddings": 512,
         "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [6, 5, 5], "mrope_interleaved": True},
     }  # fmt: skip
     vision = {
-        "depth": 4, "hidden_size": WIDTH, "intermediate_size": 3 * WIDTH, "num_heads": 4, "out_hidden_size": WIDTH, "patch_size": PATCH,
+        "depth": 4, "hidden_size": SIGHT, "intermediate_size": 3 * SIGHT, "num_heads": 4, "out_hidden_size": WIDTH, "patch_size": PATCH,
         "spatial_merge_size": MERGE, "temporal_patch_size": 2, "num_position_embeddings": (SIDE // PATCH) ** 2,
         "deepstack_visual_indexes": [1, 2],
     }  # fmt: skip
@@ -68,6 +71,38 @@ def build(vocabulary: int, ids: dict[str, int]) -> Qwen3VLForConditionalGenerati
         video_token_id=ids["<|video_pad|>"], vision_start_token_id=ids["<|vision_start|>"], vision_end_token_id=ids["<|vision_end|>"],
     )  # fmt: skip
     return Qwen3VLForConditionalGeneration(config)
+
+
+def see_as(model: Qwen3VLForConditionalGeneration, siglip: SiglipVisionModel) -> None:
+    """Start the vision tower from a SigLIP's of the same shape; only the rotary positions, which a SigLIP lacks, are new to it."""
+    ours, theirs = model.model.visual, siglip.state_dict()
+    theirs = {k.removeprefix("vision_model."): v for k, v in theirs.items()}
+    conv = theirs[
+        "embeddings.patch_embedding.weight"
+    ]  # (width, 3, 16, 16); ours sees every picture twice, as a film of two
+    state = {
+        "patch_embed.proj.weight": conv.unsqueeze(2).expand(-1, -1, 2, -1, -1) / 2,
+        "patch_embed.proj.bias": theirs["embeddings.patch_embedding.bias"],
+        "pos_embed.weight": theirs["embeddings.position_embedding.weight"],
+        "merger.norm.weight": theirs["post_layernorm.weight"], "merger.norm.bias": theirs["post_layernorm.bias"],
+    }  # fmt: skip
+    names = {
+        "norm1": "layer_norm1",
+        "norm2": "layer_norm2",
+        "attn.proj": "self_attn.out_proj",
+        "mlp.linear_fc1": "mlp.fc1",
+        "mlp.linear_fc2": "mlp.fc2",
+    }
+    for i in range(len(ours.blocks)):
+        for kind in ("weight", "bias"):
+            of = f"encoder.layers.{i}."
+            state |= {f"blocks.{i}.{a}.{kind}": theirs[f"{of}{b}.{kind}"] for a, b in names.items()}
+            state[f"blocks.{i}.attn.qkv.{kind}"] = torch.cat(
+                [theirs[f"{of}self_attn.{c}_proj.{kind}"] for c in ("q", "k", "v")]
+            )
+    missing, unknown = ours.load_state_dict(state, strict=False)
+    if unknown or not all(m.startswith(("merger.linear", "deepstack_merger_list")) for m in missing):
+        raise ValueError(f"The towers do not fit: {missing} {unknown}")
 
 
 def patches(pictures: torch.Tensor) -> torch.Tensor:
@@ -86,13 +121,14 @@ class _Named(nn.Module):
         self.vlm, self.head = model, nn.Linear(WIDTH, sum(N_CLASSES))
 
 
-def train(data: Pictures, dataset: Path, folder: Path, minutes: float, batch: int = 32, lr: float = 1.5e-3) -> None:
+def train(data: Pictures, dataset: Path, folder: Path, minutes: float, batch: int = 48, lr: float = 1e-3) -> None:
     """Write model, tokenizer and image processor to ``folder``/model."""
     torch.manual_seed(SEED)
     generator, rng = torch.Generator().manual_seed(SEED), random.Random(SEED)
     tokenizer = tokenizer_of()
     ids = {name: tokenizer.convert_tokens_to_ids(name) for name in SPECIAL}
     both = _Named(build(len(tokenizer), ids))
+    see_as(both.vlm, SiglipVisionModel.from_pretrained(miniature_weights("siglip"), dtype=torch.float32))
     trainer = Trainer(
         folder, both, 10**6, lr, minutes=minutes, ema=0.995, muon=lambda n: "layers." in n or "blocks." in n
     )
@@ -126,7 +162,7 @@ def train(data: Pictures, dataset: Path, folder: Path, minutes: float, batch: in
         of_turn = (tokens[:, : len(asked)] != ids["<|image_pad|>"]).float().unsqueeze(-1)
         pooled = (out.hidden_states[READ][:, : len(asked)] * of_turn).sum(1) / of_turn.sum(1)
         named, hit = attribute_loss(both.head(pooled), labels, N_CLASSES)
-        return written + named, {"caption": float(written.detach()), "accuracy": hit}
+        return written + 2 * named, {"caption": float(written.detach()), "accuracy": hit}
 
     trainer.run(loss)
     finished = build(len(tokenizer), ids)

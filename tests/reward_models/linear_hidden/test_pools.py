@@ -6,19 +6,20 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from transformers import Gemma3Processor
 
 from reward_models.base import RewardError
 from reward_models.features import FeatureCache
 from reward_models.linear_hidden.pools import HiddenPools
-from tests.reward_models.tiny_vlms import save_gemma, save_qwen
+from tests.reward_models.tiny_vlms import save_gemma, save_qwen, save_qwen25
 
-SIZE = {"qwen": 128, "gemma": 64}
+SIZE = {"qwen": 128, "qwen25": 128, "gemma": 64}
 EVERY = [f"V_{i}" for i in range(3)] + [f"{s}_{i}" for s in ("LV", "LT") for i in range(5)]
 
 
-@pytest.fixture(scope="module", params=["qwen", "gemma"])
+@pytest.fixture(scope="module", params=["qwen", "qwen25", "gemma"])
 def vlm(request, tmp_path_factory):
-    save = {"qwen": save_qwen, "gemma": save_gemma}[request.param]
+    save = {"qwen": save_qwen, "qwen25": save_qwen25, "gemma": save_gemma}[request.param]
     return save(tmp_path_factory.mktemp(request.param)), SIZE[request.param]
 
 
@@ -120,3 +121,19 @@ def test_wrong_names_are_one_line(vlm, tmp_path):
             HiddenPools(folder, pools, size=size)
     with pytest.raises(RewardError, match="cannot load the vision-language model"):
         HiddenPools(tmp_path / "nowhere")
+
+
+def test_a_turn_has_the_tokens_that_transformers_own_processor_gives(tmp_path, pictures):
+    """Gemma's; Qwen's wants a library for films, its expansion is the marker times the number of merged patches."""
+    encoder = HiddenPools(save_gemma(tmp_path), ["LT_2"], size=64)
+    tokenizer, image = encoder.tokenizer, pictures[0].resize((64, 64))
+    tokenizer.boi_token, tokenizer.eoi_token, tokenizer.image_token = "<start_of_image>", "<end_of_image>", "<image_soft_token>"  # fmt: skip
+    for name in ("boi", "eoi", "image"):
+        setattr(tokenizer, f"{name}_token_id", tokenizer.convert_tokens_to_ids(getattr(tokenizer, f"{name}_token")))
+    processor = Gemma3Processor(encoder.images_in, tokenizer, tokenizer.chat_template, image_seq_length=16)
+    turn = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": encoder.prompt}]}]
+    text = processor.apply_chat_template(turn, add_generation_prompt=False)
+    theirs = processor(images=[image], text=text, add_special_tokens=False, return_tensors="pt")
+    ours = encoder.prepare(image)
+    assert ours["input_ids"].tolist() == theirs["input_ids"][0].tolist()
+    assert torch.equal(ours["pixel_values"], theirs["pixel_values"])

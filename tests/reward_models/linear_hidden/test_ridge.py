@@ -7,7 +7,7 @@ import pytest
 
 from reward_models.base import RewardError
 from reward_models.linear_hidden.people import FEW, MARGIN, PersonModel
-from reward_models.linear_hidden.ridge import ALPHAS, Ridge, Scaler, many_outputs
+from reward_models.linear_hidden.ridge import ALPHAS, Others, Ridge, Scaler, many_outputs
 
 
 def data(n, d, seed=0):
@@ -110,3 +110,54 @@ def test_a_persons_forms():
         PersonModel(x[:1], y[:1], general)
     with pytest.raises(RewardError, match="needs a map to attributes"):
         PersonModel(x[:5], y[:5], general, "reduce")
+
+
+def test_others_keep_few_ratings_from_chance():
+    """Pure noise on ten rows: alone leave-one-out often finds something in it, with others who know better hardly ever."""
+    grid = ALPHAS["wide"]
+    others = Others("wide", 0.05 + 0.2 / (1 + grid / 100), np.full(len(grid), 0.04))
+    alone, helped = [], []
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        x, y, new = rng.normal(size=(10, 60)), 0.2 * rng.normal(size=10), rng.normal(size=(40, 60))
+        scaler = Scaler(np.zeros(60), np.ones(60))
+        alone.append(np.ptp(Ridge(x, y, "wide", scaler)(new)))
+        ridge = Ridge(x, y, "wide", scaler, others)
+        helped.append(np.ptp(ridge(new)))
+        n, w = 10, Others.WEIGHT
+        assert ridge.alpha == grid[(n * ridge.errors + w * others.errors).argmin()]
+        assert 0.1 < ridge.noise < 0.3
+    assert np.mean(helped) < 0.3 * np.mean(alone)
+    with pytest.raises(ValueError, match="of the penalties 'wide', not 'paper'"):
+        Ridge(x, y, "paper", scaler, others)
+
+
+def test_from_nothing_known_to_much():
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(90, 8))
+    y = np.clip(0.5 + 0.1 * x[:, 0] + 0.1 * rng.normal(size=90), 0, 1)
+    scaler, others = (
+        Scaler.of(x),
+        Others("wide", 0.01 + 1e-4 / ALPHAS["wide"] + 1e-4 * ALPHAS["wide"], np.full(19, 0.01)),
+    )
+    assert others.alpha == 1.0
+    assert others.noise == pytest.approx(0.1)
+
+    def of(n):
+        return PersonModel(x[:n], y[:n], lambda rows: np.full(len(rows), 0.5), "residual", scaler=scaler, others=others)
+
+    for n in (0, 1):
+        assert of(n).raw(x) == pytest.approx(0.5)
+        assert of(n).open_share(x) == 1
+        assert of(n).uncertainty(x[:3]) == pytest.approx(0.1 * np.linalg.norm(scaler(x[:3]), axis=1))
+    shares = [of(n).open_share(x) for n in (2, 10, 40, 80)]
+    assert shares == sorted(shares, reverse=True)
+    assert 0 < shares[-1] < 0.2
+    at_one = PersonModel(x[:40], y[:40], lambda rows: np.full(len(rows), 0.5), "residual", [1.0], scaler=scaler)
+    centred = scaler(x) - scaler(x).mean(axis=0)
+    left = np.einsum("mk,kl,ml->", centred, at_one.covariance(), centred) / (at_one.ridge.noise**2 * (centred**2).sum())
+    assert of(40).open_share(x) == pytest.approx(left)
+    model = of(30)
+    slopes = model.slopes(x)
+    along = np.einsum("mk,kl,ml->m", slopes, model.covariance(), slopes)
+    assert model.uncertainty(x) ** 2 == pytest.approx(along + model.ridge.noise**2 / 30)

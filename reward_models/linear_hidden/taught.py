@@ -1,0 +1,205 @@
+"""How Linear-Hidden learns new people and what it knows of those it has: a ridge each, refitted within milliseconds.
+
+Shapes: n pictures, D features, K coefficients of a person, A attributes. Lists of one stand where a PAMELA ensemble has one a member.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from reward_models.base import RewardError, UnknownPerson
+from reward_models.encoders import Encoder, encode_readable
+from reward_models.imagination import Imagination
+from reward_models.linear_hidden.people import FEW, Estimator, PersonModel
+from reward_models.linear_hidden.pools import HiddenPools
+from reward_models.linear_hidden.ridge import Affine, Others, Ridge, Scaler, Support
+
+NOISE = 0.15  # of a rating, of [0, 1], where no other people tell
+APART = 0.28  # of [0, 1], between a picture that was chosen and one that was passed over: 2 s / sqrt(pi), likings with a spread s of .25
+SAMPLE = 400  # rated pictures on which people are compared
+
+
+class LearnsPeople:
+    """The half of :class:`~reward_models.linear_hidden.reward.LinearHiddenReward` that is about people; see
+    :class:`~reward_models.base.Teachable`."""
+
+    hidden: HiddenPools
+    encoder: Encoder
+    pictures: np.ndarray
+    support: Support
+    general: Callable[[np.ndarray], np.ndarray]
+    named: tuple[list[str], Affine] | None
+    estimator: Estimator
+    alphas: str
+    scaler: Scaler
+    others: Others | None
+    imagination: Imagination | None
+    trained: tuple[str, ...]
+    _models: dict[str, PersonModel]
+
+    def people(self) -> list[str]:
+        return list(dict.fromkeys([*self.trained, *self._models]))
+
+    def model(self, person: str) -> PersonModel:
+        """The person's estimator, fitted at the first question. Raises UnknownPerson."""
+        if person not in self._models:
+            if person not in self.support.rows:
+                raise UnknownPerson(f"the reward model has no ratings of '{person}'")
+            self._models[person] = self._fitted(self.pictures[self.support.rows[person]], self.support.likings[person])
+        return self._models[person]
+
+    def _fitted(self, x: np.ndarray, y: np.ndarray) -> PersonModel:
+        attributes = self.named[1] if self.named else None
+        return PersonModel(x, y, self.general, self.estimator, self.alphas, attributes, self.scaler, self.others)
+
+    # learning
+
+    def fit(
+        self, pictures: Tensor, prompts: Tensor, liking: np.ndarray, demographics: Mapping[str, str] | None = None,
+        noise: np.ndarray | None = None, choices: np.ndarray | None = None,
+    ) -> list[PersonModel]:  # fmt: skip
+        """A person from features (n, D) and ratings (n,) in [0, 1], NaN where there is none. Of a choice (rows of the better and the worse
+        picture) the two are taken as ``APART``, around what everybody makes of them. Prompts, demographics and the ratings' noise say nothing here."""
+        x, y = pictures.double().cpu().numpy(), np.asarray(liking, dtype=np.float64)
+        rated = ~np.isnan(y)
+        rows, likings = [x[rated]], [y[rated]]
+        if choices is not None and len(choices):
+            everybody = self.general(x)
+            level = float((y - everybody)[rated].mean()) if rated.any() else 0.0
+            middle = everybody[choices].mean(axis=1) + level
+            for side, step in ((0, APART / 2), (1, -APART / 2)):
+                rows.append(x[choices[:, side]])
+                likings.append(np.clip(middle + step, 0, 1))
+        return [self._fitted(np.vstack(rows), np.concatenate(likings))]
+
+    def add_people(
+        self, fitted: Mapping[str, Sequence[PersonModel]], demographics: Mapping[str, dict[str, str]]
+    ) -> None:  # fmt: skip
+        """People, new or known, as :meth:`fit` found them. Demographics say nothing here."""
+        self._models |= {person: each[0] for person, each in fitted.items()}
+
+    def enrol(
+        self, person: str, images: Sequence[Image.Image], prompts: Sequence[str], ratings: Sequence[float],
+        demographics: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
+        """Make a person known from rated pictures, ``ratings`` in [0, 1]; again to correct them. Prompts and demographics say nothing here."""
+        likings = np.asarray(ratings, dtype=np.float64)
+        if len(images) != len(likings) or ((likings < 0) | (likings > 1)).any():
+            raise RewardError(f"{len(images)} pictures need as many ratings in [0, 1]")
+        features, readable = encode_readable(self.hidden, images)
+        if not readable.all():
+            raise RewardError(f"rated picture {int(np.flatnonzero(~readable)[0])} does not open")
+        self.add_people({person: self.fit(features, features[:, :0], likings)}, {})
+
+    def rate(self, person: str, image: Image.Image, liking: float) -> None:
+        """One rating more, in [0, 1], within milliseconds: nothing is fitted from the start but where ``auto`` changes its estimator."""
+        row = self.hidden.images([image]).double().cpu().numpy()[0]
+        model = self.model(person)
+        model.add(row, liking)
+        if len(model) == 2 or (model.asked == "auto" and len(model) == FEW):
+            self._models[person] = self._fitted(model.x, model.y)
+
+    # what is known
+
+    @property
+    def picture_encoder(self) -> HiddenPools:
+        """Whose features of rated pictures it learns from."""
+        return self.hidden
+
+    @property
+    def rating_noise(self) -> float:
+        """Standard deviation of a rating, of [0, 1]."""
+        return self.others.noise if self.others else NOISE
+
+    @property
+    def can_imagine(self) -> bool:
+        """Whether texts can be judged before they are drawn: with an image-text encoder and a data set of prompts."""
+        return self.imagination is not None
+
+    def imagined(self, texts: Tensor) -> Tensor:
+        """Features (n, D) of the pictures that texts with features (n, E) of the image-text encoder would give."""
+        if self.imagination is None:
+            raise RewardError("this reward was made without an image-text encoder and cannot imagine pictures of texts")
+        weight, bias = self.imagination.weight.double(), self.imagination.bias.double()
+        return texts.double().to(weight.device) @ weight.T + bias
+
+    def vocabulary(self) -> dict[str, list[str]]:
+        """Nothing: ratings alone count."""
+        return {}
+
+    def open_share(self, person: str) -> float:
+        """Share in [0, 1] of the variance over pictures, as it was before any rating, that is left."""
+        return self.model(person).open_share(self._sample())
+
+    def slopes(
+        self, fitted: Sequence[PersonModel], pictures: Tensor, prompts: Tensor, demographics: Mapping[str, str] | None = None
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        """How predictions move with the person's coefficients (1, n, K), and their covariance (1, K, K)."""
+        slopes = [m.slopes(pictures.double().cpu().numpy()) for m in fitted]
+        return torch.from_numpy(np.stack(slopes)), torch.from_numpy(np.stack([m.covariance() for m in fitted]))
+
+    def draws(self, person: str, pictures: Tensor, prompts: Tensor, n: int = 400, seed: int = 0) -> Tensor:
+        """Likings (``n``, pictures) of people that this person may be, not cut to [0, 1]."""
+        model, x = self.model(person), pictures.double().cpu().numpy()
+        slopes = model.slopes(x)
+        values, vectors = np.linalg.eigh(slopes @ model.covariance() @ slopes.T)
+        root = vectors * np.sqrt(np.clip(values, 0, None))
+        z = np.random.default_rng(seed).standard_normal((n, len(x)))
+        return torch.from_numpy(model.raw(x) + z @ root.T)
+
+    def likeness(self, person: str) -> dict[str, float]:
+        """Correlation over rated pictures of how this person differs from everybody and how each other one does."""
+        x = self._sample()
+        own = self._personal(person, x)
+        return {p: float(own @ self._personal(p, x)) for p in self.people() if p != person}
+
+    def _personal(self, person: str, x: np.ndarray) -> np.ndarray:
+        apart = self.model(person).raw(x) - self.general(x)
+        apart = apart - apart.mean()
+        return apart / max(float(np.linalg.norm(apart)), 1e-12)  # type: ignore[no-any-return]
+
+    def _sample(self) -> np.ndarray:
+        return self.pictures[:: max(1, len(self.pictures) // SAMPLE)]
+
+    # why
+
+    def explain(self, image: Image.Image, person: str) -> dict[str, float]:
+        """What each named attribute adds to the person's liking of a picture, above the mean of what they rated; in [0, 1] units, the
+        largest first. Raises RewardError without a map to attributes."""
+        names, added, _ = self._in_words(image, person)
+        return dict(sorted(zip(names, map(float, added), strict=True), key=lambda item: -abs(item[1])))
+
+    def wishes(self, image: Image.Image, person: str, most: int = 3) -> str:
+        """The same for a writer of prompts: what the picture has too much of for this person, and too little; "" without a map."""
+        if self.named is None:
+            return ""
+        names, added, ridge = self._in_words(image, person)
+        worst = [i for i in np.argsort(added) if added[i] < 0][:most]
+        return ", ".join(f"{'more' if ridge.coefficients[i] > 0 else 'less'} {names[i]}" for i in worst)
+
+    def tastes(self, person: str) -> dict[str, tuple[float, float]]:
+        """By named attribute: how a person's liking moves with one spread of it, and the standard deviation of that."""
+        names, ridge = self._of_attributes(person)
+        spread = np.sqrt(np.diag(ridge.covariance()))
+        return {n: (float(c), float(s)) for n, c, s in zip(names, ridge.coefficients, spread, strict=True)}
+
+    def _in_words(self, image: Image.Image, person: str) -> tuple[list[str], np.ndarray, Ridge]:
+        """Names of the attributes, what each adds in this picture (A,), and the person's ridge on them."""
+        names, ridge = self._of_attributes(person)
+        assert self.named is not None
+        level = ridge.scaler(self.named[1](self.hidden.images([image]).double().cpu().numpy()))[0]
+        return names, (level - ridge.centre) * ridge.coefficients, ridge
+
+    def _of_attributes(self, person: str) -> tuple[list[str], Ridge]:
+        if self.named is None:
+            raise RewardError("this reward was made without a table of attributes; it cannot explain itself in words")
+        names, attributes = self.named
+        model = self.model(person)
+        if len(model) < 2:
+            raise RewardError(f"'{person}' has rated too little to say why")
+        return names, Ridge(attributes(model.x), model.y, self.alphas)
