@@ -12,13 +12,14 @@ import numpy as np
 import pandas as pd
 import torch
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from reward_models.base import RewardError
 from reward_models.datasets import Ratings, load_ratings
 from reward_models.encoders import Encoder, load_encoder
 from reward_models.features import FeatureCache, Progress
 from reward_models.imagination import Imagination, fit_imagination
+from reward_models.linear_hidden.layers import choose_layer
 from reward_models.linear_hidden.people import Estimator
 from reward_models.linear_hidden.pools import HiddenPools
 from reward_models.linear_hidden.reward import LinearHiddenReward
@@ -35,7 +36,7 @@ class LinearHiddenSettings(_Strict):
     data: list[DataSetting] = Field(min_length=1, max_length=1)
     vlm: str
     revision: str | None = None
-    pools: list[str] = Field(["LT_15"], min_length=1)
+    pools: list[str] = Field(["LT_15"], min_length=1)  # "LT_auto" alone: the layer by inner cross-validation
     size: int = Field(448, ge=32, le=2048)
     prompt: str = "base"
     batch_size: int = Field(8, ge=1)
@@ -46,6 +47,18 @@ class LinearHiddenSettings(_Strict):
     people: Literal["train", "all"] = "all"  # whose ratings are kept; of the test splits none are
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     out: str
+
+    @property
+    def source(self) -> str | None:
+        """V, LV or LT where its layer is to be found."""
+        return self.pools[0].removesuffix("_auto") if self.pools[0].endswith("_auto") else None
+
+    @field_validator("pools")
+    @classmethod
+    def _one_to_find(cls, pools: list[str]) -> list[str]:
+        if any(p.endswith("_auto") for p in pools) and pools not in (["V_auto"], ["LV_auto"], ["LT_auto"]):
+            raise ValueError(f"{', '.join(pools)}: V_auto, LV_auto and LT_auto stand alone")
+        return pools
 
 
 def load_settings(path: Path) -> LinearHiddenSettings:
@@ -60,13 +73,16 @@ def load_settings(path: Path) -> LinearHiddenSettings:
 def fit_linear_hidden(
     settings: LinearHiddenSettings, device: str, progress: Progress | None = None
 ) -> tuple[LinearHiddenReward, Ratings]:
-    """The reward of a config, and the data set it is of. People of the test splits have none of their ratings in it."""
-    data = settings.data[0]
-    ratings = load_ratings(data.source, data.kind, data.revision, scale=data.scale)
-    encoder = HiddenPools(
-        settings.vlm, settings.pools, device, settings.batch_size, settings.size, settings.prompt, settings.revision
-    )
-    features, rows = features_of(encoder, ratings, Path(settings.out).parent / "features", progress)
+    """The reward of a config, and the data set it is of. People of the test splits have none of their ratings in it; its
+    ``layer_errors`` are those of :func:`~reward_models.linear_hidden.layers.choose_layer` where the layer was to be found."""
+    by_pool, rows, ratings = all_pools(settings, device, settings.source or "", progress)
+    pools, chosen = settings.pools, None
+    if settings.source:
+        train = ratings.table[(ratings.table["split"] == "train") & ratings.table["picture"].isin(list(rows))]
+        chosen = choose_layer(train, by_pool, rows, settings.alphas)
+        pools = [next(iter(chosen))]
+    features = np.hstack([by_pool[p] for p in pools])
+    encoder = _encoder(settings, pools, device)
     table = ratings.table[ratings.table["picture"].isin(list(rows))]
     train = table[table["split"] == "train"]
     kept = train if settings.people == "train" else table[~table["split"].str.startswith("test")]
@@ -80,10 +96,12 @@ def fit_linear_hidden(
     named = read_attributes(Path(settings.attributes), features, rows, scaler) if settings.attributes else None
     fidelity = load_encoder(settings.fidelity, device=device) if settings.fidelity else None
     imagination = _imagination(fidelity, train, features, rows, general) if fidelity else None
-    return LinearHiddenReward(
+    reward = LinearHiddenReward(
         encoder, features, support, general, fidelity, named, settings.estimator, settings.alphas, imagination,
         others_of(train, features, rows, general, settings.alphas),
-    ), ratings  # fmt: skip
+    )  # fmt: skip
+    reward.layer_errors = chosen
+    return reward, ratings
 
 
 def others_of(
@@ -145,20 +163,25 @@ def read_attributes(path: Path, features: np.ndarray, rows: dict[str, int], scal
     return names, attribute_map(features[[rows[p] for p in pictures]], values, scaler)
 
 
+def _encoder(settings: LinearHiddenSettings, pools: list[str], device: str) -> HiddenPools:
+    return HiddenPools(
+        settings.vlm, pools, device, settings.batch_size, settings.size, settings.prompt, settings.revision
+    )
+
+
 def all_pools(
-    settings: LinearHiddenSettings, device: str, layers: bool, progress: Progress | None = None
+    settings: LinearHiddenSettings, device: str, layers: str = "", progress: Progress | None = None
 ) -> tuple[dict[str, np.ndarray], dict[str, int], Ratings]:
-    """Features (P, D) by pool, of the config's pools or of all ``layers``, each picture's row, and the data set."""
+    """Features (P, D) by pool, of the config's pools or of every layer of ``layers`` (sources, as "LT" or "V LV LT"), each picture's row, and
+    the data set. All are computed in one pass."""
     data = settings.data[0]
     ratings = load_ratings(data.source, data.kind, data.revision, scale=data.scale)
-    given = settings.vlm, settings.pools, device, settings.batch_size, settings.size, settings.prompt, settings.revision
-    encoder = HiddenPools(*given)
+    encoder = _encoder(settings, ["LT_1"] if layers else settings.pools, device)
     if layers:
-        depth = range(1, len(encoder.layout.decoder) + 1)
-        every = [f"V_{i}" for i in range(len(encoder.layout.vision))] + [
-            f"{s}_{i}" for s in ("LV", "LT") for i in depth
-        ]
-        encoder = HiddenPools(settings.vlm, every, *given[2:])
+        depth = len(encoder.layout.decoder)
+        numbers = {"V": range(len(encoder.layout.vision)), "LV": range(1, depth + 1), "LT": range(1, depth + 1)}
+        every = [f"{s}_{i}" for s in layers.split() for i in numbers[s]]
+        encoder = _encoder(settings, every, device)
     features, rows = features_of(encoder, ratings, Path(settings.out).parent / "features", progress)
     ends = np.cumsum(encoder.widths)[:-1]
     return dict(zip(map(str, encoder.pools), np.split(features, ends, axis=1), strict=True)), rows, ratings

@@ -55,6 +55,7 @@ class LinearHiddenReward(LearnsPeople):
         self.fidelity, self.named, self.estimator, self.alphas = fidelity, attributes, estimator, alphas
         self.imagination, self.others = imagination, others
         self.scaler = general.scaler
+        self.layer_errors: dict[str, float] | None = None
         self._models: dict[str, PersonModel] = {}
         self._warned: set[str] = set()
         self.trained = tuple(support.rows)

@@ -87,12 +87,16 @@ def _train_linear_hidden(config: Path) -> None:
     with _feature_bar() as tell:
         reward, ratings = fit_linear_hidden(settings, pick_device(settings.device), tell)
     out = Path(settings.out)
-    reward.save(out, {"data": ratings.fingerprint(), "settings": settings.model_dump()})
+    about: dict[str, object] = {"data": ratings.fingerprint(), "settings": settings.model_dump()}
+    if reward.layer_errors:
+        about["layers"] = reward.layer_errors
+        print("leave-one-out error: " + ", ".join(f"{p} {e:.4f}" for p, e in reward.layer_errors.items()))
+    reward.save(out, about)
     print(f"{len(reward.people())} people, {len(reward.pictures)} pictures, {', '.join(map(str, reward.hidden.pools))}")
     print(f"saved in {out}; steer run --set reward=linear-hidden --set reward.model={out}")
 
 
-def _linear_hidden_protocol(config: Path, out: Path | None, people: int, layers: bool) -> None:
+def _linear_hidden_protocol(config: Path, out: Path | None, people: int, layers: bool, pairs: int) -> None:
     """The paper's table, its probing where there are attributes, and the layer curve."""
     if _family(config) != "linear-hidden":
         raise UsageError(f"'{config}' has no 'family: linear-hidden'; see configs/train/linear-hidden.yaml")
@@ -101,10 +105,12 @@ def _linear_hidden_protocol(config: Path, out: Path | None, people: int, layers:
 
         settings = fit.load_settings(config)
         with _feature_bar() as tell:
-            pools, rows, ratings = fit.all_pools(settings, pick_device(settings.device), layers, tell)
+            pools, rows, ratings = fit.all_pools(
+                settings, pick_device(settings.device), "V LV LT" if layers or pairs else "", tell
+            )
         attributes = fit.attribute_values(Path(settings.attributes), rows) if settings.attributes else None
         target = out or Path(settings.out)
-        protocol.evaluate(pools, rows, ratings.table, target, people, settings.alphas, attributes)
+        protocol.evaluate(pools, rows, ratings.table, target, people, settings.alphas, attributes, pairs)
         print((target / "linear_hidden.md").read_text())
 
 
@@ -126,12 +132,19 @@ def evaluate(
     ] = None,
     people: Annotated[int, typer.Option(help="Of the protocol: how many are drawn.", min=2)] = 200,
     layers: Annotated[bool, typer.Option("--layers", help="Of the protocol: every layer of the model.")] = False,
+    pairs: Annotated[
+        int,
+        typer.Option(
+            help="Of the protocol: also two layers beside each other, of multiples of this (the paper's: 5); 0: none.",
+            min=0,
+        ),
+    ] = 0,
 ) -> None:
     """The table of a trained reward on the data sets of a config: Markdown, JSON, CSV and plots."""
     if protocol not in (None, "linear-hidden"):
         raise UsageError(f"there is no protocol '{protocol}'; known: linear-hidden")
     if protocol or _family(config) == "linear-hidden":
-        return _linear_hidden_protocol(config, out, people, layers)
+        return _linear_hidden_protocol(config, out, people, layers, pairs)
     if not model:
         raise UsageError("name the reward: steer reward eval FOLDER --config YAML")
     with _plain_errors():

@@ -13,12 +13,16 @@ from PIL import Image
 import reward_models
 from reward_models import Person
 from reward_models.base import RewardError, UnknownPerson
-from reward_models.linear_hidden.fit import all_pools, attribute_values, fit_linear_hidden, load_settings
+from reward_models.linear_hidden.fit import all_pools, attribute_map, attribute_values, fit_linear_hidden, load_settings
+from reward_models.linear_hidden.layers import choose_layer
 from reward_models.linear_hidden.people import MARGIN
-from reward_models.linear_hidden.protocol import HELD_OUT, draw, evaluate, interval, r2, spearman
+from reward_models.linear_hidden.protocol import Protocol, evaluate
+from reward_models.linear_hidden.ridge import Ridge, Scaler
+from reward_models.linear_hidden.statistics import HELD_OUT, draw, interval, r2, spearman
 from steer.resources import miniature_weights
 from steer.testing.conformance import RewardConformance
 from tests.reward_models.tiny_vlms import save_qwen
+from tests.steer.command import steer_here
 
 PEOPLE, PICTURES, EACH = 8, 220, 165
 
@@ -151,14 +155,14 @@ def test_it_steers_and_its_wishes_reach_the_writer(made, tmp_path):
 def test_the_papers_protocol(made, tmp_path):
     folder, _ = made
     settings = load_settings(folder / "config.yaml")
-    pools, rows, ratings = all_pools(settings, "cpu", layers=True)
+    pools, rows, ratings = all_pools(settings, "cpu", "V LV LT")
     assert set(pools) == {f"V_{i}" for i in range(3)} | {f"{s}_{i}" for s in ("LV", "LT") for i in range(1, 5)}
     drawn = draw(ratings.table, 5)
     assert len(drawn.people) == 5
     for own in drawn.people.values():
         assert len(own) == HELD_OUT.stop == own["picture"].nunique()
     assert not set(drawn.rest["person"].astype(str)) & set(drawn.people)
-    told = evaluate({k: pools[k] for k in ("V_2", "LT_4")}, rows, ratings.table, tmp_path, 5, "wide", attribute_values(folder / "attributes.csv", rows))  # fmt: skip
+    told = evaluate({k: pools[k] for k in ("V_2", "LT_2", "LT_4")}, rows, ratings.table, tmp_path, 5, "wide", attribute_values(folder / "attributes.csv", rows), 4)  # fmt: skip
     table = told["table"]["LT_4"]
     assert set(table) == {"direct", "residual", "giaa", "reduce"}
     assert table["direct"][100]["spearman"][0] > 0.5
@@ -166,6 +170,11 @@ def test_the_papers_protocol(made, tmp_path):
     assert told["probing"]["red"]["test"] > 0.5
     assert "| LT_4 | direct | 100 |" in (tmp_path / "linear_hidden.md").read_text()
     assert (tmp_path / "layers.png").stat().st_size > 5000
+    assert sum(told["inner"][10]["chosen"].values()) == 5
+    assert set(told["inner"][100]["chosen"]) <= {"LT_2", "LT_4"}
+    assert set(told["pairs"]) == {"LT_4 + LT_4"}
+    assert told["pairs"]["LT_4 + LT_4"]["spearman"] == pytest.approx(table["direct"][100]["spearman"], abs=1e-3)
+    assert (tmp_path / "pairs.png").stat().st_size > 5000
     with pytest.raises(RewardError, match="nobody has 160 ratings"):
         draw(ratings.table.iloc[:100])
 
@@ -179,3 +188,89 @@ def test_undefined_is_nothing_and_r2_is_scikit_learns():
     assert r2(a, b) == pytest.approx(r2_score(b, a))
     mean, low, high = interval(rng.normal(0.3, 0.1, 50))
     assert low < mean < high
+
+
+def test_no_attribute_is_read_by_a_map_that_saw_the_picture(made):
+    """Attributes that are pure noise: read by a map fitted to them they would agree with themselves."""
+    folder, _ = made
+    pools, rows, ratings = all_pools(load_settings(folder / "config.yaml"), "cpu")
+    noise = np.random.default_rng(0).normal(size=(len(rows), 1))
+    protocol = Protocol(draw(ratings.table, 5), pools["LT_3"], rows, "wide", (list(rows), noise))
+    with_itself = attribute_map(pools["LT_3"], noise, Scaler.of(pools["LT_3"]))(pools["LT_3"])
+    assert spearman(protocol.named[:, 0], noise[:, 0]) < 0.1 < spearman(with_itself[:, 0], noise[:, 0])
+
+
+def test_the_layer_is_found_by_leaving_out(made, tmp_path):
+    folder, _ = made
+    config = yaml.safe_load((folder / "config.yaml").read_text()) | {
+        "pools": ["LT_auto"],
+        "out": str(tmp_path / "reward"),
+    }
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    settings = load_settings(tmp_path / "config.yaml")
+    reward, ratings = fit_linear_hidden(settings, "cpu")
+    errors = reward.layer_errors
+    assert list(errors) == sorted(errors, key=errors.get)
+    assert set(errors) == {f"LT_{i}" for i in range(1, 5)}
+    assert [str(p) for p in reward.hidden.pools] == [next(iter(errors))]
+    train = ratings.table[ratings.table["split"] == "train"]
+    own = train[train["person"] == train["person"].iloc[0]].iloc[:100]
+    pools, rows, _ = all_pools(settings, "cpu", "LT")
+    alone = Ridge(pools["LT_2"][[rows[p] for p in own["picture"]]], own["score"].to_numpy(float)).errors.min()
+    assert choose_layer(own, pools, rows, "wide")["LT_2"] == pytest.approx(alone)
+    reward.save(tmp_path / "reward")
+    assert reward_models.load(tmp_path / "reward").score([flat(9, 9, 9)], ["a"], Person("p1")).personal.shape == (1,)
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config | {"pools": ["LT_auto", "V_1"]}))
+    with pytest.raises(RewardError, match="stand alone"):
+        load_settings(tmp_path / "config.yaml")
+
+
+@pytest.mark.parametrize("kind", ["para", "lapis"])
+def test_the_protocol_on_folders_as_they_are_published(made, tmp_path, kind):
+    """Of the layout of PARA and LAPIS, with pictures and ratings of ours; through the command."""
+    folder, _ = made
+    table = pd.read_csv(folder / "data" / "ratings.csv")
+    table = table[table["person"].isin(["p0", "p1", "p2", "p3"])]
+    images, annotation = tmp_path / ("imgs/s1" if kind == "para" else "images"), tmp_path / "annotation"
+    annotation.mkdir()
+    images.parent.mkdir(exist_ok=True)
+    images.symlink_to(folder / "data")
+    if kind == "para":
+        told = pd.DataFrame(
+            {
+                "sessionId": "s1",
+                "imageName": table["picture"],
+                "userId": table["person"],
+                "aestheticScore": table["score"],
+            }
+        )
+        told.to_csv(annotation / "PARA-Images.csv", index=False)
+        pd.DataFrame({"userId": ["p0", "p1", "p2", "p3"], "age": 30}).to_csv(
+            annotation / "PARA-UserInfo.csv", index=False
+        )
+    else:
+        told = pd.DataFrame(
+            {"participant_id": table["person"], "image_filename": table["picture"], "rating": 25 * (table["score"] - 1)}
+        )
+        told.to_csv(annotation / "LAPIS_PIAA.csv", index=False)
+    config = yaml.safe_load((folder / "config.yaml").read_text()) | {
+        "data": [{"source": str(tmp_path)}], "out": str(tmp_path / "reward"), "attributes": None,
+    }  # fmt: skip
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    done = steer_here(
+        "reward",
+        "eval",
+        "--protocol",
+        "linear-hidden",
+        "-c",
+        tmp_path / "config.yaml",
+        "--people",
+        3,
+        "--out",
+        tmp_path / "out",
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "out" / "linear_hidden.json").read_text())
+    assert found["people"] == 3
+    assert set(found["table"]["LT_3"]) == {"direct", "residual", "giaa"}
+    assert found["table"]["LT_3"]["direct"]["100"]["spearman"][0] > 0.5

@@ -1,0 +1,119 @@
+"""Which layer: the curve, the choice by inner cross-validation, and two layers beside each other.
+
+Shapes: P pictures, D features of a pool.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from reward_models.linear_hidden.ridge import Ridge
+from reward_models.linear_hidden.statistics import HELD_OUT, Drawn, interval, spearman
+
+MOST = 100  # ratings of a person that take part in choosing a layer for everybody
+
+
+def by_layer(name: str) -> tuple[str, int]:
+    """``LT_15`` as its source and number, for sorting."""
+    source, _, layer = name.partition("_")
+    return source, int(layer)
+
+
+def choose_layer(
+    train: pd.DataFrame, pools: Mapping[str, np.ndarray], rows: Mapping[str, int], alphas: str
+) -> dict[str, float]:
+    """Mean leave-one-out error of everybody's own ridge by pool (P, D), the best pool first: inner cross-validation, as no held-out rating is
+    looked at."""
+    errors: dict[str, list[float]] = {p: [] for p in pools}
+    for _, own in train.groupby("person", sort=True):
+        own = own.iloc[:MOST]
+        if len(own) < 2:
+            continue
+        at, y = [rows[p] for p in own["picture"]], own["score"].to_numpy(float)
+        for pool, features in pools.items():
+            errors[pool].append(float(Ridge(features[at], y, alphas).errors.min()))
+    return dict(sorted(((p, float(np.mean(e))) for p, e in errors.items()), key=lambda kv: kv[1]))
+
+
+def inner_choice(
+    drawn: Drawn, pools: Mapping[str, np.ndarray], rows: Mapping[str, int], support: slice, alphas: str
+) -> dict[str, Any]:  # fmt: skip
+    """Spearman when each person's LT layer is chosen by leave-one-out on their own support, and how often which was."""
+    layers = sorted((p for p in pools if p.startswith("LT_")), key=by_layer)
+    found, chosen = [], Counter[str]()
+    for own in drawn.people.values():
+        at, y = np.array([rows[p] for p in own["picture"]]), own["score"].to_numpy(float)
+        ridges = {p: Ridge(pools[p][at[support]], y[support], alphas) for p in layers}
+        best = min(layers, key=lambda p: float(ridges[p].errors.min()))
+        chosen[best] += 1
+        found.append(spearman(ridges[best](pools[best][at[HELD_OUT]]), y[HELD_OUT]))
+    return {"spearman": interval(np.array(found)), "chosen": {p: chosen[p] for p in layers if chosen[p]}}
+
+
+def pair_grid(
+    drawn: Drawn, pools: Mapping[str, np.ndarray], rows: Mapping[str, int], support: slice, alphas: str, step: int
+) -> dict[str, dict[str, Any]]:
+    """Any two pools, or one with itself alone, whose layers are multiples of ``step`` (the paper's figure: 5): Spearman, and the mean
+    leave-one-out error by which one may choose."""
+    names = [p for p in sorted(pools, key=by_layer) if by_layer(p)[1] % step == 0]
+    found: dict[str, dict[str, Any]] = {}
+    for a, b in itertools.combinations_with_replacement(names, 2):
+        features = pools[a] if a == b else np.hstack([pools[a], pools[b]])
+        scores, errors = [], []
+        for own in drawn.people.values():
+            at, y = np.array([rows[p] for p in own["picture"]]), own["score"].to_numpy(float)
+            ridge = Ridge(features[at[support]], y[support], alphas)
+            scores.append(spearman(ridge(features[at[HELD_OUT]]), y[HELD_OUT]))
+            errors.append(float(ridge.errors.min()))
+        found[f"{a} + {b}"] = {"spearman": interval(np.array(scores)), "inner": round(float(np.mean(errors)), 5)}
+    return found
+
+
+def plot_layers(table: dict[str, Any], target: Path) -> None:
+    """Spearman from 100 ratings by layer, a line a source."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axis = pyplot.subplots(figsize=(5.6, 4), layout="constrained")
+    for source in ("V", "LV", "LT"):
+        points = sorted((int(p.split("_")[1]), w["direct"][100]["spearman"]) for p, w in table.items() if p.startswith(f"{source}_"))  # fmt: skip
+        if points:
+            layers = [layer for layer, _ in points]
+            (line,) = axis.plot(layers, [v[0] for _, v in points], "o-", markersize=3, label=source)
+            axis.fill_between(layers, [v[1] for _, v in points], [v[2] for _, v in points], alpha=0.15, color=line.get_color())  # fmt: skip
+    axis.set(xlabel="layer", ylabel="Spearman on held-out ratings, direct, 100 given")
+    axis.legend()
+    figure.savefig(target, dpi=110)
+    pyplot.close(figure)
+
+
+def plot_pairs(found: dict[str, dict[str, Any]], target: Path) -> None:
+    """Spearman of every pair as a grid; the diagonal is one pool alone."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    names = list(dict.fromkeys(n for pair in found for n in pair.split(" + ")))
+    grid = np.full((len(names), len(names)), np.nan)
+    for pair, row in found.items():
+        i, j = (names.index(n) for n in pair.split(" + "))
+        grid[i, j] = grid[j, i] = row["spearman"][0]
+    side = 2.2 + 0.32 * len(names)
+    figure, axis = pyplot.subplots(figsize=(side + 0.8, side), layout="constrained")
+    shown = axis.imshow(grid, cmap="viridis")
+    axis.set_xticks(range(len(names)), names, rotation=90)
+    axis.set_yticks(range(len(names)), names)
+    axis.set_title("Spearman, direct, 100 given")
+    figure.colorbar(shown, shrink=0.8)
+    figure.savefig(target, dpi=110)
+    pyplot.close(figure)
