@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from reward_models import Person, RewardModel
+from reward_models import Person, RewardError, RewardModel
 from steer.errors import SteerError
 from steer.events import Event, RoundProposed, RunStopped
 from steer.protocols import Metered, Proposer
@@ -19,6 +20,7 @@ from steer.types import Result, Rewrite, SteerRequest, StopReason
 if TYPE_CHECKING:
     from steer.steerer import Steerer
 
+EXPLAINED = 6  # attributes named of a picture
 ORPHAN_S = 60.0  # a worker whose batch was killed may live this long
 
 
@@ -40,6 +42,8 @@ class Session:
         self.result: Result | None = None
         self._lock = lock(folder.path, "run", 0 if alone else ORPHAN_S)
         self._begun = time.monotonic()
+        explains = getattr(steerer.personal, "explains", False) and self.person.id is not None
+        self._explain = partial(steerer.personal.explain, person=self.person.id) if explains else None
         parts: dict[str, object] = {
             "proposer": proposer,
             **({"renderer": steerer.renderer} if alone else {}),
@@ -62,7 +66,11 @@ class Session:
     def conclude(self) -> Result:
         """:meth:`finish` without telling; mostly the report's pictures, so a batch does it in another thread."""
         self._record_usage()
+        self.folder.flush()
         result = _result(self.search, self.folder, time.monotonic() - self._begun)
+        if self._explain is not None:
+            with suppress(RewardError):  # of somebody who has rated too little
+                result.explained.update(self._explained(result))
         self.folder.record_stop(result.stop.name, result.seconds)
         self.folder.flush()
         from steer.report import write_report
@@ -70,6 +78,13 @@ class Session:
         write_report(result, self.folder)
         self.result = result
         return result
+
+    def _explained(self, result: Result) -> dict[str, dict[str, float]]:
+        """The few attributes that matter most in the original's and the best picture."""
+        assert self._explain is not None
+        shown = {"original": result.first, "best": result.best}
+        told = {k: self._explain(self.folder.load_picture(c)) for k, c in shown.items() if c is not None and c.picture}
+        return {k: dict(list(added.items())[:EXPLAINED]) for k, added in told.items()}
 
     def give_up(self, error: SteerError) -> SteerError:
         """Keep what was made; the error with the way to go on."""

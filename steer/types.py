@@ -195,6 +195,16 @@ class Result:
     best: Candidate | None
     candidates: list[Candidate]
     seconds: float
+    explained: dict[str, dict[str, float]] = field(
+        default_factory=dict
+    )  # "original", "best": what each attribute adds, largest first
+
+    @property
+    def first(self) -> Candidate | None:
+        """The unchanged prompt's picture on the seed of ``best``, or any of it."""
+        own = [c for c in self.candidates if c.rewrite.text == self.request.prompt and c.picture]
+        same = [c for c in own if self.best and c.seed == self.best.seed]
+        return next(iter(same or own), None)
 
     @property
     def gain(self) -> float:

@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import torch
@@ -84,6 +85,7 @@ class HiddenPools(FrozenEncoder):
                 raise RewardError(f"'{name}' has no {pool}: its last is {pool.source}_{most}")
         wide = model.config.get_text_config().hidden_size
         self.widths = [self.layout.vision_width if p.source == "V" else wide for p in self.pools]
+        self._alone = Lock()  # hooks hear every thread's pass
         super().__init__(str(name), model, sum(self.widths), device, batch_size)
 
     def prepare(self, image: Image.Image) -> Prepared:
@@ -112,7 +114,11 @@ class HiddenPools(FrozenEncoder):
         if "image_grid_thw" in inputs:  # Qwen tells picture tokens from others by their kind
             inputs["mm_token_type_ids"] = (inputs["input_ids"] == self.layout.picture_token).int()
         found: dict[Pool, Tensor] = {}
-        with _listening(self, batch["input_ids"] == self.layout.picture_token, found), contextlib.suppress(_Stop):
+        with (
+            self._alone,
+            _listening(self, batch["input_ids"] == self.layout.picture_token, found),
+            contextlib.suppress(_Stop),
+        ):
             mask = torch.ones_like(batch["input_ids"])
             self.model(**inputs, pixel_values=pixels, attention_mask=mask, use_cache=False)
         return torch.cat([found[p] for p in self.pools], dim=-1)

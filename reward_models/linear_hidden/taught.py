@@ -168,6 +168,11 @@ class LearnsPeople:
 
     # why
 
+    @property
+    def explains(self) -> bool:
+        """Whether it has words for what it likes: a table of attributes."""
+        return self.named is not None
+
     def explain(self, image: Image.Image, person: str) -> dict[str, float]:
         """What each named attribute adds to the person's liking of a picture, above the mean of what they rated; in [0, 1] units, the
         largest first. Raises RewardError without a map to attributes."""

@@ -57,6 +57,9 @@ def print_summary(s: dict[str, Any]) -> None:
         pieces = word_changes(s["prompt"], s["best"]["text"])
         marked = " ".join(_MARK[kind].format(escape(words)) for kind, words in pieces)
         console.print(f"  best      {_reward(s['best'])}  {marked}")
+    for name, added in s.get("explained", {}).items():
+        words = ", ".join(f"{n} {v:+.2f}" for n, v in list(added.items())[:4])
+        console.print(f"  why       {name}: {escape(words)}")
     if s["picture"]:
         console.print(f"  picture   {folder / s['picture']}")
     console.print(f"  sheet     {folder / 'contact_sheet.png'}")

@@ -37,6 +37,7 @@ def summary(result: Result) -> dict[str, object]:
         "agreement_pictures": result.agreement[1],
         "agreement_of": "drafts" if any(c.tier == "draft" for c in result.candidates) else "previews",
         "picture": best.picture if best else None,
+        "explained": {k: {n: round(v, 4) for n, v in added.items()} for k, added in result.explained.items()},
         "words": [
             {"words": e.words, "effect": round(e.mean, 4), "low": round(e.low, 4), "high": round(e.high, 4), "texts": e.n_texts}
             for e in word_effects(result.request.prompt, History(result.candidates))

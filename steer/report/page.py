@@ -33,14 +33,11 @@ def render_page(result: Result, folder: RunFolder) -> str:
         small.save(data, "PNG", compress_level=3)
         return _data(data.getvalue())
 
-    first = [c for c in result.candidates if c.rewrite.text == result.request.prompt and c.picture]
-    if result.best:  # the original beside it on the same seed, where there is one
-        first = [c for c in first if c.seed == result.best.seed] or first
     rounds = [(n, list(g)) for n, g in groupby(result.candidates, key=lambda c: c.round)]
     changes = word_changes(result.request.prompt, result.winner.rewrite.text) if result.winner else []
     return environment.get_template("report.html.j2").render(
         result=result, rounds=rounds, picture=picture, changes=changes, manifest=folder.manifest,
-        ranked=_ranked(result), first=first[0] if first else None,
+        ranked=_ranked(result), first=result.first,
         effects=word_effects(result.request.prompt, History(result.candidates)),
     )  # fmt: skip
 

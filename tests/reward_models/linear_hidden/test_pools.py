@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -85,6 +87,14 @@ def test_company_changes_nothing_and_nothing_is_computed_in_vain(vlm, pictures):
     vision.layout.decoder[0].register_forward_hook(lambda *_: calls.append("decoder"))
     assert vision.images(pictures[:1]).shape == (1, 32)
     assert "decoder" not in calls
+
+
+def test_threads_do_not_hear_each_other(vlm, pictures):
+    encoder = HiddenPools(vlm[0], ["LT_2", "LV_1"], size=vlm[1], batch_size=1)
+    alone = [encoder.images([p]) for p in pictures]
+    with ThreadPoolExecutor(4) as pool:
+        beside = list(pool.map(lambda p: encoder.images([p]), pictures * 4))
+    assert all(torch.equal(a, b) for a, b in zip(alone * 4, beside, strict=True))
 
 
 def test_features_are_kept_on_disk_and_of_one_size(vlm, pictures, tmp_path):

@@ -149,6 +149,11 @@ def test_it_steers_and_its_wishes_reach_the_writer(made, tmp_path):
     result = steerer.run("a fox", "p1", out=tmp_path / "run")
     assert len(result.candidates) == 8
     assert all(0 <= c.personal <= 1 for c in result.candidates)
+    assert set(result.explained) == {"original", "best"}
+    assert set(result.explained["best"]) == {"light", "red"}
+    assert "Why, in the reward" in (tmp_path / "run" / "report.html").read_text()
+    shown = steer_here("show", tmp_path / "run").stdout
+    assert "why       best: " in shown
     assert any("A critic on the best picture" in q and ("more " in q or "less " in q) for q in asked)
 
 
