@@ -93,7 +93,7 @@ def test_company_changes_nothing_and_nothing_is_computed_in_vain(vlm, pictures):
 def test_threads_do_not_hear_each_other(vlm, pictures):
     encoder = HiddenPools(vlm[0], ["LT_2", "LV_1"], size=vlm[1], batch_size=1)
     alone = [encoder.images([p]) for p in pictures]
-    encoder.layout.decoder[0].register_forward_pre_hook(lambda *_: time.sleep(0.005))  # let another thread in
+    encoder.layout.decoder[1].register_forward_pre_hook(lambda *_: time.sleep(0.005))  # let another thread in
     with ThreadPoolExecutor(4) as pool:
         beside = list(pool.map(lambda p: encoder.images([p]), pictures * 4))
     assert all(torch.equal(a, b) for a, b in zip(alone * 4, beside, strict=True))
