@@ -1,72 +1,146 @@
-"""Linear-Hidden against PAMELA: how well new people are known from n ratings, and what a picture and a person cost.
+"""Linear-Hidden against PAMELA: how well new people are known from n ratings, what a picture and a person cost.
 
     python benchmarks/linear_hidden.py [--config configs/train/linear-hidden.yaml] [--pamela steer/miniature/weights/reward]
 
 The miniature's 34 new people (test_unseen), ratings in their order; all counts are judged on the same later ratings. PAMELA is the shipped reward with its Bayesian
-fit; the general score of ``residual`` is a ridge on everybody's mean. SROCC [95 % bootstrap over people].
+fit; the general score of ``residual`` is a ridge on everybody's mean, `alone` chooses its penalty by the person's own ratings only. Then three bodies: the trained
+Qwen3-VL, one of random weights, and a Gemma 3 whose vision part is the miniature's SigLIP and whose decoder is random. SROCC [95 % bootstrap over people].
 """
 
 from __future__ import annotations
 
+import tempfile
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
+import torch
 import typer
 from PIL import Image
+from transformers import Gemma3Config, Gemma3ForConditionalGeneration, Gemma3ImageProcessorPil, SiglipVisionModel
 
 from reward_models.fit import load_corpus
-from reward_models.linear_hidden.fit import fit_linear_hidden, load_settings
+from reward_models.linear_hidden.fit import LinearHiddenSettings, fit_linear_hidden, load_settings
 from reward_models.linear_hidden.people import PersonModel
 from reward_models.metrics import per_person, summary
 from reward_models.newcomers import with_enough
 from reward_models.pamela_reward import PamelaReward
 from reward_models.settings import load_training
+from steer.miniature.train import vlm
+from steer.resources import miniature_weights
 
 COUNTS = (2, 5, 10, 15, 25, 40, 60, 100)
+GEMMA = ["<bos>", "<start_of_turn>", "<end_of_turn>", "<start_of_image>", "<end_of_image>", "<image_soft_token>"]
+TEMPLATE = (
+    "<bos>{% for m in messages %}<start_of_turn>{{ m['role'] }}\n{% for c in m['content'] %}{% if c['type'] == 'image' %}<start_of_image>"
+    "{% else %}{{ c['text'] }}{% endif %}{% endfor %}<end_of_turn>\n{% endfor %}"
+)
 
 
 def main(
     config: Annotated[Path, typer.Option()] = Path("configs/train/linear-hidden.yaml"),
     pamela: Annotated[Path, typer.Option()] = Path("steer/miniature/weights/reward"),
 ) -> None:
-    hidden, ratings = fit_linear_hidden(load_settings(config), "cpu")
-    settings = load_training(Path("configs/train/miniature.yaml"))
-    corpus, encoder = load_corpus(settings, "cpu", print, lambda *_: None)
+    settings = load_settings(config)
+    hidden, ratings = fit_linear_hidden(settings, "cpu")
+    corpus, encoder = load_corpus(load_training(Path("configs/train/miniature.yaml")), "cpu", print, lambda *_: None)
     reward = PamelaReward.from_folder(pamela, encoder)
     corpus = corpus.for_config(reward.config)
     new = with_enough(corpus, reward, "test_unseen")
-    rows_of = {p: i for i, p in enumerate(sorted(ratings.table["picture"].unique()))}
     frame = corpus.frames["test_unseen"]
-    x = hidden.pictures[[rows_of[p] for p in frame["picture"]]]
-    liking = frame["score"].to_numpy(float)
-    most = max(n for n in COUNTS if n <= min(map(len, new.rows.values())) - 5)
+    rows_of = {p: i for i, p in enumerate(sorted(ratings.table["picture"].unique()))}
+    at, liking = [rows_of[p] for p in frame["picture"]], frame["score"].to_numpy(float)
+    counts = [n for n in COUNTS if n <= min(map(len, new.rows.values())) - 5]
+    most = counts[-1]
     later, _ = new.later(most)
-    print(f"{len(new.rows)} people, judged on what they rated after the first {most}")
-    known = dict(new.curve([0, *[n for n in COUNTS if n <= most]], ["fitted"])["fitted"])
-    print("| ratings | PAMELA | residual | direct |\n|---|---|---|---|")
-    for n in [c for c in COUNTS if c <= most]:
-        cells = [_told(summary(known[n]))]
-        for way in ("residual", "direct"):
-            predicted = np.concatenate(
-                [
-                    PersonModel(x[r[:n]], liking[r[:n]], hidden.general, way, "wide", None, hidden.scaler).raw(
-                        x[r[most:]]
-                    )
-                    for r in new.rows.values()
-                ]
-            )
-            cells.append(_told(summary(per_person(predicted, later.liking, later.person))))
-        print(f"| {n} | {' | '.join(cells)} |")
-    general = np.concatenate([hidden.general(x[r[most:]]) for r in new.rows.values()])
-    print(
-        f"nothing of the person: {_told(summary(per_person(general, later.liking, later.person)))}; PAMELA {_told(summary(known[0]))}"
-    )
-    cost(hidden, reward, x, liking)
+    people = list(new.rows.values())
+
+    def told(predicted: np.ndarray) -> str:
+        row = summary(per_person(predicted, later.liking, later.person))
+        return f"{row['srocc']:.3f} [{row['srocc_low']:.3f}, {row['srocc_high']:.3f}]"
+
+    def models(of: Any, way: str, n: int, helped: bool = True) -> list[tuple[PersonModel, np.ndarray]]:
+        x = of.pictures[at]
+        others = of.others if helped else None
+        return [
+            (PersonModel(x[r[:n]], liking[r[:n]], of.general, way, "wide", None, of.scaler, others), x[r[most:]]) for r in people
+        ]  # fmt: skip
+
+    def column(of: Any, way: str, n: int, helped: bool = True) -> str:
+        return told(np.concatenate([model.raw(x) for model, x in models(of, way, n, helped)]))
+
+    print(f"{len(people)} people, judged on what they rated after the first {most}")
+    known = dict(new.curve([0, *counts], ["fitted"])["fitted"])
+    print("| ratings | PAMELA | residual | residual, alone | direct |\n|---|---|---|---|---|")
+    for n in counts:
+        row = known[n]
+        first = f"{row['srocc']:.3f} [{row['srocc_low']:.3f}, {row['srocc_high']:.3f}]"
+        cells = column(hidden, "residual", n), column(hidden, "residual", n, False), column(hidden, "direct", n)
+        print(f"| {n} | {first} | {' | '.join(cells)} |", flush=True)
+    general = np.concatenate([hidden.general(hidden.pictures[at][r[most:]]) for r in people])
+    print(f"nothing of the person: {told(general)}; PAMELA {known[0]['srocc']:.3f}")
+    for n in (2, 10, 25, 100):
+        off = []
+        for (model, x), r in zip(models(hidden, "residual", n), people, strict=True):
+            off.append((liking[r[most:]] - model.raw(x)) / np.hypot(model.uncertainty(x), model.ridge.noise))  # type: ignore[union-attr]
+        z = np.concatenate(off)
+        print(
+            f"residual from {n}: spread of (rating - answer) / its standard deviation {z.std():.2f}, within two {np.mean(np.abs(z) < 2):.3f}"
+        )
+    bodies(settings, column)
+    cost(hidden, reward, hidden.pictures[at], liking)
 
 
-def cost(hidden, reward, x: np.ndarray, liking: np.ndarray) -> None:  # type: ignore[no-untyped-def]
+def bodies(settings: LinearHiddenSettings, column: Any) -> None:
+    """The same people through other bodies, each at the layer that inner cross-validation finds."""
+    print("| body | layer | residual, 10 | residual, 100 | direct, 100 |\n|---|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as work:
+        made = {"Qwen3-VL, trained": settings.vlm, "Qwen3-VL, random": _random_qwen(Path(work)), "Gemma 3, SigLIP eye": _gemma(Path(work))}  # fmt: skip
+        for name, folder in made.items():
+            change = {"vlm": str(folder), "pools": ["LT_auto"], "attributes": None, "fidelity": None}
+            hidden, _ = fit_linear_hidden(settings.model_copy(update=change), "cpu")
+            cells = column(hidden, "residual", 10), column(hidden, "residual", 100), column(hidden, "direct", 100)
+            print(f"| {name} | {hidden.hidden.pools[0]} | {' | '.join(cells)} |", flush=True)
+
+
+def _random_qwen(work: Path) -> Path:
+    torch.manual_seed(0)
+    tokenizer = vlm.tokenizer_of()
+    ids = {name: tokenizer.convert_tokens_to_ids(name) for name in vlm.SPECIAL}
+    vlm.save(vlm.build(len(tokenizer), ids), tokenizer, work / "qwen")
+    return work / "qwen"
+
+
+def _gemma(work: Path) -> Path:
+    torch.manual_seed(0)
+    tokenizer = vlm.tokenizer_of()
+    tokenizer.add_special_tokens({"additional_special_tokens": GEMMA})
+    tokenizer.chat_template = TEMPLATE
+    ids = tokenizer.convert_tokens_to_ids
+    siglip = SiglipVisionModel.from_pretrained(miniature_weights("siglip"), dtype=torch.float32)
+    text = {
+        "vocab_size": len(tokenizer), "hidden_size": vlm.WIDTH, "intermediate_size": 3 * vlm.WIDTH, "num_hidden_layers": vlm.LAYERS,
+        "head_dim": 32, "num_attention_heads": 4, "num_key_value_heads": 4, "max_position_embeddings": 512, "sliding_window": 128,
+        "pad_token_id": tokenizer.pad_token_id,
+    }  # fmt: skip
+    config = Gemma3Config(
+        text_config=text, vision_config=siglip.config.to_dict(), mm_tokens_per_image=16, image_token_index=ids("<image_soft_token>"),
+        boi_token_index=ids("<start_of_image>"), eoi_token_index=ids("<end_of_image>"),
+    )  # fmt: skip
+    model = Gemma3ForConditionalGeneration(config)
+    model.model.vision_tower.load_state_dict(siglip.state_dict())
+    model.model.multi_modal_projector.mm_input_projection_weight.data.normal_(0, 0.1)  # begins as zeros
+    model.save_pretrained(work / "gemma")
+    Gemma3ImageProcessorPil(
+        size={"height": 128, "width": 128}, image_mean=[0.5] * 3, image_std=[0.5] * 3
+    ).save_pretrained(work / "gemma")
+    tokenizer.save_pretrained(work / "gemma")
+    return work / "gemma"
+
+
+def cost(hidden: Any, reward: Any, x: np.ndarray, liking: np.ndarray) -> None:
+    """What a picture and a person take; threads as OMP_NUM_THREADS says."""
     images = [
         Image.fromarray(np.random.default_rng(i).integers(0, 255, (128, 128, 3), dtype=np.uint8)) for i in range(64)
     ]
@@ -78,17 +152,15 @@ def cost(hidden, reward, x: np.ndarray, liking: np.ndarray) -> None:  # type: ig
     for n in (10, 100):
         begun = time.perf_counter()
         for k in range(20):
-            PersonModel(x[k : k + n], liking[k : k + n], hidden.general, "auto", "wide", None, hidden.scaler)
+            PersonModel(
+                x[k : k + n], liking[k : k + n], hidden.general, "auto", "wide", None, hidden.scaler, hidden.others
+            )
         print(f"a person from {n} ratings: {1000 * (time.perf_counter() - begun) / 20:.2f} ms, {x.shape[1]} features")
     model = PersonModel(x[:100], liking[:100], hidden.general, "direct", "wide", None, hidden.scaler)
     begun = time.perf_counter()
     for k in range(20):
         model.add(x[100 + k], float(liking[100 + k]))
     print(f"one rating more, after 100: {1000 * (time.perf_counter() - begun) / 20:.2f} ms")
-
-
-def _told(row: dict[str, float]) -> str:
-    return f"{row['srocc']:.3f} [{row['srocc_low']:.3f}, {row['srocc_high']:.3f}]"
 
 
 if __name__ == "__main__":

@@ -168,16 +168,16 @@ def train(data: Pictures, dataset: Path, folder: Path, minutes: float, batch: in
     finished = build(len(tokenizer), ids)
     weights = {k.removeprefix("vlm."): v for k, v in trainer.best_weights().items() if k.startswith("vlm.")}
     finished.load_state_dict(weights)
-    finished.half().save_pretrained(folder / "model")
-    tokenizer.save_pretrained(folder / "model")
+    save(finished.half(), tokenizer, folder / "model")
+
+
+def save(model: Qwen3VLForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+    """As a hub model would be: weights, tokenizer with its chat template, image processor."""
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
     Qwen2VLImageProcessorPil(
-        patch_size=PATCH,
-        merge_size=MERGE,
-        min_pixels=32 * 32,
-        max_pixels=SIDE * SIDE,
-        image_mean=[0.5] * 3,
-        image_std=[0.5] * 3,
-    ).save_pretrained(folder / "model")
+        patch_size=PATCH, merge_size=MERGE, min_pixels=32 * 32, max_pixels=SIDE * SIDE, image_mean=[0.5] * 3, image_std=[0.5] * 3
+    ).save_pretrained(folder)  # fmt: skip
 
 
 def write_attributes(dataset: Path) -> Path:
