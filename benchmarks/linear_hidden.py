@@ -3,7 +3,7 @@
     python benchmarks/linear_hidden.py [--config configs/train/linear-hidden.yaml] [--pamela steer/miniature/weights/reward]
 
 The miniature's 34 new people (test_unseen), ratings in their order; all counts are judged on the same later ratings. PAMELA is the shipped reward with its Bayesian
-fit; the general score of ``residual`` is a ridge on everybody's mean, `alone` chooses its penalty by the person's own ratings only. Then three bodies: the trained
+fit; the general score of ``residual`` and ``hierarchical`` is a ridge on everybody's mean. Then three bodies: the trained
 Qwen3-VL, one of random weights, and a Gemma 3 whose vision part is the miniature's SigLIP and whose decoder is random. SROCC [95 % bootstrap over people].
 """
 
@@ -56,37 +56,36 @@ def main(
     later, _ = new.later(most)
     people = list(new.rows.values())
 
-    def told(predicted: np.ndarray) -> str:
-        row = summary(per_person(predicted, later.liking, later.person))
+    def shown(row: dict[str, float]) -> str:
         return f"{row['srocc']:.3f} [{row['srocc_low']:.3f}, {row['srocc_high']:.3f}]"
 
-    def models(of: Any, way: str, n: int, helped: bool = True) -> list[tuple[PersonModel, np.ndarray]]:
+    def told(predicted: np.ndarray) -> str:
+        return shown(summary(per_person(predicted, later.liking, later.person)))
+
+    def models(of: Any, way: str, n: int) -> list[tuple[PersonModel, np.ndarray]]:
         x = of.pictures[at]
-        others = of.others if helped else None
         return [
-            (PersonModel(x[r[:n]], liking[r[:n]], of.general, way, "wide", None, of.scaler, others), x[r[most:]]) for r in people
+            (PersonModel(x[r[:n]], liking[r[:n]], of.general, way, "wide", None, of.scaler, of.population), x[r[most:]]) for r in people
         ]  # fmt: skip
 
-    def column(of: Any, way: str, n: int, helped: bool = True) -> str:
-        return told(np.concatenate([model.raw(x) for model, x in models(of, way, n, helped)]))
+    def column(of: Any, way: str, n: int) -> str:
+        return told(np.concatenate([model.raw(x) for model, x in models(of, way, n)]))
 
     print(f"{len(people)} people, judged on what they rated after the first {most}")
     known = dict(new.curve([0, *counts], ["fitted"])["fitted"])
-    print("| ratings | PAMELA | residual | residual, alone | direct |\n|---|---|---|---|---|")
+    print("| ratings | PAMELA | hierarchical | residual | direct |\n|---|---|---|---|---|")
     for n in counts:
-        row = known[n]
-        first = f"{row['srocc']:.3f} [{row['srocc_low']:.3f}, {row['srocc_high']:.3f}]"
-        cells = column(hidden, "residual", n), column(hidden, "residual", n, False), column(hidden, "direct", n)
-        print(f"| {n} | {first} | {' | '.join(cells)} |", flush=True)
+        cells = [column(hidden, way, n) for way in ("hierarchical", "residual", "direct")]
+        print(f"| {n} | {shown(summary(known[n]))} | {' | '.join(cells)} |", flush=True)
     general = np.concatenate([hidden.general(hidden.pictures[at][r[most:]]) for r in people])
-    print(f"nothing of the person: {told(general)}; PAMELA {known[0]['srocc']:.3f}")
+    print(f"nothing of the person: {told(general)}; PAMELA {shown(summary(known[0]))}")
     for n in (2, 10, 25, 100):
         off = []
-        for (model, x), r in zip(models(hidden, "residual", n), people, strict=True):
+        for (model, x), r in zip(models(hidden, "hierarchical", n), people, strict=True):
             off.append((liking[r[most:]] - model.raw(x)) / np.hypot(model.uncertainty(x), model.ridge.noise))  # type: ignore[union-attr]
         z = np.concatenate(off)
         print(
-            f"residual from {n}: spread of (rating - answer) / its standard deviation {z.std():.2f}, within two {np.mean(np.abs(z) < 2):.3f}"
+            f"hierarchical from {n}: spread of (rating - answer) / its standard deviation {z.std():.2f}, within two {np.mean(np.abs(z) < 2):.3f}"
         )
     bodies(settings, column)
     cost(hidden, reward, hidden.pictures[at], liking)
@@ -94,13 +93,17 @@ def main(
 
 def bodies(settings: LinearHiddenSettings, column: Any) -> None:
     """The same people through other bodies, each at the layer that inner cross-validation finds."""
-    print("| body | layer | residual, 10 | residual, 100 | direct, 100 |\n|---|---|---|---|---|")
+    print("| body | layer | hierarchical, 10 | hierarchical, 100 | direct, 100 |\n|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as work:
         made = {"Qwen3-VL, trained": settings.vlm, "Qwen3-VL, random": _random_qwen(Path(work)), "Gemma 3, SigLIP eye": _gemma(Path(work))}  # fmt: skip
         for name, folder in made.items():
             change = {"vlm": str(folder), "pools": ["LT_auto"], "attributes": None, "fidelity": None}
             hidden, _ = fit_linear_hidden(settings.model_copy(update=change), "cpu")
-            cells = column(hidden, "residual", 10), column(hidden, "residual", 100), column(hidden, "direct", 100)
+            cells = (
+                column(hidden, "hierarchical", 10),
+                column(hidden, "hierarchical", 100),
+                column(hidden, "direct", 100),
+            )
             print(f"| {name} | {hidden.hidden.pools[0]} | {' | '.join(cells)} |", flush=True)
 
 
@@ -153,7 +156,7 @@ def cost(hidden: Any, reward: Any, x: np.ndarray, liking: np.ndarray) -> None:
         begun = time.perf_counter()
         for k in range(20):
             PersonModel(
-                x[k : k + n], liking[k : k + n], hidden.general, "auto", "wide", None, hidden.scaler, hidden.others
+                x[k : k + n], liking[k : k + n], hidden.general, "auto", "wide", None, hidden.scaler, hidden.population
             )
         print(f"a person from {n} ratings: {1000 * (time.perf_counter() - begun) / 20:.2f} ms, {x.shape[1]} features")
     model = PersonModel(x[:100], liking[:100], hidden.general, "direct", "wide", None, hidden.scaler)

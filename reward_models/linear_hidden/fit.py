@@ -22,11 +22,10 @@ from reward_models.imagination import Imagination, fit_imagination
 from reward_models.linear_hidden.layers import choose_layer
 from reward_models.linear_hidden.people import Estimator
 from reward_models.linear_hidden.pools import HiddenPools
+from reward_models.linear_hidden.population import Population
 from reward_models.linear_hidden.reward import LinearHiddenReward
-from reward_models.linear_hidden.ridge import Affine, Others, Ridge, Scaler, Support, many_outputs
+from reward_models.linear_hidden.ridge import Affine, Scaler, Support, many_outputs
 from reward_models.settings import DataSetting, _Strict
-
-FEW_OF = 25  # ratings that somebody with few ratings is thought to have
 
 
 class LinearHiddenSettings(_Strict):
@@ -98,29 +97,21 @@ def fit_linear_hidden(
     imagination = _imagination(fidelity, train, features, rows, general) if fidelity else None
     reward = LinearHiddenReward(
         encoder, features, support, general, fidelity, named, settings.estimator, settings.alphas, imagination,
-        others_of(train, features, rows, general, settings.alphas),
+        population_of(train, features, rows, general, settings.alphas),
     )  # fmt: skip
     reward.layer_errors = chosen
     return reward, ratings
 
 
-def others_of(
-    train: pd.DataFrame, features: np.ndarray, rows: dict[str, int], general: Affine, alphas: str, seed: int = 0
-) -> Others | None:  # fmt: skip
-    """What penalty suits people with ``FEW_OF`` ratings, from supports of that size of everybody in ``train``, at most four a person; None
-    where nobody has rated as much."""
-    rng = np.random.default_rng(seed)
-    ridges = []
+def population_of(
+    train: pd.DataFrame, features: np.ndarray, rows: dict[str, int], general: Affine, alphas: str
+) -> Population | None:  # fmt: skip
+    """How people differ from the general score; None for too few of them."""
+    people = []
     for _, own in train.groupby("person", sort=True):
-        x = features[[rows[p] for p in own["picture"]]]
-        residual = own["score"].to_numpy(float) - general(x)[:, 0]
-        order = rng.permutation(len(own))
-        for k in range(min(4, len(own) // FEW_OF)):
-            part = order[k * FEW_OF : (k + 1) * FEW_OF]
-            ridges.append(Ridge(x[part], residual[part], alphas, general.scaler))
-    if not ridges:
-        return None
-    return Others(alphas, np.mean([r.errors for r in ridges], axis=0), np.mean([r.noises for r in ridges], axis=0))
+        at = np.array([rows[p] for p in own["picture"]])
+        people.append((at, own["score"].to_numpy(float) - general(features[at])[:, 0]))
+    return Population.of(features, people, general.scaler, alphas)
 
 
 def features_of(

@@ -13,20 +13,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reward_models.linear_hidden.fit import attribute_map, general_score, others_of
+from reward_models.linear_hidden.fit import attribute_map, general_score, population_of
 from reward_models.linear_hidden.layers import inner_choice, pair_grid, plot_layers, plot_pairs
 from reward_models.linear_hidden.people import PersonModel
-from reward_models.linear_hidden.ridge import Others, Scaler, many_outputs
+from reward_models.linear_hidden.population import Population
+from reward_models.linear_hidden.ridge import Scaler, many_outputs
 from reward_models.linear_hidden.statistics import HELD_OUT, SEED, SUPPORTS, Drawn, draw, interval, r2, spearman
 
 FOLDS = 5
-WAYS = ("direct", "residual", "giaa", "reduce")
+WAYS = ("direct", "residual", "hierarchical", "giaa", "reduce")
 
 
 class Protocol:
     """One pool of features (P, D) with their rows by picture. ``attributes``: pictures and values (n, A) of theirs, for ``reduce``.
 
-    All ways are the paper's but ``residual``, which is that of the reward: scales of all pictures, penalties with the help of the other people.
+    ``residual`` and ``hierarchical`` are ours: their general score, and how people differ, come from the people who are not evaluated.
     """
 
     def __init__(
@@ -37,11 +38,11 @@ class Protocol:
         whole = Scaler.of(features)
         self.means = pd.concat(drawn.people.values()).groupby("picture")["score"].mean()
         self.general: Callable[[np.ndarray], np.ndarray] | None = None
-        self.others: Others | None = None
+        self.population: Population | None = None
         if len(drawn.rest):
             affine = general_score(drawn.rest, features, rows, whole)
-            self.general, self.scaler = lambda x: affine(x)[:, 0], whole
-            self.others = others_of(drawn.rest, features, rows, affine, alphas)
+            self.general = lambda x: affine(x)[:, 0]
+            self.population = population_of(drawn.rest, features, rows, affine, alphas)
             self.means = drawn.rest.groupby("picture")["score"].mean()
         self.named = None if attributes is None else self._read(*attributes, whole)  # (P, A)
 
@@ -66,8 +67,8 @@ class Protocol:
         x, y = self.features[rows], own["score"].to_numpy(float)
         given = x[support], y[support]
         general = self.general or self._nothing
-        if way == "residual":
-            model = PersonModel(*given, general, "residual", self.alphas, scaler=self.scaler, others=self.others)
+        if way in ("residual", "hierarchical"):
+            model = PersonModel(*given, general, way, self.alphas, population=self.population)  # type: ignore[arg-type]
         elif way == "reduce":
             assert self.named is not None
             x = self.named[rows]
@@ -87,8 +88,14 @@ class Protocol:
         return np.zeros(len(x))
 
     def ways(self) -> list[str]:
-        """Those that this data has what it takes for: residual needs people outside the evaluation, reduce a table of attributes."""
-        able = {"direct": True, "residual": self.general is not None, "giaa": True, "reduce": self.named is not None}
+        """Those that this data has what it takes for: residual and hierarchical need people outside the evaluation, reduce a table of attributes."""
+        able = {
+            "direct": True,
+            "residual": self.general is not None,
+            "giaa": True,
+            "hierarchical": self.population is not None,
+            "reduce": self.named is not None,
+        }
         return [w for w in WAYS if able[w]]
 
 

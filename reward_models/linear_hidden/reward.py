@@ -26,7 +26,8 @@ from reward_models.encoders import Encoder, encode_readable, load_encoder
 from reward_models.imagination import Imagination
 from reward_models.linear_hidden.people import Estimator, PersonModel
 from reward_models.linear_hidden.pools import HiddenPools
-from reward_models.linear_hidden.ridge import Affine, Others, Scaler, Support
+from reward_models.linear_hidden.population import Population
+from reward_models.linear_hidden.ridge import Affine, Scaler, Support
 from reward_models.linear_hidden.taught import LearnsPeople
 
 log = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ log = logging.getLogger(__name__)
 class LinearHiddenReward(LearnsPeople):
     """``general``: everybody's mean liking from features, (D,) to 1; ``attributes``: to named attributes, or None.
 
-    ``others``: what everybody's ridges say of somebody who has rated little. ``fidelity``: an image-text encoder for how well pictures fit their prompts; without one fidelity is NaN.
+    ``population``: how people differ, for somebody who has rated little. ``fidelity``: an image-text encoder for how well pictures fit their prompts; without one fidelity is NaN.
     """
 
     name = "linear-hidden"
@@ -43,7 +44,7 @@ class LinearHiddenReward(LearnsPeople):
     def __init__(
         self, encoder: HiddenPools, pictures: np.ndarray, support: Support, general: Affine, fidelity: Encoder | None = None,
         attributes: tuple[list[str], Affine] | None = None, estimator: Estimator = "auto", alphas: str = "wide",
-        imagination: Imagination | None = None, others: Others | None = None,
+        imagination: Imagination | None = None, population: Population | None = None,
     ):  # fmt: skip
         self.hidden, self.pictures, self.support, self.general_map = (
             encoder,
@@ -53,7 +54,7 @@ class LinearHiddenReward(LearnsPeople):
         )
         self.encoder: Any = fidelity or encoder  # what compares texts, for the guard
         self.fidelity, self.named, self.estimator, self.alphas = fidelity, attributes, estimator, alphas
-        self.imagination, self.others = imagination, others
+        self.imagination, self.population = imagination, population
         self.scaler = general.scaler
         self.layer_errors: dict[str, float] | None = None
         self._models: dict[str, PersonModel] = {}
@@ -128,8 +129,8 @@ class LinearHiddenReward(LearnsPeople):
         for person in self.trained:
             digest.update(person.encode() + self.support.likings[person].round(5).tobytes())
         digest.update(self.general_map.weight.astype(np.float32).tobytes() + f"{self.estimator} {self.alphas}".encode())
-        if self.others:
-            digest.update(self.others.errors.astype(np.float32).tobytes())
+        if self.population:
+            digest.update(self.population.axes.astype(np.float32).tobytes())
         return digest.hexdigest()[:16] + (self.fidelity.fingerprint() if self.fidelity else "")
 
     def save(self, folder: Path, about: Mapping[str, object] | None = None) -> None:
@@ -155,8 +156,9 @@ class LinearHiddenReward(LearnsPeople):
                 "attributes.weight": self.named[1].weight.astype(np.float32),
                 "attributes.bias": self.named[1].bias.astype(np.float32),
             }
-        if self.others:
-            tensors |= {"others.errors": self.others.errors, "others.noises": self.others.noises}
+        if self.population:
+            config["noise"] = self.population.noise
+            tensors["population.axes"] = self.population.axes.astype(np.float32)
         weights = {k: torch.from_numpy(v) for k, v in tensors.items()}
         if self.imagination:
             config["imagination_error"] = self.imagination.error
@@ -185,9 +187,9 @@ class LinearHiddenReward(LearnsPeople):
             named = None
             if saved["attributes"]:
                 named = saved["attributes"], Affine(scaler, array["attributes.weight"], array["attributes.bias"])
-            others = None
-            if "others.errors" in array:
-                others = Others(saved["alphas"], array["others.errors"], array["others.noises"])
+            population = None
+            if "population.axes" in array:
+                population = Population(scaler, array["population.axes"], saved["noise"])
             imagination = None
             if "imagination_error" in saved:
                 parts = {n: weights[f"imagination.{n}"].float() for n in ("weight", "bias")}
@@ -201,7 +203,7 @@ class LinearHiddenReward(LearnsPeople):
                 f"the features in '{folder}' are of the encoder {saved['encoder_fingerprint']}, but '{vlm}' is {found}; make the reward again"
             )
         fidelity = load_encoder(_found(of_texts, folder), device=device) if of_texts else None
-        return cls(encoder, array["pictures"], support, general, fidelity, named, saved["estimator"], saved["alphas"], imagination, others)  # fmt: skip
+        return cls(encoder, array["pictures"], support, general, fidelity, named, saved["estimator"], saved["alphas"], imagination, population)  # fmt: skip
 
 
 def _named(name: str, folder: Path) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 import numpy as np
 
@@ -41,31 +40,6 @@ class Scaler:
         return (np.asarray(x, dtype=np.float64) - self.mean) / self.scale
 
 
-@dataclass(frozen=True)
-class Others:
-    """What the ridges of other people say of somebody with few ratings, as if it were ``WEIGHT`` ratings of their own.
-
-    Leave-one-out on ten ratings picks a penalty by chance; together with this it does not. ``errors`` and ``noises`` (A,), by penalty of
-    the grid ``alphas``: their mean squared leave-one-out error, and the part of it that is the ratings' own noise. Ours, not the paper's.
-    """
-
-    alphas: str
-    errors: np.ndarray
-    noises: np.ndarray
-
-    WEIGHT: ClassVar[int] = 50
-
-    @property
-    def alpha(self) -> float:
-        """The penalty that serves them best."""
-        return float(ALPHAS[self.alphas][int(self.errors.argmin())])
-
-    @property
-    def noise(self) -> float:
-        """Standard deviation of a rating, of what no features explain."""
-        return float(np.sqrt(self.noises[int(self.errors.argmin())]))
-
-
 @dataclass
 class Affine:
     """``weight`` (k, D) of scaled features, ``bias`` (k,)."""
@@ -91,19 +65,17 @@ class Ridge:
     """Fitted on rows ``x`` (n, D) and targets ``y`` (n,), n >= 2.
 
     ``scaler``: of a larger set of pictures, where the rows are too few to know scales by; None: of the rows themselves, as the paper does.
-    ``others``: help in the choice of the penalty, for few rows; None: leave-one-out on these rows alone, as the paper does.
+    ``noise``: standard deviation of a target where it is known; None: found by leave-one-out.
     """
 
     def __init__(
         self, x: np.ndarray, y: np.ndarray, alphas: str | Sequence[float] = "wide", scaler: Scaler | None = None,
-        others: Others | None = None,
+        noise: float | None = None,
     ):  # fmt: skip
         if len(x) != len(y) or len(x) < 2:
             raise ValueError(f"a ridge needs at least 2 rows and as many targets, not {len(x)} and {len(y)}")
         self.alphas = ALPHAS[alphas] if isinstance(alphas, str) else np.asarray(alphas, dtype=np.float64)
-        if others is not None and others.alphas != alphas:
-            raise ValueError(f"what others say is of the penalties '{others.alphas}', not '{alphas}'")
-        self.others = others
+        self._noise = noise
         self._own_scaler, self.scaler = scaler is None, scaler or Scaler.of(x)
         self.y = np.asarray(y, dtype=np.float64)
         self._scaled = self.scaler(x)
@@ -152,18 +124,12 @@ class Ridge:
             (self._vectors**2) @ inverse, 1e-300
         )  # (n, A)
         self.errors = (left_out**2).mean(axis=0)  # by penalty
-        # a left-out residual has the variance noise^2 / (1 - h)
-        kept = self.alphas * ((self._vectors**2) @ inverse)  # 1 - h, (n, A)
-        self.noises = (left_out**2 * kept).mean(axis=0)
-        errors, noises = self.errors, self.noises
-        if self.others is not None:
-            total = n + Others.WEIGHT
-            errors = (n * errors + Others.WEIGHT * self.others.errors) / total
-            noises = (n * noises + Others.WEIGHT * self.others.noises) / total
-        chosen = int(errors.argmin())
+        chosen = int(self.errors.argmin())
         self.alpha, self.left_out = float(self.alphas[chosen]), left_out[:, chosen]
         self.dual = self._vectors @ (own / (self._values + self.alpha))  # (n,), sums to 0
-        self.noise = float(np.sqrt(noises[chosen]))
+        # a left-out residual has the variance noise^2 / (1 - h)
+        kept = self.alpha * ((self._vectors**2) @ inverse[:, chosen])  # 1 - h
+        self.noise = self._noise or float(np.sqrt(np.mean(self.left_out**2 * kept)))
 
     @property
     def coefficients(self) -> np.ndarray:
@@ -208,11 +174,10 @@ class Ridge:
         shrunk = (loads / (self._values + self.alpha)) @ loads.T
         return self.noise**2 / self.alpha * (np.eye(loads.shape[0]) - shrunk)  # type: ignore[no-any-return]
 
-    def open_share(self, scaled: np.ndarray, alpha: float | None = None) -> float:
-        """Share in (0, 1] that the ratings leave of the variance of scaled rows (m, D), with a penalty other than the chosen one if given."""
+    def open_share(self, scaled: np.ndarray) -> float:
+        """Share in (0, 1] that the ratings leave of the variance of scaled rows (m, D), at the chosen penalty."""
         along = (scaled @ (self._scaled - self.centre).T) @ self._vectors  # (m, n - 1)
-        known = (along**2 / (self._values + (alpha or self.alpha))).sum()
-        return 1 - float(known) / float((scaled**2).sum())
+        return 1 - float((along**2 / (self._values + self.alpha)).sum()) / float((scaled**2).sum())
 
     @property
     def range(self) -> tuple[float, float]:

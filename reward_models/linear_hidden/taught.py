@@ -17,7 +17,8 @@ from reward_models.encoders import Encoder, encode_readable
 from reward_models.imagination import Imagination
 from reward_models.linear_hidden.people import FEW, Estimator, PersonModel
 from reward_models.linear_hidden.pools import HiddenPools
-from reward_models.linear_hidden.ridge import Affine, Others, Ridge, Scaler, Support
+from reward_models.linear_hidden.population import Population
+from reward_models.linear_hidden.ridge import Affine, Ridge, Scaler, Support
 
 NOISE = 0.15  # of a rating, of [0, 1], where no other people tell
 APART = 0.28  # of [0, 1], between a picture that was chosen and one that was passed over: 2 s / sqrt(pi), likings with a spread s of .25
@@ -37,7 +38,7 @@ class LearnsPeople:
     estimator: Estimator
     alphas: str
     scaler: Scaler
-    others: Others | None
+    population: Population | None
     imagination: Imagination | None
     trained: tuple[str, ...]
     _models: dict[str, PersonModel]
@@ -48,14 +49,17 @@ class LearnsPeople:
     def model(self, person: str) -> PersonModel:
         """The person's estimator, fitted at the first question. Raises UnknownPerson."""
         if person not in self._models:
-            if person not in self.support.rows:
-                raise UnknownPerson(f"the reward model has no ratings of '{person}'")
-            self._models[person] = self._fitted(self.pictures[self.support.rows[person]], self.support.likings[person])
+            self._models[person] = self._trained(person)
         return self._models[person]
+
+    def _trained(self, person: str) -> PersonModel:
+        if person not in self.support.rows:
+            raise UnknownPerson(f"the reward model has no ratings of '{person}'")
+        return self._fitted(self.pictures[self.support.rows[person]], self.support.likings[person])
 
     def _fitted(self, x: np.ndarray, y: np.ndarray) -> PersonModel:
         attributes = self.named[1] if self.named else None
-        return PersonModel(x, y, self.general, self.estimator, self.alphas, attributes, self.scaler, self.others)
+        return PersonModel(x, y, self.general, self.estimator, self.alphas, attributes, self.scaler, self.population)
 
     # learning
 
@@ -114,7 +118,7 @@ class LearnsPeople:
     @property
     def rating_noise(self) -> float:
         """Standard deviation of a rating, of [0, 1]."""
-        return self.others.noise if self.others else NOISE
+        return self.population.noise if self.population else NOISE
 
     @property
     def can_imagine(self) -> bool:
@@ -155,11 +159,12 @@ class LearnsPeople:
     def likeness(self, person: str) -> dict[str, float]:
         """Correlation over rated pictures of how this person differs from everybody and how each other one does."""
         x = self._sample()
-        own = self._personal(person, x)
-        return {p: float(own @ self._personal(p, x)) for p in self.people() if p != person}
+        own = self._personal(self.model(person), x)
+        others = (p for p in self.people() if p != person)  # their models are not kept: all together they are large
+        return {p: float(own @ self._personal(self._models.get(p) or self._trained(p), x)) for p in others}
 
-    def _personal(self, person: str, x: np.ndarray) -> np.ndarray:
-        apart = self.model(person).raw(x) - self.general(x)
+    def _personal(self, model: PersonModel, x: np.ndarray) -> np.ndarray:
+        apart = model.raw(x) - self.general(x)
         apart = apart - apart.mean()
         return apart / max(float(np.linalg.norm(apart)), 1e-12)  # type: ignore[no-any-return]
 

@@ -23,7 +23,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, nothing else."
 def study(
     context: typer.Context,
     config: Annotated[
-        str, typer.Option("--config", "-c", help="A shipped study (smoke, miniature, guards, linear-hidden, paper) or a YAML file.")
+        str,
+        typer.Option(
+            "--config", "-c", help="A shipped study (smoke, miniature, guards, linear-hidden, paper) or a YAML file."
+        ),
     ] = "",
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Its folder (default: outputs/study-NAME).")] = None,
     beside: Annotated[int, typer.Option(help="Runs under way at once.", min=1, max=256)] = 8,

@@ -169,7 +169,7 @@ def test_the_papers_protocol(made, tmp_path):
     assert not set(drawn.rest["person"].astype(str)) & set(drawn.people)
     told = evaluate({k: pools[k] for k in ("V_2", "LT_2", "LT_4")}, rows, ratings.table, tmp_path, 5, "wide", attribute_values(folder / "attributes.csv", rows), 4)  # fmt: skip
     table = told["table"]["LT_4"]
-    assert set(table) == {"direct", "residual", "giaa", "reduce"}
+    assert set(table) == {"direct", "residual", "giaa", "reduce"}  # three people outside are too few for hierarchical
     assert table["direct"][100]["spearman"][0] > 0.5
     assert table["residual"][10]["spearman"][0] > table["direct"][10]["spearman"][0] - 0.05
     assert told["probing"]["red"]["test"] > 0.5
