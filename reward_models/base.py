@@ -87,8 +87,8 @@ class RewardModel(Protocol):
 class Teachable(RewardModel, Protocol):
     """A reward that learns new people from ratings: what ``steer user`` asks of one, beside scores.
 
-    ``encoder`` reads texts, ``picture_encoder`` the pictures that people rate (features (n, D)); ``rating_noise`` is the standard
-    deviation of a rating, of [0, 1]. What :meth:`fit` finds of a person is the reward's own: one object a member.
+    ``encoder`` reads texts, ``picture_encoder`` the pictures that people rate (features (n, D)); ``reads_prompts``: whether what
+    they were drawn for counts; ``rating_noise`` is the standard deviation of a rating, of [0, 1]. What :meth:`fit` finds of a person is the reward's own: one object a member.
     """
 
     encoder: Encoder
@@ -96,6 +96,9 @@ class Teachable(RewardModel, Protocol):
 
     @property
     def picture_encoder(self) -> Encoder: ...
+
+    @property
+    def reads_prompts(self) -> bool: ...
 
     @property
     def rating_noise(self) -> float: ...

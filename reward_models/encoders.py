@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -104,7 +105,11 @@ class FrozenEncoder:
         return torch.full((len(images),), float("nan"))
 
     def fingerprint(self) -> str:
-        """Hash of the weights, the same in bf16 and fp32: two encoders of one name are told apart."""
+        """Hash of the weights, the same in bf16 and fp32: two encoders of one name are told apart. Taken once: they are frozen."""
+        return self._weights_hash
+
+    @cached_property
+    def _weights_hash(self) -> str:
         return weights_hash(self.model, dtype=torch.bfloat16)
 
 

@@ -39,6 +39,11 @@ class LearnsPeople:
         return self.encoder
 
     @property
+    def reads_prompts(self) -> bool:
+        """Whether a rating depends on what the picture was drawn for."""
+        return self.encoder.has_text
+
+    @property
     def rating_noise(self) -> float:
         """Standard deviation of a rating, of [0, 1]."""
         return self.config.noise

@@ -76,12 +76,24 @@ class PersonModel:
         return own + self.general(x) if self.estimator in ("residual", "hierarchical") else own
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        """Likings (m,), kept in [0, 1] and within ``MARGIN`` of the person's own ratings: a line has no end of its own."""
-        return np.clip(self.raw(x), max(0.0, self.low - MARGIN), min(1.0, self.high + MARGIN))
+        """Likings (m,), kept in [0, 1] and within ``MARGIN`` of the person's own ratings: a line has no end of its own.
+
+        The last ``MARGIN`` before a bound is bent (tanh), so that of two pictures beyond it the better one is still above the other.
+        """
+        low, high = self._bounds
+        width = min(MARGIN, (high - low) / 2)
+        raw, top, bottom = self.raw(x), high - width, low + width
+        bent = np.where(raw > top, top + width * np.tanh((raw - top) / width), raw)
+        return np.where(raw < bottom, bottom - width * np.tanh((bottom - raw) / width), bent)
+
+    @property
+    def _bounds(self) -> tuple[float, float]:
+        return max(0.0, self.low - MARGIN), min(1.0, self.high + MARGIN)
 
     def outside(self, x: np.ndarray) -> np.ndarray:
-        """Which rows (m,) the bounds of :meth:`__call__` have cut."""
-        return np.abs(self(x) - self.raw(x)) > 1e-9
+        """Which rows (m,) would have left the bounds of :meth:`__call__`."""
+        raw, (low, high) = self.raw(x), self._bounds
+        return (raw < low - 1e-9) | (raw > high + 1e-9)
 
     def uncertainty(self, x: np.ndarray) -> np.ndarray:
         """Standard deviation of the liking (m,); 0 for ``giaa``, which does not say."""

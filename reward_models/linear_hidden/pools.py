@@ -8,6 +8,7 @@ one normalised. Nothing after the last wanted layer is computed.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from torch import Tensor, nn
 from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer
 
 from reward_models.base import RewardError
-from reward_models.encoders import FrozenEncoder, Prepared, weights_hash
+from reward_models.encoders import FrozenEncoder, Prepared
 
 PROMPTS = {  # what is asked about each picture; the words are ours, their kinds the paper's
     "base": "Assess the aesthetics of this image.",
@@ -129,11 +130,7 @@ class HiddenPools(FrozenEncoder):
 
     def fingerprint(self) -> str:
         """Of the weights, and of all that changes the vectors."""
-        import hashlib
-
-        told = (
-            f"{weights_hash(self.model, dtype=torch.bfloat16)} {[str(p) for p in self.pools]} {self.size} {self.prompt}"
-        )
+        told = f"{super().fingerprint()} {[str(p) for p in self.pools]} {self.size} {self.prompt}"
         return hashlib.sha256(told.encode()).hexdigest()[:16]
 
     def split(self, vectors: Tensor) -> dict[str, Tensor]:

@@ -11,6 +11,7 @@ import json
 import logging
 import os
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ class LinearHiddenReward(LearnsPeople):
         self.scaler = general.scaler
         self.layer_errors: dict[str, float] | None = None
         self._models: dict[str, PersonModel] = {}
-        self._warned: set[str] = set()
+        self._warned = False
         self.trained = tuple(support.rows)
 
     # scores
@@ -92,10 +93,11 @@ class LinearHiddenReward(LearnsPeople):
         if person.id is None:
             return np.clip(self.general(x), 0, 1), np.zeros(len(x))
         model = self.model(person.id)
-        if model.outside(x).any() and person.id not in self._warned:
-            self._warned.add(person.id)
+        if not self._warned and model.outside(x).any():
+            self._warned = True
             log.warning(
-                "pictures lie beyond what '%s' has rated (%.2f to %.2f); their scores are cut there", person.id, model.low, model.high
+                "pictures lie beyond what '%s' has rated (%.2f to %.2f): scores bend toward an end there; this is said once, of anybody",
+                person.id, model.low, model.high,
             )  # fmt: skip
         return model(x), model.uncertainty(x)
 
@@ -125,6 +127,10 @@ class LinearHiddenReward(LearnsPeople):
 
     def fingerprint(self) -> str:
         """Of the encoder, the maps and everything that was rated at first."""
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
         digest = hashlib.sha256(self.hidden.fingerprint().encode())
         for person in self.trained:
             digest.update(person.encode() + self.support.likings[person].round(5).tobytes())

@@ -116,6 +116,11 @@ class LearnsPeople:
         return self.hidden
 
     @property
+    def reads_prompts(self) -> bool:
+        """Whether a rating depends on what the picture was drawn for: no."""
+        return False
+
+    @property
     def rating_noise(self) -> float:
         """Standard deviation of a rating, of [0, 1]."""
         return self.population.noise if self.population else NOISE

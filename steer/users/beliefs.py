@@ -106,7 +106,7 @@ def _surprises(reward: Any, user: str, store: UserStore) -> list[Surprise]:
         return []
     pictures = torch.from_numpy(np.stack([seen[r.picture] for r in rated]))
     texts = torch.zeros(len(pictures), reward.encoder.width)
-    if (said := [i for i, r in enumerate(rated) if r.prompt]) and reward.encoder.has_text:
+    if (said := [i for i, r in enumerate(rated) if r.prompt]) and reward.reads_prompts:
         texts[said] = reward.encoder.texts([rated[i].prompt for i in said]).float().cpu()
     (mean,), (error,) = reward.predict(pictures, texts, [Person(user)])
     off = (np.array([(r.score - 1) / 4 for r in rated]) - mean) / np.hypot(reward.rating_noise, error)

@@ -99,7 +99,7 @@ def _fit(store: UserStore, reward: Teachable, person: User, basis: str) -> Enrol
     )
     prompts = [store.prompt_of(h) for h in rows]
     texts = torch.zeros(len(rows), reward.encoder.width)
-    if (said := [i for i, p in enumerate(prompts) if p]) and reward.encoder.has_text:
+    if (said := [i for i, p in enumerate(prompts) if p]) and reward.reads_prompts:
         texts[said] = reward.encoder.texts([prompts[i] for i in said]).float().cpu()
     liking = [score.get(h, np.nan) for h in rows]
     noise = [reward.rating_noise] * len(rows)

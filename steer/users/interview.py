@@ -133,7 +133,7 @@ class Interview:
         encoder = self.reward.encoder
         pictures = self.reward.picture_encoder.images([q.image for q in self.pictures]).float().cpu()
         texts = torch.zeros(len(pictures), encoder.width)
-        if (said := [i for i, q in enumerate(self.pictures) if q.prompt]) and encoder.has_text:
+        if (said := [i for i, q in enumerate(self.pictures) if q.prompt]) and self.reward.reads_prompts:
             texts[said] = encoder.texts([self.pictures[i].prompt for i in said]).float().cpu()
         return pictures, texts
 
