@@ -43,7 +43,7 @@ class Session:
         self._lock = lock(folder.path, "run", 0 if alone else ORPHAN_S)
         self._begun = time.monotonic()
         explains = getattr(steerer.personal, "explains", False) and self.person.id is not None
-        self._explain = partial(steerer.personal.explain, person=self.person.id) if explains else None
+        self._explain = partial(steerer.personal.reasons, person=self.person.id) if explains else None
         parts: dict[str, object] = {
             "proposer": proposer,
             **({"renderer": steerer.renderer} if alone else {}),

@@ -186,14 +186,22 @@ class LearnsPeople:
     def explain(self, image: Image.Image, person: str) -> dict[str, float]:
         """What each named attribute adds to the person's liking of a picture, above the mean of what they rated; in [0, 1] units, the
         largest first. Raises RewardError without a map to attributes."""
-        names, added, _ = self._in_words(image, person)
+        names, level, ridge = self._in_words(image, person)
+        added = level * ridge.coefficients
         return dict(sorted(zip(names, map(float, added), strict=True), key=lambda item: -abs(item[1])))
+
+    def reasons(self, image: Image.Image, person: str) -> dict[str, float]:
+        """:meth:`explain` for reading: an attribute that the picture has less of than the rated ones is "little NAME"."""
+        names, level, _ = self._in_words(image, person)
+        told = {n: n if there > 0 else f"little {n}" for n, there in zip(names, level, strict=True)}
+        return {told[n]: value for n, value in self.explain(image, person).items()}
 
     def wishes(self, image: Image.Image, person: str, most: int = 3) -> str:
         """The same for a writer of prompts: what the picture has too much of for this person, and too little; "" without a map."""
         if self.named is None:
             return ""
-        names, added, ridge = self._in_words(image, person)
+        names, level, ridge = self._in_words(image, person)
+        added = level * ridge.coefficients
         worst = [i for i in np.argsort(added) if added[i] < 0][:most]
         return ", ".join(f"{'more' if ridge.coefficients[i] > 0 else 'less'} {names[i]}" for i in worst)
 
@@ -204,11 +212,11 @@ class LearnsPeople:
         return {n: (float(c), float(s)) for n, c, s in zip(names, ridge.coefficients, spread, strict=True)}
 
     def _in_words(self, image: Image.Image, person: str) -> tuple[list[str], np.ndarray, Ridge]:
-        """Names of the attributes, what each adds in this picture (A,), and the person's ridge on them."""
+        """Names of the attributes, how far above the rated pictures' this one's are (A,), and the person's ridge on them."""
         names, ridge = self._of_attributes(person)
         assert self.named is not None
         level = ridge.scaler(self.named[1](self.hidden.images([image]).double().cpu().numpy()))[0]
-        return names, (level - ridge.centre) * ridge.coefficients, ridge
+        return names, level - ridge.centre, ridge
 
     def _of_attributes(self, person: str) -> tuple[list[str], Ridge]:
         if self.named is None:
