@@ -13,11 +13,14 @@ from typing import Any
 from markdown_it import MarkdownIt
 from PIL import Image
 
+from steer.config import load_config
+from steer.resources import shipped_reward
 from steer.store.files import write_json, write_whole
 from steer.study.analysis import Findings, Interval
 from steer.study.folder import StudyFolder
 from steer.study.grid import write_grid
 from steer.study.paired import votes_needed
+from steer.study.plan import StudyConfig
 from steer.study.plots import plot_all
 
 STYLE = (
@@ -65,6 +68,25 @@ def verdicts(findings: Findings, table: dict[str, Any]) -> list[str]:
     return lines
 
 
+def steered_by(config: StudyConfig, judge: str) -> list[str]:
+    """Conditions that steered by the very reward that judges."""
+    asked = config.judges[judge]
+    if asked.kind != "reward":
+        return []
+    steering = {n: load_config(config.config, [*config.settings, *c.settings]).reward for n, c in config.conditions.items() if c.kind == "steer"}  # fmt: skip
+    own = str(shipped_reward(asked.model) or asked.model)
+    return [n for n, r in steering.items() if str(shipped_reward(r.model, r.kind) or r.model) == own]
+
+
+def _partial(config: StudyConfig) -> str:
+    """Which judges steered something themselves; the others never did."""
+    partial = {j: by for j in config.judges if (by := steered_by(config, j))}
+    if not partial:
+        return "None of them steered. "
+    told = "; ".join(f"{j} steered {', '.join(by)}" for j, by in partial.items())
+    return f"What a judge steered itself flatters it: {told}. The other judges steered nothing. "
+
+
 def as_markdown(findings: Findings, table: dict[str, Any], plots: list[str], grids: list[str]) -> str:
     """The report as text."""
     config, first = findings.config, findings.judges[0]
@@ -73,7 +95,7 @@ def as_markdown(findings: Findings, table: dict[str, Any], plots: list[str], gri
         out += [config.about, ""]
     out += [
         f"{table['users']} users x {table['prompts']} prompts x {table['seeds']} seeds, {table['budget']} pictures a run. "
-        f"Judges that never steered: {', '.join(findings.judges)}; the first counts. Intervals: 95 % bootstrap over users; prompts and seeds are "
+        f"Judges: {', '.join(findings.judges)}; the first counts. {_partial(config)}Intervals: 95 % bootstrap over users; prompts and seeds are "
         "taken as they are. *Liking* is of the picture the user gets, in [0, 1]; of the unchanged prompt and of other users' pictures the mean of "
         "those they might have got.", "", "## Orders", "",
         "| order | judge | | difference | chosen |", "|---|---|---|---|---|", *verdicts(findings, table), "",

@@ -31,6 +31,8 @@ def test_each_reward_steers_and_judges_the_other(tmp_path):
     # what a reward steered towards it finds better than the plain prompt
     for judge, name in (("Linear-Hidden", "own"), ("PAMELA", "own by PAMELA")):
         assert table["conditions"][name][judge]["above unoptimised"][0] > 0
+    said = (folder.path / "report.md").read_text()
+    assert "PAMELA steered own by PAMELA; Linear-Hidden steered own. The other judges" in said
     found = {n: table["conditions"][n]["Linear-Hidden"]["liking"][0] for n in ("own", "own by PAMELA", "unoptimised")}
     assert all(0 <= v <= 1 for v in found.values())
 
