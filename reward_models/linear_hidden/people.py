@@ -14,6 +14,7 @@ from reward_models.linear_hidden.ridge import Ridge, Scaler
 Estimator = Literal["auto", "direct", "residual", "hierarchical", "giaa", "reduce"]
 FEW = 50  # ratings below which a person is a difference from everybody
 SPREAD = 0.2  # of people's likings around everybody's, where no others tell
+RANGE = 10  # ratings that say how far a person's go
 MARGIN = 0.125  # of [0, 1], half a point of 1-5: how far beyond the person's own ratings an answer may lie
 
 Function = Callable[[np.ndarray], np.ndarray]
@@ -57,7 +58,16 @@ class PersonModel:
         elif self.estimator != "giaa" and not unknown:
             target = y - general(x) if self.estimator == "residual" else y
             self.ridge = Ridge(self._seen(x), target, alphas, None if self.estimator == "reduce" else scaler)
-        self.low, self.high = (float(y.min()), float(y.max())) if len(y) else (0.0, 1.0)
+
+    @property
+    def low(self) -> float:
+        """The person's lowest rating; 0 for fewer than ``RANGE``, which span too little."""
+        return float(self.y.min()) if len(self.y) >= RANGE else 0.0
+
+    @property
+    def high(self) -> float:
+        """The highest; 1 for fewer than ``RANGE``."""
+        return float(self.y.max()) if len(self.y) >= RANGE else 1.0
 
     def _seen(self, x: np.ndarray) -> np.ndarray:
         if self.estimator == "reduce":
@@ -136,7 +146,6 @@ class PersonModel:
         apart = self.estimator in ("residual", "hierarchical")
         target = liking - float(self.general(row[None])[0]) if apart else liking
         self.ridge.add(self._seen(row[None])[0], target)
-        self.low, self.high = min(self.low, liking), max(self.high, liking)
 
     def __len__(self) -> int:
         return len(self.y)

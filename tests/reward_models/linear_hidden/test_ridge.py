@@ -187,6 +187,8 @@ def test_from_nothing_known_to_much(crowd):
     assert shares == sorted(shares, reverse=True)
     assert 0 < shares[-1] < 0.3
     assert [of(n).estimator for n in (0, 10)] == ["hierarchical", "hierarchical"]
+    assert (of(9).low, of(9).high) == (0, 1)
+    assert (of(10).low, of(10).high) == (y[:10].min(), y[:10].max())
     for model in (of(30), of(30, None)):
         slopes = model.slopes(features)
         along = np.einsum("mk,kl,ml->m", slopes, model.covariance(), slopes)
