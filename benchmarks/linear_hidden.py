@@ -23,6 +23,8 @@ from transformers import Gemma3Config, Gemma3ForConditionalGeneration, Gemma3Ima
 from reward_models.fit import load_corpus
 from reward_models.linear_hidden.fit import LinearHiddenSettings, fit_linear_hidden, load_settings
 from reward_models.linear_hidden.people import PersonModel
+from reward_models.linear_hidden.ridge import Ridge
+from reward_models.linear_hidden.statistics import spearman
 from reward_models.metrics import per_person, summary
 from reward_models.newcomers import with_enough
 from reward_models.pamela_reward import PamelaReward
@@ -87,8 +89,26 @@ def main(
         print(
             f"hierarchical from {n}: spread of (rating - answer) / its standard deviation {z.std():.2f}, within two {np.mean(np.abs(z) < 2):.3f}"
         )
+    words(hidden, [(hidden.pictures[at][r], liking[r]) for r in people])
     bodies(settings, column)
     cost(hidden, reward, hidden.pictures[at], liking)
+
+
+def words(hidden: Any, people: list[tuple[np.ndarray, np.ndarray]]) -> None:
+    """Do the attributes' weights from n ratings agree with those that a ridge on attributes finds in all the ratings of the person?"""
+    if hidden.named is None:
+        return
+    attributes = hidden.named[1]
+    print("| ratings | the score in words | a ridge on attributes |\n|---|---|---|")
+    for n in (5, 10, 25, 100):
+        agreed = []
+        for x, y in people:
+            reference = Ridge(attributes(x), y).coefficients
+            hidden.add_people({"new": hidden.fit(torch.from_numpy(x[:n]), torch.empty(n, 0), y[:n])}, {})
+            told = np.array([c for c, _ in hidden.tastes("new").values()])
+            alone = Ridge(attributes(x[:n]), y[:n]).coefficients
+            agreed.append([spearman(told, reference), spearman(alone, reference)])
+        print("| {} | {:.3f} | {:.3f} |".format(n, *np.mean(agreed, axis=0)), flush=True)
 
 
 def bodies(settings: LinearHiddenSettings, column: Any) -> None:

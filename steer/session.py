@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from reward_models import Person, RewardError, RewardModel
+from reward_models import Person, RewardModel
 from steer.errors import SteerError
 from steer.events import Event, RoundProposed, RunStopped
 from steer.protocols import Metered, Proposer
@@ -69,8 +69,7 @@ class Session:
         self.folder.flush()
         result = _result(self.search, self.folder, time.monotonic() - self._begun)
         if self._explain is not None:
-            with suppress(RewardError):  # of somebody who has rated too little
-                result.explained.update(self._explained(result))
+            result.explained.update(self._explained(result))
         self.folder.record_stop(result.stop.name, result.seconds)
         self.folder.flush()
         from steer.report import write_report

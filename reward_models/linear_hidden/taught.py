@@ -6,6 +6,7 @@ Shapes: n pictures, D features, K coefficients of a person, A attributes. Lists 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from reward_models.imagination import Imagination
 from reward_models.linear_hidden.people import FEW, Estimator, PersonModel
 from reward_models.linear_hidden.pools import HiddenPools
 from reward_models.linear_hidden.population import Population
-from reward_models.linear_hidden.ridge import Affine, Ridge, Scaler, Support
+from reward_models.linear_hidden.ridge import Affine, Scaler, Support
 
 NOISE = 0.15  # of a rating, of [0, 1], where no other people tell
 APART = 0.28  # of [0, 1], between a picture that was chosen and one that was passed over: 2 s / sqrt(pi), likings with a spread s of .25
@@ -184,14 +185,14 @@ class LearnsPeople:
         return self.named is not None
 
     def explain(self, image: Image.Image, person: str) -> dict[str, float]:
-        """What each named attribute adds to the person's liking of a picture, above the mean of what they rated; in [0, 1] units, the
+        """What each named attribute adds to the person's score of a picture, above that of the mean rated picture; in [0, 1] units, the
         largest first. Raises RewardError without a map to attributes."""
-        names, level, ridge = self._in_words(image, person)
-        added = level * ridge.coefficients
+        names, level, weights = self._in_words(image, person)
+        added = level * weights
         return dict(sorted(zip(names, map(float, added), strict=True), key=lambda item: -abs(item[1])))
 
     def reasons(self, image: Image.Image, person: str) -> dict[str, float]:
-        """:meth:`explain` for reading: an attribute that the picture has less of than the rated ones is "little NAME"."""
+        """:meth:`explain` for reading: an attribute that the picture has less of than the mean one is "little NAME"."""
         names, level, _ = self._in_words(image, person)
         told = {n: n if there > 0 else f"little {n}" for n, there in zip(names, level, strict=True)}
         return {told[n]: value for n, value in self.explain(image, person).items()}
@@ -200,29 +201,34 @@ class LearnsPeople:
         """The same for a writer of prompts: what the picture has too much of for this person, and too little; "" without a map."""
         if self.named is None:
             return ""
-        names, level, ridge = self._in_words(image, person)
-        added = level * ridge.coefficients
+        names, level, weights = self._in_words(image, person)
+        added = level * weights
         worst = [i for i in np.argsort(added) if added[i] < 0][:most]
-        return ", ".join(f"{'more' if ridge.coefficients[i] > 0 else 'less'} {names[i]}" for i in worst)
+        return ", ".join(f"{'more' if weights[i] > 0 else 'less'} {names[i]}" for i in worst)
 
     def tastes(self, person: str) -> dict[str, tuple[float, float]]:
-        """By named attribute: how a person's liking moves with one spread of it, and the standard deviation of that."""
-        names, ridge = self._of_attributes(person)
-        spread = np.sqrt(np.diag(ridge.covariance()))
-        return {n: (float(c), float(s)) for n, c, s in zip(names, ridge.coefficients, spread, strict=True)}
+        """By named attribute: how a person's score moves with one standard deviation of it, and how unsure that is."""
+        names, words, _ = self._words
+        model, x = self.model(person), self._sample()
+        slopes = words @ model.slopes(x)  # (A, K)
+        spread = np.sqrt(np.einsum("ak,kl,al->a", slopes, model.covariance(), slopes))
+        return {n: (float(c), float(s)) for n, c, s in zip(names, words @ model.raw(x), spread, strict=True)}
 
-    def _in_words(self, image: Image.Image, person: str) -> tuple[list[str], np.ndarray, Ridge]:
-        """Names of the attributes, how far above the rated pictures' this one's are (A,), and the person's ridge on them."""
-        names, ridge = self._of_attributes(person)
+    def _in_words(self, image: Image.Image, person: str) -> tuple[list[str], np.ndarray, np.ndarray]:
+        """Names of the attributes, how many standard deviations above the mean this picture's are (A,), and the person's weights (A,)."""
+        names, words, scaler = self._words
         assert self.named is not None
-        level = ridge.scaler(self.named[1](self.hidden.images([image]).double().cpu().numpy()))[0]
-        return names, level - ridge.centre, ridge
+        level = scaler(self.named[1](self.hidden.images([image]).double().cpu().numpy()))[0]
+        return names, level, words @ self.model(person).raw(self._sample())
 
-    def _of_attributes(self, person: str) -> tuple[list[str], Ridge]:
+    @cached_property
+    def _words(self) -> tuple[list[str], np.ndarray, Scaler]:
+        """From a person's scores of the sample to weights of scaled attributes, (A, m): the regression of the score itself on what can be named,
+        not of the few ratings. Hardly penalised; it only keeps attributes apart that always go together."""
         if self.named is None:
             raise RewardError("this reward was made without a table of attributes; it cannot explain itself in words")
         names, attributes = self.named
-        model = self.model(person)
-        if len(model) < 2:
-            raise RewardError(f"'{person}' has rated too little to say why")
-        return names, Ridge(attributes(model.x), model.y, self.alphas)
+        levels = attributes(self._sample())
+        scaler = Scaler.of(levels)
+        scaled = scaler(levels)
+        return names, np.linalg.solve(scaled.T @ scaled + np.eye(len(names)), scaled.T), scaler

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import numpy as np
@@ -280,3 +281,21 @@ def test_the_protocol_on_folders_as_they_are_published(made, tmp_path, kind):
     assert found["people"] == 3
     assert set(found["table"]["LT_3"]) == {"direct", "residual", "giaa"}
     assert found["table"]["LT_3"]["direct"]["100"]["spearman"][0] > 0.5
+
+
+def test_its_words_say_the_score(made):
+    """Of somebody whose taste the attributes can name they add up to it; they grow surer with ratings, and begin with none."""
+    _, reward = made
+    rng = np.random.default_rng(5)
+    colours = rng.integers(20, 235, (80, 3))
+    images = [flat(*map(int, c)) for c in colours]
+    liking = 0.1 + 0.5 * colours[:, 0] / 255 + 0.3 * colours.mean(1) / 255
+    spread = []
+    for n in (0, 10, 60):
+        reward.enrol("named", images[:n], [""] * n, liking[:n])
+        spread.append({k: s for k, (_, s) in reward.tastes("named").items()})
+    assert all(a[k] > b[k] for a, b in itertools.pairwise(spread) for k in a)
+    x = reward.hidden.images(images).double().numpy()
+    told = [sum(reward.explain(i, "named").values()) for i in images]
+    assert np.corrcoef(told, reward.model("named").raw(x))[0, 1] > 0.9
+    assert all(c > 0 for c, _ in reward.tastes("named").values())
