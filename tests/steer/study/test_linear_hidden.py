@@ -9,7 +9,7 @@ from steer.study.running import StudyRun, draw_users
 
 SMALL = {
     "name": "small", "config": "miniature", "settings": ["renderer=painter", "search.patience=99", "reward=linear-hidden"],
-    "users": {"count": 2, "of": 20}, "prompts": ["a fox"], "budget": 8, "looks": 2,
+    "users": {"count": 2, "of": 20}, "prompts": ["a fox"], "budget": 6, "looks": 1,
     "conditions": {
         "unoptimised": {"kind": "prompt"}, "other": {"kind": "other"}, "own": {}, "own by PAMELA": {"settings": ["reward=pamela"]},
     },
