@@ -1,6 +1,6 @@
 """How many ratings a new person must give: pictures chosen to tell most against the same pictures in random order.
 
-    python benchmarks/interview.py [--people 24] [--ratings 25] [--no-browser] [--seed 0] [--elsewhere]
+    python benchmarks/interview.py [--people 24] [--ratings 25] [--no-browser] [--seed 0] [--elsewhere] [--reward pamela]
 
 People of the miniature whom the reward never saw look at the shipped pictures and press the key (1 to 5) nearest to their noisy rating,
 in the real page in headless Chromium. After each count of ratings: rank correlation (Spearman) of the personal reward with their
@@ -26,6 +26,7 @@ from steering import interval
 
 from reward_models import Person
 from steer import Steerer
+from steer.config import load_config
 from steer.miniature.dataset import N_PICTURES, N_SEEN, N_VAL_UNSEEN, SHARES, plan
 from steer.miniature.eye import load_eye
 from steer.miniature.raters import SimulatedPerson, simulated_people
@@ -44,7 +45,7 @@ class Test:
         planned = plan(N_PICTURES)[-round(SHARES["test"] * N_PICTURES) :]
         images = [Image.open(dataset / p.file).convert("RGB") for p in planned]
         self.reward: Any = steerer.personal
-        self.pictures = self.reward.encoder.images(images)
+        self.pictures = self.reward.picture_encoder.images(images)
         self.prompts = self.reward.encoder.texts([p.prompt for p in planned])
         self.read = load_eye(miniature_weights("eye")).read(images)
 
@@ -93,11 +94,11 @@ def drive(interview: Interview, keys: dict[str, int], n: int, browser: Any, afte
 
 def main(
     people: int = 24, ratings: int = 25, browser: bool = True, seed: int = 0, elsewhere: bool = False, dataset: Path = Path("training/pamela"),
-    chromium: str = "/usr/bin/chromium",
+    chromium: str = "/usr/bin/chromium", reward: str = "pamela",
 ) -> None:  # fmt: skip
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     store = UserStore(Path(tempfile.mkdtemp()) / "users.db")
-    steerer = Steerer("miniature", store=store)
+    steerer = Steerer(load_config("miniature", [f"reward={reward}"]), store=store)
     test, questions = Test(steerer, dataset), shipped_pictures()
     read = load_eye(miniature_weights("eye")).read([q.image for q in questions])
     others, read_others = anywhere(dataset, seed) if elsewhere else (questions, read)
@@ -138,7 +139,7 @@ def main(
     print(
         f"ended by itself: {len(stops)} of {len(ended)}, after {np.median(stops):.0f} [{stops.min():.0f}, {stops.max():.0f}]"
     )
-    print(json.dumps({"people": len(everyone), "browser": browser}))
+    print(json.dumps({"people": len(everyone), "browser": browser, "reward": reward}))
 
 
 def saved(curves: dict[bool, np.ndarray], i: int) -> tuple[float, float, float]:
