@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from reward_models.base import RewardError
 from reward_models.linear_hidden.ridge import Ridge
 from reward_models.linear_hidden.statistics import HELD_OUT, Drawn, interval, spearman
 
@@ -30,7 +31,7 @@ def choose_layer(
     train: pd.DataFrame, pools: Mapping[str, np.ndarray], rows: Mapping[str, int], alphas: str
 ) -> dict[str, float]:
     """Mean leave-one-out error of everybody's own ridge by pool (P, D), the best pool first: inner cross-validation, as no held-out rating is
-    looked at."""
+    looked at. Raises RewardError where nobody has 2 ratings."""
     errors: dict[str, list[float]] = {p: [] for p in pools}
     for _, own in train.groupby("person", sort=True):
         own = own.iloc[:MOST]
@@ -39,6 +40,8 @@ def choose_layer(
         at, y = [rows[p] for p in own["picture"]], own["score"].to_numpy(float)
         for pool, features in pools.items():
             errors[pool].append(float(Ridge(features[at], y, alphas).errors.min()))
+    if not all(errors.values()):
+        raise RewardError("nobody has 2 ratings for training; name a layer instead of leaving it to be found")
     return dict(sorted(((p, float(np.mean(e))) for p, e in errors.items()), key=lambda kv: kv[1]))
 
 

@@ -225,6 +225,8 @@ def test_the_layer_is_found_by_leaving_out(made, tmp_path):
     pools, rows, _ = all_pools(settings, "cpu", "LT")
     alone = Ridge(pools["LT_2"][[rows[p] for p in own["picture"]]], own["score"].to_numpy(float)).errors.min()
     assert choose_layer(own, pools, rows, "wide")["LT_2"] == pytest.approx(alone)
+    with pytest.raises(RewardError, match="nobody has 2 ratings"):
+        choose_layer(own.iloc[:1], pools, rows, "wide")
     reward.save(tmp_path / "reward")
     assert reward_models.load(tmp_path / "reward").score([flat(9, 9, 9)], ["a"], Person("p1")).personal.shape == (1,)
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config | {"pools": ["LT_auto", "V_1"]}))
