@@ -31,6 +31,9 @@ from reward_models.pamela_reward import PamelaReward
 from reward_models.settings import load_training
 from steer.miniature.train import vlm
 from steer.resources import miniature_weights
+from steer.users.interview import Interview
+from steer.users.pictures import shipped_pictures
+from steer.users.store import UserStore
 
 COUNTS = (2, 5, 10, 15, 25, 40, 60, 100)
 GEMMA = ["<bos>", "<start_of_turn>", "<end_of_turn>", "<start_of_image>", "<end_of_image>", "<image_soft_token>"]
@@ -92,6 +95,7 @@ def main(
     words(hidden, [(hidden.pictures[at][r], liking[r]) for r in people])
     bodies(settings, column)
     cost(hidden, reward, hidden.pictures[at], liking)
+    answer(hidden, reward)
 
 
 def words(hidden: Any, people: list[tuple[np.ndarray, np.ndarray]]) -> None:
@@ -184,6 +188,22 @@ def cost(hidden: Any, reward: Any, x: np.ndarray, liking: np.ndarray) -> None:
     for k in range(20):
         model.add(x[100 + k], float(liking[100 + k]))
     print(f"one rating more, after 100: {1000 * (time.perf_counter() - begun) / 20:.2f} ms")
+
+
+def answer(*rewards: Any) -> None:
+    """What one answer in an interview with the shipped pictures takes, all told: kept, learnt from, the next question found."""
+    with tempfile.TemporaryDirectory() as work:
+        for reward in rewards:
+            store = UserStore(Path(work) / f"{reward.name}.db")
+            store.add("new")
+            interview, taken = Interview(store, reward, "new", shipped_pictures()), []
+            for i in range(20):
+                begun = time.perf_counter()
+                question = interview.next()
+                assert question
+                interview.rate(question, 1 + i % 5)
+                taken.append(time.perf_counter() - begun)
+            print(f"an answer to {reward.name}: {1000 * np.median(taken):.0f} ms, median of 20")
 
 
 if __name__ == "__main__":

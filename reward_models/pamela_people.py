@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -30,8 +31,9 @@ class LearnsPeople:
     device: torch.device
     imagination: Imagination | None
 
-    def fingerprint(self) -> str:
-        raise NotImplementedError
+    if TYPE_CHECKING:
+
+        def fingerprint(self) -> str: ...
 
     @property
     def picture_encoder(self) -> Encoder:

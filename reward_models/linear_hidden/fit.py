@@ -74,14 +74,15 @@ def fit_linear_hidden(
 ) -> tuple[LinearHiddenReward, Ratings]:
     """The reward of a config, and the data set it is of. People of the test splits have none of their ratings in it; its
     ``layer_errors`` are those of :func:`~reward_models.linear_hidden.layers.choose_layer` where the layer was to be found."""
-    by_pool, rows, ratings = all_pools(settings, device, settings.source or "", progress)
+    encoder = _encoder(settings, device)
+    by_pool, rows, ratings = all_pools(settings, device, settings.source or "", progress, encoder)
     pools, chosen = settings.pools, None
     if settings.source:
         train = ratings.table[(ratings.table["split"] == "train") & ratings.table["picture"].isin(list(rows))]
         chosen = choose_layer(train, by_pool, rows, settings.alphas)
         pools = [next(iter(chosen))]
     features = np.hstack([by_pool[p] for p in pools])
-    encoder = _encoder(settings, pools, device)
+    encoder = encoder.with_pools(pools)
     table = ratings.table[ratings.table["picture"].isin(list(rows))]
     train = table[table["split"] == "train"]
     kept = train if settings.people == "train" else table[~table["split"].str.startswith("test")]
@@ -154,25 +155,30 @@ def read_attributes(path: Path, features: np.ndarray, rows: dict[str, int], scal
     return names, attribute_map(features[[rows[p] for p in pictures]], values, scaler)
 
 
-def _encoder(settings: LinearHiddenSettings, pools: list[str], device: str) -> HiddenPools:
+def _encoder(settings: LinearHiddenSettings, device: str) -> HiddenPools:
+    pools = ["LT_1"] if settings.source else settings.pools  # where the layer is to be found, any
     return HiddenPools(
         settings.vlm, pools, device, settings.batch_size, settings.size, settings.prompt, settings.revision
     )
 
 
 def all_pools(
-    settings: LinearHiddenSettings, device: str, layers: str = "", progress: Progress | None = None
+    settings: LinearHiddenSettings,
+    device: str,
+    layers: str = "",
+    progress: Progress | None = None,
+    encoder: HiddenPools | None = None,
 ) -> tuple[dict[str, np.ndarray], dict[str, int], Ratings]:
     """Features (P, D) by pool, of the config's pools or of every layer of ``layers`` (sources, as "LT" or "V LV LT"), each picture's row, and
-    the data set. All are computed in one pass."""
+    the data set. All are computed in one pass. ``encoder``: the model where it is loaded already."""
     data = settings.data[0]
     ratings = load_ratings(data.source, data.kind, data.revision, scale=data.scale)
-    encoder = _encoder(settings, ["LT_1"] if layers else settings.pools, device)
+    encoder = encoder or _encoder(settings, device)
     if layers:
         depth = len(encoder.layout.decoder)
         numbers = {"V": range(len(encoder.layout.vision)), "LV": range(1, depth + 1), "LT": range(1, depth + 1)}
         every = [f"{s}_{i}" for s in layers.split() for i in numbers[s]]
-        encoder = _encoder(settings, every, device)
+        encoder = encoder.with_pools(every)
     features, rows = features_of(encoder, ratings, Path(settings.out).parent / "features", progress)
     ends = np.cumsum(encoder.widths)[:-1]
     return dict(zip(map(str, encoder.pools), np.split(features, ends, axis=1), strict=True)), rows, ratings

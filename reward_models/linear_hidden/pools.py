@@ -8,6 +8,7 @@ one normalised. Nothing after the last wanted layer is computed.
 from __future__ import annotations
 
 import contextlib
+import copy
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -77,17 +78,29 @@ class HiddenPools(FrozenEncoder):
             raise RewardError(
                 f"cannot load the vision-language model '{name}': {str(error).splitlines()[0]}"
             ) from error
-        self.pools, self.size, self.prompt = [Pool.parse(p) for p in pools], size, PROMPTS.get(prompt, prompt)
+        self.size, self.prompt = size, PROMPTS.get(prompt, prompt)
         self.revision: str | None = getattr(model.config, "_commit_hash", None)
         self.layout = _layout(model, str(name))
+        self._wide = model.config.get_text_config().hidden_size
+        self.name = str(name)
+        self._take(pools)
+        self._alone = Lock()  # hooks hear every thread's pass
+        super().__init__(str(name), model, sum(self.widths), device, batch_size)
+
+    def _take(self, pools: Sequence[str]) -> None:
+        self.pools = [Pool.parse(p) for p in pools]
         for pool in self.pools:
             most = len(self.layout.vision) - 1 if pool.source == "V" else len(self.layout.decoder)
             if pool.layer > most:
-                raise RewardError(f"'{name}' has no {pool}: its last is {pool.source}_{most}")
-        wide = model.config.get_text_config().hidden_size
-        self.widths = [self.layout.vision_width if p.source == "V" else wide for p in self.pools]
-        self._alone = Lock()  # hooks hear every thread's pass
-        super().__init__(str(name), model, sum(self.widths), device, batch_size)
+                raise RewardError(f"'{self.name}' has no {pool}: its last is {pool.source}_{most}")
+        self.widths = [self.layout.vision_width if p.source == "V" else self._wide for p in self.pools]
+        self.width = sum(self.widths)
+
+    def with_pools(self, pools: Sequence[str]) -> HiddenPools:
+        """Other pools of the same loaded model."""
+        other = copy.copy(self)
+        other._take(pools)
+        return other
 
     def prepare(self, image: Image.Image) -> Prepared:
         """The picture's own inputs and ``input_ids`` (T,) of the one user turn: picture first, then the text."""

@@ -136,7 +136,9 @@ class LinearHiddenReward(LearnsPeople):
             digest.update(person.encode() + self.support.likings[person].round(5).tobytes())
         digest.update(self.general_map.weight.astype(np.float32).tobytes() + f"{self.estimator} {self.alphas}".encode())
         if self.population:
-            digest.update(self.population.axes.astype(np.float32).tobytes())
+            digest.update(self.population.axes.astype(np.float32).tobytes() + f"{self.population.noise:.6f}".encode())
+        if self.estimator == "reduce" and self.named:
+            digest.update(self.named[1].weight.astype(np.float32).tobytes())
         return digest.hexdigest()[:16] + (self.fidelity.fingerprint() if self.fidelity else "")
 
     def save(self, folder: Path, about: Mapping[str, object] | None = None) -> None:

@@ -188,14 +188,13 @@ class LearnsPeople:
         """What each named attribute adds to the person's score of a picture, above that of the mean rated picture; in [0, 1] units, the
         largest first. Raises RewardError without a map to attributes."""
         names, level, weights = self._in_words(image, person)
-        added = level * weights
-        return dict(sorted(zip(names, map(float, added), strict=True), key=lambda item: -abs(item[1])))
+        return _largest_first(names, level * weights)
 
     def reasons(self, image: Image.Image, person: str) -> dict[str, float]:
         """:meth:`explain` for reading: an attribute that the picture has less of than the mean one is "little NAME"."""
-        names, level, _ = self._in_words(image, person)
-        told = {n: n if there > 0 else f"little {n}" for n, there in zip(names, level, strict=True)}
-        return {told[n]: value for n, value in self.explain(image, person).items()}
+        names, level, weights = self._in_words(image, person)
+        told = [n if there > 0 else f"little {n}" for n, there in zip(names, level, strict=True)]
+        return _largest_first(told, level * weights)
 
     def wishes(self, image: Image.Image, person: str, most: int = 3) -> str:
         """The same for a writer of prompts: what the picture has too much of for this person, and too little; "" without a map."""
@@ -232,3 +231,7 @@ class LearnsPeople:
         scaler = Scaler.of(levels)
         scaled = scaler(levels)
         return names, np.linalg.solve(scaled.T @ scaled + np.eye(len(names)), scaled.T), scaler
+
+
+def _largest_first(names: Sequence[str], added: np.ndarray) -> dict[str, float]:
+    return {names[i]: float(added[i]) for i in np.argsort(-np.abs(added))}

@@ -8,7 +8,7 @@ import random
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +46,15 @@ class Question:
 
 def shipped_pictures() -> list[Question]:
     """Those that come with the miniature: chosen to tell tastes apart (``python -m steer.miniature.train questions``)."""
+    return list(_shipped())
+
+
+@cache
+def _shipped() -> tuple[Question, ...]:
+    """Read and hashed once."""
     folder = miniature_weights("questions")
     prompts: dict[str, str] = json.loads((folder / "prompts.json").read_text())
-    return [Question(folder / name, prompt, "miniature") for name, prompt in prompts.items()]
+    return tuple(Question(folder / name, prompt, "miniature") for name, prompt in prompts.items())
 
 
 def pictures_in(folder: Path) -> list[Question]:

@@ -122,6 +122,18 @@ def test_its_fingerprint_knows_what_changes_vectors(vlm):
     assert len(prints) == 4
 
 
+def test_other_pools_of_a_loaded_model(vlm, pictures):
+    folder, size = vlm
+    one = HiddenPools(folder, ["LT_2"], size=size)
+    other, fresh = one.with_pools(["V_1", "LT_3"]), HiddenPools(folder, ["V_1", "LT_3"], size=size)
+    assert other.model is one.model
+    assert torch.equal(other.images(pictures), fresh.images(pictures))
+    assert other.fingerprint() == fresh.fingerprint() != one.fingerprint()
+    assert one.images(pictures[:1]).shape == (1, one.width) != (1, other.width)
+    with pytest.raises(RewardError, match="has no LT_9"):
+        one.with_pools(["LT_9"])
+
+
 def test_wrong_names_are_one_line(vlm, tmp_path):
     folder, size = vlm
     for pools, said in (
