@@ -20,8 +20,8 @@ import typer
 
 from steer import Steerer
 from steer.config import load_config
-from steer.miniature.scripted import ScriptedWriter
-from steer.proposers.lexicon import Lexicon
+from steer.lexicon import Lexicon
+from steer.proposers.scripted import ScriptedWriter
 
 
 def serve(answer_s: list[float]) -> str:
@@ -34,7 +34,13 @@ def serve(answer_s: list[float]) -> str:
             (answer,) = writer.ask([body["messages"]], {}, 0.0, [body["seed"]], 0)
             time.sleep(answer_s[0])
             message = {"role": "assistant", "content": answer}
-            reply = {"id": "1", "object": "chat.completion", "created": 0, "model": "m", "choices": [{"index": 0, "finish_reason": "stop", "message": message}]}  # fmt: skip
+            reply = {
+                "id": "1",
+                "object": "chat.completion",
+                "created": 0,
+                "model": "m",
+                "choices": [{"index": 0, "finish_reason": "stop", "message": message}],
+            }
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
             self.end_headers()

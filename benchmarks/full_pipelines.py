@@ -19,39 +19,65 @@ from diffusers import (
 )
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, T5Config, T5EncoderModel
 
-from steer.miniature.train.text import build_tokenizer, captions
+from trainers.text import build_tokenizer, captions
 
 VAE: dict[str, Any] = {
-    "block_out_channels": (128, 256, 512, 512), "layers_per_block": 2, "norm_num_groups": 32, "sample_size": 1024,
-    "down_block_types": ("DownEncoderBlock2D",) * 4, "up_block_types": ("UpDecoderBlock2D",) * 4,
-}  # fmt: skip
+    "block_out_channels": (128, 256, 512, 512),
+    "layers_per_block": 2,
+    "norm_num_groups": 32,
+    "sample_size": 1024,
+    "down_block_types": ("DownEncoderBlock2D",) * 4,
+    "up_block_types": ("UpDecoderBlock2D",) * 4,
+}
 CLIP_L: dict[str, Any] = {
-    "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12, "projection_dim": 768,
+    "hidden_size": 768,
+    "intermediate_size": 3072,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "projection_dim": 768,
     "hidden_act": "quick_gelu",
-}  # fmt: skip
+}
 CLIP_G: dict[str, Any] = {
-    "hidden_size": 1280, "intermediate_size": 5120, "num_hidden_layers": 32, "num_attention_heads": 20, "projection_dim": 1280,
+    "hidden_size": 1280,
+    "intermediate_size": 5120,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 20,
+    "projection_dim": 1280,
     "hidden_act": "gelu",
-}  # fmt: skip
+}
 
 
 def sdxl_unet() -> UNet2DConditionModel:
     """2.57 billion parameters."""
     return UNet2DConditionModel(
-        sample_size=128, block_out_channels=(320, 640, 1280), layers_per_block=2, cross_attention_dim=2048,
+        sample_size=128,
+        block_out_channels=(320, 640, 1280),
+        layers_per_block=2,
+        cross_attention_dim=2048,
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"), attention_head_dim=(5, 10, 20),
-        transformer_layers_per_block=(1, 2, 10), use_linear_projection=True, addition_embed_type="text_time",
-        addition_time_embed_dim=256, projection_class_embeddings_input_dim=2816,
-    )  # fmt: skip
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        attention_head_dim=(5, 10, 20),
+        transformer_layers_per_block=(1, 2, 10),
+        use_linear_projection=True,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=256,
+        projection_class_embeddings_input_dim=2816,
+    )
 
 
 def flux_transformer() -> FluxTransformer2DModel:
     """11.9 billion parameters."""
     return FluxTransformer2DModel(
-        in_channels=64, num_layers=19, num_single_layers=38, attention_head_dim=128, num_attention_heads=24,
-        joint_attention_dim=4096, pooled_projection_dim=768, guidance_embeds=True, axes_dims_rope=(16, 56, 56),
-    )  # fmt: skip
+        in_channels=64,
+        num_layers=19,
+        num_single_layers=38,
+        attention_head_dim=128,
+        num_attention_heads=24,
+        joint_attention_dim=4096,
+        pooled_projection_dim=768,
+        guidance_embeds=True,
+        axes_dims_rope=(16, 56, 56),
+    )
 
 
 def t5_xxl() -> T5EncoderModel:
@@ -85,20 +111,31 @@ def build(name: str, device: str, dtype: torch.dtype) -> Any:
 def _sdxl() -> dict[str, Any]:
     clip = build_tokenizer(captions(0, 200), "clip", 77)
     return {
-        "vae": AutoencoderKL(latent_channels=4, scaling_factor=0.13025, force_upcast=False, **VAE), "unet": sdxl_unet(),
-        "text_encoder": CLIPTextModel(CLIPTextConfig(**CLIP_L)), "tokenizer": clip, "tokenizer_2": clip,
-        "text_encoder_2": CLIPTextModelWithProjection(CLIPTextConfig(**CLIP_G)), "scheduler": EulerDiscreteScheduler(),
-    }  # fmt: skip
+        "vae": AutoencoderKL(latent_channels=4, scaling_factor=0.13025, force_upcast=False, **VAE),
+        "unet": sdxl_unet(),
+        "text_encoder": CLIPTextModel(CLIPTextConfig(**CLIP_L)),
+        "tokenizer": clip,
+        "tokenizer_2": clip,
+        "text_encoder_2": CLIPTextModelWithProjection(CLIPTextConfig(**CLIP_G)),
+        "scheduler": EulerDiscreteScheduler(),
+    }
 
 
 def _flux() -> dict[str, Any]:
     return {
         "vae": AutoencoderKL(
-            latent_channels=16, scaling_factor=0.3611, shift_factor=0.1159, use_quant_conv=False, use_post_quant_conv=False,
-            force_upcast=False, **VAE,
+            latent_channels=16,
+            scaling_factor=0.3611,
+            shift_factor=0.1159,
+            use_quant_conv=False,
+            use_post_quant_conv=False,
+            force_upcast=False,
+            **VAE,
         ),
-        "transformer": flux_transformer(), "text_encoder": CLIPTextModel(CLIPTextConfig(**CLIP_L)),
-        "tokenizer": build_tokenizer(captions(0, 200), "clip", 77), "text_encoder_2": t5_xxl(),
+        "transformer": flux_transformer(),
+        "text_encoder": CLIPTextModel(CLIPTextConfig(**CLIP_L)),
+        "tokenizer": build_tokenizer(captions(0, 200), "clip", 77),
+        "text_encoder_2": t5_xxl(),
         "tokenizer_2": build_tokenizer(captions(0, 200), "t5", 512),
         "scheduler": FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True, shift=3.0),
-    }  # fmt: skip
+    }

@@ -24,10 +24,10 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, SiglipConfig, SiglipImageProcessorPil, SiglipModel, SiglipProcessor
 
 from reward_models import Person
-from reward_models.encoders import SiglipEncoder
-from reward_models.fit import fit_reward, load_corpus
-from reward_models.pamela_reward import PamelaReward
-from reward_models.settings import load_training
+from reward_models.encoders.siglip import SiglipEncoder
+from reward_models.pamela.fit import fit_reward, load_corpus
+from reward_models.pamela.reward import PamelaReward
+from reward_models.pamela.settings import load_training
 from steer.resources import data_folder
 
 SHAPE = {"hidden_size": 1152, "intermediate_size": 4304, "num_hidden_layers": 27, "num_attention_heads": 16}
@@ -61,11 +61,17 @@ def write_ratings(folder: Path, n: int, people: int = 24) -> None:
         Image.fromarray(rng.integers(0, 256, (512, 512, 3), dtype=np.uint8)).save(folder / "images" / f"{i}.png")
     for split, chosen in {"train": range(people * 3 // 4), "test_unseen": range(people * 3 // 4, people)}.items():
         rows = [
-            {"participant_id": f"u{k}", "image_id": i, "image_path": f"images/{i}.png",
-             "original_score": float(rng.uniform(1, 5)), "image_metadata": {"prompt": "a fox in snow", "group": "animal"},
-             "user_demographics": {"gender": "female"}}
-            for k in chosen for i in range(n)
-        ]  # fmt: skip
+            {
+                "participant_id": f"u{k}",
+                "image_id": i,
+                "image_path": f"images/{i}.png",
+                "original_score": float(rng.uniform(1, 5)),
+                "image_metadata": {"prompt": "a fox in snow", "group": "animal"},
+                "user_demographics": {"gender": "female"},
+            }
+            for k in chosen
+            for i in range(n)
+        ]
         (folder / "annotations" / f"pamela_{split}.json").write_text(json.dumps(rows))
 
 
@@ -100,12 +106,19 @@ def measure(work: Path, device: str, n: int, users: int) -> None:
     build_so400m(work / "so400m")
     write_ratings(work / "data", n)
     settings = load_training(data_folder("configs") / "train" / "pamela.yaml")
-    settings = settings.model_copy(update={
-        "data": [settings.data[0].model_copy(update={"source": str(work / "data")})],
-        "encoder": settings.encoder.model_copy(update={"name": str(work / "so400m"), "batch_size": 64 if device == "cuda" else 2}),
-        "training": settings.training.model_copy(update={"epochs": 1}), "seeds": [0],
-        "precision": "bf16" if device == "cuda" else "fp32", "cache": str(work / "cache"), "out": str(work / "reward"),
-    })  # fmt: skip
+    settings = settings.model_copy(
+        update={
+            "data": [settings.data[0].model_copy(update={"source": str(work / "data")})],
+            "encoder": settings.encoder.model_copy(
+                update={"name": str(work / "so400m"), "batch_size": 64 if device == "cuda" else 2}
+            ),
+            "training": settings.training.model_copy(update={"epochs": 1}),
+            "seeds": [0],
+            "precision": "bf16" if device == "cuda" else "fp32",
+            "cache": str(work / "cache"),
+            "out": str(work / "reward"),
+        }
+    )
     begun = time.perf_counter()
     corpus, encoder = load_corpus(settings, device)
     assert isinstance(encoder, SiglipEncoder)

@@ -93,9 +93,15 @@ def drive(interview: Interview, keys: dict[str, int], n: int, browser: Any, afte
 
 
 def main(
-    people: int = 24, ratings: int = 25, browser: bool = True, seed: int = 0, elsewhere: bool = False, dataset: Path = Path("training/pamela"),
-    chromium: str = "/usr/bin/chromium", reward: str = "pamela",
-) -> None:  # fmt: skip
+    people: int = 24,
+    ratings: int = 25,
+    browser: bool = True,
+    seed: int = 0,
+    elsewhere: bool = False,
+    dataset: Path = Path("training/pamela"),
+    chromium: str = "/usr/bin/chromium",
+    reward: str = "pamela",
+) -> None:
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     store = UserStore(Path(tempfile.mkdtemp()) / "users.db")
     steerer = Steerer(load_config("miniature", [f"reward={reward}"]), store=store)
@@ -113,8 +119,14 @@ def main(
                 interview = Interview(store, steerer.personal, user, questions if chosen else others, chosen, seed=u)
                 curves[chosen][u, 0] = test.reached(user, person)
 
-                def after(k: int, u: int = u, chosen: bool = chosen, user: str = user, interview: Interview = interview,
-                          person: SimulatedPerson = person) -> None:  # fmt: skip
+                def after(
+                    k: int,
+                    u: int = u,
+                    chosen: bool = chosen,
+                    user: str = user,
+                    interview: Interview = interview,
+                    person: SimulatedPerson = person,
+                ) -> None:
                     if k in COUNTS:
                         curves[chosen][u, COUNTS.index(k)] = test.reached(user, person)
                     if chosen and not ended[u] and interview.progress().enough:

@@ -20,20 +20,21 @@ import typer
 from PIL import Image
 from transformers import Gemma3Config, Gemma3ForConditionalGeneration, Gemma3ImageProcessorPil, SiglipVisionModel
 
-from reward_models.fit import load_corpus
-from reward_models.linear_hidden.fit import LinearHiddenSettings, fit_linear_hidden, load_settings
+from reward_models.evaluation.metrics import per_person, summary
+from reward_models.linear_hidden.drawn import spearman
+from reward_models.linear_hidden.fit import fit_linear_hidden
 from reward_models.linear_hidden.people import PersonModel
 from reward_models.linear_hidden.ridge import Ridge
-from reward_models.linear_hidden.statistics import spearman
-from reward_models.metrics import per_person, summary
-from reward_models.newcomers import with_enough
-from reward_models.pamela_reward import PamelaReward
-from reward_models.settings import load_training
-from steer.miniature.train import vlm
+from reward_models.linear_hidden.settings import LinearHiddenSettings, load_settings
+from reward_models.pamela.fit import load_corpus
+from reward_models.pamela.newcomers import with_enough
+from reward_models.pamela.reward import PamelaReward
+from reward_models.pamela.settings import load_training
 from steer.resources import miniature_weights
 from steer.users.interview import Interview
 from steer.users.pictures import shipped_pictures
 from steer.users.store import UserStore
+from trainers import vlm
 
 COUNTS = (2, 5, 10, 15, 25, 40, 60, 100)
 GEMMA = ["<bos>", "<start_of_turn>", "<end_of_turn>", "<start_of_image>", "<end_of_image>", "<image_soft_token>"]
@@ -70,8 +71,9 @@ def main(
     def models(of: Any, way: str, n: int) -> list[tuple[PersonModel, np.ndarray]]:
         x = of.pictures[at]
         return [
-            (PersonModel(x[r[:n]], liking[r[:n]], of.general, way, "wide", None, of.scaler, of.population), x[r[most:]]) for r in people
-        ]  # fmt: skip
+            (PersonModel(x[r[:n]], liking[r[:n]], of.general, way, "wide", None, of.scaler, of.population), x[r[most:]])
+            for r in people
+        ]
 
     def column(of: Any, way: str, n: int) -> str:
         return told(np.concatenate([model.raw(x) for model, x in models(of, way, n)]))
@@ -119,7 +121,11 @@ def bodies(settings: LinearHiddenSettings, column: Any) -> None:
     """The same people through other bodies, each at the layer that inner cross-validation finds."""
     print("| body | layer | hierarchical, 10 | hierarchical, 100 | direct, 100 |\n|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as work:
-        made = {"Qwen3-VL, trained": settings.vlm, "Qwen3-VL, random": _random_qwen(Path(work)), "Gemma 3, SigLIP eye": _gemma(Path(work))}  # fmt: skip
+        made = {
+            "Qwen3-VL, trained": settings.vlm,
+            "Qwen3-VL, random": _random_qwen(Path(work)),
+            "Gemma 3, SigLIP eye": _gemma(Path(work)),
+        }
         for name, folder in made.items():
             change = {"vlm": str(folder), "pools": ["LT_auto"], "attributes": None, "fidelity": None}
             hidden, _ = fit_linear_hidden(settings.model_copy(update=change), "cpu")
@@ -147,14 +153,25 @@ def _gemma(work: Path) -> Path:
     ids = tokenizer.convert_tokens_to_ids
     siglip = SiglipVisionModel.from_pretrained(miniature_weights("siglip"), dtype=torch.float32)
     text = {
-        "vocab_size": len(tokenizer), "hidden_size": vlm.WIDTH, "intermediate_size": 3 * vlm.WIDTH, "num_hidden_layers": vlm.LAYERS,
-        "head_dim": 32, "num_attention_heads": 4, "num_key_value_heads": 4, "max_position_embeddings": 512, "sliding_window": 128,
+        "vocab_size": len(tokenizer),
+        "hidden_size": vlm.WIDTH,
+        "intermediate_size": 3 * vlm.WIDTH,
+        "num_hidden_layers": vlm.LAYERS,
+        "head_dim": 32,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 4,
+        "max_position_embeddings": 512,
+        "sliding_window": 128,
         "pad_token_id": tokenizer.pad_token_id,
-    }  # fmt: skip
+    }
     config = Gemma3Config(
-        text_config=text, vision_config=siglip.config.to_dict(), mm_tokens_per_image=16, image_token_index=ids("<image_soft_token>"),
-        boi_token_index=ids("<start_of_image>"), eoi_token_index=ids("<end_of_image>"),
-    )  # fmt: skip
+        text_config=text,
+        vision_config=siglip.config.to_dict(),
+        mm_tokens_per_image=16,
+        image_token_index=ids("<image_soft_token>"),
+        boi_token_index=ids("<start_of_image>"),
+        eoi_token_index=ids("<end_of_image>"),
+    )
     model = Gemma3ForConditionalGeneration(config)
     model.model.vision_tower.load_state_dict(siglip.state_dict())
     model.model.multi_modal_projector.mm_input_projection_weight.data.normal_(0, 0.1)  # begins as zeros

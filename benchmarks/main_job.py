@@ -33,9 +33,12 @@ def main(runs: int = 3) -> None:
             pictures.append([Image.open(p).tobytes() for p in sorted((out / "pictures").glob("*.png"))])
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
     report = {
-        "median seconds": median(seconds), "all": seconds, "peak GiB": round(peak, 2), "pictures": len(pictures[0]),
+        "median seconds": median(seconds),
+        "all": seconds,
+        "peak GiB": round(peak, 2),
+        "pictures": len(pictures[0]),
         "same pictures every time": all(p == pictures[0] for p in pictures),
-    }  # fmt: skip
+    }
     print(json.dumps(report))
 
 

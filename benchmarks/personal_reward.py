@@ -16,10 +16,10 @@ import numpy as np
 from PIL import Image
 
 from reward_models import Person
-from reward_models.fit import load_corpus
-from reward_models.newcomers import NewPeople
-from reward_models.pamela_reward import PamelaReward
-from reward_models.settings import load_training
+from reward_models.pamela.fit import load_corpus
+from reward_models.pamela.newcomers import NewPeople
+from reward_models.pamela.reward import PamelaReward
+from reward_models.pamela.settings import load_training
 from steer.resources import data_folder
 
 COUNTS = (0, 1, 2, 5, 15, 40, 100)

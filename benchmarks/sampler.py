@@ -17,11 +17,11 @@ from PIL import Image
 
 from steer.config import load_config
 from steer.miniature.eye import load_eye
-from steer.miniature.train.data import scene_at
 from steer.miniature.words import caption
 from steer.miniature.world import ATTRIBUTES
 from steer.renderers.diffusion import DiffusersRenderer
 from steer.resources import miniature_weights
+from trainers.data import scene_at
 
 SETTINGS = ((4, 3.0), (6, 3.0), (8, 3.0), (10, 3.0), (16, 3.0), (6, 1.5), (6, 5.0))  # steps, guidance
 

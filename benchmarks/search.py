@@ -12,7 +12,7 @@ naive, WRITER    the ranked list of texts goes to a writer, who writes six more;
 ours, WRITER     the same writer in our search: what rose and fell, recombination, screen, seeds for the promising
 ours, lexical    the built-in search
 
-WRITER is a script that sees only what a language model would see (steer/miniature/scripted.py) or, with --smollm, the real
+WRITER is a script that sees only what a language model would see (steer/proposers/scripted.py) or, with --smollm, the real
 but very small SmolLM2-135M. Intervals: 95 % bootstrap over users. One file a (way, prompt, seed) in --out: start again to go
 on, or twice at once.
 """
@@ -30,19 +30,27 @@ from steering import PROMPTS, interval
 
 from steer import Steerer
 from steer.config import load_config
+from steer.lexicon import Lexicon
 from steer.miniature.eye import Eye, load_eye
 from steer.miniature.raters import simulated_people
-from steer.miniature.scripted import ScriptedWriter
 from steer.proposers.chat import ChatProposer
-from steer.proposers.lexicon import Lexicon
+from steer.proposers.scripted import ScriptedWriter
 from steer.resources import miniature_weights
 from steer.types import Candidate, RenderFailure
 
 AT = (2, 4, 6, 8, 12, 16, 24, 36, 48)
 LIST_SEARCH = (
-    "proposer.template=mils", "proposer.memory=elitist", "proposer.shown=20", "search.seeds=1", "search.original_seeds=1",
-    "search.confirm=0", "search.second_looks=0", "search.screen=1", "search.ahead=false", "search.min_likeness=0",
-)  # fmt: skip
+    "proposer.template=mils",
+    "proposer.memory=elitist",
+    "proposer.shown=20",
+    "search.seeds=1",
+    "search.original_seeds=1",
+    "search.confirm=0",
+    "search.second_looks=0",
+    "search.screen=1",
+    "search.ahead=false",
+    "search.min_likeness=0",
+)
 SCRIPTED, SMOLLM = "proposer.kind=chat", "proposer=smollm"  # the chat model of the first is the script
 WAYS: dict[str, tuple[str, ...]] = {
     "best of N": ("search.rewrite=false",),
@@ -76,8 +84,10 @@ def one_run(steerer: Steerer, judge: Eye, prompt: str, user: str, seed: int) -> 
 def main(
     out: Annotated[Path, typer.Option(help="Folder of the results; what is there is not done again.")],
     settings: Annotated[list[str] | None, typer.Option("--set", "-s")] = None,
-    users: int = 30, seeds: int = 3, smollm: Annotated[bool, typer.Option(help="The real small model.")] = False,
-) -> None:  # fmt: skip
+    users: int = 30,
+    seeds: int = 3,
+    smollm: Annotated[bool, typer.Option(help="The real small model.")] = False,
+) -> None:
     judge = load_eye(miniature_weights("judge"))
     chosen = random.Random(0).sample([f"u{i}" for i in range(1, 157)], users)
     out.mkdir(parents=True, exist_ok=True)

@@ -26,10 +26,15 @@ from steer.renderers.diffusion import DiffusersRenderer
 from steer.types import History, SteerRequest
 
 WAYS: dict[str, dict[str, Any]] = {
-    "bfloat16": {"dtype": "bfloat16"}, "fused projections": {"fuse_projections": True}, "channels last": {"channels_last": True},
-    "compiled blocks": {"compile": True}, "int8 weights": {"quantize": "int8"}, "int8 dynamic": {"quantize": "int8-dynamic"},
-    "fp8": {"quantize": "fp8"}, "compiled, int8": {"compile": True, "quantize": "int8"},
-}  # fmt: skip
+    "bfloat16": {"dtype": "bfloat16"},
+    "fused projections": {"fuse_projections": True},
+    "channels last": {"channels_last": True},
+    "compiled blocks": {"compile": True},
+    "int8 weights": {"quantize": "int8"},
+    "int8 dynamic": {"quantize": "int8-dynamic"},
+    "fp8": {"quantize": "fp8"},
+    "compiled, int8": {"compile": True, "quantize": "int8"},
+}
 
 
 def main(texts: int = 8, rounds: int = 3, users: int = 20) -> None:

@@ -31,9 +31,13 @@ from steer.resources import miniature_weights
 from steer.types import RenderFailure, Result
 
 PROMPTS = (
-    "a lighthouse by the sea", "a fox", "a castle in the mountains", "a sailboat at sunset",
-    "a snowman on the left", "a robot in the city",
-)  # fmt: skip
+    "a lighthouse by the sea",
+    "a fox",
+    "a castle in the mountains",
+    "a sailboat at sunset",
+    "a snowman on the left",
+    "a robot in the city",
+)
 CONDITIONS = ("original", "other", "own")
 Row = dict[str, float | str]
 
@@ -96,8 +100,10 @@ def by_user(rows: list[Row], *keys: str) -> np.ndarray:
 def main(
     out: Annotated[Path, typer.Option(help="Folder of the results; what is there is not done again.")],
     settings: Annotated[list[str] | None, typer.Option("--set", "-s")] = None,
-    users: int = 30, budget: int = 48, fresh: int = 6,
-) -> None:  # fmt: skip
+    users: int = 30,
+    budget: int = 48,
+    fresh: int = 6,
+) -> None:
     config = load_config("miniature", settings or ())
     steerer, judge = Steerer(config), load_eye(miniature_weights("judge"))
     chosen = random.Random(0).sample([f"u{i}" for i in range(1, 157)], users)  # all of them known to the reward
@@ -121,7 +127,10 @@ def main(
     saved = [json.loads(f.read_text()) for f in files]
     rows = [row for s in saved for row in s["rows"]]
     report = {
-        "renderer": steerer.renderer.name, "users": users, "prompts": len(files), "budget": budget,
+        "renderer": steerer.renderer.name,
+        "users": users,
+        "prompts": len(files),
+        "budget": budget,
         "process seconds": sum(s["seconds"] for s in saved),
         "truth": {c: interval(by_user(rows, c)) for c in CONDITIONS},
         "own - original": interval(by_user(rows, "own", "original")),
@@ -130,10 +139,12 @@ def main(
         "predicted gain": interval(by_user(rows, "predicted")),
         "subject read": {c: interval(by_user(rows, f"{c} subject")) for c in CONDITIONS},
         "subject read by prompt": {
-            s["rows"][0]["prompt"]: {c: round(float(np.mean([r[f"{c} subject"] for r in s["rows"]])), 3) for c in CONDITIONS}
+            s["rows"][0]["prompt"]: {
+                c: round(float(np.mean([r[f"{c} subject"] for r in s["rows"]])), 3) for c in CONDITIONS
+            }
             for s in saved
         },
-    }  # fmt: skip
+    }
     print(json.dumps(report, indent=1))
     (out / "report.json").write_text(json.dumps(report, indent=1) + "\n")
 

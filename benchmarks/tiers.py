@@ -23,14 +23,19 @@ from steering import PROMPTS, interval
 from reward_models import Person
 from steer import Steerer
 from steer.config import DraftConfig, PreviewConfig, load_config
-from steer.renderers.diffusion import DiffusersRenderer, Drafts
+from steer.renderers.diffusion import DiffusersRenderer
+from steer.renderers.drafts import Drafts
 from steer.renderers.previews import Previews
 from steer.types import History, SteerRequest, Stopped
 
 KINDS = {
-    "4 steps": DraftConfig(steps=4), "3 steps": DraftConfig(steps=3), "2 steps": DraftConfig(steps=2), "1 step": DraftConfig(steps=1),
-    "3/4 size": DraftConfig(scale=0.75), "half size": DraftConfig(scale=0.5),
-}  # fmt: skip
+    "4 steps": DraftConfig(steps=4),
+    "3 steps": DraftConfig(steps=3),
+    "2 steps": DraftConfig(steps=2),
+    "1 step": DraftConfig(steps=1),
+    "3/4 size": DraftConfig(scale=0.75),
+    "half size": DraftConfig(scale=0.5),
+}
 
 
 PREVIEWS = {

@@ -17,15 +17,15 @@ import torch
 import typer
 from PIL import Image
 
-from reward_models.encoders import SiglipEncoder
+from reward_models.encoders.siglip import SiglipEncoder
 from steer.config import load_config
 from steer.miniature.eye import Eye, load_eye
 from steer.miniature.painter import paint
-from steer.miniature.train.data import scene_at
 from steer.miniature.words import caption
 from steer.miniature.world import ATTRIBUTES
 from steer.renderers.diffusion import DiffusersRenderer
 from steer.resources import miniature_weights
+from trainers.data import scene_at
 
 
 def accuracy(eye: Eye, pictures: list[Image.Image], labels: np.ndarray) -> dict[str, float]:
@@ -66,9 +66,11 @@ def fidelity(encoder: SiglipEncoder, n: int = 60) -> dict[str, float]:
     for i in range(n):
         scene = scene_at(98, i, unseen=True).with_(style="photo", framing="medium")
         shown = (
-            scene, scene.with_(light="dawn" if scene.light != "dawn" else "day"), scene.with_(style="watercolour"),
+            scene,
+            scene.with_(light="dawn" if scene.light != "dawn" else "day"),
+            scene.with_(style="watercolour"),
             scene.with_(subject="teapot" if scene.subject != "teapot" else "fox"),
-        )  # fmt: skip
+        )
         values = encoder.agreement(encoder.images([paint(s) for s in shown]), encoder.texts([f"a {scene.subject}"] * 4))
         for name, value in zip(sums, values.tolist(), strict=True):
             sums[name].append(value)

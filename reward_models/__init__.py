@@ -8,6 +8,7 @@ Usable alone, without the rest of steer::
     scores.personal                                        # (1,) in [0, 1]
 """
 
-from reward_models.base import Person, RewardError, RewardModel, Scores, UnknownPerson, load
+from reward_models.base import Person, RewardError, RewardModel, Scores, UnknownPerson
+from reward_models.families import load
 
 __all__ = ["Person", "RewardError", "RewardModel", "Scores", "UnknownPerson", "load"]

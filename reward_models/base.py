@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -14,7 +12,7 @@ from PIL import Image
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from reward_models.encoders import Encoder
+    from reward_models.encoders.base import Encoder
 
 
 class RewardError(Exception):
@@ -45,7 +43,7 @@ class Scores:
     ``population``   the same model's answer for nobody in particular
     ``fidelity``     image-text similarity to the given prompt in [0, 1]
     ``uncertainty``  standard deviation of ``personal``: what ratings leave open about the person, and what members disagree on
-    ``others``       further scorers by name, each (n,) in [0, 1]; see :mod:`reward_models.mixed`
+    ``others``       further scorers by name, each (n,) in [0, 1]; see :mod:`reward_models.scorers.scales`
     """
 
     personal: np.ndarray
@@ -117,16 +115,19 @@ class Teachable(RewardModel, Protocol):
         ...
 
     def fit(
-        self, pictures: Tensor, prompts: Tensor, liking: np.ndarray, demographics: Mapping[str, str] | None = None,
-        noise: np.ndarray | None = None, choices: np.ndarray | None = None,
-    ) -> Sequence[Any]:  # fmt: skip
+        self,
+        pictures: Tensor,
+        prompts: Tensor,
+        liking: np.ndarray,
+        demographics: Mapping[str, str] | None = None,
+        noise: np.ndarray | None = None,
+        choices: np.ndarray | None = None,
+    ) -> Sequence[Any]:
         """What n ratings in [0, 1] (NaN where a picture was only chosen or passed over) and ``choices`` (C, 2), rows of better and
         worse pictures, say of a person."""
         ...
 
-    def add_people(
-        self, fitted: Mapping[str, Sequence[Any]], demographics: Mapping[str, dict[str, str]]
-    ) -> None:  # fmt: skip
+    def add_people(self, fitted: Mapping[str, Sequence[Any]], demographics: Mapping[str, dict[str, str]]) -> None:
         """People, new or known, as :meth:`fit` found them."""
         ...
 
@@ -153,44 +154,3 @@ class Teachable(RewardModel, Protocol):
     ) -> tuple[np.ndarray, np.ndarray]:
         """Liking and its standard deviation, (U, n) each, from features."""
         ...
-
-
-def load(name: str | Path, device: str = "cpu", revision: str | None = None) -> RewardModel:
-    """The reward model ``name``, a folder or a hub name; its config.json says which family it is of.
-
-    Raises RewardError when it does not load or its encoder is not the one it was trained on.
-    """
-    folder = find(name, revision)
-    family = json.loads((folder / "config.json").read_text()).get("family")
-    if family == "pamela":
-        from reward_models.pamela_reward import PamelaReward
-
-        return PamelaReward.from_folder(folder, device=device)
-    if family == "linear-hidden":
-        from reward_models.linear_hidden.reward import LinearHiddenReward
-
-        return LinearHiddenReward.from_folder(folder, device)
-    raise RewardError(
-        f"'{folder / 'config.json'}' names the unknown reward family {family!r}; known: pamela, linear-hidden"
-    )
-
-
-def find(name: str | Path, revision: str | None = None) -> Path:
-    """The local folder of a reward; one on the hub (``org/name``) is fetched: its config and its safetensors, no code."""
-    folder = Path(name)
-    if (folder / "config.json").is_file():
-        return folder
-    if folder.exists() or str(name).count("/") != 1 or str(name).startswith((".", "/")):
-        raise RewardError(f"no reward model in '{name}': config.json is missing")
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    try:
-        fetched = snapshot_download(str(name), revision=revision, allow_patterns=["*.json", "*.safetensors"])
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        raise RewardError(
-            f"there is no folder '{name}', and the hub gives none: {str(error).splitlines()[0]}"
-        ) from error
-    if not (Path(fetched) / "config.json").is_file():
-        raise RewardError(f"the hub's '{name}' is no reward model: config.json is missing")
-    return Path(fetched)

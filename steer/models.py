@@ -45,10 +45,19 @@ def model_facts(machine: Machine | None = None) -> list[ModelFacts]:
         if card:
             config = parse_config(values, name)
             memory, least = memory_need(card["parameters"], config)
-            found.append(ModelFacts(
-                name, config.about, config.renderer.model, card["licence"], bool(card.get("gated")), memory, least,
-                cached(config.renderer.model), runs_here(config, memory, least, machine),
-            ))  # fmt: skip
+            found.append(
+                ModelFacts(
+                    name,
+                    config.about,
+                    config.renderer.model,
+                    card["licence"],
+                    bool(card.get("gated")),
+                    memory,
+                    least,
+                    cached(config.renderer.model),
+                    runs_here(config, memory, least, machine),
+                )
+            )
     return sorted(found, key=lambda f: f.memory)
 
 

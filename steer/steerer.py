@@ -21,27 +21,28 @@ from reward_models import Person, RewardModel
 from steer.config import SteerConfig, load_config, parse_config
 from steer.errors import SteerError, UsageError, unknown
 from steer.events import Event, Listener, RunStarted
-from steer.guard import Guard, check_prompt
-from steer.loop import run_loop
+from steer.judging.audience import Audience, AudienceReward
+from steer.judging.load import build_reward, load_reward
+from steer.lexicon import Group, Lexicon
 from steer.proposers import build_proposer
-from steer.proposers.lexicon import Group, Lexicon
 from steer.protocols import Metered, Proposer, Renderer
 from steer.renderers import build_renderer
-from steer.rewards import build_reward, load_reward
-from steer.search import Search
-from steer.session import Session
+from steer.run.critic import Critic
+from steer.run.held_out import HeldOut
+from steer.run.learning import Learning
+from steer.run.loop import run_loop
+from steer.run.session import Session
+from steer.search.funnel import Funnel
+from steer.search.guard import Guard
+from steer.search.screen import Screen
+from steer.search.search import Search
+from steer.search.texts import TextSpace
 from steer.store.run_folder import RunFolder
-from steer.strategy.critic import Critic
-from steer.strategy.funnel import Funnel
-from steer.strategy.held_out import HeldOut
-from steer.strategy.screen import Screen
-from steer.strategy.texts import TextSpace
 from steer.types import Candidate, Result, SteerRequest
-from steer.users.audience import Audience, AudienceReward
 from steer.users.enrolment import Enrolled, enrol, trained_people
 from steer.users.ids import AVERAGE
-from steer.users.learning import Learning
 from steer.users.store import UserStore
+from steer.words import check_prompt
 
 log = logging.getLogger(__name__)
 
@@ -54,10 +55,15 @@ class Steerer:
     """
 
     def __init__(
-        self, config: str | Path | SteerConfig = "miniature", *, proposer: Proposer | None = None,
-        renderer: Renderer | None = None, reward: RewardModel | None = None, listeners: Sequence[Listener] = (),
+        self,
+        config: str | Path | SteerConfig = "miniature",
+        *,
+        proposer: Proposer | None = None,
+        renderer: Renderer | None = None,
+        reward: RewardModel | None = None,
+        listeners: Sequence[Listener] = (),
         store: UserStore | None = None,
-    ):  # fmt: skip
+    ):
         self.config = config if isinstance(config, SteerConfig) else load_config(config)
         self.listeners = list(listeners)
         # a part that is given replaces the cached property of its name

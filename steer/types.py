@@ -111,10 +111,16 @@ class Candidate:
     def facts(self) -> dict[str, Any]:
         """Everything but the pixels, as JSON-ready values (NaN becomes None)."""
         facts: dict[str, Any] = {
-            "index": self.index, "round": self.round, "text": self.rewrite.text,
-            "changes": self.rewrite.changes, "seed": self.seed, "tier": self.tier, "state": self.state.value,
-            "picture": self.picture, "reason": self.reason,
-        }  # fmt: skip
+            "index": self.index,
+            "round": self.round,
+            "text": self.rewrite.text,
+            "changes": self.rewrite.changes,
+            "seed": self.seed,
+            "tier": self.tier,
+            "state": self.state.value,
+            "picture": self.picture,
+            "reason": self.reason,
+        }
         for name in SCORES:
             value = getattr(self, name)
             facts[name] = None if math.isnan(value) else round(value, 6)

@@ -6,67 +6,23 @@ Shapes: P pictures, D features, A attributes.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 import torch
-import yaml
-from pydantic import Field, ValidationError, field_validator
 
 from reward_models.base import RewardError
-from reward_models.datasets import Ratings, load_ratings
-from reward_models.encoders import Encoder, load_encoder
-from reward_models.features import FeatureCache, Progress
-from reward_models.imagination import Imagination, fit_imagination
+from reward_models.encoders.base import Encoder
+from reward_models.encoders.cache import FeatureCache, Progress
+from reward_models.encoders.hidden_states import HiddenPools
+from reward_models.encoders.imagination import Imagination, fit_imagination
+from reward_models.encoders.load import load_encoder
 from reward_models.linear_hidden.layers import choose_layer
-from reward_models.linear_hidden.people import Estimator
-from reward_models.linear_hidden.pools import HiddenPools
 from reward_models.linear_hidden.population import Population
 from reward_models.linear_hidden.reward import LinearHiddenReward
 from reward_models.linear_hidden.ridge import Affine, Scaler, Support, many_outputs
-from reward_models.settings import DataSetting, _Strict
-
-
-class LinearHiddenSettings(_Strict):
-    """A YAML with ``family: linear-hidden``."""
-
-    family: Literal["linear-hidden"]
-    data: list[DataSetting] = Field(min_length=1, max_length=1)
-    vlm: str
-    revision: str | None = None
-    pools: list[str] = Field(["LT_15"], min_length=1)  # "LT_auto" alone: the layer by inner cross-validation
-    size: int = Field(448, ge=32, le=2048)
-    prompt: str = "base"
-    batch_size: int = Field(8, ge=1)
-    fidelity: str | None = None  # an image-text encoder, for fidelity and to rank texts before they are drawn
-    estimator: Estimator = "auto"
-    alphas: Literal["paper", "wide"] = "wide"
-    attributes: str | None = None  # a csv: column picture, a column an attribute
-    people: Literal["train", "all"] = "all"  # whose ratings are kept; of the test splits none are
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    out: str
-
-    @property
-    def source(self) -> str | None:
-        """V, LV or LT where its layer is to be found."""
-        return self.pools[0].removesuffix("_auto") if self.pools[0].endswith("_auto") else None
-
-    @field_validator("pools")
-    @classmethod
-    def _one_to_find(cls, pools: list[str]) -> list[str]:
-        if any(p.endswith("_auto") for p in pools) and pools not in (["V_auto"], ["LV_auto"], ["LT_auto"]):
-            raise ValueError(f"{', '.join(pools)}: V_auto, LV_auto and LT_auto stand alone")
-        return pools
-
-
-def load_settings(path: Path) -> LinearHiddenSettings:
-    """Raises RewardError with the key that is wrong."""
-    try:
-        return LinearHiddenSettings.model_validate(yaml.safe_load(path.read_text()))
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise RewardError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+from reward_models.linear_hidden.settings import LinearHiddenSettings
+from reward_models.ratings import Ratings, load_ratings
 
 
 def fit_linear_hidden(
@@ -97,16 +53,24 @@ def fit_linear_hidden(
     fidelity = load_encoder(settings.fidelity, device=device) if settings.fidelity else None
     imagination = _imagination(fidelity, train, features, rows, general) if fidelity else None
     reward = LinearHiddenReward(
-        encoder, features, support, general, fidelity, named, settings.estimator, settings.alphas, imagination,
+        encoder,
+        features,
+        support,
+        general,
+        fidelity,
+        named,
+        settings.estimator,
+        settings.alphas,
+        imagination,
         population_of(train, features, rows, general, settings.alphas),
-    )  # fmt: skip
+    )
     reward.layer_errors = chosen
     return reward, ratings
 
 
 def population_of(
     train: pd.DataFrame, features: np.ndarray, rows: dict[str, int], general: Affine, alphas: str
-) -> Population | None:  # fmt: skip
+) -> Population | None:
     """How people differ from the general score; None for too few of them."""
     people = []
     for _, own in train.groupby("person", sort=True):

@@ -8,15 +8,14 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from reward_models.base import RewardError
+from reward_models.linear_hidden.drawn import HELD_OUT, Drawn, interval, spearman
 from reward_models.linear_hidden.ridge import Ridge
-from reward_models.linear_hidden.statistics import HELD_OUT, Drawn, interval, spearman
 
 MOST = 100  # ratings of a person that take part in choosing a layer for everybody
 
@@ -47,7 +46,7 @@ def choose_layer(
 
 def inner_choice(
     drawn: Drawn, pools: Mapping[str, np.ndarray], rows: Mapping[str, int], support: slice, alphas: str
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """Spearman when each person's LT layer is chosen by leave-one-out on their own support, and how often which was."""
     layers = sorted((p for p in pools if p.startswith("LT_")), key=by_layer)
     found, chosen = [], Counter[str]()
@@ -77,46 +76,3 @@ def pair_grid(
             errors.append(float(ridge.errors.min()))
         found[f"{a} + {b}"] = {"spearman": interval(np.array(scores)), "inner": round(float(np.mean(errors)), 5)}
     return found
-
-
-def plot_layers(table: dict[str, Any], target: Path) -> None:
-    """Spearman from 100 ratings by layer, a line a source."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axis = pyplot.subplots(figsize=(5.6, 4), layout="constrained")
-    for source in ("V", "LV", "LT"):
-        points = sorted((int(p.split("_")[1]), w["direct"][100]["spearman"]) for p, w in table.items() if p.startswith(f"{source}_"))  # fmt: skip
-        if points:
-            layers = [layer for layer, _ in points]
-            (line,) = axis.plot(layers, [v[0] for _, v in points], "o-", markersize=3, label=source)
-            axis.fill_between(layers, [v[1] for _, v in points], [v[2] for _, v in points], alpha=0.15, color=line.get_color())  # fmt: skip
-    axis.set(xlabel="layer", ylabel="Spearman on held-out ratings, direct, 100 given")
-    axis.legend()
-    figure.savefig(target, dpi=110)
-    pyplot.close(figure)
-
-
-def plot_pairs(found: dict[str, dict[str, Any]], target: Path) -> None:
-    """Spearman of every pair as a grid; the diagonal is one pool alone."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    names = list(dict.fromkeys(n for pair in found for n in pair.split(" + ")))
-    grid = np.full((len(names), len(names)), np.nan)
-    for pair, row in found.items():
-        i, j = (names.index(n) for n in pair.split(" + "))
-        grid[i, j] = grid[j, i] = row["spearman"][0]
-    side = 2.2 + 0.32 * len(names)
-    figure, axis = pyplot.subplots(figsize=(side + 0.8, side), layout="constrained")
-    shown = axis.imshow(grid, cmap="viridis")
-    axis.set_xticks(range(len(names)), names, rotation=90)
-    axis.set_yticks(range(len(names)), names)
-    axis.set_title("Spearman, direct, 100 given")
-    figure.colorbar(shown, shrink=0.8)
-    figure.savefig(target, dpi=110)
-    pyplot.close(figure)

@@ -35,9 +35,16 @@ class PersonModel:
     """
 
     def __init__(
-        self, x: np.ndarray, y: np.ndarray, general: Function, estimator: Estimator = "auto", alphas: str | Sequence[float] = "wide",
-        attributes: Function | None = None, scaler: Scaler | None = None, population: Population | None = None,
-    ):  # fmt: skip
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        general: Function,
+        estimator: Estimator = "auto",
+        alphas: str | Sequence[float] = "wide",
+        attributes: Function | None = None,
+        scaler: Scaler | None = None,
+        population: Population | None = None,
+    ):
         unknown = len(y) < 2 and scaler is not None
         if len(y) < 2 and estimator != "giaa" and not unknown:
             raise RewardError(f"a person needs at least 2 ratings, not {len(y)}")

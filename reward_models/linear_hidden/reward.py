@@ -23,13 +23,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from reward_models.base import Person, RewardError, Scores
-from reward_models.encoders import Encoder, encode_readable, load_encoder
-from reward_models.imagination import Imagination
+from reward_models.encoders.base import Encoder, encode_readable
+from reward_models.encoders.hidden_states import HiddenPools
+from reward_models.encoders.imagination import Imagination
+from reward_models.encoders.load import load_encoder
 from reward_models.linear_hidden.people import Estimator, PersonModel
-from reward_models.linear_hidden.pools import HiddenPools
 from reward_models.linear_hidden.population import Population
 from reward_models.linear_hidden.ridge import Affine, Scaler, Support
-from reward_models.linear_hidden.taught import LearnsPeople
+from reward_models.linear_hidden.teacher import LearnsPeople
 
 log = logging.getLogger(__name__)
 
@@ -43,10 +44,18 @@ class LinearHiddenReward(LearnsPeople):
     name = "linear-hidden"
 
     def __init__(
-        self, encoder: HiddenPools, pictures: np.ndarray, support: Support, general: Affine, fidelity: Encoder | None = None,
-        attributes: tuple[list[str], Affine] | None = None, estimator: Estimator = "auto", alphas: str = "wide",
-        imagination: Imagination | None = None, population: Population | None = None,
-    ):  # fmt: skip
+        self,
+        encoder: HiddenPools,
+        pictures: np.ndarray,
+        support: Support,
+        general: Affine,
+        fidelity: Encoder | None = None,
+        attributes: tuple[list[str], Affine] | None = None,
+        estimator: Estimator = "auto",
+        alphas: str = "wide",
+        imagination: Imagination | None = None,
+        population: Population | None = None,
+    ):
         self.hidden, self.pictures, self.support, self.general_map = (
             encoder,
             np.asarray(pictures, np.float64),
@@ -97,8 +106,10 @@ class LinearHiddenReward(LearnsPeople):
             self._warned = True
             log.warning(
                 "pictures lie beyond what '%s' has rated (%.2f to %.2f): scores bend toward an end there; this is said once, of anybody",
-                person.id, model.low, model.high,
-            )  # fmt: skip
+                person.id,
+                model.low,
+                model.high,
+            )
         return model(x), model.uncertainty(x)
 
     def _agreement(self, images: Sequence[Image.Image], prompts: Sequence[str], readable: np.ndarray) -> np.ndarray:
@@ -145,20 +156,31 @@ class LinearHiddenReward(LearnsPeople):
         """Write config.json and model.safetensors; encoders are named relative to the folder, or by their hub names."""
         folder.mkdir(parents=True, exist_ok=True)
         config: dict[str, Any] = {
-            "family": "linear-hidden", "vlm": _named(self.hidden.name, folder), "revision": self.hidden.revision,
-            "pools": [str(p) for p in self.hidden.pools], "size": self.hidden.size, "prompt": self.hidden.prompt,
-            "encoder_fingerprint": self.hidden.fingerprint(), "estimator": self.estimator, "alphas": self.alphas,
-            "people": list(self.trained), "attributes": self.named[0] if self.named else None,
-            "fidelity": _named(self.fidelity.name, folder) if self.fidelity else None, "score_scale": "(score - 1) / 4", **(about or {}),
-        }  # fmt: skip
+            "family": "linear-hidden",
+            "vlm": _named(self.hidden.name, folder),
+            "revision": self.hidden.revision,
+            "pools": [str(p) for p in self.hidden.pools],
+            "size": self.hidden.size,
+            "prompt": self.hidden.prompt,
+            "encoder_fingerprint": self.hidden.fingerprint(),
+            "estimator": self.estimator,
+            "alphas": self.alphas,
+            "people": list(self.trained),
+            "attributes": self.named[0] if self.named else None,
+            "fidelity": _named(self.fidelity.name, folder) if self.fidelity else None,
+            "score_scale": "(score - 1) / 4",
+            **(about or {}),
+        }
         tensors: dict[str, np.ndarray] = {
-            "pictures": self.pictures.astype(np.float16), "scaler.mean": self.scaler.mean.astype(np.float32),
-            "scaler.scale": self.scaler.scale.astype(np.float32), "general.weight": self.general_map.weight.astype(np.float32),
+            "pictures": self.pictures.astype(np.float16),
+            "scaler.mean": self.scaler.mean.astype(np.float32),
+            "scaler.scale": self.scaler.scale.astype(np.float32),
+            "general.weight": self.general_map.weight.astype(np.float32),
             "general.bias": self.general_map.bias.astype(np.float32),
             "support.rows": np.concatenate([self.support.rows[p] for p in self.trained]).astype(np.int32),
             "support.likings": np.concatenate([self.support.likings[p] for p in self.trained]).astype(np.float32),
             "support.counts": np.array([len(self.support.rows[p]) for p in self.trained], dtype=np.int32),
-        }  # fmt: skip
+        }
         if self.named:
             tensors |= {
                 "attributes.weight": self.named[1].weight.astype(np.float32),
@@ -205,13 +227,26 @@ class LinearHiddenReward(LearnsPeople):
             vlm, of_texts = _found(saved["vlm"], folder), saved["fidelity"]
         except (OSError, SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
             raise RewardError(f"the reward model in '{folder}' does not load: {error}") from error
-        encoder = HiddenPools(vlm, saved["pools"], device, size=saved["size"], prompt=saved["prompt"], revision=saved["revision"])  # fmt: skip
+        encoder = HiddenPools(
+            vlm, saved["pools"], device, size=saved["size"], prompt=saved["prompt"], revision=saved["revision"]
+        )
         if (found := encoder.fingerprint()) != saved["encoder_fingerprint"]:
             raise RewardError(
                 f"the features in '{folder}' are of the encoder {saved['encoder_fingerprint']}, but '{vlm}' is {found}; make the reward again"
             )
         fidelity = load_encoder(_found(of_texts, folder), device=device) if of_texts else None
-        return cls(encoder, array["pictures"], support, general, fidelity, named, saved["estimator"], saved["alphas"], imagination, population)  # fmt: skip
+        return cls(
+            encoder,
+            array["pictures"],
+            support,
+            general,
+            fidelity,
+            named,
+            saved["estimator"],
+            saved["alphas"],
+            imagination,
+            population,
+        )
 
 
 def _named(name: str, folder: Path) -> str:

@@ -69,9 +69,13 @@ class Ridge:
     """
 
     def __init__(
-        self, x: np.ndarray, y: np.ndarray, alphas: str | Sequence[float] = "wide", scaler: Scaler | None = None,
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        alphas: str | Sequence[float] = "wide",
+        scaler: Scaler | None = None,
         noise: float | None = None,
-    ):  # fmt: skip
+    ):
         if len(x) != len(y) or len(x) < 2:
             raise ValueError(f"a ridge needs at least 2 rows and as many targets, not {len(x)} and {len(y)}")
         self.alphas = ALPHAS[alphas] if isinstance(alphas, str) else np.asarray(alphas, dtype=np.float64)

@@ -32,9 +32,13 @@ class RayEngine:
     """
 
     def __init__(
-        self, folder: BatchFolder, make: Callable[[], Steerer], workers: int | None = None, beside: int = BESIDE,
+        self,
+        folder: BatchFolder,
+        make: Callable[[], Steerer],
+        workers: int | None = None,
+        beside: int = BESIDE,
         address: str | None = None,
-    ):  # fmt: skip
+    ):
         self.folder, self.make, self.beside = folder, make, beside
         if not ray.is_initialized():
             try:

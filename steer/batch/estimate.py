@@ -62,5 +62,10 @@ def estimate(rows: Iterable[Row], steerer: Steerer) -> Estimate:
         taken = (time.perf_counter() - begun) / size
     price = steerer.config.renderer.price
     return Estimate(
-        count, len(users), pictures, round(taken, 3), round(taken * pictures, 1), None if price is None else round(price * pictures, 2)
-    )  # fmt: skip
+        count,
+        len(users),
+        pictures,
+        round(taken, 3),
+        round(taken * pictures, 1),
+        None if price is None else round(price * pictures, 2),
+    )

@@ -54,9 +54,15 @@ class BatchFolder:
             raise storage_error(self.path, error) from error
         write_json(
             self.path / "manifest.json",
-            {"kind": "batch", "steer": version("steer-t2i"), "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-             "preset": name, "settings": settings, "config": config},
-        )  # fmt: skip
+            {
+                "kind": "batch",
+                "steer": version("steer-t2i"),
+                "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+                "preset": name,
+                "settings": settings,
+                "config": config,
+            },
+        )
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -144,9 +150,20 @@ class BatchFolder:
         """What became of a row, as a line of the results."""
         run, state = self.run_of(row), self.state(row)
         told: dict[str, Any] = {
-            "id": row.id, "prompt": row.prompt, "user": row.user, "seed": row.seed, "state": state, "pictures": None, "original": None,
-            "reward": None, "gain": None, "text": None, "picture": None, "seconds": None, "reason": None,
-        }  # fmt: skip
+            "id": row.id,
+            "prompt": row.prompt,
+            "user": row.user,
+            "seed": row.seed,
+            "state": state,
+            "pictures": None,
+            "original": None,
+            "reward": None,
+            "gain": None,
+            "text": None,
+            "picture": None,
+            "seconds": None,
+            "reason": None,
+        }
         if state == "failed":
             told["reason"] = json.loads((run / "failed.json").read_text())["reason"]
         if state != "done":
@@ -154,10 +171,15 @@ class BatchFolder:
         result = json.loads((run / "result.json").read_text())
         best, original = result["best"] or {}, result["original"] or {}
         return told | {
-            "pictures": result["pictures"], "original": original.get("reward"), "reward": best.get("reward"), "gain": result["gain"],
-            "text": best.get("text"), "seconds": result["seconds"], "reason": result["why"],
+            "pictures": result["pictures"],
+            "original": original.get("reward"),
+            "reward": best.get("reward"),
+            "gain": result["gain"],
+            "text": best.get("text"),
+            "seconds": result["seconds"],
+            "reason": result["why"],
             "picture": str(run.relative_to(self.path) / result["picture"]) if result["picture"] else None,
-        }  # fmt: skip
+        }
 
     def write_text(self, name: str, text: str) -> None:
         write_whole(self.path / name, lambda f: f.write(text.encode()))

@@ -12,9 +12,9 @@ from steer.batch.parts import Parts
 from steer.batch.rows import Row
 from steer.errors import ProposerError, RenderError, SteerError, StorageError
 from steer.events import CandidateDone, RunStopped
-from steer.loop import take_picture
 from steer.protocols import Metered
-from steer.session import Session
+from steer.run.loop import take_picture
+from steer.run.session import Session
 from steer.types import Candidate, Result, State
 
 BESIDE = 8  # rows under way

@@ -51,8 +51,13 @@ class Parts:
             )
             reward = base.reward if config.objective.scorers == base.config.objective.scorers else None
             self._steerers[key] = Steerer(
-                config, renderer=base.renderer, reward=reward, proposer=proposer, store=base.store, listeners=base.listeners
-            )  # fmt: skip
+                config,
+                renderer=base.renderer,
+                reward=reward,
+                proposer=proposer,
+                store=base.store,
+                listeners=base.listeners,
+            )
         return self._steerers[key]
 
     def check(self, row: Row) -> None:

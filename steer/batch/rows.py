@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from steer.errors import UsageError
-from steer.guard import check_prompt
+from steer.words import check_prompt
 
 SHOWN = 6  # faults named in one line
 COLUMNS = ("prompt", "user", "seed", "budget", "id")

@@ -26,9 +26,13 @@ class Engine(Protocol):
 
 
 def run_batch(
-    folder: BatchFolder, steerer: Steerer, beside: int = BESIDE, retry_failed: bool = False,
-    ended: Callable[[Row], None] = lambda _: None, engine: Engine | None = None,
-) -> Counter[str]:  # fmt: skip
+    folder: BatchFolder,
+    steerer: Steerer,
+    beside: int = BESIDE,
+    retry_failed: bool = False,
+    ended: Callable[[Row], None] = lambda _: None,
+    engine: Engine | None = None,
+) -> Counter[str]:
     """Steer every row that is not done, and write the results; how many rows are done, failed, begun and waiting.
 
     ``engine``: in place of the local one. Safe to call again after any end: nothing that is in a journal is rendered or asked for twice. ``ended`` hears of each row.

@@ -20,7 +20,10 @@ from steer.errors import SteerError
 _InputError: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
     help=(
         "Make a text-to-image model draw for ONE person.\n\n"
         '[bold]steer run --user u17 --prompt "a lighthouse by the sea"[/bold]\n\n'
@@ -28,7 +31,7 @@ app = typer.Typer(
         "Without a GPU it runs on the [italic]miniature[/italic]: small, synthetic models that ship with steer. "
         "An error is one line; --debug shows where it came from."
     ),
-)  # fmt: skip
+)
 app.command("run")(run.run)
 app.command("resume")(run.resume)
 app.command("batch")(batch.batch)

@@ -17,9 +17,14 @@ class BatchProgress:
     def __init__(self, folder: BatchFolder, total: int, fresh: int, quiet: bool):
         self.folder, self.quiet, self.pictures = folder, quiet, 0
         self.bar = Progress(
-            TextColumn("rows"), BarColumn(32), MofNCompleteColumn(), TextColumn("{task.fields[pictures]} pictures"),
-            TimeRemainingColumn(), console=console, disable=quiet,
-        )  # fmt: skip
+            TextColumn("rows"),
+            BarColumn(32),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[pictures]} pictures"),
+            TimeRemainingColumn(),
+            console=console,
+            disable=quiet,
+        )
         self.task = self.bar.add_task("rows", total=total, pictures=0)
         self.head = f"{escape(str(folder.path))}: {total} rows" + (f", {fresh} new" if fresh != total else "")
 

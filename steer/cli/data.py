@@ -27,8 +27,8 @@ def check(
 ) -> None:
     """Read a data set as training would and say what is in it, what was left out and what to mind."""
     try:
-        from reward_models.datasets import DataError, load_ratings
-        from reward_models.datasets.check import check as look_over
+        from reward_models.ratings import DataError, load_ratings
+        from reward_models.ratings.check import check as look_over
     except ModuleNotFoundError as error:
         raise UsageError(
             f"this needs the package '{error.name}'; install steer with the extra: steer-t2i[train]"
@@ -62,8 +62,10 @@ def miniature(
     from rich.progress import Progress
 
     from steer.miniature.dataset import write_dataset
+    from steer.renderers import miniature_renderer
 
     with Progress(transient=True) as bar:
         task = bar.add_task("pictures", total=None)
-        write_dataset(folder, pictures, painted_only, lambda done, n: bar.update(task, completed=done, total=n))
+        render = None if painted_only else miniature_renderer().render
+        write_dataset(folder, pictures, render, lambda done, n: bar.update(task, completed=done, total=n))
     print(f"{folder}: {pictures} pictures; steer data check {folder}")

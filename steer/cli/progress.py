@@ -47,10 +47,15 @@ class Progress:
     def __init__(self, quiet: bool, show_rewrites: bool = False):
         self.quiet, self.show_rewrites = quiet, show_rewrites and not quiet
         self.bar = Bar(
-            TextColumn("{task.description}"), BarColumn(32), MofNCompleteColumn(), TextColumn("pictures"),
-            TextColumn("best [bold]{task.fields[best]}[/]"), TimeRemainingColumn(), console=console,
+            TextColumn("{task.description}"),
+            BarColumn(32),
+            MofNCompleteColumn(),
+            TextColumn("pictures"),
+            TextColumn("best [bold]{task.fields[best]}[/]"),
+            TimeRemainingColumn(),
+            console=console,
             disable=quiet,
-        )  # fmt: skip
+        )
         self.task = self.bar.add_task("starting", total=None, best="-")
 
     def __enter__(self) -> Progress:

@@ -15,9 +15,9 @@ from steer.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reward_models.corpus import Corpus
-    from reward_models.encoders import Encoder
-    from reward_models.settings import RewardTraining
+    from reward_models.encoders.base import Encoder
+    from reward_models.pamela.settings import RewardTraining
+    from reward_models.ratings.corpus import Corpus
 
 app = typer.Typer(help="Personal reward models.", no_args_is_help=True)
 ConfigFile = Annotated[Path, typer.Option("--config", "-c", help="A YAML as in configs/train/.")]
@@ -50,10 +50,10 @@ def train(config: ConfigFile) -> None:
     with _plain_errors():
         if _family(config) == "linear-hidden":
             return _train_linear_hidden(config)
-        from reward_models.fit import fit_reward
-        from reward_models.plots import plot_training
-        from reward_models.report import as_metrics, evaluate_all
-        from reward_models.settings import load_training
+        from reward_models.evaluation.plots import plot_training
+        from reward_models.pamela.fit import fit_reward
+        from reward_models.pamela.report import as_metrics, evaluate_all
+        from reward_models.pamela.settings import load_training
 
         settings = load_training(config)
         device, out = pick_device(settings.device), Path(settings.out)
@@ -81,7 +81,8 @@ def _family(config: Path) -> str:
 
 def _train_linear_hidden(config: Path) -> None:
     """Features and ridges: there is nothing to train."""
-    from reward_models.linear_hidden.fit import fit_linear_hidden, load_settings
+    from reward_models.linear_hidden.fit import fit_linear_hidden
+    from reward_models.linear_hidden.settings import load_settings
 
     settings = load_settings(config)
     with _feature_bar() as tell:
@@ -148,10 +149,10 @@ def evaluate(
     if not model:
         raise UsageError("name the reward: steer reward eval FOLDER --config YAML")
     with _plain_errors():
-        from reward_models.base import find
-        from reward_models.pamela_reward import PamelaReward
-        from reward_models.report import evaluate_all
-        from reward_models.settings import load_training
+        from reward_models.families import find
+        from reward_models.pamela.report import evaluate_all
+        from reward_models.pamela.reward import PamelaReward
+        from reward_models.pamela.settings import load_training
 
         settings = load_training(config)
         folder = find(model)
@@ -167,8 +168,8 @@ def evaluate(
 def ablate(config: ConfigFile) -> None:
     """Train the model of a config once more for each of its `ablations` and say what each costs, with intervals."""
     with _plain_errors():
-        from reward_models.ablation import ablate as compare
-        from reward_models.settings import load_training
+        from reward_models.pamela.ablation import ablate as compare
+        from reward_models.pamela.settings import load_training
 
         settings = load_training(config)
         if not settings.ablations:
@@ -183,12 +184,14 @@ def _say_epoch(row: dict[str, float]) -> None:
 
 
 def _corpus(settings: RewardTraining) -> tuple[Corpus, Encoder]:
-    from reward_models.fit import load_corpus
+    from reward_models.pamela.fit import load_corpus
 
     columns: list[Any] = [TextColumn("features"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
     with Progress(*columns, transient=True) as bar:
         task = bar.add_task("features", total=None)
         return load_corpus(
-            settings, pick_device(settings.device), bar.console.print,
+            settings,
+            pick_device(settings.device),
+            bar.console.print,
             lambda done, n: bar.update(task, completed=done, total=n),
-        )  # fmt: skip
+        )

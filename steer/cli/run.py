@@ -17,13 +17,19 @@ if TYPE_CHECKING:
 User = Annotated[
     list[str],
     typer.Option(
-        "--user", "-u",
+        "--user",
+        "-u",
         help="Who to draw for: your own users, u1 ... u200 on the miniature; 'average' is nobody in particular. Repeated: for all of them.",
     ),
-]  # fmt: skip
+]
 NotUser = Annotated[list[str] | None, typer.Option("--not-user", help="Away from this one's taste. Repeatable.")]
-Together = Annotated[str | None, typer.Option("--together", help="Of several users: mean (default) or worst, the least of their likings.")]  # fmt: skip
-Page = Annotated[bool, typer.Option("--page", help="Show the pictures live in the browser, to be rated there (extra page).")]  # fmt: skip
+Together = Annotated[
+    str | None,
+    typer.Option("--together", help="Of several users: mean (default) or worst, the least of their likings."),
+]
+Page = Annotated[
+    bool, typer.Option("--page", help="Show the pictures live in the browser, to be rated there (extra page).")
+]
 Learn = Annotated[bool, typer.Option("--learn", help="Ratings given on the page change what the run looks for.")]
 Prompt = Annotated[
     str, typer.Option("--prompt", "-p", help="What to draw; it is never changed, rewrites stand beside it.")
@@ -35,8 +41,17 @@ Config = Annotated[str, typer.Option("--config", "-c", help="A preset (steer mod
 Seed = Annotated[int, typer.Option("--seed", help="The same seed gives the same run, picture for picture.")]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the run (default: a new one under outputs/).")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output, nothing else.")]
-Settings = Annotated[list[str] | None, typer.Option("--set", "-s", help="Change a setting: --set search.seeds=2, --set renderer=painter. Repeatable.")]  # fmt: skip
-Strength = Annotated[str | None, typer.Option("--strength", help="How far rewrites may leave the prompt: light (only touch the light), gentle, free (default), surprise.")]  # fmt: skip
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", "-s", help="Change a setting: --set search.seeds=2, --set renderer=painter. Repeatable."),
+]
+Strength = Annotated[
+    str | None,
+    typer.Option(
+        "--strength",
+        help="How far rewrites may leave the prompt: light (only touch the light), gentle, free (default), surprise.",
+    ),
+]
 ShowRewrites = Annotated[
     bool, typer.Option("--show-rewrites", help="Print the texts of each round, and why others were dropped.")
 ]
@@ -46,11 +61,22 @@ NoRewrite = Annotated[
 
 
 def run(
-    prompt: Prompt, user: User, budget: Budget = None, config: Config = "miniature", seed: Seed = 0,
-    out: Out = None, as_json: AsJson = False, strength: Strength = None, show_rewrites: ShowRewrites = False,
-    no_rewrite: NoRewrite = False, not_user: NotUser = None, together: Together = None, page: Page = False,
-    learn: Learn = False, settings: Settings = None,
-) -> None:  # fmt: skip
+    prompt: Prompt,
+    user: User,
+    budget: Budget = None,
+    config: Config = "miniature",
+    seed: Seed = 0,
+    out: Out = None,
+    as_json: AsJson = False,
+    strength: Strength = None,
+    show_rewrites: ShowRewrites = False,
+    no_rewrite: NoRewrite = False,
+    not_user: NotUser = None,
+    together: Together = None,
+    page: Page = False,
+    learn: Learn = False,
+    settings: Settings = None,
+) -> None:
     """Steer one prompt to one user's taste.
 
     steer run --user u17 --prompt "a lighthouse by the sea"
@@ -58,8 +84,8 @@ def run(
     steer run --user u17 --prompt "a fox" --budget 24 --strength light --set renderer=painter
     """
     from steer.config import load_config
-    from steer.guard import check_prompt
-    from steer.users.audience import Audience
+    from steer.judging.audience import Audience
+    from steer.words import check_prompt
 
     check_prompt(prompt)  # cheap faults first, before models are loaded
     flags = [f"search.strength={strength}"] if strength is not None else []

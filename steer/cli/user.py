@@ -13,9 +13,7 @@ from rich.markup import escape
 from steer.config import DEFAULT
 from steer.errors import UsageError
 
-app = typer.Typer(
-    help="People: teach steer your taste, look at it, correct it, take it away.", no_args_is_help=True
-)  # fmt: skip
+app = typer.Typer(help="People: teach steer your taste, look at it, correct it, take it away.", no_args_is_help=True)
 console = Console(soft_wrap=True, highlight=False)
 
 Store = Annotated[
@@ -155,7 +153,7 @@ def show(
     """What the model believes: likes and dislikes with intervals, nearest people, surprises, how sure it is."""
     from steer.cli.progress import no_library_bars
     from steer.config import load_config
-    from steer.proposers.lexicon import Lexicon
+    from steer.lexicon import Lexicon
     from steer.users.beliefs import beliefs
     from steer.users.store import UserStore
 

@@ -16,7 +16,20 @@ from steer.config.sections import (
 )
 
 __all__ = [
-    "DEFAULT", "DraftConfig", "LoraConfig", "ObjectiveConfig", "PreviewConfig", "ProposerConfig", "RendererConfig",
-    "RewardConfig", "ScorerConfig", "SearchConfig", "SteerConfig", "find_config", "load_config", "parse_config", "presets",
+    "DEFAULT",
+    "DraftConfig",
+    "LoraConfig",
+    "ObjectiveConfig",
+    "PreviewConfig",
+    "ProposerConfig",
+    "RendererConfig",
+    "RewardConfig",
+    "ScorerConfig",
+    "SearchConfig",
+    "SteerConfig",
+    "find_config",
+    "load_config",
+    "parse_config",
+    "presets",
     "read_values",
-]  # fmt: skip
+]

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from steer.strategy.strength import STRENGTHS, Strength, StrengthName
+from steer.config.strength import STRENGTHS, Strength, StrengthName
 
 DEFAULT = "miniature"
 
@@ -38,7 +38,7 @@ class DraftConfig(_Section):
 
 
 class PreviewConfig(_Section):
-    """A look at a picture while it is made; without hope it is stopped there. See ``steer.strategy.early``."""
+    """A look at a picture while it is made; without hope it is stopped there. See ``steer.run.early``."""
 
     step: int = Field(ge=2, le=199)  # after this many
     scale: float = Field(1.0, ge=0.25, le=1)  # of the preview's width and height
@@ -122,9 +122,18 @@ class RewardConfig(_Section):
 
 # what a model of 135 million parameters can do: choose phrases, near those that were liked
 _SMOLLM = {
-    "template": "choose", "form": "choices", "memory": "elitist", "shown": 5, "most": 12, "parallel": 4, "enough": 0.5,
-    "temperature": 1.0, "max_answer_tokens": 300, "timeout_s": 120, "extra": {"repeat_penalty": 1.15},
-}  # fmt: skip
+    "template": "choose",
+    "form": "choices",
+    "memory": "elitist",
+    "shown": 5,
+    "most": 12,
+    "parallel": 4,
+    "enough": 0.5,
+    "temperature": 1.0,
+    "max_answer_tokens": 300,
+    "timeout_s": 120,
+    "extra": {"repeat_penalty": 1.15},
+}
 
 
 class ProposerConfig(_Section):
@@ -167,7 +176,7 @@ class ProposerConfig(_Section):
 
 
 class SearchConfig(_Section):
-    """How a budget is spent; see ``steer.search``."""
+    """How a budget is spent; see ``steer.search.search``."""
 
     budget: int = Field(48, ge=1, le=100_000)  # pictures
     rewrite: bool = True  # False: the best of the budget's pictures of the unchanged prompt
@@ -200,7 +209,7 @@ class SearchConfig(_Section):
 
 
 class ScorerConfig(_Section):
-    """A further judge of pictures and how its raw scores come to [0, 1]; see ``reward_models.mixed``.
+    """A further judge of pictures and how its raw scores come to [0, 1]; see ``reward_models.scorers.scales``.
 
     ``linear: [low, high]`` or ``gaussian: [mean, std]`` of reference pictures; ``settings`` go to the scorer as they are.
     """

@@ -8,39 +8,44 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from steer.config import load_config
 from steer.errors import SteerError
 from steer.miniature.eye import load_eye, named
 from steer.miniature.painter import paint
 from steer.miniature.raters import simulated_people
-from steer.miniature.train.data import scene_at
 from steer.miniature.words import caption
-from steer.renderers import build_renderer
+from steer.miniature.world import scene_at
 from steer.resources import miniature_weights
-from steer.types import RenderFailure
 
 N_PICTURES = 2600
 SHARES = {"train": 1800 / 2600, "val": 250 / 2600, "test": 550 / 2600}  # of the pictures
 N_SEEN, N_VAL_UNSEEN = 156, 10  # of 200 people; the rest is test_unseen
-RATINGS = {"pamela_train": 320, "pamela_val_seen": 42, "pamela_test_seen": 62,
-           "pamela_val_unseen": 80, "pamela_test_unseen": 150}  # a person, at most  # fmt: skip
+RATINGS = {
+    "pamela_train": 320,
+    "pamela_val_seen": 42,
+    "pamela_test_seen": 62,
+    "pamela_val_unseen": 80,
+    "pamela_test_unseen": 150,
+}  # a person, at most
 POOL = {split: split.split("_")[1] for split in RATINGS}
 SEED = 31
 GROUPS = {
     "animal": "fox lion horse penguin rabbit elephant whale fish butterfly owl cat turtle",
-    "landscape": "tree sunflower mushroom cactus", "architecture": "castle house tent tower lighthouse",
-    "automotive": "train car bicycle sailboat", "still life": "balloon guitar violin cake teapot",
+    "landscape": "tree sunflower mushroom cactus",
+    "architecture": "castle house tent tower lighthouse",
+    "automotive": "train car bicycle sailboat",
+    "still life": "balloon guitar violin cake teapot",
     "special": "robot snowman",
-}  # fmt: skip
+}
 GROUP_OF = {subject: group for group, subjects in GROUPS.items() for subject in subjects.split()}
 Progress = Callable[[int, int], None]  # done, total
+Render = Callable[[list[str], list[int]], Sequence[Image.Image | object]]  # a renderer's ``render``: prompts, seeds
 
 
 @dataclass(frozen=True)
@@ -66,32 +71,33 @@ def plan(n: int, painted_only: bool = False) -> list[Planned]:
 
 
 def write_dataset(
-    folder: Path, n: int = N_PICTURES, painted_only: bool = False, progress: Progress | None = None
+    folder: Path, n: int = N_PICTURES, render: Render | None = None, progress: Progress | None = None
 ) -> None:
-    """``images/*.png``, ``annotations/pamela_<split>.json`` and ``truth.json`` below ``folder``.
+    """Write ``images/*.png``, ``annotations/pamela_<split>.json`` and ``truth.json`` below ``folder``.
+
+    ``render`` draws half of the pictures; without it all of them are painted by code.
 
     A picture that is already there is kept, so a killed call goes on where it stopped. Ratings come last.
     """
-    planned = plan(n, painted_only)
-    _draw(folder, planned, progress or (lambda *_: None))
+    planned = plan(n, painted_only=render is None)
+    _draw(folder, planned, render, progress or (lambda *_: None))
     images = [Image.open(folder / p.file) for p in planned]
     read = load_eye(miniature_weights("eye")).read(images)
     write_ratings(folder, planned, read)
 
 
-def _draw(folder: Path, planned: list[Planned], progress: Progress) -> None:
+def _draw(folder: Path, planned: list[Planned], render: Render | None, progress: Progress) -> None:
     (folder / "images").mkdir(parents=True, exist_ok=True)
     missing = [p for p in planned if not (folder / p.file).exists()]
     for p in (p for p in missing if not p.generated):
         _save(paint(scene_at(SEED, p.index)), folder / p.file)
     asked = [p for p in missing if p.generated]
-    renderer = build_renderer(load_config().renderer.model_copy(update={"batch_size": 16})) if asked else None
     for start in range(0, len(asked), 16):
         part = asked[start : start + 16]
-        assert renderer is not None
-        for p, image in zip(part, renderer.render([p.prompt for p in part], [p.index for p in part]), strict=True):
-            if isinstance(image, RenderFailure):
-                raise SteerError(f"picture {p.index} of the miniature's set was not drawn: {image.reason}")
+        assert render is not None
+        for p, image in zip(part, render([p.prompt for p in part], [p.index for p in part]), strict=True):
+            if not isinstance(image, Image.Image):
+                raise SteerError(f"picture {p.index} of the miniature's set was not drawn: {image}")
             _save(image, folder / p.file)
         progress(start + len(part), len(asked))
 
@@ -123,14 +129,21 @@ def write_ratings(folder: Path, planned: list[Planned], read: dict[str, np.ndarr
             for i, rating in zip(chosen, person.rate(liking[chosen], rng), strict=True):
                 values, picture = seen_as[i], planned[i]
                 photo = values["style"] == "photo"
-                rows[split].append({
-                    "participant_id": person.id, "image_id": picture.index, "image_path": picture.file,
-                    "original_score": round(float(rating), 3),
-                    "image_metadata": {"group": GROUP_OF[values["subject"]], "prompt": picture.prompt,
-                                       "style": None if photo else values["style"],
-                                       "type": "Photorealism" if photo else "Art"},
-                    "user_demographics": person.demographics,
-                })  # fmt: skip
+                rows[split].append(
+                    {
+                        "participant_id": person.id,
+                        "image_id": picture.index,
+                        "image_path": picture.file,
+                        "original_score": round(float(rating), 3),
+                        "image_metadata": {
+                            "group": GROUP_OF[values["subject"]],
+                            "prompt": picture.prompt,
+                            "style": None if photo else values["style"],
+                            "type": "Photorealism" if photo else "Art",
+                        },
+                        "user_demographics": person.demographics,
+                    }
+                )
                 truth.setdefault(person.id, {})[picture.file] = round(float(liking[i]), 4)
     for split in RATINGS:
         (folder / "annotations" / f"{split}.json").write_text(json.dumps(rows[split]))

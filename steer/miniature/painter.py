@@ -118,8 +118,9 @@ def _sea(canvas: Image.Image, light: str, horizon: int, rng: random.Random) -> N
             left = x + k * 74 + (i % 2) * 36
             draw.line((left, y, left + 34, y), fill=_tint((120, 190, 230), light), width=3)
     shore = horizon + 56
-    draw.polygon([(0, shore + 6), (_S * 0.4, shore - 4), (_S, shore + 8), (_S, _S), (0, _S)],
-                 fill=_tint((238, 212, 150), light))  # fmt: skip
+    draw.polygon(
+        [(0, shore + 6), (_S * 0.4, shore - 4), (_S, shore + 8), (_S, _S), (0, _S)], fill=_tint((238, 212, 150), light)
+    )
 
 
 def _forest(canvas: Image.Image, light: str, horizon: int, rng: random.Random) -> None:
@@ -134,20 +135,25 @@ def _mountains(canvas: Image.Image, light: str, horizon: int, rng: random.Random
     draw = ImageDraw.Draw(canvas)
     for i in range(3):
         cx, h, w = _S * (0.12 + 0.38 * i) + rng.uniform(-20, 20), rng.uniform(90, 130), rng.uniform(80, 100)
-        draw.polygon([(cx - w, horizon), (cx + w, horizon), (cx, horizon - h)],
-                     fill=_tint((118, 122, 138), light))  # fmt: skip
+        draw.polygon([(cx - w, horizon), (cx + w, horizon), (cx, horizon - h)], fill=_tint((118, 122, 138), light))
         c = 0.33
-        draw.polygon([(cx - w * c, horizon - h * (1 - c)), (cx - w * 0.1, horizon - h * 0.76),
-                      (cx + w * 0.1, horizon - h * 0.62), (cx + w * c, horizon - h * (1 - c)),
-                      (cx, horizon - h)], fill=_tint((246, 248, 252), light))  # fmt: skip
+        draw.polygon(
+            [
+                (cx - w * c, horizon - h * (1 - c)),
+                (cx - w * 0.1, horizon - h * 0.76),
+                (cx + w * 0.1, horizon - h * 0.62),
+                (cx + w * c, horizon - h * (1 - c)),
+                (cx, horizon - h),
+            ],
+            fill=_tint((246, 248, 252), light),
+        )
     _ground(canvas, light, horizon, (112, 140, 96))
 
 
 def _desert(canvas: Image.Image, light: str, horizon: int, rng: random.Random) -> None:
     draw = ImageDraw.Draw(canvas)
     x = rng.uniform(0.1, 0.9) * _S
-    draw.polygon([(x - 150, horizon + 4), (x, horizon - 46), (x + 170, horizon + 4)],
-                 fill=_tint((206, 148, 86), light))  # fmt: skip
+    draw.polygon([(x - 150, horizon + 4), (x, horizon - 46), (x + 170, horizon + 4)], fill=_tint((206, 148, 86), light))
     _ground(canvas, light, horizon, (232, 184, 112))
     for i in range(3):
         y = horizon + 24 + i * 30
@@ -201,14 +207,23 @@ def _lavender(canvas: Image.Image, light: str, horizon: int, rng: random.Random)
     for i in range(-5, 6):
         near = centre + i * 62
         far = centre + i * 15
-        draw.polygon([(far - 5, horizon), (far + 5, horizon), (near + 21, _S), (near - 21, _S)],
-                     fill=_tint((142, 92, 192), light))  # fmt: skip
+        draw.polygon(
+            [(far - 5, horizon), (far + 5, horizon), (near + 21, _S), (near - 21, _S)],
+            fill=_tint((142, 92, 192), light),
+        )
 
 
 _PLACES = {
-    "meadow": _meadow, "sea": _sea, "forest": _forest, "mountains": _mountains,
-    "desert": _desert, "city": _city, "snow": _snow, "room": _room, "lavender": _lavender,
-}  # fmt: skip
+    "meadow": _meadow,
+    "sea": _sea,
+    "forest": _forest,
+    "mountains": _mountains,
+    "desert": _desert,
+    "city": _city,
+    "snow": _snow,
+    "room": _room,
+    "lavender": _lavender,
+}
 
 
 def _haze(canvas: Image.Image, light: str, amount: float) -> None:

@@ -44,8 +44,14 @@ def _lighthouse() -> Image.Image:
         top, bottom = 80 + i * 26, 80 + (i + 1) * 26
         colour = (214, 48, 49, 255) if i % 2 == 0 else (245, 245, 245, 255)
         draw.polygon(
-            [(128 - edge(top), top), (128 + edge(top), top), (128 + edge(bottom), bottom),
-             (128 - edge(bottom), bottom)], fill=colour)  # fmt: skip
+            [
+                (128 - edge(top), top),
+                (128 + edge(top), top),
+                (128 + edge(bottom), bottom),
+                (128 - edge(bottom), bottom),
+            ],
+            fill=colour,
+        )
     draw.ellipse((64, 222, 192, 268), fill=(120, 113, 108, 255))
     draw.rectangle((92, 70, 164, 80), fill=(60, 64, 72, 255))
     draw.rectangle((106, 40, 150, 70), fill=(255, 214, 90, 255), outline=(60, 64, 72, 255), width=4)

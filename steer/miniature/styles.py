@@ -75,6 +75,12 @@ def _from(pixels: np.ndarray) -> Image.Image:
 
 
 _STYLES = {
-    "photo": _photo, "watercolour": _watercolour, "oil": _oil, "pixel": _pixel,
-    "ink": _ink, "monochrome": _monochrome, "sepia": _sepia, "neon": _neon,
-}  # fmt: skip
+    "photo": _photo,
+    "watercolour": _watercolour,
+    "oil": _oil,
+    "pixel": _pixel,
+    "ink": _ink,
+    "monochrome": _monochrome,
+    "sepia": _sepia,
+    "neon": _neon,
+}

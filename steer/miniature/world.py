@@ -7,18 +7,45 @@ prompt reader recognises it, the eyes read it and the simulated people like or d
 
 from __future__ import annotations
 
+import hashlib
 import random
 from dataclasses import asdict, dataclass, replace
 
 # value -> emoji it is drawn from; the lighthouse has no emoji and is drawn by code.
 SUBJECT_EMOJI: dict[str, str] = {
-    "fox": "🦊", "lion": "🦁", "horse": "🐎", "penguin": "🐧", "rabbit": "🐇", "elephant": "🐘",
-    "whale": "🐋", "fish": "🐟", "butterfly": "🦋", "owl": "🦉", "cat": "🐈", "turtle": "🐢",
-    "snowman": "⛄", "tree": "🌳", "sunflower": "🌻", "mushroom": "🍄", "cactus": "🌵",
-    "castle": "🏰", "house": "🏠", "tent": "⛺", "tower": "🗼", "lighthouse": "", "train": "🚂",
-    "car": "🚗", "bicycle": "🚲", "sailboat": "⛵", "balloon": "🎈", "guitar": "🎸",
-    "violin": "🎻", "cake": "🎂", "teapot": "🫖", "robot": "🤖",
-}  # fmt: skip
+    "fox": "🦊",
+    "lion": "🦁",
+    "horse": "🐎",
+    "penguin": "🐧",
+    "rabbit": "🐇",
+    "elephant": "🐘",
+    "whale": "🐋",
+    "fish": "🐟",
+    "butterfly": "🦋",
+    "owl": "🦉",
+    "cat": "🐈",
+    "turtle": "🐢",
+    "snowman": "⛄",
+    "tree": "🌳",
+    "sunflower": "🌻",
+    "mushroom": "🍄",
+    "cactus": "🌵",
+    "castle": "🏰",
+    "house": "🏠",
+    "tent": "⛺",
+    "tower": "🗼",
+    "lighthouse": "",
+    "train": "🚂",
+    "car": "🚗",
+    "bicycle": "🚲",
+    "sailboat": "⛵",
+    "balloon": "🎈",
+    "guitar": "🎸",
+    "violin": "🎻",
+    "cake": "🎂",
+    "teapot": "🫖",
+    "robot": "🤖",
+}
 
 ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "subject": tuple(SUBJECT_EMOJI),
@@ -143,3 +170,18 @@ def complete_scene(said: dict[str, str], rng: random.Random) -> Scene:
             weights = [unsaid_probability(name, v) or 1.0 for v in options]
             values[name] = rng.choices(options, weights)[0]
     return Scene(**values, seed=rng.getrandbits(31))
+
+
+def held_out(scene: Scene) -> bool:
+    """Whether this (subject, place, style) never appears in training: one combination in ten."""
+    key = f"{scene.subject}/{scene.place}/{scene.style}".encode()
+    return hashlib.sha256(key).digest()[0] % 10 == 0
+
+
+def scene_at(seed: int, i: int, unseen: bool = False) -> Scene:
+    """The i-th scene of the stream ``seed``; only held-out combinations with ``unseen``."""
+    rng = random.Random(f"{seed}/{i}")
+    while True:
+        scene = random_scene(rng)
+        if held_out(scene) == unseen:
+            return scene

@@ -16,16 +16,16 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from steer.config import ProposerConfig
+from steer.config.strength import STRENGTHS, StrengthName
 from steer.errors import ProposerBudgetSpent, ProposerError, UsageError
-from steer.guard import clean
+from steer.lexicon import Lexicon
 from steer.proposers.endpoint import Endpoint, Message
 from steer.proposers.forms import Choices, Form, FreeTexts
 from steer.proposers.instructions import Ask, Instructions, build_ask
 from steer.proposers.lexical import LexicalProposer
-from steer.proposers.lexicon import Lexicon
 from steer.proposers.usage import Limits, Usage
-from steer.strategy.strength import STRENGTHS, StrengthName
 from steer.types import History, Rewrite, SteerRequest
+from steer.words import clean
 
 log = logging.getLogger(__name__)
 
@@ -37,9 +37,13 @@ class Backend(Protocol):
     usage: Usage
 
     def ask(
-        self, questions: Sequence[Sequence[Message]], schema: dict[str, Any], temperature: float, seeds: Sequence[int],
+        self,
+        questions: Sequence[Sequence[Message]],
+        schema: dict[str, Any],
+        temperature: float,
+        seeds: Sequence[int],
         max_tokens: int,
-    ) -> list[str]: ...  # fmt: skip
+    ) -> list[str]: ...
 
 
 class ChatProposer:
@@ -49,9 +53,7 @@ class ChatProposer:
     the model fails, and every such rewrite says so.
     """
 
-    def __init__(
-        self, config: ProposerConfig, backend: Backend | None = None, strength: StrengthName = "free"
-    ):  # fmt: skip
+    def __init__(self, config: ProposerConfig, backend: Backend | None = None, strength: StrengthName = "free"):
         self.config, self.most, self.strength = config, config.most, STRENGTHS[strength]
         self.instructions = Instructions(config.template)
         lexicon = Lexicon.load(config.lexicon).only(self.strength.kinds)
@@ -154,7 +156,7 @@ def build_backend(config: ProposerConfig) -> Backend:
     """Who answers, by the config's kind. Raises UsageError where model, key or package is missing."""
     limits = Limits(config.timeout_s, config.retries, config.max_calls, config.max_tokens)
     if config.kind == "scripted":
-        from steer.miniature.scripted import ScriptedWriter
+        from steer.proposers.scripted import ScriptedWriter
 
         return ScriptedWriter(Lexicon.load(config.lexicon))
     if config.kind == "smollm":

@@ -41,9 +41,13 @@ class Endpoint:
     mode: str = MODES[0]
 
     def ask(
-        self, questions: Sequence[Sequence[Message]], schema: dict[str, Any], temperature: float, seeds: Sequence[int],
+        self,
+        questions: Sequence[Sequence[Message]],
+        schema: dict[str, Any],
+        temperature: float,
+        seeds: Sequence[int],
         max_tokens: int,
-    ) -> list[str]:  # fmt: skip
+    ) -> list[str]:
         """One answer a question, in order, all asked at once; an answer that was lost is "" and is said.
 
         Raises ProposerError when every one was lost, and ProposerBudgetSpent before a question that the budget forbids.
@@ -58,7 +62,7 @@ class Endpoint:
                 asked = [
                     self._ask_one(client, q, schema, temperature, seed, max_tokens)
                     for q, seed in zip(questions, seeds, strict=True)
-                ]  # fmt: skip
+                ]
                 return await asyncio.gather(*asked, return_exceptions=True)
 
         try:
@@ -76,9 +80,14 @@ class Endpoint:
         return ["" if isinstance(a, BaseException) else a for a in answers]
 
     async def _ask_one(
-        self, client: openai.AsyncOpenAI, messages: Sequence[Message], schema: dict[str, Any], temperature: float, seed: int,
+        self,
+        client: openai.AsyncOpenAI,
+        messages: Sequence[Message],
+        schema: dict[str, Any],
+        temperature: float,
+        seed: int,
         max_tokens: int,
-    ) -> str:  # fmt: skip
+    ) -> str:
         question: Any = list(messages)
         attempt = 0
         while True:
@@ -88,11 +97,16 @@ class Endpoint:
             try:
                 completion = await asyncio.wait_for(
                     client.chat.completions.create(
-                        model=self.model, messages=question, temperature=temperature, seed=seed,
-                        max_tokens=max_tokens, extra_body=self.extra, **_form(mode, schema),
+                        model=self.model,
+                        messages=question,
+                        temperature=temperature,
+                        seed=seed,
+                        max_tokens=max_tokens,
+                        extra_body=self.extra,
+                        **_form(mode, schema),
                     ),  # type: ignore[call-overload]
                     self.limits.timeout_s,
-                )  # fmt: skip
+                )
                 return self._taken(completion)
             except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
                 raise ProposerError(f"the chat model '{self.model}' refused the key in {self.key_from}") from error
@@ -151,8 +165,14 @@ def _form(mode: str, schema: dict[str, Any]) -> dict[str, Any]:
 
 def as_schema(items: dict[str, Any]) -> dict[str, Any]:
     """The JSON schema of an object with a list ``rewrites`` of ``items``, closed as strict servers want it."""
-    schema: dict[str, Any] = json.loads(json.dumps({
-        "type": "object", "properties": {"rewrites": {"type": "array", "items": items}},
-        "required": ["rewrites"], "additionalProperties": False,
-    }))  # fmt: skip
+    schema: dict[str, Any] = json.loads(
+        json.dumps(
+            {
+                "type": "object",
+                "properties": {"rewrites": {"type": "array", "items": items}},
+                "required": ["rewrites"],
+                "additionalProperties": False,
+            }
+        )
+    )
     return schema

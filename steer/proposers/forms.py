@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from typing import Any, Protocol
 
+from steer.lexicon import Group, Lexicon
 from steer.proposers.endpoint import as_schema
-from steer.proposers.lexicon import Group, Lexicon
 from steer.proposers.parsing import parse_answer, parse_lists
 from steer.types import Rewrite
 

@@ -13,11 +13,11 @@ from typing import Any
 import jinja2
 from jinja2.sandbox import SandboxedEnvironment
 
+from steer.config.strength import STRENGTHS
 from steer.errors import UsageError, unknown
 from steer.resources import data_folder
-from steer.strategy.attribution import Effect, modifiers, word_effects
-from steer.strategy.memory import MEMORIES
-from steer.strategy.strength import STRENGTHS
+from steer.search.attribution import Effect, modifiers, word_effects
+from steer.search.memory import MEMORIES
 from steer.types import History
 
 STYLES = {
@@ -61,11 +61,16 @@ def build_ask(
     best = [modifiers(prompt, s.rewrite) for s in MEMORIES["elitist"](history, shown)]
     return Ask(
         liked=[[fenced(words) for words in each] for each in best if each],
-        prompt=fenced(prompt), n=n, profile=fenced(profile), critique=fenced(history.critique), style_words=STYLES[style], overused=often,
+        prompt=fenced(prompt),
+        n=n,
+        profile=fenced(profile),
+        critique=fenced(history.critique),
+        style_words=STYLES[style],
+        overused=often,
         ranked=[(fenced(s.rewrite.text), s.mean) for s in MEMORIES[memory](history, shown)],
         rose=[e for e in effects if e.mean > 0.01][:EFFECTS],
         fell=[e for e in reversed(effects) if e.mean < -0.01][:EFFECTS],
-    )  # fmt: skip
+    )
 
 
 def fenced(text: str) -> str:

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from steer.proposers.lexicon import Group, Lexicon
-from steer.strategy.regression import posterior
+from steer.lexicon import Group, Lexicon
+from steer.search.regression import posterior
 from steer.types import History, Rewrite, SteerRequest
 
 

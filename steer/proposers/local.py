@@ -24,9 +24,7 @@ class LocalChat:
     The form of an answer is asked for in words alone. ``limits``: calls and tokens of a run, and seconds of a batch.
     """
 
-    def __init__(
-        self, model: str, revision: str | None = None, device: str = "auto", limits: Limits | None = None
-    ):  # fmt: skip
+    def __init__(self, model: str, revision: str | None = None, device: str = "auto", limits: Limits | None = None):
         self.model, self.limits, self.usage = model, limits or Limits(), Usage()
         self.device = pick_device(device)
         dtype = torch.bfloat16 if self.device.startswith("cuda") else torch.float32
@@ -44,9 +42,13 @@ class LocalChat:
         self.commit: str | None = getattr(found.config, "_commit_hash", None)
 
     def ask(
-        self, questions: Sequence[Sequence[Message]], schema: dict[str, Any], temperature: float, seeds: Sequence[int],
+        self,
+        questions: Sequence[Sequence[Message]],
+        schema: dict[str, Any],
+        temperature: float,
+        seeds: Sequence[int],
         max_tokens: int,
-    ) -> list[str]:  # fmt: skip
+    ) -> list[str]:
         """One answer a question, in order, sampled together; the same questions and seeds give the same answers.
 
         Raises ProposerBudgetSpent, and ProposerError where a question does not fit into the model's context.
@@ -69,9 +71,12 @@ class LocalChat:
         with torch.random.fork_rng(devices), torch.inference_mode():
             torch.manual_seed(hash(tuple(seeds)) % 2**63)  # of integers: the same in every process
             written = self._network.generate(
-                **inputs, **sampling, max_new_tokens=min(max_tokens, room - asked), max_time=self.limits.timeout_s,
+                **inputs,
+                **sampling,
+                max_new_tokens=min(max_tokens, room - asked),
+                max_time=self.limits.timeout_s,
                 pad_token_id=self.tokenizer.pad_token_id,
-            )[:, asked:]  # fmt: skip
+            )[:, asked:]
         self.usage.calls += len(questions)
         self.usage.prompt_tokens += int(inputs["attention_mask"].sum())
         self.usage.completion_tokens += int((written != self.tokenizer.pad_token_id).sum())

@@ -20,3 +20,10 @@ def build_renderer(config: RendererConfig) -> Renderer:
     from steer.renderers.workers import Workers, worker_count
 
     return Workers(config, n) if (n := worker_count(config)) > 1 else DiffusersRenderer(config)
+
+
+def miniature_renderer(batch_size: int = 16) -> Renderer:
+    """The miniature's own pipeline, for many pictures at once."""
+    from steer.config import load_config
+
+    return build_renderer(load_config().renderer.model_copy(update={"batch_size": batch_size}))

@@ -106,9 +106,12 @@ def _flux2(p: Any, call: dict[str, Any], texts: list[str], device: str) -> Rows:
 
 def _sdxl(p: Any, call: dict[str, Any], texts: list[str], device: str) -> Rows:
     embeds, _, pooled, _ = p.encode_prompt(
-        prompt=texts, device=device, num_images_per_prompt=1, do_classifier_free_guidance=False,
+        prompt=texts,
+        device=device,
+        num_images_per_prompt=1,
+        do_classifier_free_guidance=False,
         clip_skip=call.get("clip_skip"),
-    )  # fmt: skip
+    )
     return {"prompt_embeds": embeds, "pooled_prompt_embeds": pooled}
 
 

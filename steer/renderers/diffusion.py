@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,6 +15,7 @@ from steer.devices import pick_device
 from steer.errors import RenderError
 from steer.renderers.checks import as_picture
 from steer.renderers.conditioning import Conditioning
+from steer.renderers.drafts import Drafts
 from steer.renderers.loading import identity_of, load_pipeline, make_ready
 from steer.renderers.previews import Previews
 from steer.types import RenderFailure
@@ -133,22 +133,3 @@ class DiffusersRenderer:
         )
         flagged = getattr(output, "nsfw_content_detected", None) or [False] * len(padded)
         return [as_picture(output.images[i], bool(flagged[i])) for i in range(len(jobs))]
-
-
-@dataclass(frozen=True)
-class Drafts:
-    """A renderer's cheaper pictures: the same pipeline, fewer steps or pixels."""
-
-    whole: Any  # DiffusersRenderer or Workers
-    draft: DraftConfig
-
-    @property
-    def name(self) -> str:
-        return f"{self.whole.name}, drafts"
-
-    def render(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Image.Image | RenderFailure]:
-        """As the whole renderer's."""
-        return self.whole.render(prompts, seeds, self.draft)
-
-    def describe(self) -> dict[str, object]:
-        return {**self.whole.describe(), "tier": "draft"}

@@ -19,7 +19,7 @@ from huggingface_hub.errors import (
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
     RevisionNotFoundError,
-)  # fmt: skip
+)
 
 from steer.config import RendererConfig
 from steer.errors import RenderError, unknown
@@ -39,9 +39,12 @@ def load_pipeline(config: RendererConfig, device: str) -> tuple[Any, dict[str, o
     folder, identity = _folder(config)
     try:
         pipeline: Any = DiffusionPipeline.from_pretrained(
-            folder, dtype=_dtype(config.dtype, device), use_safetensors=True, trust_remote_code=False,
+            folder,
+            dtype=_dtype(config.dtype, device),
+            use_safetensors=True,
+            trust_remote_code=False,
             **({"variant": config.variant} if config.variant else {}),
-        )  # fmt: skip
+        )
     except Exception as error:  # the library raises many kinds for one thing: it does not load
         raise RenderError(
             f"cannot load the pipeline '{config.model}': {_first_line(error)}; "
@@ -84,9 +87,12 @@ def _folder(config: RendererConfig) -> tuple[Path | str, dict[str, object]]:
         )
     try:
         fetched = DiffusionPipeline.download(
-            config.model, revision=config.revision, use_safetensors=True, trust_remote_code=False,
+            config.model,
+            revision=config.revision,
+            use_safetensors=True,
+            trust_remote_code=False,
             **({"variant": config.variant} if config.variant else {}),
-        )  # fmt: skip
+        )
     except Exception as error:
         raise RenderError(hub_fault(config.model, config.revision, error)) from error
     return fetched, {"hub": config.model, "commit": Path(fetched).name}  # snapshots/<commit>

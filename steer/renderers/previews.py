@@ -48,9 +48,14 @@ class Previews:
             before: list[Tensor] = []
 
             def look(
-                pipeline: Any, step: int, _time: Any, given: dict[str, Tensor], i: int = i,
-                stopped: list[Stopped] = stopped, before: list[Tensor] = before,
-            ) -> dict[str, Tensor]:  # fmt: skip
+                pipeline: Any,
+                step: int,
+                _time: Any,
+                given: dict[str, Tensor],
+                i: int = i,
+                stopped: list[Stopped] = stopped,
+                before: list[Tensor] = before,
+            ) -> dict[str, Tensor]:
                 if step == self.config.step - 2:
                     before.append(given["latents"])
                 elif step == self.config.step - 1:
@@ -96,5 +101,7 @@ def _sdxl(p: Any, latents: Tensor, width: int, height: int) -> Tensor:
 
 
 LATENTS: tuple[tuple[str, Callable[[Any, Tensor, int, int], Tensor]], ...] = (
-    ("Flux2", _flux2), ("FluxPipeline", _flux), ("StableDiffusionXLPipeline", _sdxl),
-)  # fmt: skip
+    ("Flux2", _flux2),
+    ("FluxPipeline", _flux),
+    ("StableDiffusionXLPipeline", _sdxl),
+)

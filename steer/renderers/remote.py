@@ -117,10 +117,14 @@ class RemoteRenderer:
                 try:
                     answer = await asyncio.wait_for(
                         client.images.generate(
-                            model=c.model, prompt=prompt, n=1, size="{}x{}".format(*c.size), extra_body=extra  # type: ignore[call-overload]
+                            model=c.model,
+                            prompt=prompt,
+                            n=1,
+                            size="{}x{}".format(*c.size),
+                            extra_body=extra,  # type: ignore[call-overload]
                         ),
                         c.timeout_s,
-                    )  # fmt: skip
+                    )
                     picture = await self._picture(answer)
                     self.usage.pictures += 1
                     return picture

@@ -67,7 +67,7 @@ class Workers:
 
     @property
     def drafts(self) -> Any:
-        from steer.renderers.diffusion import Drafts
+        from steer.renderers.drafts import Drafts
 
         return Drafts(self, self.config.draft) if self.config.draft else None
 

@@ -6,9 +6,9 @@ import math
 
 from steer.report.contact_sheet import contact_sheet
 from steer.report.page import render_page
+from steer.search.attribution import word_effects
 from steer.store.files import write_json, write_whole
 from steer.store.run_folder import RunFolder
-from steer.strategy.attribution import word_effects
 from steer.types import History, Result
 
 
@@ -25,9 +25,14 @@ def summary(result: Result) -> dict[str, object]:
     """The result as JSON-ready values."""
     best, original, winner = result.best, result.original, result.winner
     return {
-        "prompt": result.request.prompt, "user": result.request.user, "seed": result.request.seed,
-        "budget": result.request.budget, "folder": result.folder,
-        "stop": result.stop.name, "why": result.why, "seconds": round(result.seconds, 1),
+        "prompt": result.request.prompt,
+        "user": result.request.user,
+        "seed": result.request.seed,
+        "budget": result.request.budget,
+        "folder": result.folder,
+        "stop": result.stop.name,
+        "why": result.why,
+        "seconds": round(result.seconds, 1),
         "pictures": sum(1 for c in result.candidates if c.picture),
         "failed": [c.facts() for c in result.candidates if c.state.value == "FAILED"],
         "original": None if original is None else _stats(original),
@@ -39,15 +44,23 @@ def summary(result: Result) -> dict[str, object]:
         "picture": best.picture if best else None,
         "explained": {k: {n: round(v, 4) for n, v in added.items()} for k, added in result.explained.items()},
         "words": [
-            {"words": e.words, "effect": round(e.mean, 4), "low": round(e.low, 4), "high": round(e.high, 4), "texts": e.n_texts}
+            {
+                "words": e.words,
+                "effect": round(e.mean, 4),
+                "low": round(e.low, 4),
+                "high": round(e.high, 4),
+                "texts": e.n_texts,
+            }
             for e in word_effects(result.request.prompt, History(result.candidates))
         ],
         "candidates": [c.facts() for c in result.candidates],
-    }  # fmt: skip
+    }
 
 
 def _stats(stats) -> dict[str, object]:  # type: ignore[no-untyped-def]
     return {
-        "text": stats.rewrite.text, "reward": round(stats.mean, 4), "spread": round(stats.spread, 4),
+        "text": stats.rewrite.text,
+        "reward": round(stats.mean, 4),
+        "spread": round(stats.spread, 4),
         "seeds": len(stats.objectives),
-    }  # fmt: skip
+    }

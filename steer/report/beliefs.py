@@ -42,9 +42,12 @@ def draw_beliefs(found: Beliefs) -> Image.Image:
     title, text, small = ImageFont.load_default(24), ImageFont.load_default(15), ImageFont.load_default(13)
     draw.text((MARGIN, 20), f"What is believed of {found.user}", INK, title)
     draw.text(
-        (MARGIN, 56), f"{found.known:.0%} of what people differ by is known; bars: liking above the others of a kind, "
-        "lines: 95 %, orange: the average person", PALE, small,
-    )  # fmt: skip
+        (MARGIN, 56),
+        f"{found.known:.0%} of what people differ by is known; bars: liking above the others of a kind, "
+        "lines: 95 %, orange: the average person",
+        PALE,
+        small,
+    )
     reach = max([0.1, *(max(abs(x.low), abs(x.high)) for x in found.leanings)])
     middle = MARGIN + LABEL + (WIDTH - 2 * MARGIN - LABEL) // 2
     scale = (WIDTH - 2 * MARGIN - LABEL) / 2 / reach

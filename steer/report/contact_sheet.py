@@ -36,9 +36,13 @@ def contact_sheet(result: Result, folder: RunFolder) -> Image.Image:
 
 
 def _cell(
-    sheet: Image.Image, draw: ImageDraw.ImageDraw, candidate: Candidate, folder: RunFolder,
-    at: tuple[int, int], best: bool,
-) -> None:  # fmt: skip
+    sheet: Image.Image,
+    draw: ImageDraw.ImageDraw,
+    candidate: Candidate,
+    folder: RunFolder,
+    at: tuple[int, int],
+    best: bool,
+) -> None:
     x, y = at
     font = ImageFont.load_default(14)
     if candidate.picture:

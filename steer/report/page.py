@@ -10,8 +10,8 @@ from jinja2 import Environment, PackageLoader
 from PIL import Image
 
 from steer.report.changes import word_changes
+from steer.search.attribution import word_effects
 from steer.store.run_folder import RunFolder
-from steer.strategy.attribution import word_effects
 from steer.types import Candidate, History, Result
 
 SHOWN = 512  # pixels of a picture's longer side on the page
@@ -36,10 +36,15 @@ def render_page(result: Result, folder: RunFolder) -> str:
     rounds = [(n, list(g)) for n, g in groupby(result.candidates, key=lambda c: c.round)]
     changes = word_changes(result.request.prompt, result.winner.rewrite.text) if result.winner else []
     return environment.get_template("report.html.j2").render(
-        result=result, rounds=rounds, picture=picture, changes=changes, manifest=folder.manifest,
-        ranked=_ranked(result), first=result.first,
+        result=result,
+        rounds=rounds,
+        picture=picture,
+        changes=changes,
+        manifest=folder.manifest,
+        ranked=_ranked(result),
+        first=result.first,
         effects=word_effects(result.request.prompt, History(result.candidates)),
-    )  # fmt: skip
+    )
 
 
 def _data(png: bytes) -> str:
@@ -52,9 +57,14 @@ def _ranked(result: Result) -> list[dict[str, object]]:
     rows = []
     for stats in history.ranked():
         own = [c for c in history.scored() if c.rewrite.text == stats.rewrite.text]
-        rows.append({
-            "text": stats.rewrite.text, "reward": stats.mean, "spread": stats.spread, "n": len(own),
-            "fidelity": sum(c.fidelity for c in own) / len(own),
-            "personal": sum(c.personal for c in own) / len(own),
-        })  # fmt: skip
+        rows.append(
+            {
+                "text": stats.rewrite.text,
+                "reward": stats.mean,
+                "spread": stats.spread,
+                "n": len(own),
+                "fidelity": sum(c.fidelity for c in own) / len(own),
+                "personal": sum(c.personal for c in own) / len(own),
+            }
+        )
     return rows

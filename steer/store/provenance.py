@@ -18,22 +18,34 @@ def png_text(candidate: Candidate, manifest: dict[str, Any], size: tuple[int, in
     if "scheduler" in renderer:
         call = renderer["call"]
         settings = {
-            "Steps": _steps(renderer, candidate), "Sampler": renderer["scheduler"],
+            "Steps": _steps(renderer, candidate),
+            "Sampler": renderer["scheduler"],
             "CFG scale": call.get("true_cfg_scale", call.get("guidance_scale", "default")),
-        }  # fmt: skip
+        }
     settings |= {
-        "Seed": candidate.seed, "Size": f"{size[0]}x{size[1]}", "Model": model,
+        "Seed": candidate.seed,
+        "Size": f"{size[0]}x{size[1]}",
+        "Model": model,
         "Version": f"steer {manifest['steer']}",
-    }  # fmt: skip
+    }
     parameters = f"{candidate.rewrite.text}\n" + ", ".join(f"{k}: {v}" for k, v in settings.items())
     info = PngInfo()
     facts = {
-        "prompt": manifest["request"]["prompt"], "text": candidate.rewrite.text,
-        "changes": candidate.rewrite.changes, "seed": candidate.seed, "tier": candidate.tier, "user": manifest["request"]["user"],
-        "round": candidate.round, "index": candidate.index, "config": manifest["config"]["name"],
-        "renderer": renderer["kind"], "model": model, "revision": renderer.get("revision"),
-        "fingerprint": manifest["fingerprint"], "steer": manifest["steer"],
-    }  # fmt: skip
+        "prompt": manifest["request"]["prompt"],
+        "text": candidate.rewrite.text,
+        "changes": candidate.rewrite.changes,
+        "seed": candidate.seed,
+        "tier": candidate.tier,
+        "user": manifest["request"]["user"],
+        "round": candidate.round,
+        "index": candidate.index,
+        "config": manifest["config"]["name"],
+        "renderer": renderer["kind"],
+        "model": model,
+        "revision": renderer.get("revision"),
+        "fingerprint": manifest["fingerprint"],
+        "steer": manifest["steer"],
+    }
     # iTXt keeps any Unicode; plain tEXt holds Latin-1 only
     info.add_itxt("parameters", parameters)
     info.add_itxt("steer", json.dumps(facts, ensure_ascii=False))

@@ -57,9 +57,11 @@ class RunFolder:
             raise storage_error(path, error) from error
         basis = fingerprint_basis(request, config, parts)
         manifest = {
-            "steer": version("steer-t2i"), "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-            "fingerprint": fingerprint(basis), **basis,
-        }  # fmt: skip
+            "steer": version("steer-t2i"),
+            "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "fingerprint": fingerprint(basis),
+            **basis,
+        }
         write_json(path / "manifest.json", manifest)
         return cls(path, manifest)
 

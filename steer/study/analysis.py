@@ -108,9 +108,12 @@ class Findings:
     def values(self) -> dict[str, dict[str, np.ndarray]]:
         """By judge and condition the mean liking of each user, (U,)."""
         return {
-            j: {n: self.judged.by_user(lambda c, cell, j=j: self.judged.likings(c, cell, j).mean(), n) for n in self.names}
+            j: {
+                n: self.judged.by_user(lambda c, cell, j=j: self.judged.likings(c, cell, j).mean(), n)
+                for n in self.names
+            }
             for j in self.judges
-        }  # fmt: skip
+        }
 
     @cached_property
     def fidelity(self) -> dict[str, np.ndarray]:
@@ -246,23 +249,36 @@ class Findings:
         elos = {j: elo(self.wins(j)) for j in self.judges}
         base = self.config.baseline
         return {
-            "study": self.config.name, "users": len(self.judged.users), "prompts": len(self.config.prompts), "seeds": len(self.config.seeds),
+            "study": self.config.name,
+            "users": len(self.judged.users),
+            "prompts": len(self.config.prompts),
+            "seeds": len(self.config.seeds),
             "budget": self.config.budget,
             "conditions": {
                 name: {
                     "users": len(self.judged.users_of(name)),
-                    **{j: {"liking": interval(self.values[j][name]), f"above {base}": self.difference(j, name, base),
-                           "elo": tuple(float(v) for v in elos[j][i])} for j in self.judges},
-                    "fresh": {j: interval(self.judged.by_user(lambda c, cell, j=j: self.judged.fresh(c, cell, j), name)) for j in self.judges},
+                    **{
+                        j: {
+                            "liking": interval(self.values[j][name]),
+                            f"above {base}": self.difference(j, name, base),
+                            "elo": tuple(float(v) for v in elos[j][i]),
+                        }
+                        for j in self.judges
+                    },
+                    "fresh": {
+                        j: interval(self.judged.by_user(lambda c, cell, j=j: self.judged.fresh(c, cell, j), name))
+                        for j in self.judges
+                    },
                     "diversity": self.diversity(name),
-                    "fidelity": interval(self.fidelity[name]), "fidelity kept": self.kept(name),
+                    "fidelity": interval(self.fidelity[name]),
+                    "fidelity kept": self.kept(name),
                     **({"gap": {j: self.hacking(name, j) for j in self.judges}} if self._personal(name) else {}),
                     **({"price": self.price(name)} if self.config.conditions[name].kind == "steer" else {}),
                 }
                 for i, name in enumerate(self.names)
             },
             "wins": {j: _mean_of_users(self.wins(j)) for j in self.judges},
-        }  # fmt: skip
+        }
 
     def _personal(self, name: str) -> bool:
         found = self.config.conditions[name]

@@ -12,8 +12,8 @@ import reward_models
 from reward_models import Person
 from steer.devices import pick_device
 from steer.errors import UsageError
+from steer.judging.load import load_reward
 from steer.resources import miniature_weights
-from steer.rewards import load_reward
 from steer.study.plan import FidelityConfig, JudgeConfig, StudyConfig
 
 
@@ -41,7 +41,7 @@ class Simulated:
         return np.stack([self.people[u].satisfaction(read) for u in users])
 
     def fingerprint(self) -> str:
-        from reward_models.encoders import weights_hash
+        from reward_models.encoders.base import weights_hash
 
         return weights_hash(self.eye)
 
@@ -85,7 +85,7 @@ class EyeFidelity:
         return np.mean(right, axis=0) if right else np.full(len(images), np.nan)
 
     def fingerprint(self) -> str:
-        from reward_models.encoders import weights_hash
+        from reward_models.encoders.base import weights_hash
 
         return weights_hash(self.eye)
 
@@ -94,7 +94,7 @@ class EncoderFidelity:
     """How well picture and prompt agree for an image-text encoder, as its own sigmoid says."""
 
     def __init__(self, model: str):
-        from reward_models.encoders import load_encoder
+        from reward_models.encoders.load import load_encoder
 
         try:
             self.encoder = load_encoder(model, device=pick_device("auto"))
@@ -134,8 +134,9 @@ class Jury:
         """Of all judges; what was judged by others is judged again."""
         return {
             **{name: judge.fingerprint() for name, judge in self.judges.items()},
-            "fidelity": self.fidelity.fingerprint(), "features": "1",
-        }  # fmt: skip
+            "fidelity": self.fidelity.fingerprint(),
+            "features": "1",
+        }
 
 
 def _judge(config: JudgeConfig) -> Any:

@@ -81,10 +81,21 @@ def _people(findings: Findings, judge: str, target: Path) -> None:
     """For whom: each user's own above the unchanged prompt and above others' pictures."""
     figure, axis = _figure(1)
     base = findings.config.baseline
-    pairs = [(b, findings.values[judge]["own"] - findings.values[judge][b]) for b in (base, "other") if b in findings.values[judge] and "own" in findings.values[judge]]  # fmt: skip
+    pairs = [
+        (b, findings.values[judge]["own"] - findings.values[judge][b])
+        for b in (base, "other")
+        if b in findings.values[judge] and "own" in findings.values[judge]
+    ]
     for k, (name, gains) in enumerate(pairs):
         ordered = np.sort(gains[~np.isnan(gains)])
-        axis.plot(np.arange(1, len(ordered) + 1), ordered, "o-", markersize=3, label=f"own above {name}", color=(WARM, PALE)[k])  # fmt: skip
+        axis.plot(
+            np.arange(1, len(ordered) + 1),
+            ordered,
+            "o-",
+            markersize=3,
+            label=f"own above {name}",
+            color=(WARM, PALE)[k],
+        )
     axis.axhline(0, color="black", linewidth=0.6)
     axis.set(xlabel="users, the least gain first", ylabel=f"gain in liking, as {judge} judges")
     axis.legend(fontsize=8)

@@ -73,7 +73,11 @@ def steered_by(config: StudyConfig, judge: str) -> list[str]:
     asked = config.judges[judge]
     if asked.kind != "reward":
         return []
-    steering = {n: load_config(config.config, [*config.settings, *c.settings]).reward for n, c in config.conditions.items() if c.kind == "steer"}  # fmt: skip
+    steering = {
+        n: load_config(config.config, [*config.settings, *c.settings]).reward
+        for n, c in config.conditions.items()
+        if c.kind == "steer"
+    }
     own = str(shipped_reward(asked.model) or asked.model)
     return [n for n, r in steering.items() if str(shipped_reward(r.model, r.kind) or r.model) == own]
 
@@ -97,12 +101,21 @@ def as_markdown(findings: Findings, table: dict[str, Any], plots: list[str], gri
         f"{table['users']} users x {table['prompts']} prompts x {table['seeds']} seeds, {table['budget']} pictures a run. "
         f"Judges: {', '.join(findings.judges)}; the first counts. {_partial(config)}Intervals: 95 % bootstrap over users; prompts and seeds are "
         "taken as they are. *Liking* is of the picture the user gets, in [0, 1]; of the unchanged prompt and of other users' pictures the mean of "
-        "those they might have got.", "", "## Orders", "",
-        "| order | judge | | difference | chosen |", "|---|---|---|---|---|", *verdicts(findings, table), "",
-        "## Conditions", "",
-        "| condition | users | " + " | ".join(f"{j} | Elo" for j in findings.judges) + " | on fresh seeds | fidelity kept | diversity | gap |",
+        "those they might have got.",
+        "",
+        "## Orders",
+        "",
+        "| order | judge | | difference | chosen |",
+        "|---|---|---|---|---|",
+        *verdicts(findings, table),
+        "",
+        "## Conditions",
+        "",
+        "| condition | users | "
+        + " | ".join(f"{j} | Elo" for j in findings.judges)
+        + " | on fresh seeds | fidelity kept | diversity | gap |",
         "|---|---|" + "---|---|" * len(findings.judges) + "---|---|---|---|",
-    ]  # fmt: skip
+    ]
     for name, row in sorted(table["conditions"].items(), key=lambda item: -item[1][first]["liking"][0]):
         cells = [name, str(row["users"])]
         for j in findings.judges:
@@ -112,8 +125,13 @@ def as_markdown(findings: Findings, table: dict[str, Any], plots: list[str], gri
         out.append("| " + " | ".join(cells) + " |")
     guards = [n for n, c in findings.config.conditions.items() if c.guard]
     if guards and "own" in findings.names:
-        out += ["", "## Guards, above steering without them", "",
-                "| guard | " + " | ".join(findings.judges) + " | fidelity | gap |", "|---|" + "---|" * (len(findings.judges) + 2)]  # fmt: skip
+        out += [
+            "",
+            "## Guards, above steering without them",
+            "",
+            "| guard | " + " | ".join(findings.judges) + " | fidelity | gap |",
+            "|---|" + "---|" * (len(findings.judges) + 2),
+        ]
         for name in guards:
             out.append("| " + " | ".join([name, *_guard(findings, name)]) + " |")
     out += ["", "## Price of a run", "", "| condition | runs | pictures | of the writer |", "|---|---|---|---|"]
@@ -124,13 +142,17 @@ def as_markdown(findings: Findings, table: dict[str, Any], plots: list[str], gri
             )
             out.append(f"| {name} | {price['runs']:.0f} | {price['pictures']:.1f} | {writer} |")
     out += [
-        "", "*Elo*: Bradley-Terry over all pairs, mean 1000; a judge's choice between two pictures is made with the noise of one rating "
+        "",
+        "*Elo*: Bradley-Terry over all pairs, mean 1000; a judge's choice between two pictures is made with the noise of one rating "
         f"({config.choice_noise} points of 1-5, Thurstone's case V). *On fresh seeds*: the found text drawn on seeds that nothing was chosen on. "
         "*Fidelity kept*: share of the unchanged prompt's. *Diversity*: 1 - cosine between the pictures of two users, of the unchanged prompt between seeds. *Gap*: what the optimised reward gained above the first picture less what "
-        f"{first} says was gained; the measure of hacking, the luck of the chosen picture included.", "",
+        f"{first} says was gained; the measure of hacking, the luck of the chosen picture included.",
+        "",
         f"To see an effect of 54:46 with real people, {votes_needed(0.54)} choices are needed (80 % power, 5 % two-sided); of 60:40, {votes_needed(0.6)}.",
-        "", "## Pictures", "",
-    ]  # fmt: skip
+        "",
+        "## Pictures",
+        "",
+    ]
     out += [f"![{Path(p).stem}]({p})\n" for p in (*plots, *grids)]
     return "\n".join(out) + "\n"
 

@@ -59,9 +59,12 @@ class StudyRun:
     def _rows(self, condition: str) -> Iterator[dict[str, Any]]:
         for cell in self.folder.cells(condition):
             yield {
-                "id": cell.id, "prompt": self.config.prompts[cell.prompt], "user": cell.user, "seed": cell.seed,
+                "id": cell.id,
+                "prompt": self.config.prompts[cell.prompt],
+                "user": cell.user,
+                "seed": cell.seed,
                 "budget": self.config.budget,
-            }  # fmt: skip
+            }
 
     def _texts(self) -> Iterator[tuple[Cell, str]]:
         """Prompts and the texts that runs found for them, each once a prompt and seed."""
@@ -156,11 +159,16 @@ def judge_run(path: Path, cell: Cell, prompt: str, users: list[str], jury: Jury)
     for name, judge in jury.judges.items():
         if single:
             own = judge.likings(images, texts, [cell.user])[0]
-            found[name] = {"pictures": _plain(own), "best": dict(zip(users, _plain(judge.likings([images[best]], [prompt], users)[:, 0]), strict=True))}  # fmt: skip
+            found[name] = {
+                "pictures": _plain(own),
+                "best": dict(zip(users, _plain(judge.likings([images[best]], [prompt], users)[:, 0]), strict=True)),
+            }
         else:
             every = judge.likings(images, texts, users)  # (U, n)
-            found[name] = {"all": {u: _plain(v) for u, v in zip(users, every, strict=True)},
-                           "best": dict(zip(users, _plain(every[:, best]), strict=True))}  # fmt: skip
+            found[name] = {
+                "all": {u: _plain(v) for u, v in zip(users, every, strict=True)},
+                "best": dict(zip(users, _plain(every[:, best]), strict=True)),
+            }
     found["fidelity"] = {"pictures": _plain(agree := jury.fidelity.agree(images, prompt)), "best": float(agree[best])}
     shown = [images[best]] if single else images
     found["features"] = [[round(float(v), 4) for v in row] for row in jury.features(shown)]

@@ -132,10 +132,15 @@ def count_votes(folder: StudyFolder, store: UserStore) -> dict[str, Any]:
         wins[people.index(v.user), names.index(v.better), names.index(v.worse)] += 1
     strengths = elo(wins) if people else np.full((len(names), 3), np.nan)
     found: dict[str, Any] = {
-        "votes": len(votes), "people": len(people), "left chosen": _share([v.better == v.first for v in votes]),
-        "elo": {n: [round(float(x), 1) for x in strengths[i]] for i, n in enumerate(names) if not np.isnan(strengths[i, 0])},
-        "pairs": {}, "needed": {f"{s:.2f}": votes_needed(s) for s in (0.54, 0.6, 0.7)},
-    }  # fmt: skip
+        "votes": len(votes),
+        "people": len(people),
+        "left chosen": _share([v.better == v.first for v in votes]),
+        "elo": {
+            n: [round(float(x), 1) for x in strengths[i]] for i, n in enumerate(names) if not np.isnan(strengths[i, 0])
+        },
+        "pairs": {},
+        "needed": {f"{s:.2f}": votes_needed(s) for s in (0.54, 0.6, 0.7)},
+    }
     for i, a in enumerate(names):
         for j in range(i + 1, len(names)):
             games = wins[:, i, j] + wins[:, j, i]
@@ -159,6 +164,8 @@ def _share(outcomes: list[bool]) -> dict[str, Any]:
     test = binomtest(sum(outcomes), len(outcomes))
     low, high = test.proportion_ci(method="wilson")
     return {
-        "votes": len(outcomes), "share": round(sum(outcomes) / len(outcomes), 4),
-        "interval": [round(float(low), 4), round(float(high), 4)], "p": round(float(test.pvalue), 4),
-    }  # fmt: skip
+        "votes": len(outcomes),
+        "share": round(sum(outcomes) / len(outcomes), 4),
+        "interval": [round(float(low), 4), round(float(high), 4)],
+        "p": round(float(test.pvalue), 4),
+    }

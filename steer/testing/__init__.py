@@ -11,6 +11,11 @@ from steer.testing.conformance import ProposerConformance, RendererConformance, 
 from steer.testing.fakes import FakeProposer, FakeRenderer, FakeReward, random_pictures
 
 __all__ = [
-    "FakeProposer", "FakeRenderer", "FakeReward", "ProposerConformance", "RendererConformance", "RewardConformance",
+    "FakeProposer",
+    "FakeRenderer",
+    "FakeReward",
+    "ProposerConformance",
+    "RendererConformance",
+    "RewardConformance",
     "random_pictures",
-]  # fmt: skip
+]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from steer.proposers.lexicon import Lexicon
+from steer.lexicon import Lexicon
 from steer.users.enrolment import Enrolled
 from steer.users.pictures import probe_prompts
 from steer.users.store import UserStore
@@ -66,9 +66,12 @@ def beliefs(
     near = sorted(reward.likeness(user).items(), key=lambda kv: -kv[1])[:5]
     leanings = leanings_of(reward, user, lexicon) if reward.can_imagine else []
     return Beliefs(
-        user, round(known, 3), leanings, [(p, round(v, 3)) for p, v in near],
+        user,
+        round(known, 3),
+        leanings,
+        [(p, round(v, 3)) for p, v in near],
         _surprises(reward, user, store) if store else [],
-    )  # fmt: skip
+    )
 
 
 def leanings_of(reward: Any, user: str, lexicon: Lexicon) -> list[Leaning]:

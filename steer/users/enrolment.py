@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from reward_models.base import Teachable
-from reward_models.enrol import FittedPerson
+from reward_models.pamela.people import FittedPerson
 from steer.errors import UsageError
 from steer.users.pictures import shipped_pictures
 from steer.users.profile import statements
@@ -72,8 +72,12 @@ def enrol(store: UserStore, reward: Any, user: str) -> Enrolled:
     if known.lost:
         log.warning(
             "%d of %d ratings of '%s' cannot be used: this encoder has not seen their pictures; rate some more, or "
-            "'steer user rate %s --pictures FOLDER' where they are", known.lost, known.lost + known.used, user, user,
-        )  # fmt: skip
+            "'steer user rate %s --pictures FOLDER' where they are",
+            known.lost,
+            known.lost + known.used,
+            user,
+            user,
+        )
     return known
 
 
@@ -113,9 +117,13 @@ def _fit(store: UserStore, reward: Teachable, person: User, basis: str) -> Enrol
         liking += [SAID_LIKED if liked else SAID_DISLIKED for _, liked in told]
         noise += [SAID_NOISE] * len(told)
     fitted = reward.fit(
-        pictures, texts, np.array(liking, dtype=float), person.demographics, np.array(noise),
+        pictures,
+        texts,
+        np.array(liking, dtype=float),
+        person.demographics,
+        np.array(noise),
         np.array(pairs, dtype=int).reshape(-1, 2),
-    )  # fmt: skip
+    )
     reward.add_people({person.id: fitted}, {person.id: person.demographics})
     lost = len(score) + len(choices) - used
     return Enrolled(person.id, basis, used, lost, reward.open_share(person.id), tuple(fitted))
@@ -155,9 +163,7 @@ def _unpacked(kept: tuple[str, float, bytes] | None, basis: str) -> Enrolled | N
         facts = json.loads(kept[2][8 : 8 + size])["__metadata__"]
     except (SafetensorError, ValueError, KeyError):
         return None
-    members = [
-        FittedPerson(tensors[f"{k}.vector"], tensors[f"{k}.covariance"]) for k in range(len(tensors) // 2)
-    ]  # fmt: skip
+    members = [FittedPerson(tensors[f"{k}.vector"], tensors[f"{k}.covariance"]) for k in range(len(tensors) // 2)]
     if int(facts["lost"]):
         return None  # the pictures may have been seen since
     return Enrolled(facts["user"], basis, int(facts["used"]), 0, kept[1], tuple(members))

@@ -30,12 +30,17 @@ def export_user(store: UserStore, user: str, encoders: list[str]) -> dict[str, A
         if (found := store.features(encoder, pictures))
     }
     return {
-        "steer_user": FORMAT, "id": person.id, "created": person.created, "demographics": person.demographics,
-        "profile": person.profile, "source": person.source,
+        "steer_user": FORMAT,
+        "id": person.id,
+        "created": person.created,
+        "demographics": person.demographics,
+        "profile": person.profile,
+        "source": person.source,
         "ratings": [{"picture": r.picture, "prompt": r.prompt, "score": r.score, "at": r.at} for r in ratings],
         "choices": [{"better": c.better, "worse": c.worse, "at": c.at} for c in choices],
-        "prompts": {h: p for h in pictures if (p := store.prompt_of(h))}, "features": features,
-    }  # fmt: skip
+        "prompts": {h: p for h in pictures if (p := store.prompt_of(h))},
+        "features": features,
+    }
 
 
 def import_user(store: UserStore, path: Path, name: str | None = None) -> User:
@@ -117,8 +122,8 @@ def _rated(path: Path, number: int, line: dict[str, str]) -> tuple[Image.Image, 
 def import_people(store: UserStore, source: str, kind: str | None, reward: Any) -> int:
     """Everybody of a data set, with their ratings, read-only; how many. People whose ids are taken are refused before
     anything is kept."""
-    from reward_models.datasets import DataError, load_ratings
-    from reward_models.features import FeatureCache
+    from reward_models.encoders.cache import FeatureCache
+    from reward_models.ratings import DataError, load_ratings
 
     try:
         ratings = load_ratings(source, kind)

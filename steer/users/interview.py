@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from reward_models.elicitation import gains, open_variance, pair_gains
+from reward_models.questions import gains, open_variance, pair_gains
 from steer.errors import UsageError
 from steer.users.enrolment import Enrolled, enrol
 from steer.users.pictures import Question

@@ -15,7 +15,7 @@ from typing import Any
 from PIL import Image
 
 from steer.errors import UsageError
-from steer.proposers.lexicon import Lexicon
+from steer.lexicon import Lexicon
 from steer.resources import data_folder, miniature_weights
 from steer.users.store import picture_hash
 
@@ -45,7 +45,7 @@ class Question:
 
 
 def shipped_pictures() -> list[Question]:
-    """Those that come with the miniature: chosen to tell tastes apart (``python -m steer.miniature.train questions``)."""
+    """Those that come with the miniature: chosen to tell tastes apart (``python -m trainers questions``)."""
     return list(_shipped())
 
 

@@ -186,9 +186,10 @@ class UserStore:
                 "UPDATE users SET demographics = ?, profile = ? WHERE id = ?",
                 (
                     json.dumps(old.demographics if demographics is None else demographics, ensure_ascii=False),
-                    old.profile if profile is None else profile, user,
+                    old.profile if profile is None else profile,
+                    user,
                 ),
-            )  # fmt: skip
+            )
         return self.user(user)
 
     def mark_imported(self, user: str, source: str) -> None:
@@ -340,8 +341,14 @@ class UserStore:
 
 def _user(row: sqlite3.Row) -> User:
     return User(
-        row["id"], json.loads(row["demographics"]), row["profile"], row["source"], row["created"], row["ratings"], row["choices"]
-    )  # fmt: skip
+        row["id"],
+        json.loads(row["demographics"]),
+        row["profile"],
+        row["source"],
+        row["created"],
+        row["ratings"],
+        row["choices"],
+    )
 
 
 def now() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from steer.users.audience import Audience
+from steer.judging.audience import Audience
 
 
 def runs_of(user: str, folder: Path) -> list[Path]:

@@ -13,10 +13,10 @@ from PIL import Image, ImageOps
 
 from steer.errors import SteerError
 from steer.events import CandidateDone, Event, RunStarted, RunStopped
+from steer.judging.audience import Audience
 from steer.steerer import Steerer
 from steer.types import Candidate, State, SteerRequest
-from steer.users.audience import Audience
-from steer.users.learning import rate_candidate
+from steer.users.rating import rate_candidate
 from steer.web.serving import Served, announce
 
 RATINGS = {1: "1  thumbs down", 2: "2", 3: "3", 4: "4", 5: "5  thumbs up"}

@@ -22,10 +22,17 @@ class Served:
         self.page, self.done = page, threading.Event()
         try:
             _, url, _ = page.launch(
-                server_name=HOST, server_port=port or None, prevent_thread_lock=True, quiet=True, share=False, footer_links=[],
-                css_paths=HERE / "page.css", head=f"<script>{(HERE / 'keys.js').read_text()}</script>", ssr_mode=False,
+                server_name=HOST,
+                server_port=port or None,
+                prevent_thread_lock=True,
+                quiet=True,
+                share=False,
+                footer_links=[],
+                css_paths=HERE / "page.css",
+                head=f"<script>{(HERE / 'keys.js').read_text()}</script>",
+                ssr_mode=False,
                 theme=gr.themes.Soft(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
-            )  # fmt: skip
+            )
         except OSError as error:
             raise UsageError(f"port {port} is taken; give another --port, or none for any free one") from error
         self.url = url

@@ -20,7 +20,13 @@ from steer.miniature.words import read_prompt
 from steer.miniature.world import complete_scene
 
 FAMILIES = {"pamela": [], "linear-hidden": ["reward=linear-hidden"]}
-PROMPTS = ("a fox in the snow", "a castle at night", "a lighthouse by the sea", "a teapot in a room, watercolor", "a boat in fog")
+PROMPTS = (
+    "a fox in the snow",
+    "a castle at night",
+    "a lighthouse by the sea",
+    "a teapot in a room, watercolor",
+    "a boat in fog",
+)
 PEOPLE = (
     Person(),
     Person("u17"),
@@ -42,7 +48,10 @@ STUDY = {
         "own": {},
         "linear-hidden": {"settings": ["reward=linear-hidden"]},
     },
-    "judges": {"the person": {"kind": "simulated"}, "held-out reward": {"kind": "reward", "model": "miniature/held-out"}},
+    "judges": {
+        "the person": {"kind": "simulated"},
+        "held-out reward": {"kind": "reward", "model": "miniature/held-out"},
+    },
     "fidelity": {"kind": "eye"},
 }
 

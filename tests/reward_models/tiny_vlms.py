@@ -37,17 +37,38 @@ def save_qwen(folder, layers=4, width=32):
     ids = tokenizer.convert_tokens_to_ids
     config = Qwen3VLConfig(
         text_config={
-            "vocab_size": len(tokenizer), "hidden_size": width, "intermediate_size": 2 * width, "num_hidden_layers": layers, "head_dim": 16,
-            "num_attention_heads": 2, "num_key_value_heads": 2, "max_position_embeddings": 1024,
-            "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [2, 3, 3], "mrope_interleaved": True},
+            "vocab_size": len(tokenizer),
+            "hidden_size": width,
+            "intermediate_size": 2 * width,
+            "num_hidden_layers": layers,
+            "head_dim": 16,
+            "num_attention_heads": 2,
+            "num_key_value_heads": 2,
+            "max_position_embeddings": 1024,
+            "rope_parameters": {
+                "rope_type": "default",
+                "rope_theta": 10000.0,
+                "mrope_section": [2, 3, 3],
+                "mrope_interleaved": True,
+            },
         },
         vision_config={
-            "depth": 3, "hidden_size": width, "intermediate_size": 2 * width, "num_heads": 2, "out_hidden_size": width, "patch_size": 16,
-            "spatial_merge_size": 2, "temporal_patch_size": 2, "num_position_embeddings": 64, "deepstack_visual_indexes": [0, 1],
+            "depth": 3,
+            "hidden_size": width,
+            "intermediate_size": 2 * width,
+            "num_heads": 2,
+            "out_hidden_size": width,
+            "patch_size": 16,
+            "spatial_merge_size": 2,
+            "temporal_patch_size": 2,
+            "num_position_embeddings": 64,
+            "deepstack_visual_indexes": [0, 1],
         },
-        image_token_id=ids("<|image_pad|>"), video_token_id=ids("<|video_pad|>"), vision_start_token_id=ids("<|vision_start|>"),
+        image_token_id=ids("<|image_pad|>"),
+        video_token_id=ids("<|video_pad|>"),
+        vision_start_token_id=ids("<|vision_start|>"),
         vision_end_token_id=ids("<|vision_end|>"),
-    )  # fmt: skip
+    )
     Qwen3VLForConditionalGeneration(config).save_pretrained(folder)
     Qwen2VLImageProcessorPil(patch_size=16, merge_size=2, min_pixels=32 * 32, max_pixels=512 * 512).save_pretrained(
         folder
@@ -63,17 +84,34 @@ def save_qwen25(folder, layers=4, width=32):
     ids = tokenizer.convert_tokens_to_ids
     config = Qwen2_5_VLConfig(
         text_config={
-            "vocab_size": len(tokenizer), "hidden_size": width, "intermediate_size": 2 * width, "num_hidden_layers": layers,
-            "num_attention_heads": 2, "num_key_value_heads": 2, "max_position_embeddings": 1024, "bos_token_id": 0, "eos_token_id": 0,
+            "vocab_size": len(tokenizer),
+            "hidden_size": width,
+            "intermediate_size": 2 * width,
+            "num_hidden_layers": layers,
+            "num_attention_heads": 2,
+            "num_key_value_heads": 2,
+            "max_position_embeddings": 1024,
+            "bos_token_id": 0,
+            "eos_token_id": 0,
             "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [2, 3, 3]},
         },
         vision_config={
-            "depth": 3, "hidden_size": width, "intermediate_size": 2 * width, "num_heads": 2, "out_hidden_size": width, "patch_size": 16,
-            "spatial_merge_size": 2, "temporal_patch_size": 2, "window_size": 64, "fullatt_block_indexes": [2],
+            "depth": 3,
+            "hidden_size": width,
+            "intermediate_size": 2 * width,
+            "num_heads": 2,
+            "out_hidden_size": width,
+            "patch_size": 16,
+            "spatial_merge_size": 2,
+            "temporal_patch_size": 2,
+            "window_size": 64,
+            "fullatt_block_indexes": [2],
         },
-        image_token_id=ids("<|image_pad|>"), video_token_id=ids("<|video_pad|>"), vision_start_token_id=ids("<|vision_start|>"),
+        image_token_id=ids("<|image_pad|>"),
+        video_token_id=ids("<|video_pad|>"),
+        vision_start_token_id=ids("<|vision_start|>"),
         vision_end_token_id=ids("<|vision_end|>"),
-    )  # fmt: skip
+    )
     Qwen2_5_VLForConditionalGeneration(config).save_pretrained(folder)
     Qwen2VLImageProcessorPil(patch_size=16, merge_size=2, min_pixels=32 * 32, max_pixels=512 * 512).save_pretrained(
         folder
@@ -85,21 +123,36 @@ def save_qwen25(folder, layers=4, width=32):
 def save_gemma(folder, layers=4, width=32):
     """Gemma3ForConditionalGeneration, 16 tokens a picture."""
     torch.manual_seed(0)
-    tokenizer = _tokenizer(["<bos>", "<start_of_turn>", "<end_of_turn>", "<start_of_image>", "<end_of_image>", "<image_soft_token>"], GEMMA)  # fmt: skip
+    tokenizer = _tokenizer(
+        ["<bos>", "<start_of_turn>", "<end_of_turn>", "<start_of_image>", "<end_of_image>", "<image_soft_token>"], GEMMA
+    )
     ids = tokenizer.convert_tokens_to_ids
     config = Gemma3Config(
         text_config={
-            "vocab_size": len(tokenizer), "hidden_size": width, "intermediate_size": 2 * width, "num_hidden_layers": layers, "head_dim": 16,
-            "num_attention_heads": 2, "num_key_value_heads": 2, "max_position_embeddings": 1024, "sliding_window": 64,
+            "vocab_size": len(tokenizer),
+            "hidden_size": width,
+            "intermediate_size": 2 * width,
+            "num_hidden_layers": layers,
+            "head_dim": 16,
+            "num_attention_heads": 2,
+            "num_key_value_heads": 2,
+            "max_position_embeddings": 1024,
+            "sliding_window": 64,
             "pad_token_id": tokenizer.pad_token_id,
         },
         vision_config={
-            "hidden_size": width, "intermediate_size": 2 * width, "num_hidden_layers": 3, "num_attention_heads": 2, "image_size": 64,
+            "hidden_size": width,
+            "intermediate_size": 2 * width,
+            "num_hidden_layers": 3,
+            "num_attention_heads": 2,
+            "image_size": 64,
             "patch_size": 8,
         },
-        mm_tokens_per_image=16, image_token_index=ids("<image_soft_token>"), boi_token_index=ids("<start_of_image>"),
+        mm_tokens_per_image=16,
+        image_token_index=ids("<image_soft_token>"),
+        boi_token_index=ids("<start_of_image>"),
         eoi_token_index=ids("<end_of_image>"),
-    )  # fmt: skip
+    )
     model = Gemma3ForConditionalGeneration(config)
     model.model.multi_modal_projector.mm_input_projection_weight.data.normal_(0, 0.2)  # begins as zeros
     model.save_pretrained(folder)

@@ -25,10 +25,15 @@ class ChatServer:
             def do_POST(self):
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 with outer.lock:
-                    outer.requests.append({
-                        "path": self.path, "body": body, "key": self.headers["Authorization"], "at": time.monotonic(),
-                        "mode": mode_of(body),
-                    })  # fmt: skip
+                    outer.requests.append(
+                        {
+                            "path": self.path,
+                            "body": body,
+                            "key": self.headers["Authorization"],
+                            "at": time.monotonic(),
+                            "mode": mode_of(body),
+                        }
+                    )
                     turn = outer.queue.pop(0) if outer.queue else None
                     number = len(outer.requests)
                 time.sleep(outer.delay_s)
@@ -77,10 +82,13 @@ class ChatServer:
             call = {"id": "1", "type": "function", "function": {"name": "rewrites", "arguments": content}}
             message = {"role": "assistant", "content": None, "tool_calls": [call]}
         return {
-            "id": "1", "object": "chat.completion", "created": 0, "model": "m",
+            "id": "1",
+            "object": "chat.completion",
+            "created": 0,
+            "model": "m",
             "choices": [{"index": 0, "finish_reason": "stop", "message": message}],
             "usage": {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120},
-        }  # fmt: skip
+        }
 
 
 def mode_of(body):

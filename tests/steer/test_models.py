@@ -15,7 +15,7 @@ from steer.errors import RenderError, UsageError
 from steer.models import Machine, memory_need, model_facts, runs_here
 from steer.renderers.loading import load_pipeline
 from steer.renderers.placement import choose
-from tests.steer.test_cli import steer
+from tests.steer.cli.test_run import steer
 
 CARD = Machine("cuda", "a card", 24.0)
 
@@ -108,8 +108,11 @@ def test_what_the_hub_refuses_is_one_line_with_the_way_out(tmp_path):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     environment = {
-        **os.environ, "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}", "HF_HUB_OFFLINE": "0", "HF_HOME": str(tmp_path),
-    }  # fmt: skip
+        **os.environ,
+        "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}",
+        "HF_HUB_OFFLINE": "0",
+        "HF_HOME": str(tmp_path),
+    }
     try:
         asked = ["owner/gated", "owner/missing", "owner/old", str(tmp_path / "no" / "folder"), "flux"]
         said = subprocess.run(

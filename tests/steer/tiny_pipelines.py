@@ -15,7 +15,7 @@ from diffusers import (
     FluxTransformer2DModel,
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
-)  # fmt: skip
+)
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
     CLIPTextConfig,
@@ -30,9 +30,9 @@ from transformers import (
     Qwen3ForCausalLM,
     T5Config,
     T5EncoderModel,
-)  # fmt: skip
+)
 
-from steer.miniature.train.text import build_tokenizer, captions
+from trainers.text import build_tokenizer, captions
 
 CHAT_TEMPLATE = "{% for m in messages %}<s>{{ m['role'] }} {{ m['content'] }}{% endfor %}{% if add_generation_prompt %}<a>{% endif %}"
 
@@ -53,10 +53,18 @@ def byte_tokenizer():
 
 def _clip_text(tokenizer, **changes):
     values = {
-        "vocab_size": len(tokenizer), "hidden_size": 32, "intermediate_size": 37, "num_hidden_layers": 2,
-        "num_attention_heads": 4, "projection_dim": 32, "max_position_embeddings": 77, "hidden_act": "gelu",
-        "eos_token_id": tokenizer.eos_token_id, "bos_token_id": tokenizer.bos_token_id, "pad_token_id": tokenizer.pad_token_id,
-    }  # fmt: skip
+        "vocab_size": len(tokenizer),
+        "hidden_size": 32,
+        "intermediate_size": 37,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "projection_dim": 32,
+        "max_position_embeddings": 77,
+        "hidden_act": "gelu",
+        "eos_token_id": tokenizer.eos_token_id,
+        "bos_token_id": tokenizer.bos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+    }
     return CLIPTextConfig(**{**values, **changes})
 
 
@@ -66,19 +74,38 @@ def save_sdxl(folder):
     tokenizer = build_tokenizer(captions(0, 200), "clip", 77)
     text = _clip_text(tokenizer)
     unet = UNet2DConditionModel(
-        block_out_channels=(8, 16), layers_per_block=1, sample_size=8, down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"), attention_head_dim=(2, 4), use_linear_projection=True,
-        addition_embed_type="text_time", addition_time_embed_dim=8, transformer_layers_per_block=(1, 1),
-        projection_class_embeddings_input_dim=80, cross_attention_dim=64, norm_num_groups=4,
-    )  # fmt: skip
+        block_out_channels=(8, 16),
+        layers_per_block=1,
+        sample_size=8,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        attention_head_dim=(2, 4),
+        use_linear_projection=True,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=8,
+        transformer_layers_per_block=(1, 1),
+        projection_class_embeddings_input_dim=80,
+        cross_attention_dim=64,
+        norm_num_groups=4,
+    )
     vae = AutoencoderKL(
-        block_out_channels=(8, 8), norm_num_groups=4, down_block_types=("DownEncoderBlock2D",) * 2,
-        up_block_types=("UpDecoderBlock2D",) * 2, latent_channels=4, sample_size=32, force_upcast=False,
-    )  # fmt: skip
+        block_out_channels=(8, 8),
+        norm_num_groups=4,
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+        latent_channels=4,
+        sample_size=32,
+        force_upcast=False,
+    )
     StableDiffusionXLPipeline(
-        vae=vae, unet=unet, tokenizer=tokenizer, tokenizer_2=tokenizer, scheduler=EulerDiscreteScheduler(),
-        text_encoder=CLIPTextModel(text), text_encoder_2=CLIPTextModelWithProjection(text),
-    ).save_pretrained(folder)  # fmt: skip
+        vae=vae,
+        unet=unet,
+        tokenizer=tokenizer,
+        tokenizer_2=tokenizer,
+        scheduler=EulerDiscreteScheduler(),
+        text_encoder=CLIPTextModel(text),
+        text_encoder_2=CLIPTextModelWithProjection(text),
+    ).save_pretrained(folder)
     return folder
 
 
@@ -88,21 +115,47 @@ def save_flux(folder):
     clip = build_tokenizer(captions(0, 200), "clip", 77)
     t5 = build_tokenizer(captions(0, 200), "t5", 32)
     transformer = FluxTransformer2DModel(
-        in_channels=16, num_layers=1, num_single_layers=1, attention_head_dim=16, num_attention_heads=2,
-        joint_attention_dim=32, pooled_projection_dim=32, axes_dims_rope=(4, 4, 8), guidance_embeds=True,
-    )  # fmt: skip
+        in_channels=16,
+        num_layers=1,
+        num_single_layers=1,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        joint_attention_dim=32,
+        pooled_projection_dim=32,
+        axes_dims_rope=(4, 4, 8),
+        guidance_embeds=True,
+    )
     vae = AutoencoderKL(
-        block_out_channels=(8, 8), norm_num_groups=4, down_block_types=("DownEncoderBlock2D",) * 2, latent_channels=4,
-        up_block_types=("UpDecoderBlock2D",) * 2, sample_size=32, use_quant_conv=False, use_post_quant_conv=False,
-        shift_factor=0.0, scaling_factor=1.5,
-    )  # fmt: skip
+        block_out_channels=(8, 8),
+        norm_num_groups=4,
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        latent_channels=4,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+        sample_size=32,
+        use_quant_conv=False,
+        use_post_quant_conv=False,
+        shift_factor=0.0,
+        scaling_factor=1.5,
+    )
     FluxPipeline(
-        scheduler=FlowMatchEulerDiscreteScheduler(), vae=vae, transformer=transformer, tokenizer=clip, tokenizer_2=t5,
+        scheduler=FlowMatchEulerDiscreteScheduler(),
+        vae=vae,
+        transformer=transformer,
+        tokenizer=clip,
+        tokenizer_2=t5,
         text_encoder=CLIPTextModel(_clip_text(clip)),
-        text_encoder_2=T5EncoderModel(T5Config(
-            vocab_size=len(t5), d_model=32, d_ff=37, d_kv=8, num_layers=2, num_heads=4, pad_token_id=t5.pad_token_id,
-        )),
-    ).save_pretrained(folder)  # fmt: skip
+        text_encoder_2=T5EncoderModel(
+            T5Config(
+                vocab_size=len(t5),
+                d_model=32,
+                d_ff=37,
+                d_kv=8,
+                num_layers=2,
+                num_heads=4,
+                pad_token_id=t5.pad_token_id,
+            )
+        ),
+    ).save_pretrained(folder)
     return folder
 
 
@@ -111,21 +164,42 @@ def save_klein(folder, distilled=True):
     torch.manual_seed(0)
     tokenizer = byte_tokenizer()
     transformer = Flux2Transformer2DModel(
-        in_channels=16, num_layers=1, num_single_layers=1, attention_head_dim=16, num_attention_heads=2, joint_attention_dim=48,
-        axes_dims_rope=(4, 4, 4, 4), guidance_embeds=False,
-    )  # fmt: skip
+        in_channels=16,
+        num_layers=1,
+        num_single_layers=1,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        joint_attention_dim=48,
+        axes_dims_rope=(4, 4, 4, 4),
+        guidance_embeds=False,
+    )
     text = Qwen3Config(
-        vocab_size=len(tokenizer), hidden_size=16, intermediate_size=16, num_hidden_layers=28, num_attention_heads=2,
-        num_key_value_heads=2, head_dim=8, max_position_embeddings=512,
-    )  # fmt: skip
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=28,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        head_dim=8,
+        max_position_embeddings=512,
+    )
     vae = AutoencoderKLFlux2(
-        block_out_channels=(8, 8), norm_num_groups=4, layers_per_block=1, latent_channels=4, sample_size=32,
-        down_block_types=("DownEncoderBlock2D",) * 2, up_block_types=("UpDecoderBlock2D",) * 2,
-    )  # fmt: skip
+        block_out_channels=(8, 8),
+        norm_num_groups=4,
+        layers_per_block=1,
+        latent_channels=4,
+        sample_size=32,
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+    )
     Flux2KleinPipeline(
-        scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True), vae=vae, text_encoder=Qwen3ForCausalLM(text),
-        tokenizer=tokenizer, transformer=transformer, is_distilled=distilled,
-    ).save_pretrained(folder)  # fmt: skip
+        scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
+        vae=vae,
+        text_encoder=Qwen3ForCausalLM(text),
+        tokenizer=tokenizer,
+        transformer=transformer,
+        is_distilled=distilled,
+    ).save_pretrained(folder)
     return folder
 
 
@@ -138,25 +212,47 @@ def save_flux2(folder):
         "{% for m in messages %}<s>{{ m['role'] }} {% for c in m['content'] %}{{ c['text'] }}{% endfor %}{% endfor %}"
     )
     text = MistralConfig(
-        vocab_size=len(tokenizer), hidden_size=16, intermediate_size=16, num_hidden_layers=31, num_attention_heads=2,
-        num_key_value_heads=2, head_dim=8, max_position_embeddings=1024,
-    )  # fmt: skip
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=31,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        head_dim=8,
+        max_position_embeddings=1024,
+    )
     vision = PixtralVisionConfig(
         hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, image_size=32, patch_size=16
     )
     encoder = Mistral3Config(
-        text_config=text.to_dict(), vision_config=vision.to_dict(), image_token_index=tokenizer.convert_tokens_to_ids("[IMG]")
-    )  # fmt: skip
+        text_config=text.to_dict(),
+        vision_config=vision.to_dict(),
+        image_token_index=tokenizer.convert_tokens_to_ids("[IMG]"),
+    )
     transformer = Flux2Transformer2DModel(
-        in_channels=16, num_layers=1, num_single_layers=1, attention_head_dim=16, num_attention_heads=2, joint_attention_dim=48,
-        axes_dims_rope=(4, 4, 4, 4), guidance_embeds=True,
-    )  # fmt: skip
+        in_channels=16,
+        num_layers=1,
+        num_single_layers=1,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        joint_attention_dim=48,
+        axes_dims_rope=(4, 4, 4, 4),
+        guidance_embeds=True,
+    )
     vae = AutoencoderKLFlux2(
-        block_out_channels=(8, 8), norm_num_groups=4, layers_per_block=1, latent_channels=4, sample_size=32,
-        down_block_types=("DownEncoderBlock2D",) * 2, up_block_types=("UpDecoderBlock2D",) * 2,
-    )  # fmt: skip
+        block_out_channels=(8, 8),
+        norm_num_groups=4,
+        layers_per_block=1,
+        latent_channels=4,
+        sample_size=32,
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+    )
     Flux2Pipeline(
-        scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True), vae=vae, tokenizer=tokenizer,
-        text_encoder=Mistral3ForConditionalGeneration(encoder), transformer=transformer,
-    ).save_pretrained(folder)  # fmt: skip
+        scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
+        vae=vae,
+        tokenizer=tokenizer,
+        text_encoder=Mistral3ForConditionalGeneration(encoder),
+        transformer=transformer,
+    ).save_pretrained(folder)
     return folder

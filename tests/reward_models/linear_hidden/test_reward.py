@@ -14,12 +14,13 @@ from PIL import Image
 import reward_models
 from reward_models import Person
 from reward_models.base import RewardError, UnknownPerson
-from reward_models.linear_hidden.fit import all_pools, attribute_map, attribute_values, fit_linear_hidden, load_settings
+from reward_models.linear_hidden.drawn import HELD_OUT, draw, interval, r2, spearman
+from reward_models.linear_hidden.evaluation import Protocol, evaluate
+from reward_models.linear_hidden.fit import all_pools, attribute_map, attribute_values, fit_linear_hidden
 from reward_models.linear_hidden.layers import choose_layer
 from reward_models.linear_hidden.people import MARGIN
-from reward_models.linear_hidden.protocol import Protocol, evaluate
 from reward_models.linear_hidden.ridge import Ridge, Scaler
-from reward_models.linear_hidden.statistics import HELD_OUT, draw, interval, r2, spearman
+from reward_models.linear_hidden.settings import load_settings
 from steer.resources import miniature_weights
 from steer.testing.conformance import RewardConformance
 from tests.reward_models.tiny_vlms import save_qwen
@@ -50,10 +51,16 @@ def made(tmp_path_factory):
         folder / "attributes.csv", index=False
     )
     config = {
-        "family": "linear-hidden", "data": [{"source": str(folder / "data" / "ratings.csv")}], "vlm": str(save_qwen(folder / "vlm")),
-        "pools": ["LT_3"], "size": 64, "fidelity": str(miniature_weights("siglip")), "attributes": str(folder / "attributes.csv"),
-        "out": str(folder / "reward"), "device": "cpu",
-    }  # fmt: skip
+        "family": "linear-hidden",
+        "data": [{"source": str(folder / "data" / "ratings.csv")}],
+        "vlm": str(save_qwen(folder / "vlm")),
+        "pools": ["LT_3"],
+        "size": 64,
+        "fidelity": str(miniature_weights("siglip")),
+        "attributes": str(folder / "attributes.csv"),
+        "out": str(folder / "reward"),
+        "device": "cpu",
+    }
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     reward, _ = fit_linear_hidden(load_settings(folder / "config.yaml"), "cpu")
     reward.save(folder / "reward")
@@ -141,9 +148,14 @@ def test_it_steers_and_its_wishes_reach_the_writer(made, tmp_path):
 
     folder, _ = made
     told = [
-        "renderer=painter", "reward=linear-hidden", f"reward.model={folder / 'reward'}", "proposer.kind=scripted", "proposer.template=reflect",
-        "search.budget=8", "search.screen=2",
-    ]  # fmt: skip
+        "renderer=painter",
+        "reward=linear-hidden",
+        f"reward.model={folder / 'reward'}",
+        "proposer.kind=scripted",
+        "proposer.template=reflect",
+        "search.budget=8",
+        "search.screen=2",
+    ]
     steerer = Steerer(load_config("miniature", told))
     asked = []
     real = steerer.proposer.backend._answer
@@ -169,7 +181,16 @@ def test_the_papers_protocol(made, tmp_path):
     for own in drawn.people.values():
         assert len(own) == HELD_OUT.stop == own["picture"].nunique()
     assert not set(drawn.rest["person"].astype(str)) & set(drawn.people)
-    told = evaluate({k: pools[k] for k in ("V_2", "LT_2", "LT_4")}, rows, ratings.table, tmp_path, 5, "wide", attribute_values(folder / "attributes.csv", rows), 4)  # fmt: skip
+    told = evaluate(
+        {k: pools[k] for k in ("V_2", "LT_2", "LT_4")},
+        rows,
+        ratings.table,
+        tmp_path,
+        5,
+        "wide",
+        attribute_values(folder / "attributes.csv", rows),
+        4,
+    )
     table = told["table"]["LT_4"]
     assert set(table) == {"direct", "residual", "giaa", "reduce"}  # three people outside are too few for hierarchical
     assert table["direct"][100]["spearman"][0] > 0.5
@@ -263,8 +284,10 @@ def test_the_protocol_on_folders_as_they_are_published(made, tmp_path, kind):
         )
         told.to_csv(annotation / "LAPIS_PIAA.csv", index=False)
     config = yaml.safe_load((folder / "config.yaml").read_text()) | {
-        "data": [{"source": str(tmp_path)}], "out": str(tmp_path / "reward"), "attributes": None,
-    }  # fmt: skip
+        "data": [{"source": str(tmp_path)}],
+        "out": str(tmp_path / "reward"),
+        "attributes": None,
+    }
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
     done = steer_here(
         "reward",

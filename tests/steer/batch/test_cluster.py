@@ -102,8 +102,20 @@ def real_maker(log):
 
 @pytest.mark.slow
 def test_forty_rows_of_the_miniature_and_twenty_killed_actors(tmp_path):
-    prompts = [f"a {thing} {place}" for thing in ("fox", "castle", "robot", "cake", "boat") for place in ("by the sea",
-               "in a forest", "in the city", "in the snow", "in the desert", "in a meadow", "in a room", "in the mountains")]  # fmt: skip
+    prompts = [
+        f"a {thing} {place}"
+        for thing in ("fox", "castle", "robot", "cake", "boat")
+        for place in (
+            "by the sea",
+            "in a forest",
+            "in the city",
+            "in the snow",
+            "in the desert",
+            "in a meadow",
+            "in a room",
+            "in the mountains",
+        )
+    ]
     config = load_config("miniature", ["search.budget=6"])
     batches = {}
     for name in ("whole", "ray"):

@@ -204,7 +204,7 @@ def test_one_process_at_a_time(tmp_path, fake_steerer, monkeypatch):
         run_batch(folder, steerer)
     run = folder.run_of(next(folder.rows()))
     run.mkdir(parents=True)
-    monkeypatch.setattr("steer.session.ORPHAN_S", 0.1)
+    monkeypatch.setattr("steer.run.session.ORPHAN_S", 0.1)
     held = lock(run, "run")  # a worker of a killed batch that still lives
     with pytest.raises(StorageError, match="another process works on the run"):
         run_batch(folder, steerer)
@@ -316,8 +316,20 @@ def test_killed_again_and_again_it_ends_as_if_undisturbed(tmp_path):
 
 @pytest.mark.slow
 def test_forty_rows_of_the_miniature_killed_twenty_times(tmp_path):
-    prompts = [f"{p} {place}" for p in PROMPTS for place in ("by the sea", "in a forest", "in the city", "in the snow",
-               "in the desert", "in a meadow", "in a room", "in the mountains")]  # fmt: skip
+    prompts = [
+        f"{p} {place}"
+        for p in PROMPTS
+        for place in (
+            "by the sea",
+            "in a forest",
+            "in the city",
+            "in the snow",
+            "in the desert",
+            "in a meadow",
+            "in a room",
+            "in the mountains",
+        )
+    ]
     _check_killed(_killed(tmp_path, "miniature", prompts, kills=20, longest=4), in_flight=8)
 
 

@@ -41,9 +41,15 @@ def test_jsonl_and_parquet_tell_the_same(tmp_path):
         {"prompt": "a cat", "budget": 4},
     ]
     lines = rows_of(tmp_path, "a.jsonl", "\n".join(map(json.dumps, told)))
-    pq.write_table(pa.Table.from_pylist([{"prompt": "a fox", "user": "u2", "seed": 3, "search.seeds": 2, "budget": None},
-                                         {"prompt": "a cat", "user": None, "seed": None, "search.seeds": None, "budget": 4}]),
-                   tmp_path / "a.parquet")  # fmt: skip
+    pq.write_table(
+        pa.Table.from_pylist(
+            [
+                {"prompt": "a fox", "user": "u2", "seed": 3, "search.seeds": 2, "budget": None},
+                {"prompt": "a cat", "user": None, "seed": None, "search.seeds": None, "budget": 4},
+            ]
+        ),
+        tmp_path / "a.parquet",
+    )
     assert lines == list(read_rows([str(tmp_path / "a.parquet")], "u1"))
 
 

@@ -7,8 +7,8 @@ import pytest
 from steer import Steerer
 from steer.config import load_config
 from steer.errors import SteerError, UsageError
-from steer.rewards import load_reward
-from steer.strategy.held_out import TURNS
+from steer.judging.load import load_reward
+from steer.run.held_out import TURNS
 from steer.testing import FakeProposer, FakeRenderer, FakeReward
 from steer.types import StopReason
 
@@ -25,9 +25,7 @@ def test_caution_takes_less_of_what_is_unsure(miniature, tmp_path):
 
 
 def test_fewer_members_is_another_reward_and_said_in_its_fingerprint():
-    whole, one = (
-        Steerer(load_config("miniature", s)).reward for s in ([], ["reward.members=1"])
-    )  # fmt: skip
+    whole, one = (Steerer(load_config("miniature", s)).reward for s in ([], ["reward.members=1"]))
     assert len(one.members) == 1
     assert one.fingerprint() != whole.fingerprint()
     with pytest.raises(SteerError, match="has 3 members, not 9"):
@@ -73,7 +71,17 @@ class Climbing(FakeReward):
 
 @pytest.mark.parametrize("rises", [True, False])
 def test_a_second_opinion_ends_rounds_where_it_turns(rises, tmp_path):
-    config = load_config("miniature", ["search.budget=30", "search.screen=1", "search.patience=99", "objective.fidelity_weight=0", "search.second_looks=0", "search.confirm=1"])  # fmt: skip
+    config = load_config(
+        "miniature",
+        [
+            "search.budget=30",
+            "search.screen=1",
+            "search.patience=99",
+            "objective.fidelity_weight=0",
+            "search.second_looks=0",
+            "search.confirm=1",
+        ],
+    )
     Climbing.count = 0
     steerer = Steerer(config, renderer=FakeRenderer(), reward=Climbing(), proposer=FakeProposer())
     steerer.__dict__["held_out"] = Opinion(rises)

@@ -8,16 +8,25 @@ from steer.study.report import write_study
 from steer.study.running import StudyRun, draw_users
 
 SMALL = {
-    "name": "small", "config": "miniature", "settings": ["renderer=painter", "search.patience=99", "reward=linear-hidden"],
-    "users": {"count": 2, "of": 20}, "prompts": ["a fox"], "budget": 6, "looks": 1,
+    "name": "small",
+    "config": "miniature",
+    "settings": ["renderer=painter", "search.patience=99", "reward=linear-hidden"],
+    "users": {"count": 2, "of": 20},
+    "prompts": ["a fox"],
+    "budget": 6,
+    "looks": 1,
     "conditions": {
-        "unoptimised": {"kind": "prompt"}, "other": {"kind": "other"}, "own": {}, "own by PAMELA": {"settings": ["reward=pamela"]},
+        "unoptimised": {"kind": "prompt"},
+        "other": {"kind": "other"},
+        "own": {},
+        "own by PAMELA": {"settings": ["reward=pamela"]},
     },
     "judges": {
-        "the person": {"kind": "simulated"}, "PAMELA": {"kind": "reward", "model": "miniature"},
+        "the person": {"kind": "simulated"},
+        "PAMELA": {"kind": "reward", "model": "miniature"},
         "Linear-Hidden": {"kind": "reward", "model": "miniature/linear-hidden"},
     },
-}  # fmt: skip
+}
 
 
 def test_each_reward_steers_and_judges_the_other(tmp_path):

@@ -11,8 +11,8 @@ import yaml
 from PIL import Image
 
 from steer.errors import SteerError, UsageError
-from steer.miniature.scripted import ScriptedWriter
-from steer.proposers.lexicon import Lexicon
+from steer.lexicon import Lexicon
+from steer.proposers.scripted import ScriptedWriter
 from steer.resources import data_folder
 from steer.study.analysis import Findings, Judged
 from steer.study.folder import Cell, StudyFolder
@@ -24,14 +24,23 @@ from steer.testing import FakeRenderer
 from tests.steer.command import steer_here
 
 PLAN = {
-    "name": "small", "config": "miniature", "settings": ["renderer=painter", "search.patience=99"], "users": {"count": 3, "of": 20},
-    "prompts": ["a fox", "a castle in the snow"], "budget": 6, "looks": 2,
+    "name": "small",
+    "config": "miniature",
+    "settings": ["renderer=painter", "search.patience=99"],
+    "users": {"count": 3, "of": 20},
+    "prompts": ["a fox", "a castle in the snow"],
+    "budget": 6,
+    "looks": 2,
     "conditions": {
-        "unoptimised": {"kind": "prompt"}, "best of N": {"settings": ["search.rewrite=false"]}, "population": {"user": "average"},
-        "other": {"kind": "other"}, "own": {}, "cautious": {"settings": ["objective.caution=1"], "users": 2, "guard": True},
+        "unoptimised": {"kind": "prompt"},
+        "best of N": {"settings": ["search.rewrite=false"]},
+        "population": {"user": "average"},
+        "other": {"kind": "other"},
+        "own": {},
+        "cautious": {"settings": ["objective.caution=1"], "users": 2, "guard": True},
     },
     "judges": {"the person": {"kind": "simulated"}},
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +108,12 @@ def test_the_numbers_are_those_of_the_pictures(done):
 
     own = np.mean([liking(u, best(u, p)) for u in users for p in range(2)])
     other = np.mean([liking(u, best(v, p)) for u in users for v in users if v != u for p in range(2)])
-    plain = [liking(u, f) for u in users for p in range(2) for f in (folder.look_of(p, 0, PLAN["prompts"][p]) / "pictures").glob("*.png")]  # fmt: skip
+    plain = [
+        liking(u, f)
+        for u in users
+        for p in range(2)
+        for f in (folder.look_of(p, 0, PLAN["prompts"][p]) / "pictures").glob("*.png")
+    ]
     found = {n: table["conditions"][n]["the person"]["liking"][0] for n in ("own", "other", "unoptimised")}
     assert found == pytest.approx({"own": own, "other": other, "unoptimised": np.mean(plain)}, abs=1e-4)
     assert table["conditions"]["own"]["the person"]["above unoptimised"][0] == pytest.approx(
@@ -194,10 +208,19 @@ def test_the_papers_setting_on_tiny_stand_ins_of_its_classes(tmp_path, flux2, mi
     values = yaml.safe_load((data_folder("configs") / "study" / "paper.yaml").read_text())
     values |= {"users": ["u1", "u2"], "prompts": ["a fox"], "budget": 9, "looks": 1}
     values["settings"] += [
-        f"renderer.model={flux2}", "renderer.device=cpu", "renderer.dtype=float32", "renderer.width=32", "renderer.height=32",
-        "renderer.steps=2", "renderer.batch_size=4", "reward.model=miniature", "reward.device=cpu", "search.rewrites=4",
-        f"proposer.base_url={server.url}", "objective.fidelity_weight=0",
-    ]  # fmt: skip
+        f"renderer.model={flux2}",
+        "renderer.device=cpu",
+        "renderer.dtype=float32",
+        "renderer.width=32",
+        "renderer.height=32",
+        "renderer.steps=2",
+        "renderer.batch_size=4",
+        "reward.model=miniature",
+        "reward.device=cpu",
+        "search.rewrites=4",
+        f"proposer.base_url={server.url}",
+        "objective.fidelity_weight=0",
+    ]
     values["judges"] = {"held-out reward": {"kind": "reward", "model": "miniature/held-out"}}
     values["fidelity"] = {"kind": "encoder", "model": str(miniature_weights("siglip"))}
     try:

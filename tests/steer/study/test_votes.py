@@ -34,7 +34,9 @@ def test_everything_is_asked_once_and_sides_are_random(study, store):
     ballot, asked, left = Ballot(study, store, "u3"), [], Counter()
     while (pair := ballot.next_pair()) is not None:
         assert ballot.next_pair() is pair  # until it is answered
-        asked.append((ballot._shown.cell.prompt, ballot._shown.cell.seed, frozenset((ballot._shown.left, ballot._shown.right))))  # fmt: skip
+        asked.append(
+            (ballot._shown.cell.prompt, ballot._shown.cell.seed, frozenset((ballot._shown.left, ballot._shown.right)))
+        )
         left[ballot._shown.left] += 1
         ballot.choose(*pair)
     assert len(asked) == len(set(asked))
@@ -97,7 +99,7 @@ def test_the_page_in_a_browser_is_blind(study, store):
     sync = pytest.importorskip("playwright.sync_api")
     pytest.importorskip("gradio")
     from steer.web.voting import VotingPage
-    from tests.steer.users.test_page import CHROMIUM
+    from tests.steer.web.test_rating_page import CHROMIUM
 
     served = VotingPage(Ballot(study, store, "u5")).start()
     try:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from steer import Steerer
+from steer.lexicon import Lexicon
 from steer.miniature.raters import simulated_people
 from steer.miniature.world import ATTRIBUTES
-from steer.proposers.lexicon import Lexicon
 from steer.report.beliefs import draw_beliefs, lines
 from steer.users.beliefs import beliefs
 from steer.users.interview import Interview

@@ -44,10 +44,17 @@ def test_a_person_moves_to_another_machine_without_the_pictures(rated, miniature
 
 @pytest.mark.parametrize(
     "content",
-    ["", "[]", "{}", '{"steer_user": 99}', '{"steer_user": 1, "id": "x"}', "\x00\x01",
-     '{"steer_user": 1, "id": "x", "demographics": {}, "profile": "", "ratings": [{"picture": "h", "score": 9, "at": ""}], "choices": []}',
-     '{"steer_user": 1, "id": "a/b", "demographics": {}, "profile": "", "ratings": [], "choices": []}'],
-)  # fmt: skip
+    [
+        "",
+        "[]",
+        "{}",
+        '{"steer_user": 99}',
+        '{"steer_user": 1, "id": "x"}',
+        "\x00\x01",
+        '{"steer_user": 1, "id": "x", "demographics": {}, "profile": "", "ratings": [{"picture": "h", "score": 9, "at": ""}], "choices": []}',
+        '{"steer_user": 1, "id": "a/b", "demographics": {}, "profile": "", "ratings": [], "choices": []}',
+    ],
+)
 def test_files_that_are_no_person(store, tmp_path, content):
     path = tmp_path / "x.json"
     path.write_text(content)
@@ -82,9 +89,14 @@ def test_ratings_from_a_csv(store, miniature, tmp_path):
 
 @pytest.mark.parametrize(
     ("line", "said"),
-    [("9.png,3,", "line 3: '9.png' is no picture that opens"), ("1.png,6,", "line 3: the score '6' is no number from 1 to 5"),
-     ("1.png,good,", "line 3: the score 'good'"), ("1.png,,", "line 3: the score ''"), ("r.csv,3,", "line 3: 'r.csv' is no picture")],
-)  # fmt: skip
+    [
+        ("9.png,3,", "line 3: '9.png' is no picture that opens"),
+        ("1.png,6,", "line 3: the score '6' is no number from 1 to 5"),
+        ("1.png,good,", "line 3: the score 'good'"),
+        ("1.png,,", "line 3: the score ''"),
+        ("r.csv,3,", "line 3: 'r.csv' is no picture"),
+    ],
+)
 def test_a_wrong_line_is_named_and_nothing_is_kept(store, miniature, tmp_path, line, said):
     store.add("me")
     with pytest.raises(UsageError, match=said):

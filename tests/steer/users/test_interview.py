@@ -13,7 +13,7 @@ from rich.console import Console
 from scipy.stats import spearmanr
 
 from reward_models import Person
-from reward_models.elicitation import gains, open_variance, pair_gains
+from reward_models.questions import gains, open_variance, pair_gains
 from steer.errors import UsageError
 from steer.users.interview import FEWEST, Interview
 from steer.users.pictures import drawn_for, pictures_in

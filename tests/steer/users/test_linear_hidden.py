@@ -12,11 +12,11 @@ from reward_models import Person
 from reward_models.base import Teachable
 from steer import Steerer
 from steer.config import load_config
-from steer.proposers.lexicon import Lexicon
+from steer.lexicon import Lexicon
 from steer.users.beliefs import beliefs
 from steer.users.interview import Interview
-from steer.users.learning import rate_candidate
 from steer.users.pictures import pictures_in
+from steer.users.rating import rate_candidate
 from steer.users.store import UserStore
 from tests.steer.command import steer_here
 

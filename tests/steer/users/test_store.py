@@ -108,8 +108,10 @@ def test_taken_ids_and_unknown_ones(store):
 def test_people_of_data_sets_are_read_only(store):
     store.add("p1", source="a data set")
     for change in (
-        lambda: store.rate("p1", "h1", 3), lambda: store.choose("p1", "h1", "h2"), lambda: store.describe("p1", profile="x"),
-    ):  # fmt: skip
+        lambda: store.rate("p1", "h1", 3),
+        lambda: store.choose("p1", "h1", "h2"),
+        lambda: store.describe("p1", profile="x"),
+    ):
         with pytest.raises(UsageError, match="imported from a data set and is read-only"):
             change()
 

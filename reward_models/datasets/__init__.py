@@ -1,6 +1,0 @@
-"""Ratings of pictures by people: the published sets and one's own, as one table."""
-
-from reward_models.datasets.sets import load_ratings
-from reward_models.datasets.table import DataError, Ratings
-
-__all__ = ["DataError", "Ratings", "load_ratings"]

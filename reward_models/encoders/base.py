@@ -1,0 +1,143 @@
+"""Frozen encoders: pictures and prompts to unit vectors, and how well they agree.
+
+A reward model asks little of an encoder (:class:`Encoder`): SigLIP and SigLIP 2 of any size are one,
+a vision model without a text tower is another, and a table of vectors computed elsewhere a third.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+log = logging.getLogger(__name__)
+Prepared = dict[str, Tensor]
+
+
+def weights_hash(*models: nn.Module, dtype: torch.dtype = torch.float32) -> str:
+    """Sixteen hex digits of all weights as ``dtype``, names included."""
+    digest = hashlib.sha256()
+    for model in models:
+        for key, value in sorted(model.state_dict().items()):
+            digest.update(key.encode())
+            digest.update(value.detach().to("cpu", dtype).contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """What training and scoring ask of an encoder of width D."""
+
+    name: str
+    width: int
+    has_text: bool
+
+    def images(self, images: Sequence[Image.Image]) -> Tensor:
+        """Unit vectors (n, D) of pictures, each the same in any company."""
+        ...
+
+    def texts(self, texts: Sequence[str]) -> Tensor:
+        """Unit vectors (n, D) of texts; zeros, which reward models read as "no prompt", where ``has_text`` is false."""
+        ...
+
+    def agreement(self, images: Tensor, texts: Tensor) -> Tensor:
+        """How well each picture fits its text, (n,) in [0, 1]; NaN where ``has_text`` is false."""
+        ...
+
+    def fingerprint(self) -> str:
+        """Changes whenever the vectors would."""
+        ...
+
+
+class FrozenEncoder:
+    """Pictures through any frozen model, in batches of one fixed shape (the last one is padded).
+
+    A subclass gives ``prepare`` (one picture to the model's inputs, safe to call from threads) and
+    ``encode`` (a batch of them to vectors).
+    """
+
+    has_text = False
+
+    def __init__(self, name: str, model: nn.Module, width: int, device: str = "cpu", batch_size: int = 16):
+        self.model = model.eval().requires_grad_(False).to(device)
+        self.name, self.width, self.device, self.batch_size = name, width, device, batch_size
+
+    def prepare(self, image: Image.Image) -> Prepared:
+        """The model's inputs for one picture, without the batch dimension."""
+        raise NotImplementedError
+
+    def encode(self, batch: Prepared) -> Tensor:
+        """Vectors (B, D) of a batch on ``device``; their length does not matter."""
+        raise NotImplementedError
+
+    def images(self, images: Sequence[Image.Image]) -> Tensor:
+        """Unit vectors (n, D) of pictures."""
+        return self.prepared([self.prepare(i) for i in images])
+
+    @torch.inference_mode()
+    def prepared(self, inputs: Sequence[Prepared]) -> Tensor:
+        """Unit vectors (n, D) of pictures that :meth:`prepare` made ready."""
+        return in_batches(list(inputs), self.batch_size, self.width, self._encode_list)
+
+    def _encode_list(self, inputs: list[Prepared]) -> Tensor:
+        batch = {k: torch.stack([i[k] for i in inputs]).to(self.device, non_blocking=True) for k in inputs[0]}
+        return nn.functional.normalize(self.encode(batch).float(), dim=-1)
+
+    def texts(self, texts: Sequence[str]) -> Tensor:
+        """Zeros (n, D): there is no text tower."""
+        return torch.zeros(len(texts), self.width, device=self.device)
+
+    def agreement(self, images: Tensor, texts: Tensor) -> Tensor:
+        """NaN (n,): pictures cannot be compared with texts."""
+        return torch.full((len(images),), float("nan"))
+
+    def fingerprint(self) -> str:
+        """Hash of the weights, the same in bf16 and fp32: two encoders of one name are told apart. Taken once: they are frozen."""
+        return self._weights_hash
+
+    @cached_property
+    def _weights_hash(self) -> str:
+        return weights_hash(self.model, dtype=torch.bfloat16)
+
+
+def in_batches(items: list[Any], size: int, width: int, encode: Callable[[list[Any]], Tensor]) -> Tensor:
+    """``encode`` over ``items`` in batches of exactly ``size``, the last one filled up: (n, width)."""
+    rows = []
+    for start in range(0, len(items), size):
+        chunk = items[start : start + size]
+        rows.append(encode(chunk + [chunk[-1]] * (size - len(chunk)))[: len(chunk)])
+    return torch.cat(rows) if rows else torch.zeros(0, width)
+
+
+def encode_readable(encoder: Encoder, images: Sequence[Image.Image]) -> tuple[Tensor, np.ndarray]:
+    """Vectors (n, D) and which pictures opened (n,); the row of one that did not is zeros."""
+    readable = np.array([opens(image) for image in images], dtype=bool)
+    found = encoder.images([image for image, good in zip(images, readable, strict=True) if good])
+    vectors = found.new_zeros(len(images), encoder.width)
+    vectors[torch.from_numpy(readable).to(found.device)] = found
+    return vectors, readable
+
+
+def opens(image: Image.Image) -> bool:
+    """Whether a picture decodes to its last pixel; said where not."""
+    try:
+        image.load()  # files are opened lazily
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        log.warning("a picture does not open and gets no score: %s", first_line(error))
+        return False
+    return True
+
+
+def first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def precision_for(device: str) -> torch.dtype:
+    return torch.bfloat16 if device.startswith("cuda") else torch.float32

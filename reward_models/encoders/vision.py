@@ -1,0 +1,35 @@
+"""Pictures alone, through any vision model of transformers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PIL import Image
+from torch import Tensor
+from transformers import AutoImageProcessor, AutoModel
+
+from reward_models.base import RewardError
+from reward_models.encoders.base import FrozenEncoder, Prepared, first_line, precision_for
+
+
+class VisionEncoder(FrozenEncoder):
+    """Pictures alone, through any vision model of transformers (DINOv2, ViT ...) by folder or hub name."""
+
+    def __init__(self, name: str | Path, device: str = "cpu", batch_size: int = 16, revision: str | None = None):
+        try:
+            model = AutoModel.from_pretrained(
+                name, revision=revision, use_safetensors=True, dtype=precision_for(device)
+            )
+            self.processor = AutoImageProcessor.from_pretrained(name, revision=revision)
+        except (OSError, ValueError) as error:
+            raise RewardError(f"cannot load the vision model '{name}': {first_line(error)}") from error
+        width = getattr(model.config, "hidden_size", None) or model.config.hidden_sizes[-1]  # of ConvNets by stage
+        super().__init__(str(name), model, width, device, batch_size)
+
+    def prepare(self, image: Image.Image) -> Prepared:
+        return {"pixel_values": self.processor(images=[image.convert("RGB")], return_tensors="pt")["pixel_values"][0]}
+
+    def encode(self, batch: Prepared) -> Tensor:
+        output = self.model(pixel_values=batch["pixel_values"].to(self.model.dtype))
+        pooled = getattr(output, "pooler_output", None)
+        return output.last_hidden_state.mean(1) if pooled is None else pooled.flatten(1)

@@ -1,0 +1,147 @@
+"""How well people the predictor never saw are known from a few ratings, by every way of enrolling them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from reward_models.evaluation.metrics import MINIMUM, Each, per_person
+from reward_models.pamela.reward import PamelaReward
+from reward_models.pamela.training import neighbour_weights, profile
+from reward_models.ratings.arrays import RatingTable
+from reward_models.ratings.corpus import Corpus
+
+CONTEXT = 15  # ratings a new person gives (paper, Fig. 12)
+COUNTS = (0, 1, 2, 5, 10, 15, 25, 40, 60, 100)
+NAIVE = 10.0  # penalty of a ridge on raw features
+GIVEN_NOTHING = ("population head", "demographics alone")
+
+
+class NewPeople:
+    """People of an unseen split, enrolled from their first ratings; the others are the test.
+
+    Vectors of people are (U, W), a tensor a member.
+    """
+
+    def __init__(self, corpus: Corpus, reward: PamelaReward, split: str = "test_unseen", minimum: int = 1):
+        """``minimum``: people with fewer ratings are left out."""
+        self.corpus, self.reward, self.table = corpus, reward, corpus.tables[split]
+        self.config, demographics = reward.config, corpus.demographics_of(split)
+        rows = {str(p): np.flatnonzero(self.table.person == p) for p in np.unique(self.table.person)}
+        self.rows = {p: r for p, r in rows.items() if len(r) >= minimum}
+        self.people = list(self.rows)
+        self.known = [demographics[p] for p in self.people]
+        self._profiles: dict[bool, np.ndarray] = {}
+
+    def given(self, n: int) -> tuple[RatingTable, np.ndarray]:
+        """Everybody's first n ratings, and whose each is (row in ``people``)."""
+        return self._part(slice(0, n))
+
+    def later(self, skip: int) -> tuple[RatingTable, np.ndarray]:
+        """Everybody's ratings after the first ``skip``, and whose each is."""
+        return self._part(slice(skip, None))
+
+    def fitted(self, n: int, demographics: bool = True) -> list[Tensor]:
+        """Vectors from the first n ratings by the Bayesian fit."""
+        given, owner = self.given(n)
+        x, q = self.corpus.pictures[given.picture], self.corpus.prompts[given.prompt]
+        known = self.known if demographics else [{}] * len(self.people)
+        return [torch.stack([f.vector for f in m]) for m in self.reward.fit_people(x, q, given.liking, owner, known)]
+
+    def by_neighbours(self, n: int, centred: bool = True) -> list[Tensor]:
+        """Vectors from the people of nearest profiles (paper, Fig. 12)."""
+        train, features = self.corpus.tables["train"], self.corpus.pictures.numpy()
+        ids = np.unique(train.person)
+        if centred not in self._profiles:
+            each = [train.where(train.person == p) for p in ids]
+            self._profiles[centred] = np.stack([profile(features[t.picture], t.liking, centred) for t in each])
+        mix: np.ndarray = np.zeros((len(self.people), len(ids)), dtype=np.float32)
+        for u, own in enumerate(self.rows.values()):
+            given = self.table.where(own[:n])
+            nearest, weight = neighbour_weights(
+                profile(features[given.picture], given.liking, centred), self._profiles[centred]
+            )
+            mix[u, nearest] = weight
+        rows = [self.config.index("person", p) for p in ids]
+        weights = torch.from_numpy(mix).to(self.reward.device)
+        return [weights @ m.person.weight[rows] for m in self.reward.members]
+
+    def nobody(self) -> list[Tensor]:
+        """What stands for a withheld person."""
+        return [m.person.weight[:1].expand(len(self.people), -1) for m in self.reward.members]
+
+    @torch.inference_mode()
+    def predict(self, vectors: Sequence[Tensor], skip: int, demographics: bool = True) -> np.ndarray:
+        """Predictions of :meth:`later` with everybody's own vector."""
+        test, owner = self.later(skip)
+        device, whose = self.reward.device, torch.from_numpy(owner).to(self.reward.device)
+        known = self.known if demographics else [{}] * len(self.people)
+        fields = torch.tensor([self.config.row(k) for k in known], device=device)[whose]
+        x, q = self.corpus.pictures[test.picture].to(device), self.corpus.prompts[test.prompt].to(device)
+        each = [m(x, q, v[whose], fields) for m, v in zip(self.reward.members, vectors, strict=True)]
+        return torch.stack(each).mean(0).cpu().numpy()
+
+    def naive(self, n: int, skip: int) -> np.ndarray:
+        """Everybody's own ridge on the raw picture features, which knows nothing of other people."""
+        parts = []
+        for rows in self.rows.values():
+            given, rest = self.table.where(rows[:n]), self.table.where(rows[skip:])
+            x, new = (self.corpus.pictures[t.picture].double().numpy() for t in (given, rest))
+            scale, mean, level = x.shape[1] ** 0.5, x.mean(0), given.liking.mean()
+            x, new = (x - mean) * scale, (new - mean) * scale
+            dual = np.linalg.solve(x @ x.T + NAIVE * np.eye(len(x)), given.liking - level)
+            parts.append(new @ (x.T @ dual) + level)
+        return np.concatenate(parts)
+
+    def ways(self, skip: int) -> dict[str, Callable[[int], np.ndarray]]:
+        """Every way of enrolling: from the ratings given to predictions of the ratings after ``skip``."""
+        return {
+            "population head": lambda n: self.predict(self.nobody(), skip, False),
+            "demographics alone": lambda n: self.predict(self.nobody(), skip),
+            "ridge on raw features": lambda n: self.naive(n, skip),
+            "neighbours, raw": lambda n: self.predict(self.by_neighbours(n, False), skip),
+            "neighbours": lambda n: self.predict(self.by_neighbours(n), skip),
+            "fitted, no demographics": lambda n: self.predict(self.fitted(n, False), skip, False),
+            "fitted": lambda n: self.predict(self.fitted(n), skip),
+        }
+
+    def predictions(self, n: int = CONTEXT) -> dict[str, np.ndarray]:
+        """Every way from n ratings, on :meth:`later` (n)."""
+        return {name if name in GIVEN_NOTHING else f"{n} ratings: {name}": way(n) for name, way in self.ways(n).items()}
+
+    def curve(self, counts: Sequence[int] = COUNTS, names: Sequence[str] | None = None) -> dict[str, dict[int, Each]]:
+        """Way (of ``names``, or every one) to number of ratings given to everybody's metrics on the later ratings.
+
+        All counts are judged on the ratings after the most of them: what all ``people`` have, less ``MINIMUM``.
+        """
+        most = min((len(r) for r in self.rows.values()), default=0) - MINIMUM
+        usable = [c for c in counts if c <= most]
+        if not usable:
+            return {}
+        test, _ = self.later(max(usable))
+        result: dict[str, dict[int, Each]] = {}
+        for name, way in self.ways(max(usable)).items():
+            if names is not None and name not in names:
+                continue
+            same = name in GIVEN_NOTHING
+            least = 0 if same or name.startswith("fitted") else 1
+            found: dict[int, Each] = {}
+            for n in [c for c in usable if c >= least]:
+                found[n] = found[0] if same and n else per_person(way(n), test.liking, test.person)
+            result[name] = found
+        return result
+
+    def _part(self, part: slice) -> tuple[RatingTable, np.ndarray]:
+        rows = [r[part] for r in self.rows.values()]
+        owner: np.ndarray = np.repeat(np.arange(len(rows)), [len(r) for r in rows])
+        return self.table.where(np.concatenate(rows) if rows else np.zeros(0, int)), owner
+
+
+def with_enough(corpus: Corpus, reward: PamelaReward, split: str, counts: Sequence[int] = COUNTS) -> NewPeople:
+    """The people of a split who have enough ratings for its curve: the most of ``counts`` that leaves at least half of them."""
+    sizes = np.unique(corpus.tables[split].person, return_counts=True)[1]
+    fits = [c for c in counts if len(sizes) and (sizes >= c + MINIMUM).mean() >= 0.5]
+    return NewPeople(corpus, reward, split, max(fits, default=0) + MINIMUM)

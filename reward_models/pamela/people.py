@@ -1,0 +1,256 @@
+"""A vector for a person the predictor never saw, from a few ratings, with its uncertainty.
+
+The person is not fitted in the model's full width, where a handful of ratings means nothing, but
+in the space that other people's vectors span: their principal axes, with their spread as the prior.
+What demographics say of those axes (a ridge over the seen people) is the prior's mean, so with no
+ratings at all the vector is the best guess from demographics, and with none of these either it is the
+population's. The posterior is Laplace's: a few Gauss-Newton steps on
+
+    sum_i (f(x_i; m + A z) - y_i)^2 / noise^2 - 2 sum_(b,w) log Phi((f(x_b) - f(x_w)) / (sqrt(2) noise)) + |z - z0|^2
+
+with A the axes scaled to unit prior variance (Bishop 2006, 4.4), the second sum over choices of b before w (Thurstone 1927,
+Mosteller 1951: two noisy likings are compared). Shapes: N people, n ratings, W model width, K axes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from reward_models.pamela.model import PamelaPredictor
+from reward_models.ratings.arrays import RatingTable
+
+AXES = 24
+STEPS = 12
+ENOUGH = 1e-2  # of the energy, whose unit is half a nat: a step that gains less is the last
+PENALTIES = (3.0, 10.0, 30.0, 100.0, 300.0, 1e4)
+
+
+@dataclass(frozen=True)
+class PersonPrior:
+    """Where people's vectors lie: ``mean`` (W,), which stands for nobody in particular, ``axes`` (K, W) of unit prior variance,
+    the ridge from demographics, ``table`` (classes, K), and how common each class is, ``frequency`` (classes,)."""
+
+    mean: Tensor
+    axes: Tensor
+    table: Tensor
+    frequency: Tensor
+    sizes: tuple[int, ...]
+
+    def at(self, z: Tensor) -> Tensor:
+        """The vector (W,) of coordinates (K,)."""
+        return self.mean + z @ self.axes
+
+    def scaled(self, spread: float) -> PersonPrior:
+        """The same directions, people ``spread`` times as far apart."""
+        return replace(self, axes=self.axes * spread)
+
+    def to(self, device: torch.device | str) -> PersonPrior:
+        """The same on another device."""
+        moved = {n: getattr(self, n).to(device) for n in ("mean", "axes", "table", "frequency")}
+        return replace(self, **moved)
+
+    def guess(self, demographics: Sequence[int]) -> Tensor:
+        """Coordinates (K,) expected of these demographics; rows as in ``PamelaConfig.index``, 0 for missing.
+
+        With nothing known they are 0: the vector of nobody in particular.
+        """
+        rows = np.asarray([demographics], dtype=int)
+        return _effects(rows, self.sizes, self.frequency.cpu())[0].to(self.table.device) @ self.table
+
+
+@dataclass(frozen=True)
+class FittedPerson:
+    """A fitted vector (W,) and the covariance (K, K) of its coordinates on the prior's axes."""
+
+    vector: Tensor
+    covariance: Tensor
+
+
+def _effects(rows: np.ndarray, sizes: Sequence[int], frequency: Tensor) -> Tensor:
+    """Table rows (N, fields), 0 for missing, to (N, classes): one-hot less how common a class is, 0 where missing."""
+    parts = [torch.zeros(len(rows), 0)]
+    for k, (size, common) in enumerate(zip(sizes, frequency.split(list(sizes)), strict=True)):
+        row = torch.as_tensor(rows[:, k])
+        parts.append((torch.eye(size + 1)[row][:, 1:] - common) * (row > 0)[:, None])
+    return torch.cat(parts, dim=1)
+
+
+def person_prior(
+    vectors: Tensor, nobody: Tensor, demographics: np.ndarray, sizes: Sequence[int], axes: int = AXES
+) -> PersonPrior:
+    """The prior from seen people's vectors (N, W), the vector (W,) that stands for a withheld one, and their
+    demographics as table rows (N, fields) of fields with ``sizes`` classes."""
+    centred = vectors - vectors.mean(0)
+    _, singular, directions = torch.linalg.svd(centred, full_matrices=False)
+    k = min(axes, int((singular > 1e-6 * singular[0]).sum()))
+    spread = singular[:k] / len(vectors) ** 0.5
+    coordinates = centred @ directions[:k].T / spread  # (N, K), unit variance
+    counts = [np.bincount(demographics[:, f], minlength=size + 1)[1:] for f, size in enumerate(sizes)]
+    shares = [c / max(c.sum(), 1) for c in counts]
+    frequency = torch.from_numpy(np.concatenate(shares) if shares else np.zeros(0)).float()
+    x = _effects(demographics, sizes, frequency)
+    table = _ridge(x, coordinates)
+    left = (coordinates - x @ table).std(0).clamp(min=0.3)  # what demographics leave open
+    return PersonPrior(nobody, directions[:k] * (spread * left)[:, None], table / left, frequency, tuple(sizes))
+
+
+def _ridge(x: Tensor, y: Tensor) -> Tensor:
+    """Ridge of y (N, K) on x (N, classes), each column with its penalty of least leave-one-out error."""
+    tables, errors = [], []
+    for penalty in PENALTIES:
+        inverse = torch.linalg.inv(x.T @ x + penalty * torch.eye(x.shape[1]))
+        leverage = (x @ inverse * x).sum(1)
+        tables.append(inverse @ x.T @ y)
+        errors.append((((y - x @ tables[-1]) / (1 - leverage).clamp(min=1e-3)[:, None]) ** 2).mean(0))
+    best = torch.stack(errors).argmin(0)  # (K,)
+    return torch.stack(tables)[best, :, torch.arange(y.shape[1])].T
+
+
+def fit_person(
+    member: PamelaPredictor,
+    prior: PersonPrior,
+    pictures: Tensor,
+    prompts: Tensor,
+    liking: Tensor,
+    demographics: Sequence[int] | None = None,
+    noise: float = 0.16,
+) -> FittedPerson:
+    """The person who gave ``liking`` (n,) to pictures and prompts (n, D); n may be 0."""
+    known = list(demographics) if demographics is not None else [0] * len(member.config.demographics)
+    owner = torch.zeros(len(liking), dtype=torch.long, device=liking.device)
+    return fit_people(member, prior, pictures, prompts, liking, owner, [known], noise)[0]
+
+
+def fit_people(
+    member: PamelaPredictor,
+    prior: PersonPrior,
+    pictures: Tensor,
+    prompts: Tensor,
+    liking: Tensor,
+    owner: Tensor,
+    demographics: Sequence[Sequence[int]],
+    noise: float | Tensor = 0.16,
+    choices: Tensor | None = None,
+) -> list[FittedPerson]:
+    """U people at once, each fitted to their own of R ratings: ``liking`` (R,) of pictures and prompts (R, D), NaN for
+    pictures that were only chosen between.
+
+    ``owner``: whose rating it is (R,), below U; ``demographics``: table rows, one list a person; ``noise``: standard
+    deviation of a rating around the model, in [0, 1], or one each (R,); ``choices`` (C, 2): rows of the better and the worse
+    picture of a choice, both of one person. Everything of the member stays frozen; metadata is withheld, as when steering.
+    Nobody's fit depends on who is fitted beside them.
+    """
+    config, device = member.config, prior.axes.device
+    start = torch.stack([prior.guess(known) for known in demographics])  # (U, K)
+    n, axes = start.shape
+    hidden = [0] * len(config.metadata)
+    fields = torch.tensor([[*known, *hidden] for known in demographics], device=device)[owner]
+
+    def summed(values: Tensor) -> Tensor:
+        """Over each person's ratings: (R, ...) to (U, ...)."""
+        return values.new_zeros(n, *values.shape[1:]).index_add_(0, owner, values)
+
+    spread = torch.as_tensor(noise, dtype=torch.float32, device=device).expand(len(liking))
+    weight = torch.where(liking.isnan(), 0.0, 1 / spread**2)  # of a rating
+    liking = liking.nan_to_num()
+    won, lost = (
+        choices.T if choices is not None and len(choices) else torch.zeros(2, 0, dtype=torch.long, device=device)
+    )
+    unit = (spread[won] ** 2 + spread[lost] ** 2).sqrt()  # of a difference
+
+    def summed_choices(values: Tensor) -> Tensor:
+        return values.new_zeros(n, *values.shape[1:]).index_add_(0, owner[won], values)
+
+    @torch.no_grad()
+    def energy(z: Tensor) -> Tensor:  # (U, K) to (U,)
+        predicted = member(pictures, prompts, prior.at(z)[owner], fields)
+        chosen = -2 * torch.special.log_ndtr((predicted[won] - predicted[lost]) / unit)
+        return summed(weight * (predicted - liking) ** 2) + summed_choices(chosen) + ((z - start) ** 2).sum(-1)
+
+    z = start
+    precision = torch.eye(axes, device=device).repeat(n, 1, 1)
+    now = energy(z) if len(liking) else torch.zeros(n)
+    going = torch.ones(n, dtype=torch.bool, device=device)  # each stops by itself, so nobody depends on the others
+    for _ in range(STEPS if len(liking) else 0):
+        predicted, slope = sensitivity(member, pictures, prompts, prior.at(z)[owner], fields)
+        jacobian = slope @ prior.axes.T  # (R, K)
+        precision = summed(weight[:, None, None] * jacobian[:, :, None] * jacobian[:, None, :]) + torch.eye(
+            axes, device=device
+        )
+        gradient = summed(jacobian * (weight * (predicted - liking))[:, None]) + (z - start)
+        if len(won):
+            apart = (jacobian[won] - jacobian[lost]) / unit[:, None]  # (C, K)
+            t = (predicted[won] - predicted[lost]) / unit
+            hazard = torch.exp(-(t**2) / 2 - 0.5 * math.log(2 * math.pi) - torch.special.log_ndtr(t))  # phi / Phi
+            bend = (hazard * (hazard + t))[:, None, None]
+            precision = precision + summed_choices(bend * apart[:, :, None] * apart[:, None, :])
+            gradient = gradient - summed_choices(hazard[:, None] * apart)
+        step = torch.linalg.solve(precision, gradient) * going[:, None]
+        size = torch.ones(n, 1, device=device)
+        then = energy(z - size * step)
+        while (worse := (then > now) & (size[:, 0] > 1e-2)).any():
+            size = torch.where(worse[:, None], size / 2, size)
+            then = energy(z - size * step)
+        better = then < now
+        z = torch.where(better[:, None], z - size * step, z)
+        going &= now - then >= ENOUGH
+        now = torch.minimum(now, then)
+        if not going.any():
+            break
+    return [FittedPerson(v, c) for v, c in zip(prior.at(z), torch.linalg.inv(precision), strict=True)]
+
+
+def sensitivity(
+    member: PamelaPredictor, pictures: Tensor, prompts: Tensor, people: Tensor, fields: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Liking (B,) and its slope (B, W) in each row's own person vector; arguments as in the predictor's ``forward``."""
+    vectors = people.detach().clone().requires_grad_()
+    with torch.enable_grad():
+        predicted = member(pictures, prompts, vectors, fields)
+        (slope,) = torch.autograd.grad(predicted.sum(), vectors)
+    return predicted.detach(), slope
+
+
+def trained_covariances(
+    member: PamelaPredictor,
+    prior: PersonPrior,
+    pictures: Tensor,
+    prompts: Tensor,
+    ratings: RatingTable,
+    noise: float,
+    batch: int = 4096,
+) -> Tensor:
+    """Laplace's posterior (P + 1, K, K) of every trained person at the vector training found, from their own ratings.
+
+    Row 0, of nobody in particular, is the prior: how much people differ.
+    """
+    config, device = member.config, prior.axes.device
+    who = torch.tensor([config.index("person", p) for p in ratings.person], device=device)
+    precision = torch.eye(len(prior.axes), device=device).repeat(len(config.people) + 1, 1, 1)
+    fields = torch.from_numpy(ratings.fields).clone()
+    fields[:, len(config.demographics) :] = 0
+    for rows in torch.arange(len(ratings)).split(batch):
+        x, q = pictures[ratings.picture[rows.numpy()]], prompts[ratings.prompt[rows.numpy()]]
+        own = who[rows]
+        vectors = member.person.weight[own]
+        _, slope = sensitivity(member, x.to(device), q.to(device), vectors, fields[rows].to(device))
+        jacobian = slope @ prior.axes.T / noise  # (rows, K)
+        precision.index_add_(0, own, jacobian[:, :, None] * jacobian[:, None, :])
+    return torch.linalg.inv(precision)
+
+
+def priors(members: Sequence[PamelaPredictor], train: RatingTable, axes: int = AXES) -> list[PersonPrior]:
+    """Where the people of ``train`` lie, a prior a member."""
+    config = members[0].config
+    sizes = [len(config.vocabularies[f]) for f in config.demographics]
+    ids, first = np.unique(train.person, return_index=True)
+    demographics = train.fields[first, : len(config.demographics)]
+    rows = [config.index("person", p) for p in ids]
+    tables = [m.person.weight.detach() for m in members]
+    return [person_prior(table[rows], table[0], demographics, sizes, axes) for table in tables]

@@ -1,0 +1,109 @@
+"""What a training reads from YAML: data sets, encoder, model, training, and where results go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from reward_models.base import RewardError
+from reward_models.pamela.training import TrainingSettings
+from reward_models.ratings.settings import DataSetting, EncoderSetting, Strict
+
+Input = Literal["picture", "prompt", "person", "demographics", "metadata"]
+
+
+class ModelSetting(Strict):
+    """The predictor's size, and what an ablation leaves out of it; see :class:`reward_models.pamela.model.PamelaConfig`."""
+
+    width: int = Field(128, ge=8)
+    layers: int = Field(2, ge=1, le=12)
+    heads: int = Field(4, ge=1)
+    product: bool = True
+    inputs: list[Input] = Field([*get_args(Input)], min_length=1)
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> ModelSetting:
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
+        return self
+
+
+class LoopSetting(Strict):
+    """See :class:`reward_models.pamela.training.TrainingSettings`."""
+
+    epochs: int = Field(20, ge=1)
+    people_per_batch: int = Field(12, ge=1)
+    ratings_each: int = Field(16, ge=2)
+    lr: float = Field(1.5e-3, gt=0)
+    weight_decay: float = Field(0.02, ge=0)
+    id_dropout: float = Field(0.2, ge=0, lt=1)
+    demographics_dropout: float = Field(0.5, ge=0, le=1)
+    metadata_dropout: float = Field(0.5, ge=0, le=1)
+    rank_weight: float = Field(0.3, ge=0)
+    patience: int | None = Field(None, ge=1)
+
+    def settings(self) -> TrainingSettings:
+        """As the trainer takes them."""
+        return TrainingSettings(**self.model_dump())
+
+
+class RewardTraining(Strict):
+    """A whole training."""
+
+    data: list[DataSetting] = Field(min_length=1)
+    encoder: EncoderSetting = EncoderSetting()
+    model: ModelSetting = ModelSetting()
+    training: LoopSetting = LoopSetting()
+    seeds: list[int] = Field([0, 1, 2], min_length=1)
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    cache: str = "outputs/features"
+    out: str
+    ablations: dict[str, dict[str, Any]] = Field(default_factory=dict)  # name to what differs from the settings above
+
+    def ablation(self, name: str) -> RewardTraining:
+        """The settings of one ablation; its results go to a folder of its own below ``out``."""
+        values = _merged(self.model_dump(exclude={"ablations"}), self.ablations[name])
+        return RewardTraining.model_validate(values | {"out": str(Path(self.out) / "ablations" / _folder(name))})
+
+    @model_validator(mode="after")
+    def _ablations_are_settings(self) -> RewardTraining:
+        for name in self.ablations:
+            try:
+                self.ablation(name)
+            except ValidationError as error:
+                raise ValueError(f"ablation '{name}': {_first(error)}") from error
+        return self
+
+
+def _merged(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """``values`` with ``changes``, section by section."""
+    inner = {
+        k: _merged(values[k], v) for k, v in changes.items() if isinstance(v, dict) and isinstance(values.get(k), dict)
+    }
+    return values | changes | inner
+
+
+def _folder(name: str) -> str:
+    return "".join(c if c.isalnum() else "-" for c in name.lower())
+
+
+def load_training(path: Path) -> RewardTraining:
+    """The settings in a YAML file. Raises RewardError with the key that is wrong."""
+    try:
+        values = yaml.safe_load(path.read_text())
+        return RewardTraining.model_validate(values)
+    except FileNotFoundError as error:
+        raise RewardError(f"there is no file '{path}'") from error
+    except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
+        raise RewardError(f"'{path}' does not read as YAML: {str(error).splitlines()[0]}") from error
+    except ValidationError as error:
+        raise RewardError(f"'{path}': {_first(error)}") from error
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors()[0]
+    return f"{'.'.join(str(part) for part in first['loc']) or 'the file'}: {first['msg']}"

@@ -1,0 +1,218 @@
+"""PAMELA, PARA and LAPIS in their published formats, and a person's own csv.
+
+Formats: PAMELA by its data card and public code that reads it; PARA (Yang et al., CVPR 2022) and
+LAPIS (arXiv 2504.07670) by their annotation files. None of them is shipped; a local folder or the
+hub's name gives one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+from reward_models.ratings.files import column, read_csv, read_json_rows, relative_path
+from reward_models.ratings.table import SPLITS, DataError, Ratings, cleaned, split_by_hash, tidy
+
+PAMELA_DEMOGRAPHICS = ("age_binned", "gender", "nationality")
+PAMELA_METADATA = ("group", "style", "type")
+PARA_DEMOGRAPHICS = {
+    "age": "age",
+    "gender": "gender",
+    "EducationalLevel": "education",
+    "artExperience": "art_experience",
+    "photographyExperience": "photography_experience",
+}
+LAPIS_DEMOGRAPHICS = {
+    "age": "age",
+    "nationality": "nationality",
+    "demo_gender": "gender",
+    "demo_edu": "education",
+    "demo_colorblind": "colour_blind",
+}
+
+
+def load_pamela(root: Path, need_pictures: bool = True) -> Ratings:
+    """``annotations/pamela_<split>.json`` and ``images/``, in ``root`` or in ``root/PAMELA``."""
+    base = root / "PAMELA" if (root / "PAMELA" / "annotations").is_dir() else root
+    tables = []
+    for split in SPLITS:
+        path = base / "annotations" / f"pamela_{split}.json"
+        if path.exists():
+            tables.append(read_json_rows(path, ("participant_id", "image_path", "original_score")).assign(split=split))
+    if not tables:
+        raise DataError(f"'{base / 'annotations'}' holds no pamela_<split>.json")
+    rows = pd.concat([t for t in tables if len(t)] or tables, ignore_index=True)
+    if rows.empty:
+        raise DataError(f"the annotation files in '{base / 'annotations'}' are all empty")
+    table = pd.DataFrame(
+        {
+            "person": tidy(rows["participant_id"]),
+            "picture": [relative_path(p, base, ("PAMELA",)) for p in rows["image_path"]],
+            "score": rows["original_score"],
+            "prompt": tidy(column(rows, "image_metadata.prompt")),
+            "split": rows["split"],
+        }
+    )
+    for name in PAMELA_DEMOGRAPHICS:
+        table[name] = tidy(column(rows, f"user_demographics.{name}"))
+    for name in PAMELA_METADATA:
+        table[name] = tidy(column(rows, f"image_metadata.{name}"))
+    return cleaned(Ratings("pamela", base, table, PAMELA_DEMOGRAPHICS, PAMELA_METADATA), (1, 5), need_pictures)
+
+
+def load_para(root: Path, need_pictures: bool = True) -> Ratings:
+    """``annotation/PARA-Images.csv``, ``annotation/PARA-UserInfo.csv`` and ``imgs/<session>/<name>``; no prompts."""
+    images = read_csv(root / "annotation" / "PARA-Images.csv", ("sessionId", "imageName", "userId", "aestheticScore"))
+    users = read_csv(root / "annotation" / "PARA-UserInfo.csv", ("userId",)).drop_duplicates("userId")
+    rows = images.merge(users, on="userId", how="left", suffixes=("", "_user"))
+    table = pd.DataFrame(
+        {
+            "person": tidy(rows["userId"]),
+            "picture": [
+                relative_path(f"imgs/{s}/{n}", root) if pd.notna(s) and pd.notna(n) else None
+                for s, n in zip(rows["sessionId"], rows["imageName"], strict=True)
+            ],
+            "score": rows["aestheticScore"],
+            "prompt": pd.Series(pd.NA, index=rows.index, dtype="string"),
+        }
+    )
+    return _finished("para", root, table, rows, PARA_DEMOGRAPHICS, (1, 5), need_pictures)
+
+
+def load_lapis(root: Path, need_pictures: bool = True) -> Ratings:
+    """``annotation/LAPIS_PIAA.csv`` and the paintings below ``root``; no prompts. Ratings 0 ... 100."""
+    rows = read_csv(root / "annotation" / "LAPIS_PIAA.csv", ("participant_id", "image_filename", "rating"))
+    known = {p.name: str(p.relative_to(root)) for p in root.rglob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png")}
+    table = pd.DataFrame(
+        {
+            "person": tidy(rows["participant_id"]),
+            "picture": [
+                known.get(Path(str(f)).name, f"images/{f}") if pd.notna(f) else None for f in rows["image_filename"]
+            ],
+            "score": rows["rating"],
+            "prompt": pd.Series(pd.NA, index=rows.index, dtype="string"),
+        }
+    )
+    return _finished("lapis", root, table, rows, LAPIS_DEMOGRAPHICS, (0, 100), need_pictures)
+
+
+def load_csv(
+    path: Path, scale: tuple[float, float] = (1, 5), person: str = "me", need_pictures: bool = True
+) -> Ratings:
+    """Ratings of one's own: columns ``picture``, ``score``, and where wanted ``prompt``, ``person`` and ``split``,
+    ``demographics.NAME`` and ``metadata.NAME``.
+
+    Paths are relative to the csv. Without ``split`` the ratings of several people are split by hash; those of one person
+    are all for training.
+    """
+    rows = read_csv(path, ("picture", "score"))
+    root = path.parent
+    table = pd.DataFrame(
+        {
+            "person": tidy(column(rows, "person")).fillna(person),
+            "picture": [relative_path(p, root) for p in rows["picture"]],
+            "score": rows["score"],
+            "prompt": tidy(column(rows, "prompt")),
+        }
+    )
+    if "split" in rows:
+        table["split"] = tidy(rows["split"])
+        if unknown := sorted(set(table["split"].fillna("").unique()) - set(SPLITS)):
+            raise DataError(f"'{path}' has the unknown split {unknown[0]!r}; known: {', '.join(SPLITS)}")
+    else:
+        table["split"] = split_by_hash(table) if table["person"].nunique() > 1 else "train"
+    fields: dict[str, list[str]] = {"demographics": [], "metadata": []}
+    for written in rows.columns:
+        kind, dot, name = str(written).partition(".")
+        if dot and kind in fields:
+            if name in table:
+                raise DataError(f"'{path}': the column '{written}' cannot be called so; '{name}' is taken")
+            table[name] = tidy(rows[written])
+            fields[kind].append(name)
+    ratings = Ratings(path.stem, root, table, tuple(fields["demographics"]), tuple(fields["metadata"]))
+    return cleaned(ratings, scale, need_pictures)
+
+
+def _finished(
+    name: str,
+    root: Path,
+    table: pd.DataFrame,
+    rows: pd.DataFrame,
+    demographics: dict[str, str],
+    scale: tuple[float, float],
+    need_pictures: bool,
+) -> Ratings:
+    """Demographics under common names, ages in bins, splits by hash."""
+    for written, common in demographics.items():
+        table[common] = tidy(column(rows, written))
+    table["age_binned"] = age_bins(table.pop("age"))
+    table["split"] = split_by_hash(table)
+    names = tuple(dict.fromkeys("age_binned" if n == "age" else n for n in demographics.values()))
+    return cleaned(Ratings(name, root, table, names), scale, need_pictures)
+
+
+def age_bins(ages: pd.Series) -> pd.Series:
+    """Ages in years to 18-29, 30-39, 40-49, 50+; what is a range already stays."""
+    years = pd.to_numeric(ages, errors="coerce")
+    bins = pd.cut(years, [0, 29, 39, 49, 200], labels=["18-29", "30-39", "40-49", "50+"])
+    return bins.astype("string").fillna(tidy(ages).where(years.isna()))
+
+
+LOADERS: dict[str, tuple[str, Callable[[Path, bool], Ratings]]] = {
+    "pamela": ("annotations/pamela_train.json", load_pamela),
+    "para": ("annotation/PARA-Images.csv", load_para),
+    "lapis": ("annotation/LAPIS_PIAA.csv", load_lapis),
+}
+HUB = {"pamela": "bethgelab/PAMELA"}
+
+
+def load_ratings(
+    source: str | Path,
+    kind: str | None = None,
+    revision: str | None = None,
+    need_pictures: bool = True,
+    scale: tuple[float, float] | None = None,
+) -> Ratings:
+    """The data set in a folder, a csv of one's own, or a dataset on the hub (``org/name``).
+
+    ``kind`` (pamela, para, lapis) is found from the files where it is not given. Without ``need_pictures`` the files
+    need not be there: their features are. ``scale``: of a csv's scores, 1 ... 5 where not given. Raises DataError.
+    """
+    path = Path(source).expanduser()
+    if path.suffix == ".csv":
+        return load_csv(path, scale or (1, 5), need_pictures=need_pictures)
+    if scale is not None:
+        raise DataError(f"'{source}' is no csv: the scale of a published data set is known and cannot be set")
+    if not path.is_dir():
+        path = _from_hub(str(source), revision)
+    if kind is None:
+        kind = detect(path)
+    if kind not in LOADERS:
+        raise DataError(f"unknown kind of data set '{kind}'; known: {', '.join(LOADERS)}")
+    return LOADERS[kind][1](path, need_pictures)
+
+
+def detect(root: Path) -> str:
+    """Which data set lies in ``root``."""
+    for kind, (marker, _) in LOADERS.items():
+        if (root / marker).is_file() or (root / kind.upper() / marker).is_file():
+            return kind
+    if list(root.glob("annotations/pamela_*.json")) or list(root.glob("PAMELA/annotations/pamela_*.json")):
+        return "pamela"
+    wanted = ", ".join(marker for marker, _ in LOADERS.values())
+    raise DataError(f"'{root}' is no data set we know: it has none of {wanted}")
+
+
+def _from_hub(name: str, revision: str | None) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    name = HUB.get(name, name)
+    if name.count("/") != 1 or name.startswith((".", "/", "~")):
+        raise DataError(f"'{name}' is neither a folder, a csv nor a hub data set (org/name)")
+    try:
+        return Path(snapshot_download(name, repo_type="dataset", revision=revision))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        raise DataError(f"cannot get the data set '{name}' from the hub: {str(error).splitlines()[0]}") from error

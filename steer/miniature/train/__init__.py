@@ -1,1 +1,0 @@
-"""Training of the miniature's models; ``python -m steer.miniature.train --help`` lists the steps."""

@@ -1,0 +1,196 @@
+"""The search as ask and tell: which text is rendered with which seed next, and when to stop.
+
+Three phases. Baseline: the unchanged prompt on its first seeds. Rounds: a few rewrites, each on the first ``draft_seeds``
+seeds, the same for all rivals, and the next seed for earlier ones that promise to be the best. Confirmation: the original
+and the leading rewrites on the remaining seeds, so that they are compared at equal seeds. With ``drafts`` the first two phases
+draw drafts, and the confirmation all its pictures in full.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+
+from steer.config import ObjectiveConfig, SearchConfig
+from steer.errors import ProposerBudgetSpent
+from steer.search.allocation import second_looks, seed_count
+from steer.search.funnel import Funnel
+from steer.search.objective import fidelity_floor, objective
+from steer.types import Candidate, History, Rewrite, RewriteStats, State, SteerRequest, StopReason
+
+OnProposed = Callable[[int, list[Rewrite], list[tuple[str, str]]], None]
+
+
+class Search:
+    """State of one run without any rendering; deterministic given what it is told.
+
+    ``funnel`` gives the texts of a round. ``recorded``: those of an earlier start of the same run, by round; a recorded
+    round is not proposed again.
+    """
+
+    def __init__(
+        self,
+        request: SteerRequest,
+        funnel: Funnel,
+        config: SearchConfig,
+        goal: ObjectiveConfig,
+        recorded: dict[int, list[Rewrite]] | None = None,
+        on_proposed: OnProposed | None = None,
+        drafts: bool = False,
+    ):
+        self.request, self.funnel, self.config, self.goal = request, funnel, config, goal
+        self.history, self.drafts = History(), drafts
+        self.recorded = recorded or {}
+        self.on_proposed = on_proposed or (lambda *_: None)
+        self.stop: StopReason | None = None
+        self.floor = 0.0
+        rng = random.Random(request.seed)
+        self._every_seed = [rng.getrandbits(31) for _ in range(config.seeds if config.rewrite else request.budget)]
+        self.seeds = self._every_seed[: seed_count(config.seeds, request.budget) if config.rewrite else None]
+        self.original = Rewrite(request.prompt)
+        self.round = -1
+        self._stale, self._best = 0, -math.inf
+        self._confirming = not config.rewrite
+        self._why: StopReason | None = None  # set when rounds end before the budget
+        self.barred: set[str] = set()  # texts that cannot win, as a second judge says
+
+    def left(self) -> int:
+        """Pictures the budget still allows."""
+        return self.request.budget - len(self.history.candidates)
+
+    def ask(self) -> list[Candidate]:
+        """The next candidates to render and score; empty when the search is over."""
+        if self.stop or self.left() <= 0:
+            self.stop = self.stop or StopReason.BUDGET
+            return []
+        self.round += 1
+        if self.round == 0:
+            return self._begun([(self.original, s) for s in self.seeds[: self.config.original_seeds]])
+        if not self._confirming and (n := self._affordable(self.left()) or self._spare()):
+            looks = second_looks(self.history, self.seeds, self.config.second_looks, self.request.prompt)
+            looks = looks[: max(0, self.left() - self._cost(n, self.config.confirm))]
+            if rewrites := self._rewrites(n):
+                drafts = self.seeds[: self.config.draft_seeds]
+                return self._begun([*looks, *((r, s) for r in rewrites for s in drafts)])
+            self._why = self._why or StopReason.NO_PROPOSALS
+        return self._confirm()
+
+    def tell(self, candidates: list[Candidate]) -> None:
+        """Take back the candidates of the last ``ask``, SCORED or FAILED."""
+        self.history.candidates += candidates
+        first = self.round == 0
+        if first or (self.drafts and self._confirming):  # a draft shows less of its prompt than a picture in full
+            own = [c for c in candidates if c.rewrite.text == self.request.prompt and (first or c.tier == "full")]
+            self.floor = fidelity_floor(own, self.goal, self.config.limits.fidelity_floor) if own else self.floor
+        for c in candidates:
+            if c.state is State.SCORED:
+                c.objective = objective(c, self.floor, self.goal)
+                if math.isnan(c.objective):
+                    c.state, c.reason = State.FAILED, "the reward model gave no number"
+        self._judge_progress()
+
+    def end_rounds(self, why: StopReason) -> None:
+        """Nothing new from here on: original and leaders are confirmed, then it is over."""
+        self._confirming, self._why = True, self._why or why
+
+    def winner(self) -> RewriteStats | None:
+        """The best text of those rendered on all seeds, pictures that failed among them; where a search ended before it could
+        confirm one, the best by :attr:`RewriteStats.cautious`."""
+        ranked = [s for s in self.history.ranked() if s.rewrite.text not in self.barred]
+        whole = [s for s in ranked if len(self._seen(s.rewrite.text)) == len(self.seeds)]
+        if len(whole) > 1:
+            return whole[0]
+        return max(ranked, key=lambda s: s.cautious, default=None)
+
+    def best(self) -> Candidate | None:
+        """The winner's best picture."""
+        winner = self.winner()
+        if winner is None:
+            return None
+        own = [c for c in self.history.scored() if c.rewrite.text == winner.rewrite.text]
+        return max([c for c in own if c.tier == "full"] or own, key=lambda c: c.objective)
+
+    def _affordable(self, left: int) -> int:
+        """How many new rewrites leave enough of ``left`` pictures to confirm the leaders, or else one leader."""
+        for leaders in range(self.config.confirm, -1, -1):
+            for n in range(self.config.rewrites, 0, -1):
+                if self._cost(n, leaders) <= left:
+                    return n
+            if left <= self._cost(0, self.config.confirm):
+                break  # what is left is just what the confirmation takes
+        return 0
+
+    def _spare(self) -> int:
+        """New rewrites out of what the confirmation of the present leaders does not take: they had second looks already."""
+        left = self.left() - len(self._missing(self.seeds))
+        return max(0, min(left // min(self.config.draft_seeds, len(self.seeds)), self.config.rewrites))
+
+    def _cost(self, n: int, leaders: int) -> int:
+        """Pictures of ``n`` new rewrites, and then of original and leaders on all seeds."""
+        missing = len(self.seeds) if self.drafts else max(0, len(self.seeds) - self.config.draft_seeds)
+        known = len({c.rewrite.text for c in self.history.candidates}) - 1
+        original = len(self.seeds) if self.drafts else max(0, len(self.seeds) - self.config.original_seeds)
+        return n * min(self.config.draft_seeds, len(self.seeds)) + original + min(leaders, known + n) * missing
+
+    def _rewrites(self, n: int) -> list[Rewrite]:
+        if self.round in self.recorded:
+            self.funnel.recall(self.round, self.history)
+            return self.recorded[self.round]
+        try:
+            good, dropped = self.funnel.texts(self.round, self.history, n)
+        except ProposerBudgetSpent:
+            self._why = StopReason.PROPOSER_BUDGET
+            return []
+        self.on_proposed(self.round, good, dropped)
+        return good
+
+    def _confirm(self) -> list[Candidate]:
+        """Original and leaders on the seeds they have not seen; then the search is over. What rounds left unspent buys seeds."""
+        self._confirming = True
+        self.stop = self._why or StopReason.BUDGET
+        for many in range(len(self._every_seed), len(self.seeds), -1):
+            if len(pairs := self._missing(self._every_seed[:many])) <= self.left():
+                self.seeds = self._every_seed[:many]
+                return self._candidates(pairs, "full")
+        return self._candidates(self._missing(self.seeds, self.left()), "full")
+
+    def _missing(self, seeds: list[int], most: float = math.inf) -> list[tuple[Rewrite, int]]:
+        """What original and leaders have not seen of ``seeds``; a leader that would need more than ``most`` is passed over."""
+        pairs = [(self.original, s) for s in seeds if s not in self._seen(self.request.prompt)]
+        leaders = 0
+        for stats in sorted(self.history.ranked(), key=lambda s: -s.cautious):
+            missing = [s for s in seeds if s not in self._seen(stats.rewrite.text)]
+            if leaders == self.config.confirm or stats.rewrite.text in (self.request.prompt, *self.barred):
+                continue
+            if len(pairs) + len(missing) <= most:
+                pairs += [(stats.rewrite, s) for s in missing]
+                leaders += 1
+        return pairs
+
+    def _seen(self, text: str) -> set[int]:
+        """Seeds that a text was tried on in full."""
+        tried = (c for c in self.history.candidates if c.state in (State.SCORED, State.FAILED) and c.tier == "full")
+        return {c.seed for c in tried if c.rewrite.text == text}
+
+    def _begun(self, pairs: list[tuple[Rewrite, int]]) -> list[Candidate]:
+        """The candidates of a round; the texts of the next one may be written meanwhile."""
+        candidates = self._candidates(pairs)
+        if not self._confirming and (n := self._affordable(self.left() - len(candidates))):
+            self.funnel.look_ahead(self.round + 1, self.history, candidates, n)
+        return candidates
+
+    def _candidates(self, pairs: list[tuple[Rewrite, int]], tier: str = "") -> list[Candidate]:
+        start, tier = len(self.history.candidates), tier or ("draft" if self.drafts else "full")
+        pairs = pairs[: self.left()]
+        return [Candidate(start + i, self.round, r, s, tier=tier) for i, (r, s) in enumerate(pairs)]
+
+    def _judge_progress(self) -> None:
+        winner = self.history.ranked()[:1]
+        top = winner[0].mean if winner else -math.inf
+        self._stale = 0 if top > self._best + 1e-9 else self._stale + 1
+        self._best = max(self._best, top)
+        if self.config.target is not None and top >= self.config.target:
+            self._confirming, self._why = True, StopReason.TARGET
+        elif self._stale >= self.config.patience:
+            self._confirming, self._why = True, StopReason.NO_IMPROVEMENT

@@ -1,0 +1,134 @@
+"""The world's words and pictures."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from steer.miniature.painter import SIZE, paint
+from steer.miniature.raters import simulated_people
+from steer.miniature.words import caption, read_prompt
+from steer.miniature.world import ATTRIBUTES, Scene, complete_scene, random_scene
+from steer.renderers.painter import PainterRenderer
+from steer.testing import RendererConformance
+from steer.types import RenderFailure
+from trainers.data import held_out, mirror, scene_at, scene_of
+from trainers.generator import subject_weights
+from trainers.text import noisy_caption
+
+
+class TestPainterRenderer(RendererConformance):
+    def make(self):
+        return PainterRenderer()
+
+    def test_a_prompt_without_a_subject_is_a_failure_with_a_reason(self):
+        (failure,) = self.make().render(["the meaning of life"], [1])
+        assert isinstance(failure, RenderFailure)
+        assert "no subject" in failure.reason
+
+
+def test_a_full_caption_is_read_back_exactly():
+    rng = random.Random(0)
+    for _ in range(1000):
+        scene = random_scene(rng)
+        assert read_prompt(caption(scene, rng, full=True)) == scene.attributes()
+
+
+def test_a_caption_with_filler_says_nothing_wrong():
+    rng = random.Random(1)
+    for _ in range(1000):
+        scene = random_scene(rng)
+        said = read_prompt(noisy_caption(caption(scene, rng), rng))
+        assert said.items() <= scene.attributes().items()
+        assert "subject" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "wide shot of a fox in snow at dusk, watercolour",
+            {"subject": "fox", "place": "snow", "light": "sunset", "style": "watercolour", "framing": "wide"},
+        ),
+        ("a glass house in a forest", {"subject": "house", "place": "forest"}),
+        ("Black and White photo of A CAT!", {"subject": "cat", "style": "monochrome"}),
+        ("a lighthouse by the sea", {"subject": "lighthouse", "place": "sea"}),
+        ("nothing known here", {}),
+    ],
+)
+def test_a_persons_own_words(text, expected):
+    assert read_prompt(text) == expected
+
+
+def test_the_same_scene_is_the_same_pixels():
+    scene = random_scene(random.Random(3))
+    assert paint(scene).tobytes() == paint(scene).tobytes()
+    assert paint(scene).size == (SIZE, SIZE)
+    assert paint(scene.with_(seed=scene.seed + 1)).tobytes() != paint(scene).tobytes()
+
+
+def test_every_value_of_every_attribute_changes_the_picture():
+    base = Scene("fox", "sea", "day", "photo", "medium", "centre", seed=5)
+    for name, values in ATTRIBUTES.items():
+        pictures = {paint(base.with_(**{name: v})).tobytes() for v in values}
+        assert len(pictures) == len(values), name
+
+
+def test_what_is_said_is_kept_and_unsaid_is_usual():
+    rng = random.Random(0)
+    scenes = [complete_scene({"subject": "fox", "light": "night"}, rng) for _ in range(400)]
+    assert {s.light for s in scenes} == {"night"}
+    photos = sum(s.style == "photo" for s in scenes) / 400
+    assert 0.35 < photos < 0.6
+
+
+def test_held_out_combinations_never_appear_in_training_streams():
+    assert not any(held_out(scene_at(1, i)) for i in range(500))
+    assert all(held_out(scene_at(1, i, unseen=True)) for i in range(50))
+
+
+def test_people_are_the_same_for_everybody_and_differ_from_each_other():
+    people = simulated_people()
+    assert list(people) == [f"u{i}" for i in range(1, 201)]
+    rng = random.Random(0)
+    scenes = [random_scene(rng) for _ in range(300)]
+    read = {a: np.eye(len(v))[[v.index(getattr(s, a)) for s in scenes]] for a, v in ATTRIBUTES.items()}
+    likings = np.stack([p.satisfaction(read) for p in people.values()])
+    assert likings.min() >= 0
+    assert likings.max() <= 1
+    agreement = np.corrcoef(likings)
+    mean_agreement = agreement[np.triu_indices(200, 1)].mean()
+    assert 0.05 < mean_agreement < 0.6
+    assert people["u17"].rate(likings[16], np.random.default_rng(0)).min() >= 1
+
+
+def test_mirrored_pictures_exchange_left_and_right_only():
+    scenes = [scene_at(3, i) for i in range(64)]
+    labels = torch.tensor([s.indices() for s in scenes])
+    pictures = torch.arange(64 * 3 * 2 * 4).float().view(64, 3, 2, 4)
+    turned, changed = mirror(pictures, labels, torch.Generator().manual_seed(0))
+    exchange = {"left": "right", "centre": "centre", "right": "left"}
+    flipped = 0
+    for i, scene in enumerate(scenes):
+        if torch.equal(turned[i], pictures[i]):
+            assert scene_of(changed[i]) == scene.with_(seed=0)
+        else:
+            flipped += 1
+            assert torch.equal(turned[i], pictures[i].flip(-1))
+            assert scene_of(changed[i]) == scene.with_(seed=0, position=exchange[scene.position])
+    assert 20 < flipped < 44
+
+
+def test_steady_subjects_stand_in_the_slot_the_loss_looks_at():
+    scene = Scene("robot", "desert", "day", "photo", "close-up", "right", 5)
+    robot, balloon = (np.asarray(paint(scene.with_(subject=s), steady=True), int) for s in ("robot", "balloon"))
+    subject = abs(robot - balloon).sum(-1) > 30
+    weights = subject_weights([scene], 8)[0].view(8, 8)
+    assert float(weights.mean()) == pytest.approx(1)
+    heavy = np.kron((weights > weights.min() * 1.001).numpy(), np.ones((16, 16), bool))
+    assert subject.sum() > 1500
+    assert heavy[subject].mean() > 0.99
+    assert heavy.mean() < 0.9

@@ -1,0 +1,67 @@
+"""Several renderers in processes of their own: order, seeds and pictures are one renderer's."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from steer.config import RendererConfig
+from steer.errors import RenderError
+from steer.renderers import build_renderer
+from steer.renderers.diffusion import DiffusersRenderer
+from steer.renderers.workers import Workers
+
+PROMPTS = [f"a fox {i}" for i in range(7)]
+SEEDS = list(range(7))
+
+
+@pytest.fixture(scope="module")
+def config(flux):
+    return RendererConfig(
+        model=str(flux),
+        width=32,
+        height=32,
+        steps=2,
+        batch_size=2,
+        workers=2,
+        device="cpu",
+        call={"max_sequence_length": 32},
+        draft={"steps": 1},
+    )
+
+
+@pytest.fixture(scope="module")
+def workers(config):
+    found = build_renderer(config)
+    assert isinstance(found, Workers)
+    yield found
+    found.close()
+
+
+def test_two_processes_give_the_pictures_of_one_in_order(config, workers):
+    one = DiffusersRenderer(config)
+    assert workers.describe() == one.describe()
+    assert workers.batch_size == 4
+    for many, single in ((workers, one), (workers.drafts, one.drafts)):
+        pairs = zip(many.render(PROMPTS, SEEDS), single.render(PROMPTS, SEEDS), strict=True)
+        assert all(a.tobytes() == b.tobytes() for a, b in pairs)
+
+
+def test_both_work(workers):
+    found = {workers._pool.submit(os.getpid).result() for _ in range(20)} | set(workers._pool._processes)
+    assert len(found) == 2
+
+
+def test_a_fault_is_the_renderers_own_line(config, tmp_path):
+    with pytest.raises(RenderError, match="there is no pipeline in"):
+        build_renderer(config.model_copy(update={"model": str(tmp_path / "none")}))
+
+
+def test_a_process_that_dies_is_said(config):
+    dying = build_renderer(config)
+    for pid in list(dying._pool._processes):
+        os.kill(pid, signal.SIGKILL)
+    with pytest.raises(RenderError, match="a process that renders has died"):
+        dying.render(PROMPTS, SEEDS)

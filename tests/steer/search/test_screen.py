@@ -1,0 +1,132 @@
+"""Texts ranked before a picture is paid for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from reward_models import Person
+from steer import Steerer
+from steer.config import load_config
+from steer.errors import UsageError
+from steer.search.screen import Screen
+from steer.search.texts import TextSpace
+from steer.testing import FakeProposer, FakeRenderer, FakeReward
+from steer.types import Candidate, History, Rewrite, State
+
+TEXTS = ["red dawn", "red dawn glow", "blue night", "green noon"]
+WORTH = {"red dawn": 0.8, "red dawn glow": 0.79, "blue night": 0.7, "green noon": 0.3, "a fox": 0.5}
+PLACE = {"red dawn": 0.0, "red dawn glow": 0.05, "blue night": 1.5, "green noon": 3.0, "a fox": 4.5}
+
+
+def imagine(texts):
+    return np.array([WORTH[t] for t in texts]), np.full(len(texts), 0.1)
+
+
+def embed(texts):
+    return np.array([[np.cos(PLACE.get(t, 9.0)), np.sin(PLACE.get(t, 9.0))] for t in texts])
+
+
+def chosen(history, n, beta=0.0):
+    return [r.text for r in Screen(imagine, TextSpace(embed), beta).choose([Rewrite(t) for t in TEXTS], history, n)]
+
+
+def seen(**rewards):
+    rows = [(t.replace("_", " "), y, s) for t, y in rewards.items() for s in (1, 2)]
+    return History([Candidate(i, 1, Rewrite(t), s, State.SCORED, objective=y) for i, (t, y, s) in enumerate(rows)])
+
+
+def test_before_the_first_picture_imagination_decides():
+    assert chosen(History(), 2) == ["red dawn", "red dawn glow"]
+    assert chosen(History(), 9) == TEXTS
+
+
+def test_credit_for_the_unknown_keeps_the_chosen_apart():
+    assert chosen(History(), 2, beta=6.0) == ["red dawn", "blue night"]
+
+
+def test_what_was_seen_corrects_the_texts_like_it():
+    disappointed = seen(a_fox=0.5, red_dawn=0.3)
+    rest = [
+        r.text for r in Screen(imagine, TextSpace(embed), 0.0).choose([Rewrite(t) for t in TEXTS[1:]], disappointed, 1)
+    ]
+    assert rest == ["blue night"]  # "red dawn glow" falls with "red dawn"
+
+
+def test_a_level_that_all_texts_share_changes_no_order():
+    assert chosen(seen(a_fox=0.1), 2) == chosen(seen(a_fox=0.9), 2) == ["red dawn", "red dawn glow"]
+
+
+class Imagining(FakeReward):
+    """Reads the number at a text's end, and imagines that later variations are better."""
+
+    imagination = True
+
+    def score_text_features(self, features, person):
+        return features.argmax(1).numpy() / 1000, np.full(len(features), 0.01)
+
+    class encoder:
+        has_text = True
+
+        @staticmethod
+        def texts(texts):
+            numbers = [int(t.rsplit(" ", 1)[1]) if t[-1].isdigit() else 100 + len(t) for t in texts]
+            return torch.nn.functional.one_hot(torch.tensor(numbers), 200).float()
+
+
+ONE_SEED = [
+    "search.screen=5",
+    "search.rewrites=3",
+    "search.draft_seeds=1",
+    "search.seeds=1",
+    "search.original_seeds=1",
+    "search.min_likeness=0",
+]
+
+
+def test_a_search_asks_for_many_and_renders_the_promising(tmp_path):
+    proposer, renderer = FakeProposer(), FakeRenderer()
+    config = load_config("miniature", ONE_SEED)
+    steerer = Steerer(config, proposer=proposer, renderer=renderer, reward=Imagining())
+    result = steerer.run("a fox", "u1", budget=4, out=tmp_path / "run")
+    assert proposer.asked == [15]
+    numbers = [int(c.rewrite.text.rsplit(" ", 1)[1]) for c in result.candidates[1:]]
+    assert sorted(numbers) == [13, 14, 15]  # of 1 ... 15
+    asked = len(proposer.asked)
+    assert [c.rewrite for c in steerer.resume(tmp_path / "run").candidates] == [c.rewrite for c in result.candidates]
+    assert len(proposer.asked) == asked
+
+
+def test_a_proposer_that_pays_for_its_texts_is_asked_for_no_more_than_it_says():
+    proposer = FakeProposer()
+    proposer.most = 7
+    config = load_config("miniature", ONE_SEED)
+    search = Steerer(config, proposer=proposer, renderer=FakeRenderer(), reward=Imagining()).search("a fox", "u1", 4)
+    search.tell(search.ask())
+    assert len(search.ask()) == 3
+    assert proposer.asked == [7]
+
+
+def test_a_reward_that_cannot_imagine_is_one_line():
+    steerer = Steerer(load_config("miniature"), proposer=FakeProposer(), renderer=FakeRenderer(), reward=FakeReward())
+    with pytest.raises(UsageError, match=r"cannot rank texts before they are rendered; set search\.screen=1"):
+        steerer.search("a fox", "u1")
+
+
+def test_the_first_rewrites_of_the_miniature_are_already_the_persons(miniature):
+    """Half of what the screen lets through beats all but the best tenth of what it was shown."""
+    steerer = Steerer(load_config("miniature", ["search.screen=24"]), renderer=FakeRenderer(), reward=miniature.reward)
+    search = steerer.search("a fox", "u17", 48)
+    candidates = search.ask()
+    search.tell(
+        steerer.score(
+            candidates,
+            FakeRenderer().render([c.rewrite.text for c in candidates], [1] * len(candidates)),
+            search.request,
+        )
+    )
+    proposed = steerer.proposer.propose(search.request, search.history, 144)
+    worth, _ = miniature.reward.score_texts([r.text for r in proposed], Person("u17"))
+    passed, _ = miniature.reward.score_texts([c.rewrite.text for c in search.ask()], Person("u17"))
+    assert np.median(passed) > np.quantile(worth, 0.9)

@@ -1,0 +1,178 @@
+"""Train the miniature, one resumable command a part, in the order listed; then `ship` writes fp16 weights into the package.
+
+The SigLIP is trained twice: before `sample`, and on with more --minutes after it, when generated pictures are there.
+Checkpoints and curves (log.jsonl) are under --work; `sheet` draws samples of the generator as it is; docs/models has the times.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from safetensors.torch import load_file
+
+from trainers import autoencoder as autoencoders
+from trainers import eyes, generator, ship, siglip, text
+from trainers.data import Pictures, paint_dataset
+
+app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+Work = Annotated[Path, typer.Option(help="Where checkpoints and data are kept.")]
+Minutes = Annotated[float, typer.Option(help="Training time in all, resumed time counted.")]
+HERE = Path("training")
+SEED = 1  # of the painted dataset
+STEADY = 32_000  # pictures the generator sees
+DECODED = 6_000  # pictures also shown as the autoencoder gives them back
+
+
+def _data(work: Path) -> Pictures:
+    return Pictures(work / "data", SEED)
+
+
+def _steady(work: Path) -> Pictures:
+    return Pictures(work / "steady", SEED)
+
+
+def _vae(work: Path) -> Path:
+    decoder = work / "decoder" / "model"
+    return decoder if decoder.exists() else work / "autoencoder" / "model"
+
+
+@app.command()
+def paint(n: int = 56_000, work: Work = HERE) -> None:
+    """Paint the training pictures (n, 128, 128, 3), and the generator's with steady subjects."""
+    paint_dataset(work / "data", n, SEED)
+    paint_dataset(work / "steady", min(n, STEADY), SEED, steady=True)
+
+
+@app.command("text")
+def text_encoders(steps: int = 900, work: Work = HERE) -> None:
+    """Tokenizers, CLIP and T5."""
+    text.train(work / "text", steps)
+
+
+@app.command()
+def autoencoder(minutes: Minutes = 15, work: Work = HERE) -> None:
+    """Encoder and decoder on crops, then the latents of all pictures."""
+    autoencoders.train(_data(work), work / "autoencoder", minutes)
+
+
+@app.command()
+def latents(work: Work = HERE) -> None:
+    """Cache the latents of the generator's pictures, and of the first ones for `decoded`."""
+    encoder = work / "autoencoder" / "model"
+    autoencoders.encode(_data(work), encoder, work / "latents.safetensors", DECODED)
+    autoencoders.encode(_steady(work), encoder, work / "steady.safetensors", STEADY)
+
+
+@app.command()
+def decoder(minutes: Minutes = 15, work: Work = HERE) -> None:
+    """The decoder alone, on from there."""
+    start = work / "autoencoder" / "model"
+    autoencoders.train(_data(work), work / "decoder", minutes, start, lr=6e-4)
+
+
+@app.command("generator")
+def flux(
+    minutes: Minutes = 60,
+    batch: int = 32,
+    lr: float = 1e-3,
+    compile: bool = False,
+    muon: bool = True,
+    start: Annotated[Path | None, typer.Option(help="A transformer folder to begin with.")] = None,
+    threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
+    name: Annotated[str, typer.Option(help="Folder under --work.")] = "generator",
+    work: Work = HERE,
+) -> None:
+    """The FLUX transformer."""
+    torch.set_num_threads(threads)
+    cached = load_file(work / "steady.safetensors")["latents"]
+    texts = generator.Texts(work / "text")
+    generator.train(
+        _steady(work), cached, texts, work / name, minutes, batch, lr, compile=compile, start=start, muon=muon
+    )
+
+
+@app.command()
+def decoded(n: int = DECODED, work: Work = HERE) -> None:
+    """The first n pictures as the autoencoder gives them back, for the eyes and the SigLIP."""
+    autoencoders.decode_dataset(work / "latents.safetensors", _vae(work), n, work / "decoded.safetensors")
+
+
+@app.command()
+def sample(n: int = 3000, steps: int = 6, guidance: float = 3.0, seed: int = 77, work: Work = HERE) -> None:
+    """Pictures by the pipeline itself with their prompts, for the SigLIP and the people."""
+    ship.sample_pipeline(ship.pipeline(work), n, steps, guidance, seed, work / "sampled.safetensors")
+
+
+@app.command()
+def sheet(path: Path = Path("training/sheet.png"), steps: int = 6, guidance: float = 3.0, work: Work = HERE) -> None:
+    """A sheet of 40 held-out prompts by the pipeline as it is now."""
+    ship.sample_sheet(ship.pipeline(work), path, steps, guidance)
+
+
+@app.command()
+def eye(name: str = "eye", minutes: Minutes = 10, work: Work = HERE) -> None:
+    """The eye that looks for the simulated people, or with --name judge the one that judges."""
+    path = work / "decoded.safetensors"
+    copies = load_file(path)["pictures"] if path.exists() else None
+    eyes.train(name, _data(work), work / name, minutes, copies)
+
+
+@app.command("siglip")
+def siglip_(minutes: Minutes = 12, compile: bool = False, work: Work = HERE) -> None:
+    """The SigLIP, with generated pictures where ``sample`` has made them."""
+    siglip.train(_data(work), work / "siglip", minutes, ship.labelled_samples(work), compile=compile)
+
+
+@app.command()
+def people(work: Work = HERE) -> None:
+    """Ratings by simulated people, the PAMELA predictor on them, and its table; with the shipped parts, so after `ship`."""
+    from trainers import people as module
+
+    module.train(work)
+
+
+@app.command()
+def questions(dataset: Path = Path("training/pamela"), n: int = 60) -> None:
+    """The pictures that people rate to teach their taste, of the data set that `steer data miniature` wrote."""
+    from trainers.questions import write_questions
+
+    write_questions(dataset, ship.WEIGHTS / "questions", n)
+    ship.write_hashes(ship.WEIGHTS)
+
+
+@app.command("held-out")
+def held_out(
+    minutes: Minutes = 10, dataset: Path = Path("training/pamela"), n: int = 16_000, work: Work = HERE
+) -> None:
+    """The encoder of the reward that judges studies; then `steer reward train --config configs/train/held-out.yaml`."""
+    from trainers import held_out as module
+
+    paint_dataset(work / "held-out-data", n, module.SEED)
+    module.train(Pictures(work / "held-out-data", module.SEED), dataset, work / "held-out", minutes)
+    ship.ship_held_out(work)
+
+
+@app.command()
+def vlm(minutes: Minutes = 10, dataset: Path = Path("training/pamela"), n: int = 16_000, work: Work = HERE) -> None:
+    """The tiny Qwen3-VL of Linear-Hidden; then `steer reward train --config configs/train/linear-hidden.yaml`."""
+    from trainers import held_out as seeds
+    from trainers import vlm as module
+
+    paint_dataset(work / "held-out-data", n, seeds.SEED)
+    module.train(Pictures(work / "held-out-data", seeds.SEED), dataset, work / "vlm", minutes)
+    module.write_attributes(dataset)
+    ship.ship_linear_hidden(work)
+
+
+@app.command("ship")
+def ship_(work: Work = HERE) -> None:
+    """Write the trained parts as fp16 safetensors into the package."""
+    ship.ship(work)
+    ship.ship_held_out(work)
+
+
+if __name__ == "__main__":
+    app()

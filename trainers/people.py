@@ -1,0 +1,85 @@
+"""The PAMELA reward of the miniature: the commands every user has, then new people enrolled and the ceiling measured."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+
+from reward_models.evaluation.metrics import per_person
+from reward_models.pamela.evaluation import Row
+from reward_models.pamela.fit import fit_reward, load_corpus
+from reward_models.pamela.newcomers import CONTEXT, NewPeople
+from reward_models.pamela.report import as_metrics, evaluate_all
+from reward_models.pamela.reward import PamelaReward
+from reward_models.pamela.settings import load_training
+from reward_models.pamela.training import predict
+from reward_models.ratings.corpus import Corpus
+from steer.miniature.dataset import write_dataset
+from steer.renderers import miniature_renderer
+from steer.resources import data_folder, miniature_weights
+
+SEEDS = [0, 1, 2]
+
+
+def train(work: Path) -> None:
+    """Write the data set under ``work/pamela``, train three members as configs/train/miniature.yaml says, print and save the table.
+
+    The shipped SigLIP is the encoder, the shipped eye looks for the people, so both are shipped before this.
+    """
+    folder, out = work / "pamela", work / "reward"
+    write_dataset(folder, render=miniature_renderer().render)
+    settings = load_training(data_folder("configs") / "train" / "miniature.yaml")
+    data = [settings.data[0].model_copy(update={"source": str(folder)})]
+    encoder_setting = settings.encoder.model_copy(update={"name": str(miniature_weights("siglip"))})
+    settings = settings.model_copy(
+        update={
+            "data": data,
+            "encoder": encoder_setting,
+            "seeds": SEEDS,
+            "out": str(out),
+            "cache": str(work / "features"),
+        }
+    )
+    corpus, encoder = load_corpus(settings, "cpu")
+    reward = fit_reward(corpus, encoder, settings, "cpu", _print)
+    rows = evaluate_all(corpus, reward, out) + by_kind(corpus, reward, folder)
+    for row in rows:
+        print(row.text(), flush=True)
+    for split in ("val_unseen", "test_unseen"):
+        new = NewPeople(corpus, reward, split)
+        given, owner = new.given(CONTEXT)
+        x, q = corpus.pictures[given.picture], corpus.prompts[given.prompt]
+        fitted = reward.fit_people(x, q, given.liking, owner, new.known)
+        people = {p: [member[u] for member in fitted] for u, p in enumerate(new.people)}
+        reward.add_people(people, dict(zip(new.people, new.known, strict=True)))
+    reward.save(out / "model", as_metrics(rows), {"data": corpus.fingerprint}, encoder=os.path.join("..", "siglip"))
+
+
+def by_kind(corpus: Corpus, reward: PamelaReward, folder: Path) -> list[Row]:
+    """The ceiling, and seen people's table on painted and on generated pictures apart."""
+    test, frame = corpus.tables["test_seen"], corpus.frames["test_seen"]
+    truth = json.loads((folder / "truth.json").read_text())
+    generated = frame["picture"].isin(json.loads((folder / "generated.json").read_text())).to_numpy()
+    features = corpus.pictures, corpus.prompts
+    predictions = {
+        "population head": predict(reward.members, *features, test, personal=False, demographics=False),
+        "personal": predict(reward.members, *features, test),
+        "ceiling (noise-free truth)": np.asarray(
+            [truth[person][picture] for person, picture in zip(frame["person"], frame["picture"], strict=True)]
+        ),
+    }
+    every: np.ndarray = np.ones(len(test), bool)
+    parts = [("test_seen", every, ["ceiling (noise-free truth)"])]
+    parts += [(kind, mask, list(predictions)) for kind, mask in (("painted", ~generated), ("generated", generated))]
+    return [
+        Row(kind, name, per_person(predictions[name][mask], test.liking[mask], test.person[mask]))
+        for kind, mask, names in parts
+        for name in names
+    ]
+
+
+def _print(row: dict[str, float]) -> None:
+    print({k: round(v, 4) for k, v in row.items()}, flush=True)
