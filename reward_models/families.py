@@ -1,35 +1,93 @@
-"""Families of reward models by name, and rewards by folder or hub name."""
+"""Families of reward models by name, and rewards by folder or hub name. A reward's folder says which family it is of."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from reward_models.base import RewardError, RewardModel
+import yaml
 
-if TYPE_CHECKING:
-    pass
+from reward_models.base import RewardError
+from reward_models.protocols import RewardModel
+from reward_models.registry import Registry, UnknownName
+
+GROUP = "reward_models.families"
+FAMILIES = Registry(
+    "family of reward models",
+    GROUP,
+    {"pamela": "reward_models.pamela.family:FAMILY", "linear-hidden": "reward_models.linear_hidden.family:FAMILY"},
+)
+Say = Callable[[str], None]
+Progress = Callable[[int, int], None]  # done, total
 
 
-def load(name: str | Path, device: str = "cpu", revision: str | None = None) -> RewardModel:
-    """The reward model ``name``, a folder or a hub name; its config.json says which family it is of.
+@dataclass(frozen=True)
+class Work:
+    """What a family's training or evaluation is given beside its YAML: how to report, and where to compute."""
 
-    Raises RewardError when it does not load or its encoder is not the one it was trained on.
+    device: str = "cpu"
+    say: Say = print
+    progress: Progress = lambda done, total: None
+
+
+@dataclass(frozen=True)
+class Family:
+    """One way to make a reward.
+
+    ``load(folder, device, **options)``  the reward that training wrote, with this reader's own ``options``
+    ``train(config, work)``              from a YAML file to a reward in a folder, which is returned
+    ``evaluate(config, model, out, work)``  the family's report; ``model`` is a folder, or None where the YAML is enough
+    ``ablate(config, work)``             what each part is worth; None where the family has no parts to leave out
+    """
+
+    name: str
+    load: Callable[..., RewardModel]
+    train: Callable[[Path, Work], Path] | None = None
+    evaluate: Callable[[Path, Path | None, Path | None, Work], None] | None = None
+    ablate: Callable[[Path, Work], None] | None = None
+    options: frozenset[str] = field(default_factory=frozenset)
+
+
+def family(name: str) -> Family:
+    """The family of a name. Raises RewardError with the known ones."""
+    try:
+        found: Family = FAMILIES.load(name)
+    except UnknownName as error:
+        raise RewardError(str(error)) from error
+    return found
+
+
+def family_of(config: Path) -> Family:
+    """The family that a training's YAML is of: its ``family``, pamela where it names none. Raises RewardError."""
+    try:
+        values = yaml.safe_load(config.read_text())
+    except FileNotFoundError as error:
+        raise RewardError(f"there is no file '{config}'") from error
+    except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
+        raise RewardError(f"'{config}' does not read as YAML: {str(error).splitlines()[0]}") from error
+    return family(str(values.get("family", "pamela")) if isinstance(values, dict) else "pamela")
+
+
+def load(
+    name: str | Path, device: str = "cpu", revision: str | None = None, options: Mapping[str, Any] | None = None
+) -> RewardModel:
+    """The reward model ``name``, a folder or a hub name.
+
+    ``options`` are the family's own, as ``members`` of PAMELA. Raises RewardError when it does not load, its encoder is
+    not the one it was trained on, or its family does not take an option.
     """
     folder = find(name, revision)
-    family = json.loads((folder / "config.json").read_text()).get("family")
-    if family == "pamela":
-        from reward_models.pamela.reward import PamelaReward
-
-        return PamelaReward.from_folder(folder, device=device)
-    if family == "linear-hidden":
-        from reward_models.linear_hidden.reward import LinearHiddenReward
-
-        return LinearHiddenReward.from_folder(folder, device)
-    raise RewardError(
-        f"'{folder / 'config.json'}' names the unknown reward family {family!r}; known: pamela, linear-hidden"
-    )
+    try:
+        kind = json.loads((folder / "config.json").read_text()).get("family")
+    except (OSError, ValueError, AttributeError) as error:
+        raise RewardError(f"the reward model in '{folder}' does not load: {error}") from error
+    found = family(str(kind))
+    if strange := sorted(set(options or {}) - found.options):
+        raise RewardError(f"'{name}' is a reward of the family {found.name}, which has no {strange[0]}")
+    return found.load(folder, device, **(options or {}))
 
 
 def find(name: str | Path, revision: str | None = None) -> Path:
@@ -46,8 +104,8 @@ def find(name: str | Path, revision: str | None = None) -> Path:
         fetched = snapshot_download(str(name), revision=revision, allow_patterns=["*.json", "*.safetensors"])
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise RewardError(
-            f"there is no folder '{name}', and the hub gives none: {str(error).splitlines()[0]}"
+            f"there is no folder '{name}', and the hub does not have it: {str(error).splitlines()[0]}"
         ) from error
     if not (Path(fetched) / "config.json").is_file():
-        raise RewardError(f"the hub's '{name}' is no reward model: config.json is missing")
+        raise RewardError(f"the hub's '{name}' is not a reward model: config.json is missing")
     return Path(fetched)

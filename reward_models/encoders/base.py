@@ -10,7 +10,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -31,13 +31,20 @@ def weights_hash(*models: nn.Module, dtype: torch.dtype = torch.float32) -> str:
     return digest.hexdigest()[:16]
 
 
-@runtime_checkable
 class Encoder(Protocol):
-    """What training and scoring ask of an encoder of width D."""
+    """What training and scoring ask of an encoder of width D. Subclass it: what is optional has a default.
 
+    ``kind``: the name by which :func:`~reward_models.encoders.load.load_encoder` finds the class again; "own" is not
+    found. ``revision``: the commit of a hub model. ``batch_size``: how many pictures it reads at once.
+    """
+
+    kind: str = "own"
     name: str
     width: int
-    has_text: bool
+    has_text: bool = False
+    device: str = "cpu"
+    batch_size: int = 1
+    revision: str | None = None
 
     def images(self, images: Sequence[Image.Image]) -> Tensor:
         """Unit vectors (n, D) of pictures, each the same in any company."""
@@ -56,14 +63,12 @@ class Encoder(Protocol):
         ...
 
 
-class FrozenEncoder:
+class FrozenEncoder(Encoder):
     """Pictures through any frozen model, in batches of one fixed shape (the last one is padded).
 
     A subclass gives ``prepare`` (one picture to the model's inputs, safe to call from threads) and
     ``encode`` (a batch of them to vectors).
     """
-
-    has_text = False
 
     def __init__(self, name: str, model: nn.Module, width: int, device: str = "cpu", batch_size: int = 16):
         self.model = model.eval().requires_grad_(False).to(device)

@@ -61,7 +61,7 @@ class HiddenPools(FrozenEncoder):
     so that features do not drift with resolution. Raises RewardError where the model does not load or has no such layer.
     """
 
-    has_text = False
+    kind = "hidden-states"
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class HiddenPools(FrozenEncoder):
                 f"cannot load the vision-language model '{name}': {str(error).splitlines()[0]}"
             ) from error
         self.size, self.prompt = size, PROMPTS.get(prompt, prompt)
-        self.revision: str | None = getattr(model.config, "_commit_hash", None)
+        self.revision = getattr(model.config, "_commit_hash", None)
         self.layout = _layout(model, str(name))
         self._wide = model.config.get_text_config().hidden_size
         self.name = str(name)

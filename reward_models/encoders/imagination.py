@@ -15,7 +15,7 @@ PENALTIES = tuple(10.0**k for k in range(-4, 4))
 
 
 @dataclass(frozen=True)
-class Imagination:
+class TextToPicture:
     """E[picture | text] = weight text + bias; ``error``: RMS difference between the liking of an imagined picture and
     of the real one, in [0, 1], measured on pictures it was not fitted to."""
 
@@ -27,12 +27,12 @@ class Imagination:
         """Unit picture features (n, D) imagined of unit text features (n, D)."""
         return torch.nn.functional.normalize(texts @ self.weight.T + self.bias, dim=-1)
 
-    def to(self, device: torch.device | str) -> Imagination:
+    def to(self, device: torch.device | str) -> TextToPicture:
         """The same on another device."""
-        return Imagination(self.weight.to(device), self.bias.to(device), self.error)
+        return TextToPicture(self.weight.to(device), self.bias.to(device), self.error)
 
 
-def fit_imagination(texts: Tensor, pictures: Tensor, error: float = 0.0) -> Imagination:
+def fit_imagination(texts: Tensor, pictures: Tensor, error: float = 0.0) -> TextToPicture:
     """From pairs (n, D) each; the penalty of least generalised cross-validation error (Golub, Heath, Wahba 1979)."""
     x, y = texts.double(), pictures.double()
     x_mean, y_mean = x.mean(0), y.mean(0)
@@ -46,4 +46,4 @@ def fit_imagination(texts: Tensor, pictures: Tensor, error: float = 0.0) -> Imag
         if score < best:
             best = score
             weight = ((shrink / s.clamp(min=1e-12))[:, None] * target).T @ v
-    return Imagination(weight.float(), (y_mean - weight @ x_mean).float(), error)
+    return TextToPicture(weight.float(), (y_mean - weight @ x_mean).float(), error)

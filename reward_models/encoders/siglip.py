@@ -24,6 +24,7 @@ class SiglipEncoder(FrozenEncoder):
     Pictures are resized and normalised by the model's own processor.
     """
 
+    kind = "siglip"
     has_text = True
 
     def __init__(
@@ -46,7 +47,7 @@ class SiglipEncoder(FrozenEncoder):
                 f"'{name}' is a {type(model).__name__}, not a SigLIP; for pictures alone use kind 'vision'"
             )
         super().__init__(str(name), model, model.config.vision_config.hidden_size, device, batch_size)
-        self.revision: str | None = getattr(model.config, "_commit_hash", None)
+        self.revision = getattr(model.config, "_commit_hash", None)
         self.max_tokens: int = model.config.text_config.max_position_embeddings
         self._said_cut: set[str] = set()
 

@@ -13,18 +13,19 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from reward_models.base import RewardError
+from reward_models.encoders.base import Encoder
 
 
-class FeatureTable:
+class FeatureTable(Encoder):
     """Vectors computed elsewhere: a safetensors file with ``vectors`` (N, D) and, as metadata, ``ids``.
 
     ``ids`` is a JSON list of N names, the pictures' paths in the annotation files (or their file
     names). Good for training and evaluation; a new picture cannot be looked at.
     """
 
-    has_text = False
+    kind = "table"
 
-    def __init__(self, path: str | Path):
+    def __init__(self, path: str | Path, device: str = "cpu", batch_size: int = 1, revision: str | None = None):
         try:
             with safe_open(path, framework="pt") as file:
                 vectors = file.get_tensor("vectors").float()

@@ -15,6 +15,8 @@ from reward_models.encoders.base import FrozenEncoder, Prepared, first_line, pre
 class VisionEncoder(FrozenEncoder):
     """Pictures alone, through any vision model of transformers (DINOv2, ViT ...) by folder or hub name."""
 
+    kind = "vision"
+
     def __init__(self, name: str | Path, device: str = "cpu", batch_size: int = 16, revision: str | None = None):
         try:
             model = AutoModel.from_pretrained(

@@ -15,7 +15,7 @@ from reward_models.base import RewardError
 from reward_models.encoders.base import Encoder
 from reward_models.encoders.cache import FeatureCache, Progress
 from reward_models.encoders.hidden_states import HiddenPools
-from reward_models.encoders.imagination import Imagination, fit_imagination
+from reward_models.encoders.imagination import TextToPicture, fit_imagination
 from reward_models.encoders.load import load_encoder
 from reward_models.linear_hidden.layers import choose_layer
 from reward_models.linear_hidden.population import Population
@@ -156,7 +156,7 @@ def attribute_map(x: np.ndarray, values: np.ndarray, scaler: Scaler) -> Affine:
 
 def _imagination(
     fidelity: Encoder, train: pd.DataFrame, features: np.ndarray, rows: dict[str, int], general: Affine
-) -> Imagination | None:
+) -> TextToPicture | None:
     """Features of the picture that a text would give; None where the data set has no prompts. Its error is measured on a fifth of the pictures
     that it was not fitted to, in everybody's liking."""
     pairs = train.dropna(subset=["prompt"]).drop_duplicates("picture")
@@ -169,4 +169,4 @@ def _imagination(
     imagined = (texts[held] @ first.weight.T + first.bias).double().numpy()
     error = float(np.sqrt(np.mean((general(imagined) - general(pictures[held].double().numpy())) ** 2)))
     whole = fit_imagination(texts, pictures)
-    return Imagination(whole.weight, whole.bias, round(error, 4))
+    return TextToPicture(whole.weight, whole.bias, round(error, 4))

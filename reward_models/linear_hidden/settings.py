@@ -13,6 +13,15 @@ from reward_models.linear_hidden.people import Estimator
 from reward_models.ratings.settings import DataSetting, Strict
 
 
+class ProtocolSetting(Strict):
+    """The paper's evaluation: how many people are drawn, whether every layer is tried, and pairs of layers whose numbers
+    are multiples of ``pairs`` (the paper's: 5; 0: none)."""
+
+    people: int = Field(200, ge=2)
+    layers: bool = False
+    pairs: int = Field(0, ge=0)
+
+
 class LinearHiddenSettings(Strict):
     """A YAML with ``family: linear-hidden``."""
 
@@ -30,6 +39,7 @@ class LinearHiddenSettings(Strict):
     attributes: str | None = None  # a csv: column picture, a column an attribute
     people: Literal["train", "all"] = "all"  # whose ratings are kept; of the test splits none are
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    evaluation: ProtocolSetting = ProtocolSetting()
     out: str
 
     @property

@@ -33,7 +33,7 @@ def ablate(
         if key not in corpora:
             corpora[key] = load(each)
         reward = fit_reward(*corpora[key], each, device, report)
-        found = {s: judge(corpora[key][0], reward, s) for s in SPLITS}
+        found = {s: judge(corpora[key][0], reward.ensemble, s) for s in SPLITS}
         return {
             s: per_person(j.predictions[j.best], j.test.liking, j.test.person)
             for s, j in found.items()

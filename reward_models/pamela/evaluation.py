@@ -13,8 +13,8 @@ from functools import cached_property
 import numpy as np
 
 from reward_models.evaluation.metrics import MINIMUM, Each, pairwise_accuracy, per_person, person_metrics, summary
+from reward_models.pamela.ensemble import Ensemble
 from reward_models.pamela.newcomers import CONTEXT, NewPeople
-from reward_models.pamela.reward import PamelaReward
 from reward_models.pamela.training import predict
 from reward_models.ratings.arrays import RatingTable
 from reward_models.ratings.corpus import Corpus
@@ -58,19 +58,19 @@ class Judged:
         return [Row(self.split, n, per_person(p, t.liking, t.person)) for n, p in self.predictions.items()]
 
 
-def judge(corpus: Corpus, reward: PamelaReward, split: str) -> Judged | None:
+def judge(corpus: Corpus, ensemble: Ensemble, split: str) -> Judged | None:
     """Every predictor on one split; of new people, on their ratings after the first ``CONTEXT``.
 
     None where nobody in the split has ``MINIMUM`` ratings to be judged on.
     """
-    new = NewPeople(corpus, reward, split, CONTEXT + 1) if split.endswith("_unseen") else None
+    new = NewPeople(corpus, ensemble, split, CONTEXT + 1) if split.endswith("_unseen") else None
     test = new.later(CONTEXT)[0] if new else corpus.tables[split]
     if not len(test) or np.unique(test.person, return_counts=True)[1].max() < MINIMUM:
         return None
     if new:
         return Judged(split, test, baselines(corpus, test) | new.predictions(), f"{CONTEXT} ratings: fitted")
     features = corpus.pictures, corpus.prompts
-    members = reward.members
+    members = ensemble.members
     predictions = baselines(corpus, test) | {
         "population head": predict(members, *features, test, personal=False, demographics=False),
         "demographics alone": predict(members, *features, test, personal=False),

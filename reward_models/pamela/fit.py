@@ -13,8 +13,9 @@ from accelerate import Accelerator
 
 from reward_models.encoders.base import Encoder
 from reward_models.encoders.cache import Progress, unreadable_line
-from reward_models.encoders.imagination import Imagination, fit_imagination
+from reward_models.encoders.imagination import TextToPicture, fit_imagination
 from reward_models.encoders.load import load_encoder
+from reward_models.pamela.ensemble import Ensemble
 from reward_models.pamela.model import PamelaConfig, PamelaPredictor
 from reward_models.pamela.newcomers import with_enough
 from reward_models.pamela.people import priors, trained_covariances
@@ -113,18 +114,18 @@ def with_people(corpus: Corpus, encoder: Encoder, members: list[PamelaPredictor]
     config, train = members[0].config, corpus.tables["train"]
     found = priors(members, train)
     unknown = [torch.eye(len(p.axes)).expand(len(config.people) + 1, -1, -1) for p in found]
-    reward = PamelaReward(config, members, encoder, found, unknown, corpus.demographics_of())
+    ensemble = Ensemble(config, members, found, unknown, corpus.demographics_of(), encoder.device)
     if len(corpus.tables["val_unseen"]):
-        reward.priors = [p.scaled(best_spread(corpus, reward)) for p in reward.priors]
-    reward.covariances = [
+        spread = best_spread(corpus, ensemble)
+        ensemble.priors = [p.scaled(spread) for p in ensemble.priors]
+    ensemble.covariances = [
         trained_covariances(m, p, corpus.pictures, corpus.prompts, train, config.noise)
-        for m, p in zip(reward.members, reward.priors, strict=True)
+        for m, p in zip(ensemble.members, ensemble.priors, strict=True)
     ]
-    reward.imagination = imagination_of(corpus, reward)
-    return reward
+    return PamelaReward(ensemble, encoder, imagination_of(corpus, ensemble.members))
 
 
-def imagination_of(corpus: Corpus, reward: PamelaReward) -> Imagination | None:
+def imagination_of(corpus: Corpus, members: list[PamelaPredictor]) -> TextToPicture | None:
     """From the training pairs of prompt and picture, its error measured on val_seen; None where prompts are few or none."""
     train, val = corpus.tables["train"], corpus.tables["val_seen"]
     pairs = np.unique(np.stack([train.prompt, train.picture], 1)[train.prompt > 0], axis=0)
@@ -136,8 +137,8 @@ def imagination_of(corpus: Corpus, reward: PamelaReward) -> Imagination | None:
         return replace(found, error=corpus_spread(train))
     imagined = found.pictures(corpus.prompts)
     as_imagined = replace(val, picture=val.prompt)
-    real = predict(reward.members, corpus.pictures, corpus.prompts, val)
-    guess = predict(reward.members, imagined, corpus.prompts, as_imagined)
+    real = predict(members, corpus.pictures, corpus.prompts, val)
+    guess = predict(members, imagined, corpus.prompts, as_imagined)
     return replace(found, error=float(np.sqrt(np.mean((real - guess) ** 2))))
 
 
@@ -146,15 +147,14 @@ def corpus_spread(ratings: RatingTable) -> float:
     return float(np.std(ratings.liking))
 
 
-def best_spread(corpus: Corpus, reward: PamelaReward) -> float:
+def best_spread(corpus: Corpus, ensemble: Ensemble) -> float:
     """The factor of ``SPREADS`` on the prior's spread with which val_unseen is best known from few ratings; of equals the least."""
-    found = reward.priors
+    found = ensemble.priors
     scores = []
     for spread in SPREADS:
-        reward.priors = [p.scaled(spread) for p in found]
-        curve = (
-            with_enough(corpus, reward, "val_unseen", SPREAD_COUNTS).curve(SPREAD_COUNTS, ["fitted"]).get("fitted", {})
-        )
+        ensemble.priors = [p.scaled(spread) for p in found]
+        people = with_enough(corpus, ensemble, "val_unseen", SPREAD_COUNTS)
+        curve = people.curve(SPREAD_COUNTS, ["fitted"]).get("fitted", {})
         scores.append(np.mean([srocc for each in curve.values() for srocc, _, _ in each.values()]) if curve else 0.0)
-    reward.priors = found
+    ensemble.priors = found
     return SPREADS[int(np.argmax(scores))] if any(scores) else 1.0

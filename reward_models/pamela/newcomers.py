@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from reward_models.evaluation.metrics import MINIMUM, Each, per_person
-from reward_models.pamela.reward import PamelaReward
+from reward_models.pamela.ensemble import Ensemble
 from reward_models.pamela.training import neighbour_weights, profile
 from reward_models.ratings.arrays import RatingTable
 from reward_models.ratings.corpus import Corpus
@@ -26,10 +26,10 @@ class NewPeople:
     Vectors of people are (U, W), a tensor a member.
     """
 
-    def __init__(self, corpus: Corpus, reward: PamelaReward, split: str = "test_unseen", minimum: int = 1):
+    def __init__(self, corpus: Corpus, ensemble: Ensemble, split: str = "test_unseen", minimum: int = 1):
         """``minimum``: people with fewer ratings are left out."""
-        self.corpus, self.reward, self.table = corpus, reward, corpus.tables[split]
-        self.config, demographics = reward.config, corpus.demographics_of(split)
+        self.corpus, self.ensemble, self.table = corpus, ensemble, corpus.tables[split]
+        self.config, demographics = ensemble.config, corpus.demographics_of(split)
         rows = {str(p): np.flatnonzero(self.table.person == p) for p in np.unique(self.table.person)}
         self.rows = {p: r for p, r in rows.items() if len(r) >= minimum}
         self.people = list(self.rows)
@@ -49,7 +49,7 @@ class NewPeople:
         given, owner = self.given(n)
         x, q = self.corpus.pictures[given.picture], self.corpus.prompts[given.prompt]
         known = self.known if demographics else [{}] * len(self.people)
-        return [torch.stack([f.vector for f in m]) for m in self.reward.fit_people(x, q, given.liking, owner, known)]
+        return [torch.stack([f.vector for f in m]) for m in self.ensemble.fit_people(x, q, given.liking, owner, known)]
 
     def by_neighbours(self, n: int, centred: bool = True) -> list[Tensor]:
         """Vectors from the people of nearest profiles (paper, Fig. 12)."""
@@ -66,22 +66,22 @@ class NewPeople:
             )
             mix[u, nearest] = weight
         rows = [self.config.index("person", p) for p in ids]
-        weights = torch.from_numpy(mix).to(self.reward.device)
-        return [weights @ m.person.weight[rows] for m in self.reward.members]
+        weights = torch.from_numpy(mix).to(self.ensemble.device)
+        return [weights @ m.person.weight[rows] for m in self.ensemble.members]
 
     def nobody(self) -> list[Tensor]:
         """What stands for a withheld person."""
-        return [m.person.weight[:1].expand(len(self.people), -1) for m in self.reward.members]
+        return [m.person.weight[:1].expand(len(self.people), -1) for m in self.ensemble.members]
 
     @torch.inference_mode()
     def predict(self, vectors: Sequence[Tensor], skip: int, demographics: bool = True) -> np.ndarray:
         """Predictions of :meth:`later` with everybody's own vector."""
         test, owner = self.later(skip)
-        device, whose = self.reward.device, torch.from_numpy(owner).to(self.reward.device)
+        device, whose = self.ensemble.device, torch.from_numpy(owner).to(self.ensemble.device)
         known = self.known if demographics else [{}] * len(self.people)
         fields = torch.tensor([self.config.row(k) for k in known], device=device)[whose]
         x, q = self.corpus.pictures[test.picture].to(device), self.corpus.prompts[test.prompt].to(device)
-        each = [m(x, q, v[whose], fields) for m, v in zip(self.reward.members, vectors, strict=True)]
+        each = [m(x, q, v[whose], fields) for m, v in zip(self.ensemble.members, vectors, strict=True)]
         return torch.stack(each).mean(0).cpu().numpy()
 
     def naive(self, n: int, skip: int) -> np.ndarray:
@@ -140,8 +140,8 @@ class NewPeople:
         return self.table.where(np.concatenate(rows) if rows else np.zeros(0, int)), owner
 
 
-def with_enough(corpus: Corpus, reward: PamelaReward, split: str, counts: Sequence[int] = COUNTS) -> NewPeople:
+def with_enough(corpus: Corpus, ensemble: Ensemble, split: str, counts: Sequence[int] = COUNTS) -> NewPeople:
     """The people of a split who have enough ratings for its curve: the most of ``counts`` that leaves at least half of them."""
     sizes = np.unique(corpus.tables[split].person, return_counts=True)[1]
     fits = [c for c in counts if len(sizes) and (sizes >= c + MINIMUM).mean() >= 0.5]
-    return NewPeople(corpus, reward, split, max(fits, default=0) + MINIMUM)
+    return NewPeople(corpus, ensemble, split, max(fits, default=0) + MINIMUM)

@@ -29,7 +29,7 @@ def evaluate_all(corpus: Corpus, reward: PamelaReward, out: Path, splits: Sequen
     A split in which nobody can be judged is left out, and the report says so.
     """
     out.mkdir(parents=True, exist_ok=True)
-    found = {s: j for s in splits if (j := judge(corpus, reward, s)) is not None}
+    found = {s: j for s in splits if (j := judge(corpus, reward.ensemble, s)) is not None}
     rows = [row for judged in found.values() for row in judged.rows()]
     report: dict[str, Any] = {
         "table": as_metrics(rows),
@@ -43,7 +43,7 @@ def evaluate_all(corpus: Corpus, reward: PamelaReward, out: Path, splits: Sequen
     if shown:
         plot_margins(report["margins"], report["splits"][shown]["pairwise by margin"], out / "margins.png")
     new = next((s for s in ("test_unseen", "val_unseen") if s in found), None)
-    curves = with_enough(corpus, reward, new).curve() if new else {}
+    curves = with_enough(corpus, reward.ensemble, new).curve() if new else {}
     if curves:
         report["new people by ratings given"] = {
             way: {n: summary(each) for n, each in curve.items()} for way, curve in curves.items()

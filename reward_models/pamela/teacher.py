@@ -1,180 +1,171 @@
-"""How a PAMELA ensemble learns new people, and what it knows of those it has. Shapes: n pictures, U people, M members, K axes."""
+"""How a PAMELA ensemble learns new people, and what to ask them. Shapes: n pictures, M members, W model width, K axes."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
 
-from reward_models import questions as elicitation
-from reward_models.base import RewardError
-from reward_models.encoders.base import Encoder, encode_readable
-from reward_models.encoders.imagination import Imagination
-from reward_models.pamela.model import PamelaConfig, PamelaPredictor
-from reward_models.pamela.people import FittedPerson, PersonPrior, fit_people
+from reward_models.encoders.base import Encoder
+from reward_models.encoders.imagination import TextToPicture
+from reward_models.encoders.kept import keep_features, kept_features, prompt_features
+from reward_models.pamela.ensemble import Ensemble
+from reward_models.pamela.people import FittedPerson, sensitivity
+from reward_models.pamela.reading import PamelaReading
+from reward_models.profile import SAID_NOISE, as_ratings
+from reward_models.protocols import Evidence, Lesson, Questions, Reading, Seen, Teacher
+from reward_models.questions import gains, open_variance, pair_gains
+
+log = logging.getLogger(__name__)
 
 
-class LearnsPeople:
-    """The half of :class:`~reward_models.pamela.reward.PamelaReward` that is about people; see
-    :class:`~reward_models.base.Teachable`."""
+class PamelaTeacher(Teacher):
+    """Finds a person's vector in every member by Laplace's approximation; see :mod:`reward_models.pamela.people`.
 
-    config: PamelaConfig
-    encoder: Encoder
-    members: list[PamelaPredictor]
-    priors: list[PersonPrior]
-    covariances: list[Tensor]
-    demographics: dict[str, dict[str, str]]
-    device: torch.device
-    imagination: Imagination | None
+    A profile is read as statements ("no neon"), each a rating of the picture that ``imagined`` makes of it.
+    """
 
-    if TYPE_CHECKING:
-
-        def fingerprint(self) -> str: ...
-
-    @property
-    def picture_encoder(self) -> Encoder:
-        """Whose features of rated pictures it learns from."""
-        return self.encoder
+    def __init__(self, ensemble: Ensemble, encoder: Encoder, imagined: TextToPicture | None):
+        self.ensemble, self.encoder, self.imagined = ensemble, encoder, imagined
+        self.trained = ensemble.trained
+        self.fields = {d: ensemble.config.vocabularies[d] for d in ensemble.config.demographics}
+        self.noise = ensemble.config.noise
 
     @property
-    def reads_prompts(self) -> bool:
-        """Whether a rating depends on what the picture was drawn for."""
-        return self.encoder.has_text
+    def key(self) -> str:
+        """The encoder's fingerprint."""
+        return self.encoder.fingerprint()
 
-    @property
-    def rating_noise(self) -> float:
-        """Standard deviation of a rating, of [0, 1]."""
-        return self.config.noise
+    def keep(self, images: Sequence[Image.Image]) -> list[bytes]:
+        """Features of each picture in half precision."""
+        return keep_features(self.encoder, images)
 
-    @property
-    def can_imagine(self) -> bool:
-        """Whether texts can be judged before they are drawn."""
-        return self.imagination is not None and self.encoder.has_text
-
-    def imagined(self, texts: Tensor) -> Tensor:
-        """Features (n, D) of the pictures that texts with features (n, D) would give."""
-        if self.imagination is None:
-            raise RewardError("this reward was trained without prompts and cannot imagine pictures of texts")
-        return self.imagination.pictures(texts.to(self.device))
-
-    def vocabulary(self) -> dict[str, list[str]]:
-        """What it knows of people besides their ratings: the values of each field."""
-        return {d: self.config.vocabularies[d] for d in self.config.demographics}
-
-    def enrol(
-        self,
-        person: str,
-        images: Sequence[Image.Image],
-        prompts: Sequence[str],
-        ratings: Sequence[float],
-        demographics: Mapping[str, str] | None = None,
-    ) -> None:
-        """Make a new person known from n rated pictures (n may be 0), ``ratings`` in [0, 1]; again to correct them.
-
-        Raises RewardError for ratings that are no numbers in [0, 1], or a picture that does not open.
-        """
-        liking = np.asarray(ratings, dtype=float)
-        if not (len(images) == len(prompts) == len(liking)):
-            raise RewardError(f"{len(images)} pictures, {len(prompts)} prompts and {len(liking)} ratings do not match")
-        if bad := [r for r in liking if not 0 <= r <= 1]:
-            raise RewardError(f"{len(bad)} ratings are not in [0, 1], the first is {bad[0]}")
-        pictures, readable = encode_readable(self.encoder, images)
-        if not readable.all():
-            raise RewardError(f"rated picture {int(np.flatnonzero(~readable)[0])} does not open")
-        self.enrol_features(person, pictures, self.encoder.texts(prompts), liking, demographics)
-
-    def enrol_features(
-        self,
-        person: str,
-        pictures: Tensor,
-        prompts: Tensor,
-        liking: np.ndarray,
-        demographics: Mapping[str, str] | None = None,
-    ) -> None:
-        """:meth:`enrol` from features (n, D) each."""
-        self.add_people({person: self.fit(pictures, prompts, liking, demographics)}, {person: dict(demographics or {})})
-
-    def fit(
-        self,
-        pictures: Tensor,
-        prompts: Tensor,
-        liking: np.ndarray,
-        demographics: Mapping[str, str] | None = None,
-        noise: np.ndarray | None = None,
-        choices: np.ndarray | None = None,
-    ) -> list[FittedPerson]:
-        """What each member makes of a person's ratings of pictures and prompts (n, D); ``noise`` (n,) where ratings are not
-        equally sure, ``choices`` (C, 2) of rows of better and worse pictures."""
+    def learn(self, person: str, evidence: Evidence) -> Lesson:
+        """Fit the person's vectors to ratings, choices and the profile, from what demographics let expect."""
+        pictures, texts = self._features(evidence.pictures)
+        liking, noise = list(evidence.likings), [self.noise] * len(pictures)
+        phrases, said = as_ratings(evidence.profile)
+        if phrases and self.imagined is None:
+            log.warning("the reward reads no texts, so the profile of '%s' says nothing to it", person)
+        elif phrases and self.imagined is not None:
+            words = self.encoder.texts(phrases)
+            pictures = torch.cat([pictures, self.imagined.pictures(words.to(self.ensemble.device)).float().cpu()])
+            texts = torch.cat([texts, words.float().cpu()])
+            liking, noise = liking + said, noise + [SAID_NOISE] * len(phrases)
         owner: np.ndarray = np.zeros(len(liking), dtype=int)
-        fitted = self.fit_people(pictures, prompts, liking, owner, [demographics or {}], noise, choices)
-        return [each[0] for each in fitted]
+        fitted = self.ensemble.fit_people(
+            pictures,
+            texts,
+            np.array(liking, dtype=float),
+            owner,
+            [evidence.demographics],
+            np.array(noise),
+            np.array(evidence.choices, dtype=int).reshape(-1, 2),
+        )
+        found = [each[0] for each in fitted]
+        self.ensemble.add_person(person, found, evidence.demographics)
+        return Lesson(_packed(found), self.open_share(person))
 
-    def fit_people(
-        self,
-        pictures: Tensor,
-        prompts: Tensor,
-        liking: np.ndarray,
-        owner: np.ndarray,
-        demographics: Sequence[Mapping[str, str]],
-        noise: np.ndarray | None = None,
-        choices: np.ndarray | None = None,
-    ) -> list[list[FittedPerson]]:
-        """What each member makes of U people's ratings, (M, U); see :func:`reward_models.pamela.people.fit_people`."""
-        known = [self.config.row(d)[: len(self.config.demographics)] for d in demographics]
-        x, q = pictures.to(self.device).clone(), prompts.to(self.device).clone()
-        y = torch.as_tensor(liking, dtype=torch.float32, device=self.device)
-        whose = torch.as_tensor(owner, dtype=torch.long, device=self.device)
-        spread = self.config.noise if noise is None else torch.as_tensor(noise, dtype=torch.float32, device=self.device)
-        pairs = None if choices is None else torch.as_tensor(choices, dtype=torch.long, device=self.device)
-        return [
-            fit_people(m, p, x, q, y, whose, known, spread, pairs)
-            for m, p in zip(self.members, self.priors, strict=True)
-        ]
-
-    def add_people(
-        self, fitted: Mapping[str, Sequence[FittedPerson]], demographics: Mapping[str, dict[str, str]]
-    ) -> None:
-        """Give people, new or known, the vectors and covariances that :meth:`fit` found."""
-        self.fingerprint()
-        self.config.people += [p for p in fitted if p not in self.config.people]
-        for k, member in enumerate(self.members):
-            table, covariance = member.person.weight.detach(), self.covariances[k]
-            rows = len(self.config.people) + 1
-            vectors, spreads = table.new_zeros(rows, table.shape[1]), covariance.new_zeros(rows, *covariance.shape[1:])
-            vectors[: len(table)], spreads[: len(table)] = table, covariance
-            for person, each in fitted.items():
-                row = self.config.index("person", person)
-                vectors[row], spreads[row] = each[k].vector, each[k].covariance
-            member.person, self.covariances[k] = nn.Embedding.from_pretrained(vectors), spreads
-        self.demographics |= {person: demographics.get(person, {}) for person in fitted}
+    def recall(self, person: str, lesson: bytes, demographics: Mapping[str, str]) -> None:
+        """Give the person the vectors of an earlier lesson. Raises ValueError for bytes that do not fit this ensemble."""
+        self.ensemble.add_person(person, self._unpacked(lesson), demographics)
 
     def open_share(self, person: str) -> float:
-        """Share in [0, 1] of what people differ by that is not known of this one: variance left of the prior's, mean over members."""
-        row, shares = self.config.index("person", person), []
-        for prior, covariance in zip(self.priors, self.covariances, strict=True):
-            size = prior.axes.pow(2).sum(1)
-            shares.append(float((covariance[row].diagonal() * size).sum() / size.sum()))
-        return float(np.mean(shares))
+        """Variance left of the prior's, mean over members."""
+        return self.ensemble.open_share(person)
 
-    def slopes(
-        self,
-        fitted: Sequence[FittedPerson],
-        pictures: Tensor,
-        prompts: Tensor,
-        demographics: Mapping[str, str] | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        """How predictions move with the person (M, n, K), and the covariance of the person (M, K, K)."""
-        slope = elicitation.slopes(self, fitted, pictures, prompts, demographics)
-        return slope, torch.stack([f.covariance for f in fitted]).to(slope.device)
+    def reading(self, seen: Sequence[Seen]) -> PamelaReading:
+        """The reading of kept pictures; their fidelity is not known."""
+        pictures, texts = self._features(seen)
+        return PamelaReading(pictures, texts, np.ones(len(seen), dtype=bool), np.full(len(seen), np.nan))
 
-    def draws(self, person: str, pictures: Tensor, prompts: Tensor, n: int = 400, seed: int = 0) -> Tensor:
-        """Likings (``n``, pictures) of people that this person may be."""
-        return elicitation.draws(self, person, pictures, prompts, n, seed)
+    def ask(self, person: str, candidates: Sequence[Seen]) -> Questions:
+        """Expected reduction of variance by each answer; see :mod:`reward_models.questions`."""
+        pictures, texts = self._features(candidates)
+        slope = self._slopes(person, pictures, texts)
+        covariance = torch.stack([f.covariance for f in self.ensemble.person(person)]).to(slope.device)
+        return Questions(
+            gains(slope, covariance, self.noise).cpu().numpy(),
+            open_variance(slope, covariance) * len(candidates),
+            lambda pairs: pair_gains(slope, covariance, self.noise, torch.as_tensor(pairs)).cpu().numpy(),
+        )
+
+    def draws(self, person: str, reading: Reading, n: int = 400, seed: int = 0) -> np.ndarray:
+        """Likings (``n``, pictures) of people that this person may be: of members in turn, linear in the person's vector."""
+        assert isinstance(reading, PamelaReading)
+        ensemble = self.ensemble
+        generator, found = torch.Generator().manual_seed(seed), []
+        known = ensemble.demographics.get(person, {})
+        each = zip(ensemble.members, ensemble.priors, ensemble.person(person), strict=True)
+        for member, prior, own in each:
+            answer, slope = self._sensitivity(member, own.vector, reading.pictures, reading.texts, known)
+            root = torch.linalg.cholesky(own.covariance.cpu() + 1e-6 * torch.eye(len(prior.axes)))
+            z = torch.randn(-(-n // len(ensemble.members)), len(prior.axes), generator=generator) @ root.T
+            found.append(answer.cpu() + z @ (slope @ prior.axes.T).cpu().T)
+        return torch.cat(found)[:n].numpy()
 
     def likeness(self, person: str) -> dict[str, float]:
-        """How alike everybody else's taste is, in [-1, 1]."""
-        return elicitation.likeness(self, person)
+        """Cosine of this person's vector to everybody's, each less nobody's, on the axes that people differ along; mean over members."""
+        ensemble = self.ensemble
+        row = ensemble.config.index("person", person)
+        total = torch.zeros(len(ensemble.config.people))
+        for member, prior in zip(ensemble.members, ensemble.priors, strict=True):
+            own_length = prior.axes.norm(dim=1, keepdim=True)
+            along = (member.person.weight[1:] - prior.mean) @ (prior.axes / own_length).T  # (P, K)
+            unit = torch.nn.functional.normalize(along, dim=1)
+            total += (unit @ unit[row - 1]).cpu() / len(ensemble.members)
+        return {p: float(v) for p, v in zip(ensemble.config.people, total, strict=True) if p != person}
+
+    def _features(self, seen: Sequence[Seen]) -> tuple[Tensor, Tensor]:
+        return kept_features(seen, self.encoder.width), prompt_features(self.encoder, seen)
+
+    def _slopes(self, person: str, pictures: Tensor, texts: Tensor) -> Tensor:
+        """How the prediction of each picture moves with the person, (M, n, K)."""
+        ensemble = self.ensemble
+        known = ensemble.demographics.get(person, {})
+        each = []
+        for member, prior, own in zip(ensemble.members, ensemble.priors, ensemble.person(person), strict=True):
+            _, slope = self._sensitivity(member, own.vector, pictures, texts, known)
+            each.append(slope @ prior.axes.T)
+        return torch.stack(each)
+
+    def _sensitivity(
+        self, member: torch.nn.Module, vector: Tensor, pictures: Tensor, texts: Tensor, demographics: Mapping[str, str]
+    ) -> tuple[Tensor, Tensor]:
+        """Answers (n,) of one member and their slopes (n, W) in the person's vector; metadata is withheld."""
+        device, config = self.ensemble.device, self.ensemble.config
+        known = config.row({k: v for k, v in demographics.items() if k in config.demographics})
+        fields = torch.tensor([known], device=device).expand(len(pictures), -1)
+        x, q = pictures.to(device).clone(), texts.to(device).clone()
+        return sensitivity(member, x, q, vector.expand(len(x), -1), fields)  # type: ignore[arg-type]
+
+    def _unpacked(self, lesson: bytes) -> list[FittedPerson]:
+        ensemble = self.ensemble
+        try:
+            tensors = load(lesson)
+            found = [
+                FittedPerson(tensors[f"{k}.vector"].float(), tensors[f"{k}.covariance"].float())
+                for k in range(len(ensemble.members))
+            ]
+        except (SafetensorError, KeyError, ValueError) as error:
+            raise ValueError(f"the lesson does not open: {error}") from error
+        for own, prior in zip(found, ensemble.priors, strict=True):
+            axes = len(prior.axes)
+            fits = own.vector.shape == prior.mean.shape and own.covariance.shape == (axes, axes)
+            if not fits or not own.vector.isfinite().all() or not own.covariance.isfinite().all():
+                raise ValueError("the lesson is not one of this reward")
+        return found
+
+
+def _packed(fitted: Sequence[FittedPerson]) -> bytes:
+    tensors = {}
+    for k, own in enumerate(fitted):
+        tensors[f"{k}.vector"] = own.vector.cpu().contiguous()
+        tensors[f"{k}.covariance"] = own.covariance.cpu().contiguous()
+    return bytes(save(tensors))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -13,10 +14,18 @@ from torch import Tensor
 
 from reward_models.encoders.base import Encoder
 from reward_models.encoders.cache import FeatureCache, Progress
-from reward_models.pamela.model import PamelaConfig
 from reward_models.ratings import DataError, Ratings
 from reward_models.ratings.arrays import RatingTable
 from reward_models.ratings.table import SPLITS
+
+
+class Fields(Protocol):
+    """What a trained model knows of people and pictures: ids, fields and their values."""
+
+    people: list[str]
+    demographics: list[str]
+    metadata: list[str]
+    vocabularies: dict[str, list[str]]
 
 
 @dataclass
@@ -39,9 +48,9 @@ class Corpus:
     unreadable: dict[str, str]
     fingerprint: str
 
-    def for_config(self, config: PamelaConfig) -> Corpus:
+    def with_fields(self, config: Fields) -> Corpus:
         """The same ratings with the fields and vocabularies of a trained model."""
-        fields, words = config.fields, config.vocabularies
+        fields, words = [*config.demographics, *config.metadata], config.vocabularies
         frames = {s: f.assign(**{n: pd.NA for n in fields if n not in f}) for s, f in self.frames.items()}
         return replace(
             self,

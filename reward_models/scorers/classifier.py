@@ -1,15 +1,8 @@
-"""Other judges of pictures beside the personal reward, by name.
-
-A scorer of one's own is any object with ``score`` and ``fingerprint``; it is found under a name after
-:func:`register`, or by an entry point of the group ``reward_models.scorers.classifier`` in a package's metadata.
-"""
+"""Picture classifiers of transformers as scorers."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Sequence
-from importlib.metadata import entry_points
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -18,24 +11,10 @@ from transformers import AutoImageProcessor, AutoModelForImageClassification
 
 from reward_models.base import RewardError
 from reward_models.encoders.base import in_batches, opens, weights_hash
-
-GROUP = "reward_models.scorers.classifier"
-
-
-@runtime_checkable
-class Scorer(Protocol):
-    """A judge of pictures that knows nobody in particular. Higher is better, on any scale."""
-
-    def score(self, images: Sequence[Image.Image], prompts: Sequence[str]) -> np.ndarray:
-        """Raw scores (n,); NaN for a picture that cannot be judged. The same picture scores the same in any company."""
-        ...
-
-    def fingerprint(self) -> str:
-        """Changes whenever scores would."""
-        ...
+from reward_models.scorers.base import Scorer
 
 
-class ClassifierScorer:
+class ClassifierScorer(Scorer):
     """A picture classifier of transformers, as most aesthetic predictors on the hub are.
 
     The score is the probability of ``label``; of a model with a single output (a regression) that output as it is.
@@ -79,27 +58,3 @@ class ClassifierScorer:
     def fingerprint(self) -> str:
         """Of weights and label."""
         return f"{weights_hash(self.model)}:{self.label}"
-
-
-_KINDS: dict[str, Callable[..., Scorer]] = {"classifier": ClassifierScorer}
-
-
-def register(kind: str, factory: Callable[..., Scorer]) -> None:
-    """Make ``factory(**settings)`` known as ``kind``."""
-    _KINDS[kind] = factory
-
-
-def load_scorer(kind: str, **settings: Any) -> Scorer:
-    """A scorer by kind: registered, or an entry point of ``reward_models.scorers.classifier``. Raises RewardError."""
-    offered = {point.name: point for point in entry_points(group=GROUP)}
-    factory = _KINDS.get(kind) or (offered[kind].load() if kind in offered else None)
-    if factory is None:
-        known = sorted({*_KINDS, *offered})
-        close = difflib.get_close_matches(kind, known, n=1)
-        raise RewardError(
-            f"unknown kind of scorer '{kind}'. {f'Did you mean {close[0]!r}?' if close else ''} Known: {', '.join(known)}"
-        )
-    try:
-        return factory(**settings)
-    except TypeError as error:
-        raise RewardError(f"the scorer '{kind}' does not take these settings: {error}") from error

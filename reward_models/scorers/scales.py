@@ -1,27 +1,18 @@
-"""Mixed rewards: a weighted sum of the personal reward, the population's, fidelity and any other scorer.
-
-    mixed = MixedReward(reward, {"quality": (load_scorer("classifier", model="some/aesthetic-model", label="good"), Linear(0, 1))})
-    scores = mixed.score(images, prompts, person)
-    weighted({"personal": 1.0, "quality": 0.5}, **scores.components())
-
-Every component is brought to [0, 1] by constants that are written down, never by the pictures beside it: a
-picture's mixed score is the same in any company.
-"""
+"""Scores on one scale, and their weighted mean."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from PIL import Image
 from scipy.special import ndtr
 
-from reward_models.base import Person, RewardError, RewardModel, Scores
+from reward_models.base import RewardError
 
 if TYPE_CHECKING:
-    from reward_models.scorers.classifier import Scorer
+    pass
 
 COMPONENTS = ("personal", "population", "fidelity")
 
@@ -41,7 +32,7 @@ class Linear:
 
     def __post_init__(self) -> None:
         if not self.low < self.high:
-            raise RewardError(f"a scale from {self.low:g} to {self.high:g} is none; the second must be the greater")
+            raise RewardError(f"invalid scale {self.low:g}..{self.high:g}: the upper bound must be larger")
 
     def __call__(self, raw: np.ndarray) -> np.ndarray:
         return np.clip((raw - self.low) / (self.high - self.low), 0, 1)
@@ -83,29 +74,3 @@ def weighted(weights: Mapping[str, float], **components: np.ndarray | float) -> 
         raise RewardError("all weights of the mixed reward are 0")
     total = sum(w * np.asarray(components[name], dtype=float) for name, w in used.items())
     return np.asarray(total / sum(abs(w) for w in used.values()))
-
-
-class MixedReward:
-    """A personal reward with further scorers beside it; what they say is in ``Scores.others``, on their scales."""
-
-    def __init__(self, reward: RewardModel, scorers: Mapping[str, tuple[Scorer, Scale]]):
-        if taken := sorted(set(scorers) & {*COMPONENTS, "uncertainty"}):
-            raise RewardError(f"a scorer cannot be called {taken[0]!r}; that is a component of every reward")
-        self.reward, self.scorers = reward, dict(scorers)
-        self.name = " + ".join([reward.name, *scorers])
-
-    def score(self, images: Sequence[Image.Image], prompts: Sequence[str], person: Person) -> Scores:
-        """The reward's scores, and every scorer's (n,) in ``others``."""
-        scores = self.reward.score(images, prompts, person)
-        others = {
-            name: np.asarray(scale(scorer.score(images, prompts))) for name, (scorer, scale) in self.scorers.items()
-        }
-        return replace(scores, others=scores.others | others)
-
-    def fingerprint(self) -> str:
-        """Of the reward, and of every scorer with its scale."""
-        parts = [f"{name}={scorer.fingerprint()}/{scale}" for name, (scorer, scale) in self.scorers.items()]
-        return " ".join([self.reward.fingerprint(), *parts])
-
-    def people(self) -> list[str]:
-        return self.reward.people()

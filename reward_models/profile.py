@@ -30,3 +30,17 @@ def statements(text: str) -> list[tuple[str, bool]]:
         if phrase := phrase.strip(" :-"):
             found.append((phrase[:200], liked))
     return found
+
+
+SAID_LIKED, SAID_DISLIKED = 0.85, 0.15  # what "warm light" and "no neon" say of a picture of just that
+SAID_NOISE = 0.35  # of such a statement, in [0, 1]: more than twice a rating's
+
+
+def as_ratings(text: str) -> tuple[list[str], list[float]]:
+    """The statements of a profile as ratings of pictures that show just that: phrases and likings in [0, 1].
+
+    >>> as_ratings("warm light, no neon")
+    (['warm light', 'neon'], [0.85, 0.15])
+    """
+    said = statements(text)
+    return [phrase for phrase, _ in said], [SAID_LIKED if liked else SAID_DISLIKED for _, liked in said]

@@ -1,0 +1,58 @@
+"""A reward on disk: ``config.json`` and ``model.safetensors``, with its encoders by relative path or hub name."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from reward_models.base import RewardError
+
+
+def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The config and the tensors. Raises RewardError where either does not open."""
+    with reading(folder):
+        return json.loads((folder / "config.json").read_text()), load_file(folder / "model.safetensors")
+
+
+@contextmanager
+def reading(folder: Path) -> Iterator[None]:
+    """Any fault of a folder's content as one RewardError that names the folder."""
+    try:
+        yield
+    except (OSError, SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        raise RewardError(f"the reward model in '{folder}' does not load: {error}") from error
+
+
+def write_folder(folder: Path, config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
+    """Write both files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file({k: v.cpu().contiguous() for k, v in weights.items()}, folder / "model.safetensors")
+    (folder / "config.json").write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n")
+
+
+def relative_name(name: str, folder: Path) -> str:
+    """An encoder's name as the config keeps it: a path relative to ``folder``, or the hub name as it is."""
+    return os.path.relpath(name, folder) if Path(name).exists() else name
+
+
+def resolved_name(name: str, folder: Path) -> str:
+    """The reverse of :func:`relative_name`."""
+    local = folder / name
+    return str(local.resolve()) if local.exists() else name
+
+
+def check_encoder(folder: Path, saved: str, name: str, found: str) -> None:
+    """Raises RewardError where the encoder ``name`` is not the one whose fingerprint the config ``saved``."""
+    if found != saved:
+        raise RewardError(
+            f"the reward model in '{folder}' was made with the encoder {saved}, "
+            f"but '{name}' is {found}; use the encoder it names or make the reward again"
+        )

@@ -1,0 +1,159 @@
+"""The members of a PAMELA reward and the people they know: vectors, how surely each is known, demographics.
+
+Shapes: n pictures, U people, P known people, M members, B batch, D features, W model width, K axes that people span.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from reward_models.base import Person, RewardError, UnknownPerson
+from reward_models.encoders.base import weights_hash
+from reward_models.pamela.model import PamelaConfig, PamelaPredictor
+from reward_models.pamela.people import FittedPerson, PersonPrior, fit_people, sensitivity
+
+FEW, ROWS = 1024, 32  # answers at once, and in one batch of these
+
+
+class Ensemble:
+    """Members of several seeds, and what is known of people.
+
+    ``priors``: where people's vectors lie, one per member; ``covariances``: posterior of every person on the prior's
+    axes, one (P + 1, K, K) per member, row 0 the prior itself; ``demographics``: what is known of each person.
+    """
+
+    def __init__(
+        self,
+        config: PamelaConfig,
+        members: Sequence[PamelaPredictor],
+        priors: Sequence[PersonPrior],
+        covariances: Sequence[Tensor],
+        demographics: dict[str, dict[str, str]] | None = None,
+        device: torch.device | str = "cpu",
+    ):
+        self.config, self.device = config, torch.device(device)
+        self.members = [m.eval().requires_grad_(False).to(self.device) for m in members]
+        self.priors = [p.to(self.device) for p in priors]
+        self.covariances = [c.to(self.device) for c in covariances]
+        self.demographics = demographics or {}
+        self.trained = tuple(config.people)  # those taught later are not among them
+        self._fingerprint = ""
+
+    def fingerprint(self) -> str:
+        """Hash of the members' weights as trained: people taught since change nothing."""
+        if not self._fingerprint:
+            self._fingerprint = weights_hash(*self.members)
+        return self._fingerprint
+
+    def keep(self, members: int) -> None:
+        """Only the first ``members`` of those that were trained. Raises RewardError where there are fewer."""
+        if members > len(self.members):
+            raise RewardError(f"the reward has {len(self.members)} members, not {members}")
+        self.members, self.priors = self.members[:members], self.priors[:members]
+        self.covariances = self.covariances[:members]
+        self._fingerprint = ""
+
+    def check(self, people: Sequence[Person]) -> None:
+        """Raises UnknownPerson for an id that has no vector."""
+        known = set(self.config.people)
+        for person in people:
+            if person.id is not None and person.id not in known:
+                raise UnknownPerson(f"the reward model has no vector for '{person.id}'")
+
+    def predict(
+        self, pictures: Tensor, texts: Tensor, people: Sequence[Person], batch: int = 8192
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Liking and its standard deviation, (U, n) each, from features (n, D); metadata is unknown when steering.
+
+        The variance is that of the members' answers plus the mean of each member's own: the person's covariance seen
+        through the slope of the answer in the person's vector. Up to ``FEW`` answers are made in batches of one fixed
+        shape: then an answer is the same to the last bit whatever is asked beside it, as a resumed run or a batch needs.
+        """
+        pictures, texts = pictures.to(self.device).clone(), texts.to(self.device).clone()
+        index, fields = self.rows(people)
+        n = len(pictures)
+        means, variances = [], []
+        few = len(people) * n <= FEW
+        # every (person, picture)
+        for pairs in torch.arange(len(people) * n, device=self.device).split(ROWS if few else batch):
+            asked = len(pairs)
+            if few:
+                pairs = torch.cat([pairs, pairs[-1:].expand(ROWS - asked)])
+            k, i = pairs // n, pairs % n
+            answers, own = [], []
+            for member, prior, covariance in zip(self.members, self.priors, self.covariances, strict=True):
+                vectors = member.person.weight[index[k]]
+                answer, slope = sensitivity(member, pictures[i], texts[i], vectors, fields[k])
+                along = slope @ prior.axes.T  # (B, K)
+                own.append(torch.einsum("bk,bkl,bl->b", along, covariance[index[k]], along))
+                answers.append(answer)
+            each = torch.stack(answers)  # (M, B)
+            means.append(each.mean(0)[:asked])
+            variances.append((each.var(0, unbiased=False) + torch.stack(own).mean(0))[:asked])
+        shape = len(people), n
+        mean, variance = (torch.cat(v).view(shape) if v else torch.zeros(shape) for v in (means, variances))
+        return mean.cpu().numpy(), variance.clamp(min=0).sqrt().cpu().numpy()
+
+    def rows(self, people: Sequence[Person]) -> tuple[Tensor, Tensor]:
+        """Person table rows (U,) and field rows (U, F)."""
+        row_of = {p: i + 1 for i, p in enumerate(self.config.people)}
+        rows = []
+        for person in people:
+            shown = self.demographics.get(person.id or "", {}) | person.demographics
+            rows.append(self.config.row({k: shown[k] for k in self.config.demographics if k in shown}))
+        index = [row_of.get(person.id or "", 0) for person in people]
+        return torch.tensor(index, device=self.device), torch.tensor(rows, device=self.device)
+
+    def fit_people(
+        self,
+        pictures: Tensor,
+        prompts: Tensor,
+        liking: np.ndarray,
+        owner: np.ndarray,
+        demographics: Sequence[Mapping[str, str]],
+        noise: np.ndarray | None = None,
+        choices: np.ndarray | None = None,
+    ) -> list[list[FittedPerson]]:
+        """What each member makes of U people's ratings, (M, U); see :func:`reward_models.pamela.people.fit_people`."""
+        known = [self.config.row(d)[: len(self.config.demographics)] for d in demographics]
+        x, q = pictures.to(self.device).clone(), prompts.to(self.device).clone()
+        y = torch.as_tensor(liking, dtype=torch.float32, device=self.device)
+        whose = torch.as_tensor(owner, dtype=torch.long, device=self.device)
+        spread = self.config.noise if noise is None else torch.as_tensor(noise, dtype=torch.float32, device=self.device)
+        pairs = None if choices is None else torch.as_tensor(choices, dtype=torch.long, device=self.device)
+        return [
+            fit_people(m, p, x, q, y, whose, known, spread, pairs)
+            for m, p in zip(self.members, self.priors, strict=True)
+        ]
+
+    def add_person(self, person: str, fitted: Sequence[FittedPerson], demographics: Mapping[str, str]) -> None:
+        """Give a person, new or known, the vector and covariance that each member found (M,)."""
+        self.fingerprint()
+        if person not in self.config.people:
+            self.config.people.append(person)
+        row = self.config.index("person", person)
+        for k, member in enumerate(self.members):
+            table, covariance = member.person.weight.detach(), self.covariances[k]
+            rows = len(self.config.people) + 1
+            vectors, spreads = table.new_zeros(rows, table.shape[1]), covariance.new_zeros(rows, *covariance.shape[1:])
+            vectors[: len(table)], spreads[: len(table)] = table, covariance
+            vectors[row], spreads[row] = fitted[k].vector, fitted[k].covariance
+            member.person, self.covariances[k] = nn.Embedding.from_pretrained(vectors), spreads
+        self.demographics[person] = dict(demographics)
+
+    def person(self, person: str) -> list[FittedPerson]:
+        """What each member knows of a person, (M,)."""
+        row = self.config.index("person", person)
+        return [FittedPerson(m.person.weight[row], c[row]) for m, c in zip(self.members, self.covariances, strict=True)]
+
+    def open_share(self, person: str) -> float:
+        """Share in [0, 1] of what people differ by that is not known of this one: variance left of the prior's, mean over members."""
+        row, shares = self.config.index("person", person), []
+        for prior, covariance in zip(self.priors, self.covariances, strict=True):
+            size = prior.axes.pow(2).sum(1)
+            shares.append(float((covariance[row].diagonal() * size).sum() / size.sum()))
+        return float(np.mean(shares))

@@ -1,0 +1,85 @@
+"""PAMELA as a family: trained from YAML, with the paper's table as its report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reward_models.base import RewardError
+from reward_models.families import Family, Work
+from reward_models.protocols import RewardModel
+
+if TYPE_CHECKING:
+    from reward_models.encoders.base import Encoder
+    from reward_models.pamela.settings import RewardTraining
+    from reward_models.ratings.corpus import Corpus
+
+
+def _load(folder: Path, device: str = "cpu", members: int | None = None) -> RewardModel:
+    from reward_models.pamela.reward import PamelaReward
+
+    return PamelaReward.from_folder(folder, device, members)
+
+
+def _train(config: Path, work: Work) -> Path:
+    """Features, members of several seeds, the table, a folder to load; a killed call goes on after its last epoch."""
+    from reward_models.evaluation.plots import plot_training
+    from reward_models.pamela.fit import fit_reward
+    from reward_models.pamela.report import as_metrics, evaluate_all
+    from reward_models.pamela.settings import load_training
+
+    settings = load_training(config)
+    out = Path(settings.out)
+    corpus, encoder = _corpus(settings, work)
+    reward = fit_reward(corpus, encoder, settings, work.device, lambda row: _say_epoch(row, work))
+    plot_training(out / "curves.jsonl", out / "curves.png")
+    rows = evaluate_all(corpus, reward, out)
+    for row in rows:
+        work.say(row.text())
+    about = {"data": corpus.fingerprint, "training": settings.model_dump(exclude={"ablations"})}
+    reward.save(out, as_metrics(rows), about)
+    work.say(f"report: {out / 'evaluation.md'}")
+    return out
+
+
+def _evaluate(config: Path, model: Path | None, out: Path | None, work: Work) -> None:
+    """The table of a trained reward on the data sets of a config."""
+    from reward_models.pamela.report import evaluate_all
+    from reward_models.pamela.reward import PamelaReward
+    from reward_models.pamela.settings import load_training
+
+    if model is None:
+        raise RewardError("name the reward to evaluate: steer reward eval FOLDER --config YAML")
+    settings = load_training(config)
+    corpus, encoder = _corpus(settings, work)
+    reward = PamelaReward.from_folder(model, encoder=encoder)
+    target = out or model
+    for row in evaluate_all(corpus.with_fields(reward.ensemble.config), reward, target):
+        work.say(row.text())
+    work.say(f"report: {target / 'evaluation.md'}")
+
+
+def _ablate(config: Path, work: Work) -> None:
+    """Train the model once more for each of its ``ablations`` and report what each costs."""
+    from reward_models.pamela.ablation import ablate
+    from reward_models.pamela.settings import load_training
+
+    settings = load_training(config)
+    if not settings.ablations:
+        raise RewardError(f"'{config}' has no 'ablations'; see configs/train/miniature.yaml")
+    path = ablate(settings, work.device, lambda each: _corpus(each, work), lambda row: _say_epoch(row, work))
+    work.say(path.read_text())
+    work.say(f"report: {path}")
+
+
+def _corpus(settings: RewardTraining, work: Work) -> tuple[Corpus, Encoder]:
+    from reward_models.pamela.fit import load_corpus
+
+    return load_corpus(settings, work.device, work.say, work.progress)
+
+
+def _say_epoch(row: dict[str, float], work: Work) -> None:
+    work.say(str({k: round(v, 4) for k, v in row.items()}))
+
+
+FAMILY = Family("pamela", _load, _train, _evaluate, _ablate, options=frozenset({"members"}))
