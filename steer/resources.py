@@ -19,14 +19,16 @@ def data_folder(name: str) -> Path:
     return inside if inside.is_dir() else _PACKAGE.parent / name
 
 
-def shipped_reward(name: str, kind: str = "pamela") -> Path | None:
-    """The folder of a reward that ships: ``miniature`` of a ``kind``, ``miniature/held-out``, ``miniature/linear-hidden``; None for others."""
-    folders = {
-        "miniature/held-out": "held-out/reward",  # of another encoder, seed and pictures than the one that steers; it only judges
-        "miniature/linear-hidden": "linear-hidden/reward",
-        "miniature": "linear-hidden/reward" if kind == "linear-hidden" else "reward",
-    }
-    return MINIATURE_WEIGHTS / folders[name] if name in folders else None
+REWARDS = {
+    "miniature": "reward",
+    "miniature/linear-hidden": "linear-hidden/reward",
+    "miniature/held-out": "held-out/reward",  # of another encoder, seed and pictures than the one that steers; it only judges
+}
+
+
+def shipped_reward(name: str) -> Path | None:
+    """The folder of a reward that ships, by its name in :data:`REWARDS`; None for others."""
+    return MINIATURE_WEIGHTS / REWARDS[name] if name in REWARDS else None
 
 
 def miniature_weights(name: str) -> Path:

@@ -12,10 +12,10 @@ import ray
 
 from steer.batch.folder import BatchFolder
 from steer.batch.local import BESIDE, LocalEngine
-from steer.batch.parts import Parts
+from steer.batch.row_parts import RowParts
 from steer.batch.rows import Row
 from steer.errors import SteerError
-from steer.steerer import Steerer
+from steer.parts import Parts
 from steer.types import Result
 
 log = logging.getLogger(__name__)
@@ -27,14 +27,14 @@ class RayEngine:
     """Hands groups of ``beside`` rows to ``workers`` actors, which steer them as :class:`LocalEngine` does, into the batch's folder
     (a path that every machine sees). Only rows and their ids travel; pictures do not.
 
-    An actor that is lost is replaced, and its rows go on where their journals end. ``make``: builds the steerer in an actor.
+    An actor that is lost is replaced, and its rows go on where their journals end. ``make``: builds the parts in an actor.
     ``address``: of a cluster; None starts one on this machine.
     """
 
     def __init__(
         self,
         folder: BatchFolder,
-        make: Callable[[], Steerer],
+        make: Callable[[], Parts],
         workers: int | None = None,
         beside: int = BESIDE,
         address: str | None = None,
@@ -110,15 +110,15 @@ class RayEngine:
 
 
 class _Worker:
-    """One process of the cluster; its steerer is built once."""
+    """One process of the cluster; its parts are built once."""
 
-    def __init__(self, folder: str, make: Callable[[], Steerer]):
+    def __init__(self, folder: str, make: Callable[[], Parts]):
         self.folder, self.make = BatchFolder(Path(folder)), make
-        self.parts: Parts | None = None
+        self.parts: RowParts | None = None
 
     def steer(self, rows: list[dict[str, Any]]) -> list[str]:
         """Ids of the rows, when all of them are done or failed."""
-        self.parts = self.parts or Parts(self.make())
+        self.parts = self.parts or RowParts(self.make())
         engine = LocalEngine(self.folder, self.parts, len(rows), counts=False)
         return [row.id for row, _ in engine.run(Row(**told) for told in rows)]
 

@@ -10,7 +10,7 @@ from typing import Any
 from PIL import Image
 
 from steer.batch.rows import Row
-from steer.steerer import Steerer
+from steer.parts import Parts
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Estimate:
         return f"{self.rows} rows for {self.users} users: up to {self.pictures} pictures, about {took} at {self.picture_s:.2f} s a picture{money}; nothing was kept"
 
 
-def estimate(rows: Iterable[Row], steerer: Steerer) -> Estimate:
+def estimate(rows: Iterable[Row], parts: Parts) -> Estimate:
     """Read all rows; then draw and score one batch twice, of which the first is for warming up."""
     count = pictures = 0
     users: set[str] = set()
@@ -50,17 +50,17 @@ def estimate(rows: Iterable[Row], steerer: Steerer) -> Estimate:
         count += 1
         first = first or row
         users.add(row.user)
-        pictures += row.budget or int(row.settings.get("search.budget", steerer.config.search.budget))
+        pictures += row.budget or int(row.settings.get("search.budget", parts.config.search.budget))
     assert first is not None
-    size = getattr(steerer.renderer, "batch_size", 4)
-    taken = 0.0
+    size = parts.renderer.batch_size
+    judge, taken = parts.judge(parts.roster.people(first.user)), 0.0
     for turn in range(2):
         begun = time.perf_counter()
-        drawn = steerer.renderer.render([first.prompt] * size, range(turn * size, (turn + 1) * size))
+        drawn = parts.renderer.render([first.prompt] * size, range(turn * size, (turn + 1) * size))
         images = [d for d in drawn if isinstance(d, Image.Image)]
-        steerer.reward_for(first.user).score(images, [first.prompt] * len(images), steerer.asked_about(first.user))
+        judge.score(images, first.prompt)
         taken = (time.perf_counter() - begun) / size
-    price = steerer.config.renderer.price
+    price = parts.config.renderer.price
     return Estimate(
         count,
         len(users),

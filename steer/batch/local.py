@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from typing import Any
 
+from reward_models import Scores
 from steer.batch.folder import BatchFolder
-from steer.batch.parts import Parts
+from steer.batch.row_parts import RowParts
 from steer.batch.rows import Row
 from steer.errors import ProposerError, RenderError, SteerError, StorageError
-from steer.events import CandidateDone, RunStopped
-from steer.protocols import Metered
+from steer.events import CandidateDone, Listener, RunStopped
+from steer.run.requests import check_request, run_folder
 from steer.run.loop import take_picture
 from steer.run.session import Session
 from steer.types import Candidate, Result, State
@@ -40,10 +40,17 @@ class LocalEngine:
     ``counts``: whether what the renderer takes is written into the batch's manifest, which one process alone may do.
     """
 
-    def __init__(self, folder: BatchFolder, parts: Parts, beside: int = BESIDE, counts: bool = True):
-        self.folder, self.parts, self.beside, self.counts = folder, parts, beside, counts
-        self.renderer: Any = parts.base.renderer
-        self.chunk: int = getattr(self.renderer, "batch_size", 4)
+    def __init__(
+        self,
+        folder: BatchFolder,
+        parts: RowParts,
+        beside: int = BESIDE,
+        counts: bool = True,
+        emit: Listener = lambda event: None,
+    ):
+        self.folder, self.parts, self.beside, self.counts, self.emit = folder, parts, beside, counts, emit
+        self.renderer, self.panel = parts.base.renderer, parts.base.panel
+        self.chunk = self.renderer.batch_size
         self._writers = ThreadPoolExecutor(max_workers=beside, thread_name_prefix="writer-of-texts")
         self._outage: list[tuple[Row, str]] = []
         self._failed: list[Row] = []  # to be told
@@ -54,8 +61,8 @@ class LocalEngine:
         """Yields each row when it is done, with its result, or has failed. Raises SteerError where nothing can go on; what was made is kept."""
         active: list[_Row] = []
         more = True
-        if self.counts and isinstance(self.renderer, Metered):
-            self.renderer.start(self.folder.manifest.get("usage", {}).get("renderer", {}))
+        if self.counts and self.renderer.meter:
+            self.renderer.meter.start(self.folder.manifest.get("usage", {}).get("renderer", {}))
         try:
             while True:
                 while more and len(active) < self.beside:
@@ -109,19 +116,16 @@ class LocalEngine:
 
     def _count(self) -> None:
         """What the renderer has taken, where it costs something."""
-        if self.counts and isinstance(self.renderer, Metered):
-            self.folder.record_usage("renderer", self.renderer.spent())
+        if self.counts and self.renderer.meter:
+            self.folder.record_usage("renderer", self.renderer.meter.spent())
 
     def _begin(self, row: Row) -> _Row | None:
         """A row begins or goes on; None where it failed at once."""
         try:
-            steerer = self.parts.steerer(row)
-            request = steerer.request(row.prompt, row.user, row.budget, row.seed)
-            path = self.folder.run_of(row)
-            run = steerer.run_folder(request, path)
-            proposer = steerer.proposer
-            own = proposer.fork() if isinstance(proposer, Metered) and hasattr(proposer, "fork") else proposer
-            return _Row(row, steerer.session(request, run, own, alone=False))
+            parts = self.parts.of(row)
+            request = check_request(parts, row.prompt, row.user, row.budget, row.seed)
+            run = run_folder(parts, request, self.folder.run_of(row))
+            return _Row(row, Session(parts, request, run, self.emit, parts.proposer.fork(), alone=False))
         except (StorageError, RenderError):
             raise
         except SteerError as error:
@@ -141,7 +145,7 @@ class LocalEngine:
         self._draw([(each, c) for each, c in work if c.state is State.PROPOSED])
         waiting = [(each, c) for each, c in work if c.state is State.RENDERED]
         rest = [c for _, c in work if c.state is State.PROPOSED]
-        if len(waiting) >= self._scored_at_once() or not rest or any(self._only_scores_missing(e) for e in going):
+        if len(waiting) >= self.panel.reward.batch_size or not rest or any(self._only_scores_missing(e) for e in going):
             self._score(waiting)
         for each in going:
             if each.open and all(c.state not in (State.PROPOSED, State.RENDERED) for c in each.open):
@@ -153,7 +157,7 @@ class LocalEngine:
         search, folder = each.session.search, each.session.folder
         if each.asking is None:
             each.asking = self._writers.submit(search.ask)
-            if not isinstance(search.funnel.proposer, Metered):
+            if not search.funnel.proposer.slow:
                 wait([each.asking])  # quick, and torch is used by one thread at a time
         if not each.asking.done():
             return True
@@ -186,42 +190,43 @@ class LocalEngine:
             return
         tier = missing[0][1].tier
         missing = [(each, c) for each, c in missing if c.tier == tier][: self.chunk]
-        renderer = self.renderer.drafts if tier == "draft" else self.renderer
+        renderer = self.renderer.drafts if tier == "draft" and self.renderer.drafts else self.renderer
         results = renderer.render([c.rewrite.text for _, c in missing], [c.seed for _, c in missing])
         for (each, candidate), result in zip(missing, results, strict=True):
             take_picture(candidate, result, each.session.folder)
-
-    def _scored_at_once(self) -> int:
-        return int(getattr(getattr(self.parts.base.personal, "encoder", None), "batch_size", 1))
 
     @staticmethod
     def _only_scores_missing(each: _Row) -> bool:
         return bool(each.open) and all(c.state is not State.PROPOSED for c in each.open)
 
     def _score(self, waiting: list[tuple[_Row, Candidate]]) -> None:
-        """All in one batch where the reward can, which is the same to the last bit."""
-        if not waiting:
-            return
-        images = [c.image or each.session.folder.load_picture(c) for each, c in waiting]
-        reward: Any = self.parts.base.reward
-        alike = all(each.session.reward is reward for each, _ in waiting)
-        if alike and hasattr(reward, "score_each"):
-            prompts = [each.session.request.prompt for each, _ in waiting]
-            found = reward.score_each(images, prompts, [each.session.person for each, _ in waiting])
-        else:
-            found = [
-                each.session.reward.score([image], [each.session.request.prompt], each.session.person)
-                for (each, _), image in zip(waiting, images, strict=True)
-            ]
-        for (each, candidate), scores in zip(waiting, found, strict=True):
-            candidate.take(scores, 0)
-            candidate.image = None
-            each.session.folder.record(candidate)
-            each.session.emit(CandidateDone(candidate, each.session.search.history))
+        """Runs that share a panel are read in one batch, then each is judged for its own people."""
+        by_panel: dict[int, list[tuple[_Row, Candidate]]] = {}
+        for each, candidate in waiting:
+            by_panel.setdefault(id(each.session.judge.panel), []).append((each, candidate))
+        for group in by_panel.values():
+            images = [c.image or each.session.folder.load_picture(c) for each, c in group]
+            prompts = [each.session.request.prompt for each, _ in group]
+            look = group[0][0].session.judge.panel.read(images, prompts)
+            rows: dict[int, list[int]] = {}
+            for i, (each, _) in enumerate(group):
+                rows.setdefault(id(each), []).append(i)
+            for own in rows.values():
+                scores = group[own[0]][0].session.judge.judge(look.rows(own))
+                for k, i in enumerate(own):
+                    self._scored(*group[i], scores, k)
+
+    @staticmethod
+    def _scored(each: _Row, candidate: Candidate, scores: Scores, row: int) -> None:
+        candidate.take(scores, row)
+        candidate.image = None
+        each.session.folder.record(candidate)
+        each.session.emit(CandidateDone(candidate, each.session.search.history))
 
     def _tell(self, each: _Row) -> None:
         each.session.search.tell(each.round)
-        each.session.learn(each.session.search)
+        for after in each.session.after_round:
+            after(each.session.search)
         each.round, each.open = [], []
 
     def _writer_failed(self, each: _Row, error: ProposerError) -> None:

@@ -11,11 +11,12 @@ from typing import Any, Protocol
 
 from steer.batch.folder import BatchFolder
 from steer.batch.local import BESIDE, LocalEngine
-from steer.batch.parts import Parts
+from steer.batch.row_parts import RowParts
 from steer.batch.results import write_results
 from steer.batch.rows import Row, read_mappings
 from steer.errors import SteerError
-from steer.steerer import Steerer
+from steer.events import Listener
+from steer.parts import Parts
 from steer.types import Result
 
 
@@ -27,11 +28,12 @@ class Engine(Protocol):
 
 def run_batch(
     folder: BatchFolder,
-    steerer: Steerer,
+    parts: Parts,
     beside: int = BESIDE,
     retry_failed: bool = False,
     ended: Callable[[Row], None] = lambda _: None,
     engine: Engine | None = None,
+    emit: Listener = lambda event: None,
 ) -> Counter[str]:
     """Steer every row that is not done, and write the results; how many rows are done, failed, begun and waiting.
 
@@ -39,7 +41,7 @@ def run_batch(
     Raises SteerError where nothing can go on.
     """
     with folder.alone():
-        engine = engine or LocalEngine(folder, Parts(steerer), beside)
+        engine = engine or LocalEngine(folder, RowParts(parts), beside, emit=emit)
         try:
             for row, _ in engine.run(_due(folder, retry_failed)):
                 ended(row)
@@ -48,15 +50,17 @@ def run_batch(
         return states
 
 
-def stream(steerer: Steerer, rows: Iterable[Mapping[str, Any]], out: Path | None, beside: int) -> Iterator[Result]:
+def stream(
+    parts: Parts, rows: Iterable[Mapping[str, Any]], out: Path | None, beside: int, emit: Listener
+) -> Iterator[Result]:
     """Results of rows as they end; see ``Steerer.batch``."""
     path = out or Path("outputs") / f"batch-{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:6]}"
-    folder, parts = BatchFolder(path), Parts(steerer)
-    folder.prepare(steerer.config.model_dump(mode="json"), [], steerer.config.name, read_mappings(rows, parts.check))
+    folder, each, config = BatchFolder(path), RowParts(parts), parts.config
+    folder.prepare(config.model_dump(mode="json"), [], config.name, read_mappings(rows, each.check))
     failed: list[Row] = []
     with folder.alone():
         try:
-            for row, result in LocalEngine(folder, parts, beside).run(_due(folder, False)):
+            for row, result in LocalEngine(folder, each, beside, emit=emit).run(_due(folder, False)):
                 if result is None:
                     failed.append(row)
                 else:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from PIL import Image
 
-from reward_models import Person, Scores
+from reward_models import Person
 
 How = Literal["mean", "worst"]
 
@@ -43,6 +41,20 @@ class Audience:
         return [*self.towards, *self.away]
 
 
+@dataclass(frozen=True)
+class People:
+    """An audience as the reward knows them, in the same order."""
+
+    audience: Audience
+    towards: tuple[Person, ...]
+    away: tuple[Person, ...] = ()
+
+    @property
+    def one(self) -> Person | None:
+        """The only person, where there is one and nobody to steer away from."""
+        return self.towards[0] if self.audience.single else None
+
+
 def combine(towards: np.ndarray, away: np.ndarray, how: How) -> np.ndarray:
     """Likings (U, n) and (V, n) in [0, 1] to one (n,) in [0, 1].
 
@@ -62,42 +74,3 @@ def spread(values: np.ndarray, towards: np.ndarray, away: np.ndarray, how: How) 
     else:
         liked = np.take_along_axis(towards, values.argmin(0)[None], 0)[0]
     return np.sqrt(liked**2 + (away**2).sum(0) / len(away) ** 2) / 2 if len(away) else liked
-
-
-class AudienceReward:
-    """A reward model for an audience: ``personal`` is what they make of a picture together."""
-
-    def __init__(self, reward: Any, audience: Audience, how: How, person: Callable[[str], Person]):
-        self.reward, self.audience, self.how = reward, audience, how
-        self.name = reward.name
-        self._towards = [person(u) for u in audience.towards]
-        self._away = [person(u) for u in audience.away]
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.reward, name)
-
-    def score(self, images: Sequence[Image.Image], prompts: Sequence[str], person: Person) -> Scores:
-        """``person`` is not looked at. Everyone's own liking is in ``others`` under "liked by ID"."""
-        people = [*self._towards, *self._away]
-        if hasattr(self.reward, "score_users"):
-            each = self.reward.score_users(images, prompts, people)
-        else:
-            each = [self.reward.score(images, prompts, p) for p in people]
-        personal = np.stack([s.personal for s in each])
-        error = np.stack([s.uncertainty for s in each])
-        k = len(self._towards)
-        names = self.audience.everyone
-        return Scores(
-            combine(personal[:k], personal[k:], self.how),
-            each[0].population,
-            each[0].fidelity,
-            spread(personal[:k], error[:k], error[k:], self.how),
-            {**each[0].others, **{f"liked by {u}": s.personal for u, s in zip(names, each, strict=True)}},
-        )
-
-    def score_text_features(self, features: Any, person: Person) -> tuple[np.ndarray, np.ndarray]:
-        """As the reward's, together."""
-        each = [self.reward.score_text_features(features, p) for p in [*self._towards, *self._away]]
-        liking, error = (np.stack([e[i] for e in each]) for i in (0, 1))
-        k = len(self._towards)
-        return combine(liking[:k], liking[k:], self.how), spread(liking[:k], error[:k], error[k:], self.how)

@@ -1,61 +1,52 @@
-"""Which reward model a config means: the shipped ones, a folder, the hub, further scorers beside it."""
+"""Which reward model a config means: a shipped one, a folder, the hub; and further scorers beside it."""
 
 from __future__ import annotations
 
 import reward_models
 from reward_models import RewardModel
-from steer.config import SteerConfig
+from reward_models.scorers.base import load_scorer
+from reward_models.scorers.panel import Panel
+from reward_models.scorers.scales import Gaussian, Linear
+from steer.config import ObjectiveConfig, RewardConfig
 from steer.devices import pick_device
 from steer.errors import MissingWeights, SteerError
 from steer.resources import MINIATURE_WEIGHTS, miniature_weights, shipped_reward
 
 
-def load_reward(name: str, device: str = "auto", kind: str = "pamela") -> RewardModel:
-    """``miniature`` (of a ``kind``), ``miniature/held-out``, a folder or a hub name. Raises SteerError where it does not load."""
-    shipped = shipped_reward(name, kind)
+def load_reward(name: str, device: str = "auto", members: int | None = None) -> RewardModel:
+    """A shipped reward by name (see :data:`steer.resources.REWARDS`), a folder or a hub name.
+
+    ``members``: the first so many of an ensemble. Raises SteerError where it does not load.
+    """
+    shipped = shipped_reward(name)
     if shipped is not None:  # hashes checked
         for folder in (shipped.relative_to(MINIATURE_WEIGHTS).parts[0], "siglip"):
             miniature_weights(folder)
+    options = {} if members is None else {"members": members}
     try:
-        return reward_models.load(shipped or name, pick_device(device))
+        return reward_models.load(shipped or name, pick_device(device), options=options)
     except reward_models.RewardError as error:
-        if shipped is not None:
+        if shipped is not None and not options:
             raise MissingWeights(name, error) from error
-        raise SteerError(f"{error}; see reward.model in the config") from error
+        raise SteerError(f"{error}; see reward.model and reward.members in the config") from error
 
 
-def build_reward(config: SteerConfig) -> RewardModel:
-    """The reward of a config, with the objective's further scorers beside it."""
-    c = config.reward
-    reward = load_reward(c.model, c.device, c.kind)
-    if reward.name.split(" ")[0] != c.kind:
-        raise SteerError(
-            f"'{c.model}' is a reward of the family {reward.name}, not {c.kind}; set reward.kind={reward.name}"
-        )
-    if c.members is not None:
-        if not hasattr(reward, "keep"):
-            raise SteerError(f"the reward '{reward.name}' has no members; leave reward.members")
-        try:
-            reward.keep(c.members)
-        except reward_models.RewardError as error:
-            raise SteerError(f"{error}; see reward.members in the config") from error
-    return with_scorers(reward, config)
+def build_reward(config: RewardConfig) -> RewardModel:
+    """The reward of a config."""
+    return load_reward(config.model, config.device, config.members)
 
 
-def with_scorers(reward: RewardModel, config: SteerConfig) -> RewardModel:
-    """The reward as the personal part of the objective's mix; as it is where there are no further scorers."""
-    asked = config.objective.scorers
-    if not asked:
-        return reward
-    from reward_models.scorers.classifier import load_scorer
-    from reward_models.scorers.scales import Gaussian, Linear, MixedReward
-
-    scorers, device = {}, pick_device(config.reward.device)
-    for name, s in asked.items():
+def build_panel(reward: RewardModel, objective: ObjectiveConfig, device: str = "auto") -> Panel:
+    """The reward with the objective's further scorers beside it."""
+    scorers, where = {}, pick_device(device)
+    for name, s in objective.scorers.items():
         scale = Linear(*s.linear) if s.linear else Gaussian(*(s.gaussian or (0.0, 1.0)))
-        settings = {"device": device, **s.settings} if s.kind == "classifier" else s.settings
+        settings = {"device": where, **s.settings} if s.kind == "classifier" else s.settings
         try:
             scorers[name] = load_scorer(s.kind, **settings), scale
         except reward_models.RewardError as error:
             raise SteerError(f"{error}; see objective.scorers in the config") from error
-    return MixedReward(reward, scorers)
+    try:
+        return Panel(reward, scorers)
+    except reward_models.RewardError as error:
+        raise SteerError(f"{error}; see objective.scorers in the config") from error

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable
 from dataclasses import replace
 
 from PIL import Image
 
-from reward_models import Scores
-from steer.search.objective import objective
+from steer.judging.judge import Judge
 from steer.search.search import Search
 from steer.types import Candidate, State
 
@@ -21,12 +19,10 @@ SURE = 2.0  # standard deviations of what a picture gains between its preview an
 class EarlyStop:
     """Stops the first picture of a new text when even ``SURE`` deviations above what its preview promises it would not be
     among the leaders. What is to be expected between preview and end is learnt from the run's own pictures.
-
-    ``score``: the reward of one picture.
     """
 
-    def __init__(self, search: Search, score: Callable[[Image.Image], Scores]):
-        self.search, self.score = search, score
+    def __init__(self, search: Search, judge: Judge):
+        self.search, self.judge = search, judge
 
     def watches(self, candidate: Candidate) -> bool:
         """Whether this picture may be stopped: original, second looks and confirmation are drawn to their end."""
@@ -35,8 +31,8 @@ class EarlyStop:
     def goes_on(self, candidate: Candidate, preview: Image.Image) -> bool:
         """Notes the preview's objective in the candidate."""
         twin = replace(candidate)
-        twin.take(self.score(preview), 0)
-        candidate.early = round(objective(twin, self.search.floor, self.search.goal), 6)
+        twin.take(self.judge.score([preview], self.search.request.prompt), 0)
+        candidate.early = round(self.search.objective_of(twin), 6)
         return math.isnan(candidate.early) or candidate.early + self._upward() >= self._leading()
 
     def _upward(self) -> float:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 import numpy as np
-from PIL import Image
 
+from reward_models import Person, RewardModel
 from steer.search.search import Search
 from steer.store.run_folder import RunFolder
 from steer.types import Candidate, StopReason
@@ -15,14 +13,14 @@ TURNS = 2  # rounds in a row with a leader that the judge likes less than an ear
 
 
 class HeldOut:
-    """After each round: how much the judge likes the leading text. Where it fell ``TURNS`` times in a row, rounds end, and no text found since the
-    leader it liked best can win: as early stopping goes back to the best epoch.
+    """After each round: how much the judge likes the leading text.
 
-    ``judge``: pictures to likings (n,). Its answers depend on pictures alone, so that a resumed run stops at the same round.
+    Where it fell ``TURNS`` times in a row, rounds end, and no text found since the leader it liked best can win: as early
+    stopping goes back to the best epoch. Its answers depend on pictures alone, so that a resumed run stops at the same round.
     """
 
-    def __init__(self, judge: Callable[[Sequence[Image.Image]], np.ndarray], folder: RunFolder):
-        self.judge, self.folder = judge, folder
+    def __init__(self, judge: RewardModel, person: Person, prompt: str, folder: RunFolder):
+        self.judge, self.person, self.prompt, self.folder = judge, person, prompt, folder
         self._liking: dict[int, float] = {}
         self._best, self._at, self._turned = -np.inf, 0, 0  # liking, round, rounds since
 
@@ -39,11 +37,12 @@ class HeldOut:
         self._turned += 1
         if self._turned >= TURNS:
             known = {c.rewrite.text for c in search.history.candidates if c.round <= self._at}
-            search.barred |= search.history.texts() - known
+            search.bar(search.history.texts() - known)
             search.end_rounds(StopReason.HELD_OUT)
 
     def _of(self, candidate: Candidate) -> float:
         if candidate.index not in self._liking:
             self.folder.flush()
-            self._liking[candidate.index] = float(self.judge([self.folder.load_picture(candidate)])[0])
+            picture = self.folder.load_picture(candidate)
+            self._liking[candidate.index] = float(self.judge.score([picture], [self.prompt], self.person).personal[0])
         return self._liking[candidate.index]

@@ -4,78 +4,69 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from PIL import Image
 
-from reward_models import Person, RewardModel
 from steer.events import CandidateDone, Listener
+from steer.judging.judge import Judge
 from steer.protocols import Renderer
+from steer.run.after import AfterRound
 from steer.run.early import EarlyStop
 from steer.search.search import Search
 from steer.store.run_folder import RunFolder
 from steer.types import Candidate, RenderFailure, State, Stopped, StopReason
 
+Drawn = Image.Image | RenderFailure | Stopped
+
 
 def run_loop(
     search: Search,
     renderer: Renderer,
-    reward: RewardModel,
-    person: Person,
+    judge: Judge,
     folder: RunFolder,
     emit: Listener,
-    chunk: int,
-    learn: Callable[[Search], None] = lambda _: None,
+    after_round: Sequence[AfterRound] = (),
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Drive ``search`` to its end, ``chunk`` pictures at a time; every picture is kept. ``learn`` is called after each round."""
-    begun, limit = clock(), search.config.time_limit_s
+    """Drive ``search`` to its end, a batch of pictures at a time; every picture is kept."""
+    begun, limit, chunk = clock(), search.config.time_limit_s, renderer.batch_size
     candidates: list[Candidate] = []
-    early = _early_stop(search, renderer, reward, person)
+    early = None if renderer.previews is None else EarlyStop(search, judge)
     try:
         while candidates := search.ask():
-            _prepare(candidates, renderer, folder)
+            renderer.prepare([c.rewrite.text for c in candidates if c.index not in folder.candidates])
             for start in range(0, len(candidates), chunk):
                 part = candidates[start : start + chunk]
                 if limit and clock() - begun > limit and search.round > 0:
-                    _skip(candidates[start:], search, folder)
-                    search.stop = StopReason.TIME
+                    _skip(candidates[start:], folder)
+                    search.end(StopReason.TIME)
                     break
                 _render(part, renderer, folder, early)
-                _score(part, search, reward, person, folder)
+                _score(part, search, judge, folder)
                 for candidate in part:
                     emit(CandidateDone(candidate, search.history))
             search.tell(candidates)
-            learn(search)
+            for each in after_round:
+                each(search)
             if search.stop is StopReason.TIME:
                 return
     except KeyboardInterrupt:
         told = {c.index for c in search.history.candidates}
         done = [c for c in candidates if c.state in (State.SCORED, State.FAILED) and c.index not in told]
         search.tell(done)
-        search.stop = StopReason.INTERRUPTED
+        search.end(StopReason.INTERRUPTED)
 
 
-def _early_stop(search: Search, renderer: Renderer, reward: RewardModel, person: Person) -> EarlyStop | None:
-    if getattr(renderer, "previews", None) is None:
-        return None
-    return EarlyStop(search, lambda picture: reward.score([picture], [search.request.prompt], person))
-
-
-def _prepare(candidates: Sequence[Candidate], renderer: Renderer, folder: RunFolder) -> None:
-    """Tell a renderer that wants to know which texts the round will draw."""
-    if prepare := getattr(renderer, "prepare", None):
-        prepare([c.rewrite.text for c in candidates if c.index not in folder.candidates])
-
-
-def _draw(candidates: Sequence[Candidate], renderer: Any, early: EarlyStop | None) -> Sequence[Any]:
+def _draw(candidates: Sequence[Candidate], renderer: Renderer, early: EarlyStop | None) -> Sequence[Drawn]:
     """A result for each; a search asks for one tier at a time."""
     texts, seeds = [c.rewrite.text for c in candidates], [c.seed for c in candidates]
-    if candidates and candidates[0].tier == "draft":
-        return renderer.drafts.render(texts, seeds)  # type: ignore[no-any-return]
-    if early and candidates and all(early.watches(c) for c in candidates):
-        return renderer.previews.render(texts, seeds, lambda i, preview: early.goes_on(candidates[i], preview))  # type: ignore[no-any-return]
-    return renderer.render(texts, seeds) if candidates else []  # type: ignore[no-any-return]
+    if not candidates:
+        return []
+    if candidates[0].tier == "draft" and renderer.drafts is not None:
+        return renderer.drafts.render(texts, seeds)
+    if early and renderer.previews is not None and all(early.watches(c) for c in candidates):
+        return renderer.previews.render(texts, seeds, lambda i, preview: early.goes_on(candidates[i], preview))
+    return renderer.render(texts, seeds)
 
 
 def _render(
@@ -87,7 +78,7 @@ def _render(
         take_picture(candidate, result, folder)
 
 
-def take_picture(candidate: Candidate, result: Image.Image | RenderFailure | Stopped, folder: RunFolder) -> None:
+def take_picture(candidate: Candidate, result: Drawn, folder: RunFolder) -> None:
     """Give a candidate what the renderer made of it, and keep it."""
     if isinstance(result, RenderFailure):
         candidate.state, candidate.reason = State.FAILED, result.reason
@@ -100,22 +91,19 @@ def take_picture(candidate: Candidate, result: Image.Image | RenderFailure | Sto
     folder.save_picture(candidate, result)
 
 
-def _score(
-    candidates: Sequence[Candidate], search: Search, reward: RewardModel, person: Person, folder: RunFolder
-) -> None:
+def _score(candidates: Sequence[Candidate], search: Search, judge: Judge, folder: RunFolder) -> None:
     """Score the rendered ones, each against the ORIGINAL prompt."""
     rendered = [c for c in candidates if c.state is State.RENDERED]
     if not rendered:
         return
-    images: list[Image.Image] = [c.image or folder.load_picture(c) for c in rendered]
-    scores = reward.score(images, [search.request.prompt] * len(images), person)
+    scores = judge.score([c.image or folder.load_picture(c) for c in rendered], search.request.prompt)
     for i, candidate in enumerate(rendered):
         candidate.take(scores, i)
         candidate.image = None
         folder.record(candidate)
 
 
-def _skip(candidates: Sequence[Candidate], search: Search, folder: RunFolder) -> None:
+def _skip(candidates: Sequence[Candidate], folder: RunFolder) -> None:
     for candidate in candidates:
         if not folder.restore(candidate):
             candidate.state, candidate.reason = State.SKIPPED, "the time was up"

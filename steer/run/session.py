@@ -3,97 +3,79 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
-from typing import TYPE_CHECKING, Any
 
-from reward_models import Person, RewardModel
 from steer.errors import SteerError
-from steer.events import Event, RoundProposed, RunStopped
-from steer.protocols import Metered, Proposer
+from steer.events import Listener, RoundProposed, RunStopped
+from steer.parts import Parts
+from steer.protocols import Meter, Proposer
+from steer.report import write_report
+from steer.run.after import after_round
 from steer.search.search import Search
 from steer.store.files import lock
 from steer.store.run_folder import RunFolder
-from steer.types import Result, Rewrite, SteerRequest, StopReason
-
-if TYPE_CHECKING:
-    from steer.steerer import Steerer
+from steer.types import Candidate, Result, Rewrite, SteerRequest, StopReason
 
 EXPLAINED = 6  # attributes named of a picture
 ORPHAN_S = 60.0  # a worker whose batch was killed may live this long
 
 
 class Session:
-    """A request, its search and its folder.
+    """A request, its people, its search and its folder.
 
-    It holds the folder until :meth:`release`. ``proposer``: its own where it counts what it costs; ``alone``: whether the renderer's costs
-    are this run's alone. Raises StorageError where another process works on the run.
+    It holds the folder until :meth:`release`. ``proposer``: its own where it counts what it costs; ``alone``: whether the
+    renderer's costs are this run's alone. Raises StorageError where another process works on the run.
     """
 
     def __init__(
         self,
-        steerer: Steerer,
+        parts: Parts,
         request: SteerRequest,
         folder: RunFolder,
-        proposer: Proposer,
-        learn: Callable[[Search], None],
+        emit: Listener,
+        proposer: Proposer | None = None,
         alone: bool = True,
     ):
-        self.request, self.folder, self._emit = request, folder, steerer.emit
-        self.learn = learn
-        self.reward: RewardModel = steerer.reward_for(request.user)
-        self.person: Person = steerer.asked_about(request.user)
+        self.request, self.folder, self.emit = request, folder, emit
+        writer = proposer or parts.proposer
+        self.people = parts.roster.people(request.user)
+        self.judge = parts.judge(self.people)
+        self.after_round = after_round(parts, self.judge, request, folder, writer)
         self.result: Result | None = None
         self._lock = lock(folder.path, "run", 0 if alone else ORPHAN_S)
         self._begun = time.monotonic()
-        explains = getattr(steerer.personal, "explains", False) and self.person.id is not None
-        self._explain = partial(steerer.personal.reasons, person=self.person.id) if explains else None
-        parts: dict[str, object] = {
-            "proposer": proposer,
-            **({"renderer": steerer.renderer} if alone else {}),
-        }
-        self._meters = {name: part for name, part in parts.items() if isinstance(part, Metered)}
-        for name, meter in self._meters.items():
-            meter.start(folder.manifest.get("usage", {}).get(name, {}))
-        config = steerer.config
+        self._meters: dict[str, Meter] = {}
+        for name, meter in (("proposer", writer.meter), ("renderer", parts.renderer.meter if alone else None)):
+            if meter is not None:
+                self._meters[name] = meter
+                meter.start(folder.manifest.get("usage", {}).get(name, {}))
         self.search = Search(
             request,
-            steerer.funnel(request, proposer, written=folder.written, on_written=self._written),
-            config.search,
-            config.objective,
+            parts.funnel(request, self.judge, writer, written=folder.written, on_written=self._written),
+            parts.config.search,
+            parts.config.objective,
             folder.proposed,
             self._proposed,
-            getattr(steerer.renderer, "drafts", None) is not None,
+            parts.renderer.drafts is not None,
         )
 
     def finish(self) -> Result:
         """The result, in the folder too."""
         result = self.conclude()
-        self._emit(RunStopped(result))
+        self.emit(RunStopped(result))
         return result
 
     def conclude(self) -> Result:
-        """:meth:`finish` without telling; mostly the report's pictures, so a batch does it in another thread."""
+        """:meth:`finish` without the event; mostly the report's pictures, so a batch does it in another thread."""
         self._record_usage()
         self.folder.flush()
-        result = _result(self.search, self.folder, time.monotonic() - self._begun)
-        if self._explain is not None:
-            result.explained.update(self._explained(result))
+        result = self._result()
+        result.explained.update(self._explained(result))
         self.folder.record_stop(result.stop.name, result.seconds)
         self.folder.flush()
-        from steer.report import write_report
-
         write_report(result, self.folder)
         self.result = result
         return result
-
-    def _explained(self, result: Result) -> dict[str, dict[str, float]]:
-        """The few attributes that matter most in the original's and the best picture."""
-        assert self._explain is not None
-        shown = {"original": result.first, "best": result.best}
-        told = {k: self._explain(self.folder.load_picture(c)) for k, c in shown.items() if c is not None and c.picture}
-        return {k: dict(list(added.items())[:EXPLAINED]) for k, added in told.items()}
 
     def give_up(self, error: SteerError) -> SteerError:
         """Keep what was made; the error with the way to go on."""
@@ -106,8 +88,32 @@ class Session:
         """Let others work on the folder; harmless a second time."""
         self._lock.release()
 
-    def emit(self, event: Event) -> None:
-        self._emit(event)
+    def _result(self) -> Result:
+        search = self.search
+        original = next((s for s in search.history.stats() if s.rewrite.text == self.request.prompt), None)
+        return Result(
+            self.request,
+            str(self.folder.path),
+            search.stop or StopReason.BUDGET,
+            original,
+            search.winner(),
+            search.best(),
+            search.history.candidates,
+            time.monotonic() - self._begun,
+        )
+
+    def _explained(self, result: Result) -> dict[str, dict[str, float]]:
+        """The few attributes that matter most in the original's and the best picture."""
+
+        def reasons(candidate: Candidate) -> dict[str, float]:
+            found = self.judge.reasons(self.folder.load_picture(candidate), self.request.prompt)
+            return dict(list(found.items())[:EXPLAINED])
+
+        if self.judge.panel.reward.words is None:
+            return {}
+        shown = {"original": result.first, "best": result.best}
+        told = {name: reasons(c) for name, c in shown.items() if c is not None and c.picture}
+        return {name: found for name, found in told.items() if found}
 
     def _record_usage(self) -> None:
         for name, meter in self._meters.items():
@@ -116,22 +122,8 @@ class Session:
     def _proposed(self, round_: int, rewrites: list[Rewrite], dropped: list[tuple[str, str]]) -> None:
         self.folder.record_proposed(round_, rewrites, dropped)
         self._record_usage()
-        self._emit(RoundProposed(round_, rewrites, dropped))
+        self.emit(RoundProposed(round_, rewrites, dropped))
 
     def _written(self, round_: int, rewrites: list[Rewrite]) -> None:
         self.folder.record_written(round_, rewrites)
         self._record_usage()
-
-
-def _result(search: Search, folder: RunFolder, seconds: float) -> Result:
-    original: Any = next((s for s in search.history.stats() if s.rewrite.text == search.request.prompt), None)
-    return Result(
-        search.request,
-        str(folder.path),
-        search.stop or StopReason.BUDGET,
-        original,
-        search.winner(),
-        search.best(),
-        search.history.candidates,
-        seconds,
-    )

@@ -44,7 +44,7 @@ class Search:
         self.recorded = recorded or {}
         self.on_proposed = on_proposed or (lambda *_: None)
         self.stop: StopReason | None = None
-        self.floor = 0.0
+        self._floor = 0.0
         rng = random.Random(request.seed)
         self._every_seed = [rng.getrandbits(31) for _ in range(config.seeds if config.rewrite else request.budget)]
         self.seeds = self._every_seed[: seed_count(config.seeds, request.budget) if config.rewrite else None]
@@ -53,7 +53,7 @@ class Search:
         self._stale, self._best = 0, -math.inf
         self._confirming = not config.rewrite
         self._why: StopReason | None = None  # set when rounds end before the budget
-        self.barred: set[str] = set()  # texts that cannot win, as a second judge says
+        self._barred: set[str] = set()  # texts that cannot win
 
     def left(self) -> int:
         """Pictures the budget still allows."""
@@ -82,13 +82,34 @@ class Search:
         first = self.round == 0
         if first or (self.drafts and self._confirming):  # a draft shows less of its prompt than a picture in full
             own = [c for c in candidates if c.rewrite.text == self.request.prompt and (first or c.tier == "full")]
-            self.floor = fidelity_floor(own, self.goal, self.config.limits.fidelity_floor) if own else self.floor
+            self._floor = fidelity_floor(own, self.goal, self.config.limits.fidelity_floor) if own else self._floor
         for c in candidates:
             if c.state is State.SCORED:
-                c.objective = objective(c, self.floor, self.goal)
+                c.objective = self.objective_of(c)
                 if math.isnan(c.objective):
                     c.state, c.reason = State.FAILED, "the reward model gave no number"
         self._judge_progress()
+
+    def end(self, why: StopReason) -> None:
+        """Over at once: the time is up, or somebody interrupted."""
+        self.stop = why
+
+    def bar(self, texts: set[str]) -> None:
+        """These texts cannot win, as a second judge says."""
+        self._barred |= texts
+
+    def advise(self, critique: str) -> None:
+        """What a critic finds wanting in the leading picture; the proposer reads it in the history."""
+        self.history.critique = critique
+
+    def weigh_again(self) -> None:
+        """The objective of every scored candidate anew: their scores have changed."""
+        for candidate in self.history.scored():
+            candidate.objective = self.objective_of(candidate)
+
+    def objective_of(self, candidate: Candidate) -> float:
+        """The objective of a candidate's scores; NaN where a part of them is."""
+        return objective(candidate, self._floor, self.goal)
 
     def end_rounds(self, why: StopReason) -> None:
         """Nothing new from here on: original and leaders are confirmed, then it is over."""
@@ -97,7 +118,7 @@ class Search:
     def winner(self) -> RewriteStats | None:
         """The best text of those rendered on all seeds, pictures that failed among them; where a search ended before it could
         confirm one, the best by :attr:`RewriteStats.cautious`."""
-        ranked = [s for s in self.history.ranked() if s.rewrite.text not in self.barred]
+        ranked = [s for s in self.history.ranked() if s.rewrite.text not in self._barred]
         whole = [s for s in ranked if len(self._seen(s.rewrite.text)) == len(self.seeds)]
         if len(whole) > 1:
             return whole[0]
@@ -161,7 +182,7 @@ class Search:
         leaders = 0
         for stats in sorted(self.history.ranked(), key=lambda s: -s.cautious):
             missing = [s for s in seeds if s not in self._seen(stats.rewrite.text)]
-            if leaders == self.config.confirm or stats.rewrite.text in (self.request.prompt, *self.barred):
+            if leaders == self.config.confirm or stats.rewrite.text in (self.request.prompt, *self._barred):
                 continue
             if len(pairs) + len(missing) <= most:
                 pairs += [(stats.rewrite, s) for s in missing]

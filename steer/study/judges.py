@@ -53,15 +53,14 @@ class RewardJudge:
     """A personal reward, of other seeds and another encoder than the one that steers."""
 
     def __init__(self, model: str):
-        self.reward: Any = load_reward(model)
+        self.reward = load_reward(model)
 
     def likings(self, images: Sequence[Image.Image], prompts: Sequence[str], users: Sequence[str]) -> np.ndarray:
-        people = [Person(id=u) for u in users]
-        scores = self.reward.score_users(images, prompts, people, posterior=False)
+        scores = self.reward.judge_many(self.reward.read(images, prompts), [Person(id=u) for u in users])
         return np.stack([s.personal for s in scores])
 
     def fingerprint(self) -> str:
-        return str(self.reward.fingerprint())
+        return self.reward.fingerprint()
 
     def knows(self) -> list[str]:
         return list(self.reward.people())
@@ -125,8 +124,7 @@ class Jury:
         """What tells pictures apart (n, D), for diversity: the first reward judge's encoder, or what the eye reads."""
         for judge in self.judges.values():
             if isinstance(judge, RewardJudge):
-                encoder = judge.reward.picture_encoder
-                return np.asarray(encoder.images(images).float().cpu())
+                return judge.reward.read(images, [""] * len(images)).features()
         read = next(iter(self.judges.values())).eye.read(images)
         return np.concatenate(list(read.values()), axis=1)
 

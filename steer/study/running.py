@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from steer.batch.rows import read_mappings
+from steer.batch.folder import BatchFolder
+from steer.batch.row_parts import RowParts
+from steer.batch.rows import Row, read_mappings
 from steer.batch.run import run_batch
 from steer.config import load_config
 from steer.errors import SteerError
-from steer.steerer import Steerer
+from steer.parts import Parts
 from steer.store.files import write_json
 from steer.study.folder import Cell, StudyFolder, look_id
 from steer.study.judges import Jury
@@ -30,7 +32,8 @@ class StudyRun:
 
     def __init__(self, folder: StudyFolder, beside: int = 8, tell: Told = lambda *_: None):
         self.folder, self.config, self.beside, self.tell = folder, folder.config, beside, tell
-        self._parts: dict[str, Any] = {}
+        config = load_config(self.config.config, self.config.settings)
+        self._parts = Parts(config, keep=lambda renderer: KeptRenderer(renderer, folder.path / "pictures"))
 
     def run(self) -> None:
         """Steer, draw, judge. Raises SteerError where a row fails or nothing can go on; the same call goes on.
@@ -41,7 +44,7 @@ class StudyRun:
         for condition in self.config.steered().values():
             load_config(self.config.config, [*self.config.settings, *condition.settings])
         for name, condition in self.config.steered().items():
-            self._batch(name, self._steerer(name, condition.settings), self.folder.runs(name), list(self._rows(name)))
+            self._batch(name, self._parts_for(condition.settings), self.folder.runs(name), list(self._rows(name)))
         self._batch("fresh pictures", *self._looks())
         self.judge(jury)
 
@@ -80,8 +83,8 @@ class StudyRun:
                     seen.add(id_)
                     yield cell, text
 
-    def _looks(self) -> tuple[Steerer, Any, list[dict[str, Any]]]:
-        steerer = self._steerer("looks", ["search.rewrite=false", f"search.budget={self.config.looks}"])
+    def _looks(self) -> tuple[Parts, BatchFolder, list[dict[str, Any]]]:
+        parts = self._parts_for(["search.rewrite=false", f"search.budget={self.config.looks}"])
         rows = [
             {
                 "id": look_id(cell.prompt, cell.seed, text),
@@ -93,14 +96,14 @@ class StudyRun:
             }
             for cell, text in self._texts()
         ]
-        return steerer, self.folder.looks, rows
+        return parts, self.folder.looks, rows
 
-    def _batch(self, name: str, steerer: Steerer, batch: Any, rows: list[dict[str, Any]]) -> None:
-        config = steerer.config
-        batch.prepare(config.model_dump(mode="json"), [], config.name, read_mappings(rows, steerer_check(steerer)))
+    def _batch(self, name: str, parts: Parts, batch: BatchFolder, rows: list[dict[str, Any]]) -> None:
+        config = parts.config
+        batch.prepare(config.model_dump(mode="json"), [], config.name, read_mappings(rows, RowParts(parts).check))
         ended = sum(batch.state(row) == "done" for row in batch.rows())
 
-        def one_more(row: Any) -> None:
+        def one_more(row: Row) -> None:
             nonlocal ended
             ended += 1
             self.tell(name, ended, len(rows))
@@ -108,35 +111,20 @@ class StudyRun:
         self.tell(name, ended, len(rows))
         if ended == len(rows):
             return
-        states = run_batch(batch, steerer, self.beside, retry_failed=True, ended=one_more)
+        states = run_batch(batch, parts, self.beside, retry_failed=True, ended=one_more)
         if states["failed"]:
             first = next(r for r in batch.rows() if batch.state(r) == "failed")
             raise SteerError(f"{states['failed']} runs of '{name}' failed, the first: {batch.outcome(first)['reason']}")
 
-    def _steerer(self, name: str, settings: list[str]) -> Steerer:
+    def _parts_for(self, settings: list[str]) -> Parts:
         """Models are shared wherever conditions agree on them."""
-        config = load_config(self.config.config, [*self.config.settings, *settings])
-        steerer = Steerer(config)
-        parts = {"renderer": config.renderer, "reward": (config.reward, config.objective.scorers)}
-        for part, basis in parts.items():
-            key = f"{part} {basis!r}"
-            if key not in self._parts:
-                made = getattr(steerer, part)
-                self._parts[key] = KeptRenderer(made, self.folder.path / "pictures") if part == "renderer" else made
-            steerer.__dict__[part] = self._parts[key]
-        return steerer
+        return self._parts.with_config(load_config(self.config.config, [*self.config.settings, *settings]))
 
 
 def draw_users(config: StudyConfig) -> StudyConfig:
     """The plan with its users by name: drawn from those whom the steering reward was trained on, or named, of the store too."""
-    steerer = Steerer(load_config(config.config, config.settings))
-    return config.drawn(steerer.users() if isinstance(config.users, list) else steerer.personal.people())
-
-
-def steerer_check(steerer: Steerer) -> Callable[[Any], None]:
-    from steer.batch.parts import Parts
-
-    return Parts(steerer).check
+    parts = Parts(load_config(config.config, config.settings))
+    return config.drawn(parts.roster.ids() if isinstance(config.users, list) else list(parts.reward.people()))
 
 
 def judge_run(path: Path, cell: Cell, prompt: str, users: list[str], jury: Jury) -> None:

@@ -6,10 +6,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
+from reward_models import Person, RewardModel, Seen
+from reward_models.protocols import Teacher
 from steer.lexicon import Lexicon
-from steer.users.enrolment import Enrolled
+from steer.users.enrolment import Enrolled, teacher_of
 from steer.users.pictures import probe_prompts
 from steer.users.store import UserStore
 
@@ -59,33 +60,37 @@ class Beliefs:
 
 
 def beliefs(
-    reward: Any, user: str, lexicon: Lexicon, store: UserStore | None = None, enrolled: Enrolled | None = None
+    reward: RewardModel, user: str, lexicon: Lexicon, store: UserStore | None = None, enrolled: Enrolled | None = None
 ) -> Beliefs:
     """Of a person the reward knows; ``store`` and ``enrolled`` for ratings that surprise and for how much is known."""
-    known = 1 - (enrolled.uncertainty if enrolled else reward.open_share(user))
-    near = sorted(reward.likeness(user).items(), key=lambda kv: -kv[1])[:5]
-    leanings = leanings_of(reward, user, lexicon) if reward.can_imagine else []
+    teacher = teacher_of(reward, user)
+    known = 1 - (enrolled.uncertainty if enrolled else teacher.open_share(user))
+    near = sorted(teacher.likeness(user).items(), key=lambda kv: -kv[1])[:5]
     return Beliefs(
         user,
         round(known, 3),
-        leanings,
+        leanings_of(reward, user, lexicon),
         [(p, round(v, 3)) for p, v in near],
-        _surprises(reward, user, store) if store else [],
+        _surprises(reward, teacher, user, store) if store else [],
     )
 
 
-def leanings_of(reward: Any, user: str, lexicon: Lexicon) -> list[Leaning]:
-    """Contrasts of the lexicon's phrases over the probe prompts, by imagined pictures; the strongest first."""
+def leanings_of(reward: RewardModel, user: str, lexicon: Lexicon) -> list[Leaning]:
+    """Contrasts of the lexicon's phrases over the probe prompts, by imagined pictures; the strongest first. None of a
+    reward that cannot imagine pictures, or cannot say who else the person may be."""
+    if reward.imagination is None or reward.teacher is None:
+        return []
     probes = probe_prompts()
     found = []
     for group in lexicon.groups:
         texts = [lexicon.compose(probe, {group.name: phrase}) for phrase in group.phrases for probe in probes]
-        features = reward.encoder.texts(texts)
-        pictures = reward.imagined(features)
+        reading = reward.imagination.read(texts)
+        draws = reward.teacher.draws(user, reading)
+        if draws is None:
+            return []
         shape = (-1, len(group.phrases), len(probes))
-        own = _contrast(reward.draws(user, pictures, features).numpy().reshape(shape))  # (draws, phrases)
-        (average,), _ = reward.predict(pictures, features, [_nobody()], posterior=False)
-        of_all = _contrast(average.reshape(shape))[0]
+        own = _contrast(draws.reshape(shape))  # (draws, phrases)
+        of_all = _contrast(reward.judge(reading, Person()).personal.reshape(shape))[0]
         low, high = np.percentile(own, [2.5, 97.5], axis=0)
         for i, phrase in enumerate(group.phrases):
             numbers = (round(float(v), 3) for v in (own[:, i].mean(), low[i], high[i], of_all[i]))
@@ -96,30 +101,21 @@ def leanings_of(reward: Any, user: str, lexicon: Lexicon) -> list[Leaning]:
 def _contrast(liking: np.ndarray) -> np.ndarray:
     """(draws, phrases, probes) to each phrase's mean less that of all of its kind, (draws, phrases)."""
     by_phrase = liking.mean(-1)
-    return by_phrase - by_phrase.mean(1, keepdims=True)
+    found: np.ndarray = by_phrase - by_phrase.mean(1, keepdims=True)
+    return found
 
 
-def _surprises(reward: Any, user: str, store: UserStore) -> list[Surprise]:
-    from reward_models import Person
-
+def _surprises(reward: RewardModel, teacher: Teacher, user: str, store: UserStore) -> list[Surprise]:
     rated = store.ratings(user)
-    seen = store.features(reward.picture_encoder.fingerprint(), [r.picture for r in rated])
-    rated = [r for r in rated if r.picture in seen]
+    kept = store.features(teacher.key, [r.picture for r in rated])
+    rated = [r for r in rated if r.picture in kept]
     if not rated:
         return []
-    pictures = torch.from_numpy(np.stack([seen[r.picture] for r in rated]))
-    texts = torch.zeros(len(pictures), reward.encoder.width)
-    if (said := [i for i, r in enumerate(rated) if r.prompt]) and reward.reads_prompts:
-        texts[said] = reward.encoder.texts([rated[i].prompt for i in said]).float().cpu()
-    (mean,), (error,) = reward.predict(pictures, texts, [Person(user)])
-    off = (np.array([(r.score - 1) / 4 for r in rated]) - mean) / np.hypot(reward.rating_noise, error)
+    scores = reward.judge(teacher.reading([Seen(kept[r.picture], r.prompt) for r in rated]), Person(user))
+    expected = scores.personal
+    off = (np.array([(r.score - 1) / 4 for r in rated]) - expected) / np.hypot(teacher.noise, scores.uncertainty)
     order = [i for i in np.argsort(-np.abs(off)) if abs(off[i]) > SURPRISE][:3]
     return [
-        Surprise(rated[i].prompt, rated[i].picture, rated[i].score, round(1 + 4 * float(mean[i]), 2)) for i in order
+        Surprise(rated[i].prompt, rated[i].picture, rated[i].score, round(1 + 4 * float(expected[i]), 2))
+        for i in order
     ]
-
-
-def _nobody() -> Any:
-    from reward_models import Person
-
-    return Person()

@@ -4,30 +4,31 @@ from __future__ import annotations
 
 import base64
 import csv
+import itertools
 import json
-import tempfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
+from reward_models.protocols import Teacher
 from steer.errors import StorageError, UsageError
+from steer.users.enrolment import keep_pictures
 from steer.users.store import User, UserStore, picture_hash
 
 FORMAT = 1
+AT_ONCE = 64  # pictures of a data set in memory
 
 
-def export_user(store: UserStore, user: str, encoders: list[str]) -> dict[str, Any]:
-    """All that is known of a person, JSON-ready; ``encoders``: of which the pictures' features go along (base64 of fp16), so
-    that a vector can be found elsewhere without the pictures."""
-    person = store.user(user)
-    ratings, choices = store.ratings(user), store.choices(user)
-    pictures = list(dict.fromkeys([*(r.picture for r in ratings), *(h for c in choices for h in (c.better, c.worse))]))
+def export_user(store: UserStore, user: str, keys: list[str]) -> dict[str, Any]:
+    """All that is known of a person, JSON-ready. ``keys``: of the teachers whose kept pictures go along (base64), so that
+    the person can be learned elsewhere without the pictures."""
+    told = store.told(user)
+    person, pictures = told.user, told.pictures
     features = {
-        encoder: {h: base64.b64encode(v.astype(np.float16).tobytes()).decode() for h, v in found.items()}
-        for encoder in encoders
-        if (found := store.features(encoder, pictures))
+        key: {h: base64.b64encode(v).decode() for h, v in found.items()}
+        for key in keys
+        if (found := store.features(key, pictures))
     }
     return {
         "steer_user": FORMAT,
@@ -36,9 +37,9 @@ def export_user(store: UserStore, user: str, encoders: list[str]) -> dict[str, A
         "demographics": person.demographics,
         "profile": person.profile,
         "source": person.source,
-        "ratings": [{"picture": r.picture, "prompt": r.prompt, "score": r.score, "at": r.at} for r in ratings],
-        "choices": [{"better": c.better, "worse": c.worse, "at": c.at} for c in choices],
-        "prompts": {h: p for h in pictures if (p := store.prompt_of(h))},
+        "ratings": [{"picture": r.picture, "prompt": r.prompt, "score": r.score, "at": r.at} for r in told.ratings],
+        "choices": [{"better": c.better, "worse": c.worse, "at": c.at} for c in told.choices],
+        "prompts": {h: p for h in pictures if (p := told.prompts.get(h))},
         "features": features,
     }
 
@@ -56,7 +57,7 @@ def import_user(store: UserStore, path: Path, name: str | None = None) -> User:
         choices = [(str(c["better"]), str(c["worse"])) for c in told["choices"]]
         prompts = {str(h): str(p) for h, p in told.get("prompts", {}).items()}
         features = {
-            str(encoder): {h: np.frombuffer(base64.b64decode(v), dtype=np.float16) for h, v in each.items()}
+            str(encoder): {str(h): base64.b64decode(v, validate=True) for h, v in each.items()}
             for encoder, each in told.get("features", {}).items()
         }
         demographics = {str(k): str(v) for k, v in told["demographics"].items()}
@@ -77,7 +78,7 @@ def import_user(store: UserStore, path: Path, name: str | None = None) -> User:
     return store.user(user)
 
 
-def rate_from_csv(store: UserStore, reward: Any, user: str, path: Path) -> int:
+def rate_from_csv(store: UserStore, teacher: Teacher, user: str, path: Path) -> int:
     """Ratings from a csv with the columns picture (a file, also relative to the csv), score from 1 to 5 and, where it is
     known, prompt; how many. Nothing is kept when a line is wrong, and the line is named."""
     rows: list[tuple[Image.Image, str, float]] = []
@@ -96,9 +97,7 @@ def rate_from_csv(store: UserStore, reward: Any, user: str, path: Path) -> int:
         raise UsageError(f"'{path}' holds no ratings")
     hashes = [picture_hash(image) for image, *_ in rows]
     store.rate_many(user, [(h, p, s) for h, (_, p, s) in zip(hashes, rows, strict=True)], path.name)
-    encoder = reward.picture_encoder
-    vectors = encoder.images([image for image, *_ in rows]).float().cpu().numpy()
-    store.keep_features(encoder.fingerprint(), dict(zip(hashes, vectors, strict=True)))
+    keep_pictures(store, teacher, dict(zip(hashes, [image for image, *_ in rows], strict=True)))
     return len(rows)
 
 
@@ -119,10 +118,9 @@ def _rated(path: Path, number: int, line: dict[str, str]) -> tuple[Image.Image, 
     return picture, (line.get("prompt") or "").strip(), score
 
 
-def import_people(store: UserStore, source: str, kind: str | None, reward: Any) -> int:
+def import_people(store: UserStore, source: str, kind: str | None, teacher: Teacher) -> int:
     """Everybody of a data set, with their ratings, read-only; how many. People whose ids are taken are refused before
     anything is kept."""
-    from reward_models.encoders.cache import FeatureCache
     from reward_models.ratings import DataError, load_ratings
 
     try:
@@ -133,18 +131,14 @@ def import_people(store: UserStore, source: str, kind: str | None, reward: Any) 
     ids = list(dict.fromkeys(table["person"].astype(str)))
     if taken := sorted(set(ids) & set(store.ids())):
         raise UsageError(f"{len(taken)} people of '{source}' are users already, the first is '{taken[0]}'")
-    files = sorted(table["picture"].unique())
-    hashes = {}
-    for name in files:
-        try:
-            with Image.open(ratings.root / name) as image:
-                rgb = image.convert("RGB")
-        except (OSError, ValueError, SyntaxError):
-            continue
-        hashes[name] = picture_hash(rgb)
-    with tempfile.TemporaryDirectory() as cache:
-        features = FeatureCache(Path(cache), reward.picture_encoder).pictures(ratings.root, list(hashes), None)
-    vectors = {h: features.vectors[features.row[n]].float().numpy() for n, h in hashes.items() if n in features.row}
+    hashes: dict[str, str] = {}
+    kept: dict[str, bytes] = {}
+    files = iter(sorted(table["picture"].unique()))
+    while some := list(itertools.islice(files, AT_ONCE)):
+        images = {name: image for name in some if (image := _opened(ratings.root / name)) is not None}
+        names = {name: picture_hash(image) for name, image in images.items()}
+        hashes |= names
+        kept |= dict(zip(names.values(), teacher.keep(list(images.values())), strict=True))
     with store.together():
         for person, own in table.groupby(table["person"].astype(str)):
             demographics = {d: str(own[d].iloc[0]) for d in ratings.demographics if own[d].notna().any()}
@@ -152,8 +146,16 @@ def import_people(store: UserStore, source: str, kind: str | None, reward: Any) 
             rows = own[own["picture"].isin(list(hashes))].drop_duplicates("picture", keep="last")
             told = zip(rows["picture"], rows["prompt"].fillna("").astype(str), rows["score"], strict=True)
             store.rate_many(str(person), [(hashes[p], q, 1 + 4 * float(s)) for p, q, s in told], ratings.name)
-        store.keep_features(reward.picture_encoder.fingerprint(), vectors)
+        store.keep_features(teacher.key, kept)
     return len(ids)
+
+
+def _opened(path: Path) -> Image.Image | None:
+    try:
+        with Image.open(path) as image:
+            return image.convert("RGB")
+    except (OSError, ValueError, SyntaxError):
+        return None
 
 
 def write_export(told: dict[str, Any], path: Path) -> None:

@@ -6,14 +6,13 @@ import itertools
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import torch
 
-from reward_models.questions import gains, open_variance, pair_gains
+from reward_models import RewardModel, Seen
+from reward_models.protocols import Questions
 from steer.errors import UsageError
-from steer.users.enrolment import Enrolled, enrol
+from steer.users.enrolment import Enrolled, enrol, teacher_of
 from steer.users.pictures import Question
 from steer.users.store import UserStore
 
@@ -47,23 +46,30 @@ class Interview:
     """
 
     def __init__(
-        self, store: UserStore, reward: Any, user: str, pictures: Sequence[Question], chosen: bool = True, seed: int = 0
+        self,
+        store: UserStore,
+        reward: RewardModel,
+        user: str,
+        pictures: Sequence[Question],
+        chosen: bool = True,
+        seed: int = 0,
     ):
         """``chosen``: the most telling picture first; else in random order, to compare with."""
-        if store.user(user).source:
-            raise UsageError(f"'{user}' was imported from {store.user(user).source} and is read-only")
+        if source := store.user(user).source:
+            raise UsageError(f"'{user}' was imported from {source} and is read-only")
         self.store, self.reward, self.user, self.chosen = store, reward, user, chosen
+        self.teacher = teacher_of(reward, user)
         self.pictures = list({q.hash: q for q in pictures}.values())
         self._row = {q.hash: i for i, q in enumerate(self.pictures)}
-        self._features, self._texts = self._read()
+        kept = self.teacher.keep([q.image for q in self.pictures])
+        self._seen = [Seen(k, q.prompt) for k, q in zip(kept, self.pictures, strict=True)]
         self._skipped: set[str] = set()
         self._answers: list[tuple[str, int]] = []  # of this interview, to take back
         self._order = random.Random(seed).sample(range(len(self.pictures)), len(self.pictures))
         self.enrolled: Enrolled
-        answered = {r.picture for r in store.ratings(user)} | {
-            h for c in store.choices(user) for h in (c.better, c.worse)
-        }
-        self._keep_features(*(q for q in self.pictures if q.hash in answered))  # another reward may have asked for them
+        self._questions: Questions | None
+        # another reward may have asked for them
+        self._keep(*(self.pictures[self._row[h]] for h in store.told(user).pictures if h in self._row))
         self._learn()
 
     def next(self) -> Question | None:
@@ -71,14 +77,16 @@ class Interview:
         open_ = self._open()
         if not open_:
             return None
-        if not self.chosen:
+        if self._questions is None or not self.chosen:
             return self.pictures[next(i for i in self._order if i in open_)]
-        return self.pictures[max(open_, key=lambda i: float(self._gain[i]))]
+        worth = self._questions.worth
+        return self.pictures[max(open_, key=lambda i: float(worth[i]))]
 
     def next_pair(self) -> tuple[Question, Question] | None:
         """The two pictures between which a choice tells most; None when fewer than two are left."""
-        open_ = sorted(self._open(), key=lambda i: -float(self._gain[i]))[:PAIRS]
-        asked = {frozenset((c.better, c.worse)) for c in self.store.choices(self.user)}
+        questions, rank = self._questions, {i: k for k, i in enumerate(self._order)}
+        open_ = sorted(self._open(), key=lambda i: -float(questions.worth[i]) if questions else rank[i])[:PAIRS]
+        asked = {frozenset((c.better, c.worse)) for c in self.enrolled.told.choices}
         pairs = [
             (i, j)
             for i, j in itertools.combinations(open_, 2)
@@ -86,8 +94,7 @@ class Interview:
         ]
         if not pairs:
             return None
-        worth = pair_gains(self._slopes, self._covariance, self.reward.rating_noise, torch.tensor(pairs))
-        i, j = pairs[int(worth.argmax())]
+        i, j = pairs[int(np.argmax(questions.pairs(np.array(pairs)))) if questions else 0]
         return self.pictures[i], self.pictures[j]
 
     def rate(self, question: Question, score: float) -> None:
@@ -95,14 +102,14 @@ class Interview:
         self._answers.append(
             ("rating", self.store.rate(self.user, question.hash, score, question.prompt, question.origin))
         )
-        self._keep_features(question)
+        self._keep(question)
         self._learn()
 
     def choose(self, better: Question, worse: Question) -> None:
         """Keep that one picture is liked better than another and learn from it."""
         row = self.store.choose(self.user, better.hash, worse.hash, (better.prompt, worse.prompt), better.origin)
         self._answers.append(("choice", row))
-        self._keep_features(better, worse)
+        self._keep(better, worse)
         self._learn()
 
     def skip(self, *questions: Question) -> None:
@@ -119,31 +126,23 @@ class Interview:
 
     def progress(self) -> Progress:
         left = self._open()
-        best = max((float(self._gain[i]) for i in left), default=0.0)
-        worth = best / max(self._open_variance * len(self.pictures), 1e-9)
+        worth = 1.0
+        if self._questions is not None:
+            best = max((float(self._questions.worth[i]) for i in left), default=0.0)
+            worth = best / max(self._questions.total, 1e-9)
         enough = not left or (self.enrolled.used >= FEWEST and worth < ENOUGH)
         return Progress(self.enrolled.used, 1 - self.enrolled.uncertainty, len(left), worth, enough)
 
     def _open(self) -> set[int]:
-        rated = {r.picture for r in self.store.ratings(self.user)}
+        rated = {r.picture for r in self.enrolled.told.ratings}
         return {i for h, i in self._row.items() if h not in rated and h not in self._skipped}
 
-    def _read(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Features (n, D) of the pictures and of their prompts, zeros where there is none."""
-        encoder = self.reward.encoder
-        pictures = self.reward.picture_encoder.images([q.image for q in self.pictures]).float().cpu()
-        texts = torch.zeros(len(pictures), encoder.width)
-        if (said := [i for i, q in enumerate(self.pictures) if q.prompt]) and self.reward.reads_prompts:
-            texts[said] = encoder.texts([self.pictures[i].prompt for i in said]).float().cpu()
-        return pictures, texts
-
-    def _keep_features(self, *questions: Question) -> None:
-        vectors = {q.hash: np.asarray(self._features[self._row[q.hash]]) for q in questions}
-        self.store.keep_features(self.reward.picture_encoder.fingerprint(), vectors)
+    def _keep(self, *questions: Question) -> None:
+        """What the teacher keeps of these pictures goes into the store."""
+        kept = {q.hash: self._seen[self._row[q.hash]].kept for q in questions}
+        if kept:
+            self.store.keep_features(self.teacher.key, kept)
 
     def _learn(self) -> None:
         self.enrolled = enrol(self.store, self.reward, self.user)
-        known = self.store.user(self.user).demographics
-        self._slopes, self._covariance = self.reward.slopes(self.enrolled.fitted, self._features, self._texts, known)
-        self._gain = gains(self._slopes, self._covariance, self.reward.rating_noise)
-        self._open_variance = open_variance(self._slopes, self._covariance)
+        self._questions = self.teacher.ask(self.user, self._seen)

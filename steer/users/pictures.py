@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
 from steer.errors import UsageError
 from steer.lexicon import Lexicon
+from steer.protocols import Renderer
 from steer.resources import data_folder, miniature_weights
 from steer.users.store import picture_hash
 
@@ -83,10 +83,9 @@ def pictures_in(folder: Path) -> list[Question]:
     return found
 
 
-def drawn_for(steerer: Any, user: str, n: int) -> list[Question]:
-    """``n`` pictures drawn for the purpose, of probe prompts with phrases of the preset's lexicon, each kind's in turn; kept
+def drawn_for(renderer: Renderer, lexicon: Lexicon, n: int) -> list[Question]:
+    """``n`` pictures drawn for the purpose, of probe prompts with phrases of the lexicon, each kind's in turn; kept
     under outputs/."""
-    lexicon = Lexicon.load(steerer.config.proposer.lexicon)
     probes = probe_prompts()
     rng = random.Random(n)
     texts = []
@@ -97,7 +96,7 @@ def drawn_for(steerer: Any, user: str, n: int) -> list[Question]:
     folder = Path("outputs") / f"{time.strftime('%Y%m%d-%H%M%S')}-to-rate"
     folder.mkdir(parents=True, exist_ok=True)
     found = []
-    pictures = steerer.renderer.render([text for _, text in texts], range(n))
+    pictures = renderer.render([text for _, text in texts], range(n))
     for i, ((_, text), picture) in enumerate(zip(texts, pictures, strict=True)):
         if isinstance(picture, Image.Image):
             path = folder / f"{i:03d}.png"

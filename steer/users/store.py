@@ -8,15 +8,15 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import platformdirs
 from PIL import Image
 
+from reward_models import Lesson
 from steer.errors import StorageError, UsageError, unknown
 from steer.users.ids import check_id
 from steer.users.schema import migrate
@@ -56,6 +56,38 @@ class Choice:
     better: str
     worse: str
     at: str
+
+
+@dataclass(frozen=True)
+class Told:
+    """All that a person told: who they are, their ratings and choices in order, and the prompts of those pictures."""
+
+    user: User
+    ratings: list[Rating]
+    choices: list[Choice]
+    prompts: dict[str, str]
+
+    @property
+    def pictures(self) -> list[str]:
+        """Hashes of what was rated or chosen between, each once."""
+        chosen = (h for c in self.choices for h in (c.better, c.worse))
+        return list(dict.fromkeys([*(r.picture for r in self.ratings), *chosen]))
+
+    def digest(self) -> str:
+        """Changes with every answer, and with what the person says of themselves."""
+        ratings = sorted((r.picture, r.prompt, r.score) for r in self.ratings)
+        choices = sorted((c.better, c.worse) for c in self.choices)
+        told = [ratings, choices, self.user.demographics, self.user.profile]
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class KeptLesson:
+    """What a reward learned of a person: ``basis`` is the digest it was learned from, ``open`` what is still unknown."""
+
+    basis: str
+    open: float
+    data: bytes
 
 
 def store_path(given: str | Path | None = None) -> Path:
@@ -115,6 +147,19 @@ class UserStore:
         """All that is written within is kept together or not at all."""
         with self.writing():
             yield
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Several questions about one moment."""
+        with self._errors():
+            if self._db.in_transaction:
+                yield
+                return
+            self._db.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self._db.execute("COMMIT")
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -261,6 +306,19 @@ class UserStore:
         with self.writing() as db:
             db.execute(f"DELETE FROM {table} WHERE id = ? AND user = ?", (row, user))
 
+    def told(self, user: str) -> Told:
+        """All that a person told, as of one moment. Raises UsageError for an unknown person."""
+        with self._reading():
+            person, ratings, choices = self.user(user), self.ratings(user), self.choices(user)
+            prompts = {r.picture: r.prompt for r in ratings}
+            rows = self._db.execute(
+                """SELECT hash, prompt FROM pictures WHERE hash IN
+                   (SELECT better FROM choices WHERE user = ? UNION SELECT worse FROM choices WHERE user = ?)""",
+                (user, user),
+            )
+            prompts |= {r[0]: r[1] for r in rows}
+        return Told(person, ratings, choices, prompts)
+
     def ratings(self, user: str) -> list[Rating]:
         """A person's ratings, in order."""
         with self._errors():
@@ -284,43 +342,41 @@ class UserStore:
 
     # what reward models need
 
-    def keep_features(self, encoder: str, vectors: dict[str, np.ndarray]) -> None:
-        """Features (D,) of pictures in the store, by hash."""
+    def keep_features(self, key: str, kept: Mapping[str, bytes]) -> None:
+        """What a teacher (by its ``key``) keeps of pictures in the store, by hash."""
         with self.writing() as db:
             db.executemany(
                 "INSERT OR REPLACE INTO features SELECT ?, ?, ? WHERE EXISTS (SELECT 1 FROM pictures WHERE hash = ?)",
-                [(h, encoder, np.asarray(v, dtype=np.float16).tobytes(), h) for h, v in vectors.items()],
+                [(h, key, v, h) for h, v in kept.items()],
             )
 
-    def features(self, encoder: str, pictures: Sequence[str]) -> dict[str, np.ndarray]:
-        """Those that are known, by hash."""
-        found: dict[str, np.ndarray] = {}
+    def features(self, key: str, pictures: Sequence[str]) -> dict[str, bytes]:
+        """What a teacher (by its ``key``) kept, by hash; pictures that it has not seen are left out."""
+        found: dict[str, bytes] = {}
         with self._errors():
             for start in range(0, len(pictures), 500):
                 part = list(pictures[start : start + 500])
                 marks = ",".join("?" * len(part))
                 rows = self._db.execute(
-                    f"SELECT picture, vector FROM features WHERE encoder = ? AND picture IN ({marks})", (encoder, *part)
+                    f"SELECT picture, vector FROM features WHERE encoder = ? AND picture IN ({marks})", (key, *part)
                 )
-                found |= {r[0]: np.frombuffer(r[1], dtype=np.float16).astype(np.float32) for r in rows}
+                found |= {r[0]: r[1] for r in rows}
         return found
 
-    def keep_vector(
-        self, user: str, reward: str, basis: str, ratings: list[int], uncertainty: float, fitted: bytes
-    ) -> None:
+    def keep_lesson(self, told: Told, reward: str, lesson: Lesson) -> None:
+        """Keep what a reward (by its fingerprint) learned of a person from all that they ``told``."""
+        rows = [r.id for r in told.ratings] + [-c.id for c in told.choices]
+        values = told.user.id, reward, told.digest(), json.dumps(rows), lesson.open, lesson.data
         with self.writing() as db:
-            db.execute(
-                "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?, ?, ?)",
-                (user, reward, basis, json.dumps(ratings), uncertainty, fitted),
-            )
+            db.execute("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?, ?, ?)", values)
 
-    def vector(self, user: str, reward: str) -> tuple[str, float, bytes] | None:
-        """Basis, uncertainty and the fitted bytes, where one was found for this reward model."""
+    def lesson(self, user: str, reward: str) -> KeptLesson | None:
+        """What a reward (by its fingerprint) learned of a person before."""
         with self._errors():
             row = self._db.execute(
                 "SELECT basis, uncertainty, fitted FROM vectors WHERE user = ? AND reward = ?", (user, reward)
             ).fetchone()
-        return (row[0], row[1], row[2]) if row else None
+        return KeptLesson(row[0], row[1], row[2]) if row else None
 
     def close(self) -> None:
         """Close this thread's connection."""

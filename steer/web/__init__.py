@@ -30,9 +30,9 @@ def _need_gradio() -> None:
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
 
 
-def live_page(steerer: Any) -> Any:
-    """A page that listens to a steerer's runs. Raises UsageError where Gradio is not installed."""
+def live_page(parts: Any) -> Any:
+    """A page that listens to the runs of these parts. Raises UsageError where Gradio is not installed."""
     _need_gradio()
     from steer.web.live import LivePage
 
-    return LivePage(steerer)
+    return LivePage(parts)

@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 from steer.errors import SteerError
 from steer.events import CandidateDone, Event, RunStarted, RunStopped
 from steer.judging.audience import Audience
-from steer.steerer import Steerer
+from steer.parts import Parts
 from steer.types import Candidate, State, SteerRequest
 from steer.users.rating import rate_candidate
 from steer.web.serving import Served, announce
@@ -27,8 +27,8 @@ SMALL = 320  # pixels of a side in the gallery
 class LivePage:
     """A listener with a page. Ratings go to the first of the run's people who is a user of the store."""
 
-    def __init__(self, steerer: Steerer):
-        self.steerer = steerer
+    def __init__(self, parts: Parts):
+        self.parts = parts
         self._lock = threading.Lock()
         self._request: SteerRequest | None = None
         self._folder = Path()
@@ -70,7 +70,7 @@ class LivePage:
         """Whose ratings are taken; None where nobody of the run is a user of their own."""
         people = Audience.parse(self._request.user).towards if self._request else ()
         for user in people:
-            known = self.steerer.store.get(user)
+            known = self.parts.store.get(user)
             if known is not None and not known.source:
                 return user
         return None
@@ -118,11 +118,12 @@ class LivePage:
         try:
             with Image.open(self._folder / chosen.picture) as image:
                 picture = image.convert("RGB")
-            personal = self.steerer.personal
-            rate_candidate(self.steerer.store, personal, user, picture, request.prompt, score, self._folder.name)
+            rate_candidate(
+                self.parts.store, self.parts.reward, user, picture, request.prompt, score, self._folder.name
+            )
         except SteerError as error:
             raise gr.Error(str(error)) from error
-        then = "the next round looks for it" if self.steerer.config.search.learn else "the next run knows it"
+        then = "the next round looks for it" if self.parts.config.search.learn else "the next run knows it"
         return f"Kept: {score:g} for **{chosen.rewrite.text}**; {then}."
 
     def _done(self) -> str:

@@ -1,0 +1,53 @@
+"""The parts of rows with settings of their own; whatever the rows agree on is shared."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from steer.batch.rows import Row
+from steer.config import SteerConfig, parse_config
+from steer.errors import UsageError
+from steer.parts import Parts
+from steer.run.requests import check_request
+
+
+class RowParts:
+    """One :class:`~steer.parts.Parts` per distinct configuration; models are loaded once."""
+
+    def __init__(self, base: Parts):
+        self.base = base
+        self._parts: dict[str, Parts] = {"{}": base}
+
+    def config(self, row: Row) -> SteerConfig:
+        """The base with the row's settings. Raises UsageError for settings that do not fit."""
+        values: dict[str, Any] = self.base.config.model_dump()
+        for key, value in row.settings.items():
+            *parents, last = key.split(".")
+            inner: Any = values
+            for parent in parents:
+                inner = inner.get(parent)
+                if not isinstance(inner, dict):
+                    raise UsageError(f"there is no setting '{key}'")
+            inner[last] = value
+        found, base = parse_config(values, "the row"), self.base.config
+        for name, of_row, of_batch in (("renderer", found.renderer, base.renderer), ("reward", found.reward, base.reward)):
+            if of_row != of_batch:
+                raise UsageError(f"'{name}' is the whole batch's; a row sets search, proposer and objective alone")
+        if found.renderer.preview:
+            raise UsageError("renderer.preview stops pictures of a single run; leave it out of a batch")
+        if found.search.time_limit_s is not None:
+            raise UsageError("search.time_limit_s is for a single run; give a batch budgets")
+        return found
+
+    def of(self, row: Row) -> Parts:
+        """The parts for this row."""
+        key = json.dumps(row.settings, sort_keys=True)
+        if key not in self._parts:
+            self._parts[key] = self.base.with_config(self.config(row))
+        return self._parts[key]
+
+    def check(self, row: Row) -> None:
+        """Raises UsageError for what would fail later: an unknown user, a setting, a screen that cannot be."""
+        self.config(row)
+        check_request(self.base, row.prompt, row.user, row.budget, row.seed)

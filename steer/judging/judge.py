@@ -1,0 +1,64 @@
+"""What pictures are worth to the people a run is for. Shapes: n pictures, U people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+from reward_models import Scores
+from reward_models.scorers.panel import Look, Panel
+from steer.judging.audience import How, People, combine, spread
+
+
+class Judge:
+    """Bound once to a run's people, then asked with pictures alone. ``together``: how several people's likings become one."""
+
+    def __init__(self, panel: Panel, people: People, together: How = "mean"):
+        self.panel, self.people, self.together = panel, people, together
+
+    def score(self, images: Sequence[Image.Image], prompt: str) -> Scores:
+        """Scores of n pictures against the prompt."""
+        return self.judge(self.panel.read(images, [prompt] * len(images)))
+
+    def judge(self, look: Look) -> Scores:
+        """Scores of what was read; for several people ``personal`` is what they make of a picture together, and everyone's
+        own liking is in ``others`` under "liked by ID"."""
+        if self.people.one is not None:
+            return self.panel.judge(look, self.people.one)
+        each = [self.panel.judge(look, p) for p in (*self.people.towards, *self.people.away)]
+        personal, error = self._combined(each)
+        own = {f"liked by {u}": s.personal for u, s in zip(self.people.audience.everyone, each, strict=True)}
+        return Scores(personal, each[0].population, each[0].fidelity, error, {**each[0].others, **own})
+
+    def imagine(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray] | None:
+        """Liking of the pictures that n texts would give and its standard deviation, (n,) each; None where the reward
+        cannot imagine pictures."""
+        reward = self.panel.reward
+        if reward.imagination is None:
+            return None
+        reading = reward.imagination.read(texts)
+        each = [reward.judge(reading, p) for p in (*self.people.towards, *self.people.away)]
+        return self._combined(each)
+
+    def critique(self, image: Image.Image, prompt: str) -> str:
+        """What the reward's critic would change for the one person of the run; "" without either."""
+        critic = self.panel.reward.critic
+        return critic.critique(image, prompt, self.people.one) if critic and self.people.one else ""
+
+    def reasons(self, image: Image.Image, prompt: str) -> dict[str, float]:
+        """What each attribute adds to the one person's liking, the largest first; empty where the reward has no words."""
+        reward, person = self.panel.reward, self.people.one
+        if reward.words is None or person is None or person.id is None:
+            return {}
+        return reward.words.reasons(reward.read([image], [prompt]), person)[0]
+
+    def _combined(self, each: Sequence[Scores]) -> tuple[np.ndarray, np.ndarray]:
+        """Liking and its standard deviation, (n,) each, of everyone's scores: those to please first."""
+        liking, error = np.stack([s.personal for s in each]), np.stack([s.uncertainty for s in each])
+        k = len(self.people.towards)
+        if self.people.one is not None:
+            return liking[0], error[0]
+        how = self.together
+        return combine(liking[:k], liking[k:], how), spread(liking[:k], error[:k], error[k:], how)

@@ -1,0 +1,178 @@
+"""What a config means: proposer, renderer, reward and the rest, each built when it is first used, and only once.
+
+Configs that agree on a part share it: the rows of a batch and the conditions of a study load every model once.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+
+from reward_models import RewardModel
+from reward_models.scorers.panel import Panel
+from steer.config import SteerConfig
+from steer.errors import UsageError
+from steer.judging.audience import People
+from steer.judging.judge import Judge
+from steer.judging.load import build_panel, build_reward, load_reward
+from steer.lexicon import Group, Lexicon
+from steer.proposers import build_proposer
+from steer.protocols import Proposer, Renderer
+from steer.renderers import build_renderer
+from steer.search.funnel import Funnel
+from steer.search.guard import Guard
+from steer.search.screen import Screen
+from steer.search.texts import TextSpace
+from steer.types import SteerRequest
+from steer.users.roster import Roster
+from steer.users.store import UserStore
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+class Parts:
+    """The parts of one ``config``. A part that is given stands in for the one that the config names.
+
+    ``keep``: wraps a renderer that is built, as a study does to draw nothing twice.
+    """
+
+    def __init__(
+        self,
+        config: SteerConfig,
+        *,
+        proposer: Proposer | None = None,
+        renderer: Renderer | None = None,
+        reward: RewardModel | None = None,
+        store: UserStore | None = None,
+        keep: Callable[[Renderer], Renderer] = lambda renderer: renderer,
+    ):
+        self.config, self.keep = config, keep
+        self._built: dict[tuple[str, str], Any] = {}
+        given = {"proposer": proposer, "renderer": renderer, "reward": reward, "store": store}
+        self._built |= {(name, self._key(name)): part for name, part in given.items() if part is not None}
+
+    def with_config(self, config: SteerConfig) -> Parts:
+        """The parts of another config; whatever the two agree on is shared."""
+        other = Parts(config, keep=self.keep)
+        other._built = self._built
+        return other
+
+    @property
+    def proposer(self) -> Proposer:
+        """Who writes rewrites."""
+        return self._part("proposer", lambda: build_proposer(self.config.proposer, self.config.search.strength))
+
+    @property
+    def renderer(self) -> Renderer:
+        """Who draws."""
+        return self._part("renderer", lambda: self.keep(build_renderer(self.config.renderer)))
+
+    @property
+    def reward(self) -> RewardModel:
+        """Who knows people's taste."""
+        return self._part("reward", lambda: build_reward(self.config.reward))
+
+    @property
+    def panel(self) -> Panel:
+        """The reward with the objective's further scorers."""
+        c = self.config
+        return self._part("panel", lambda: build_panel(self.reward, c.objective, c.reward.device))
+
+    @property
+    def held_out(self) -> RewardModel | None:
+        """The reward of ``search.held_out``, which does not steer."""
+        name = self.config.search.held_out
+        return None if name is None else self._part("held_out", lambda: load_reward(name, self.config.reward.device))
+
+    @property
+    def store(self) -> UserStore:
+        """The local users."""
+        return self._part("store", UserStore)
+
+    @property
+    def roster(self) -> Roster:
+        """Everybody who can be steered for."""
+        return self._part("roster", lambda: Roster(self.store, self.reward))
+
+    @property
+    def space(self) -> TextSpace | None:
+        """How the reward reads texts; None, and said, where it reads none: the guard then counts words alone."""
+        return self._part("space", self._text_space)
+
+    def judge(self, people: People) -> Judge:
+        """What pictures are worth to these people."""
+        return Judge(self.panel, people, self.config.objective.together)
+
+    def funnel(self, request: SteerRequest, judge: Judge, proposer: Proposer | None = None, **journal: Any) -> Funnel:
+        """Where the texts of a run come from: proposer, guard and, where it is asked for, the screen.
+
+        ``journal``: ``written`` and ``on_written`` of :class:`Funnel`. Raises UsageError for a screen whose reward cannot
+        imagine pictures.
+        """
+        c, space = self.config.search, self.space
+        screen = None
+        if c.screen > 1:
+            if space is None or self.reward.imagination is None:
+                raise UsageError(
+                    f"the reward '{self.reward.name}' cannot rank texts before they are rendered; set search.screen=1"
+                )
+            screen = Screen(lambda texts: _imagined(judge, texts), space)
+        writer = proposer or self.proposer
+        ahead = writer.slow if c.ahead is None else c.ahead
+        return Funnel(request, writer, self._guard(request, space), screen, c.screen, ahead, **journal)
+
+    def describe(self, people: People) -> dict[str, Any]:
+        """What the results of a run depend on besides its request and config; part of its fingerprint."""
+        # a run that learns while it goes on may know its people better when it is resumed
+        bases = {} if self.config.search.learn else self.roster.bases(people)
+        return {
+            **({"people": bases} if bases else {}),
+            "renderer": self.renderer.describe(),
+            "reward": {"name": self.panel.name, "fingerprint": self.panel.fingerprint()},
+            "proposer": {"name": self.proposer.name, "fingerprint": self.proposer.fingerprint()},
+            **({"held out": self.held_out.fingerprint()} if self.held_out else {}),
+        }
+
+    def _guard(self, request: SteerRequest, space: TextSpace | None) -> Guard:
+        limits = self.config.search.limits
+        closed: tuple[Group, ...] = ()
+        if limits.kinds is not None:
+            lexicon = Lexicon.load(self.config.proposer.lexicon)
+            closed = tuple(g for g in lexicon.groups if g.name not in limits.kinds)
+        return Guard(request.prompt, limits.min_kept, limits.min_likeness, space, closed)
+
+    def _text_space(self) -> TextSpace | None:
+        reward = self.reward
+        if reward.text_features(["a picture"]) is None:
+            log.warning("the reward '%s' reads no texts: rewrites are compared by their words alone", reward.name)
+            return None
+        return TextSpace(lambda texts: np.asarray(reward.text_features(texts)))
+
+    def _part(self, name: str, build: Callable[[], T]) -> T:
+        key = name, self._key(name)
+        if key not in self._built:
+            self._built[key] = build()
+        found: T = self._built[key]
+        return found
+
+    def _key(self, name: str) -> str:
+        """What of the config decides a part."""
+        c = self.config
+        deciding: dict[str, Any] = {
+            "proposer": (c.proposer, c.search.strength),
+            "renderer": c.renderer,
+            "panel": (c.reward, c.objective.scorers),
+            "held_out": (c.search.held_out, c.reward.device),
+            "store": "",
+        }
+        return repr(deciding.get(name, c.reward))
+
+
+def _imagined(judge: Judge, texts: Any) -> tuple[np.ndarray, np.ndarray]:
+    found = judge.imagine(texts)
+    assert found is not None  # the caller has asked whether the reward can
+    return found

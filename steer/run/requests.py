@@ -1,0 +1,39 @@
+"""A checked request, and the folder it runs in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from steer.errors import UsageError
+from steer.parts import Parts
+from steer.store.run_folder import RunFolder
+from steer.types import SteerRequest
+from steer.words import check_prompt
+
+
+def check_request(parts: Parts, prompt: str, user: str, budget: int | None = None, seed: int = 0) -> SteerRequest:
+    """A request; ``budget`` None is the config's. Raises UsageError for an unusable prompt, user, budget or seed."""
+    budget = parts.config.search.budget if budget is None else budget
+    if budget < 1:
+        raise UsageError(f"the budget is {budget} pictures; it must be at least 1")
+    if seed < 0:
+        raise UsageError(f"the seed is {seed}; it must be 0 or more")
+    text = check_prompt(prompt)
+    parts.roster.people(user)
+    return SteerRequest(text, user, budget, seed)
+
+
+def run_folder(parts: Parts, request: SteerRequest, path: Path) -> RunFolder:
+    """The request's folder: a new one, or the one of an earlier start of the same. Raises UsageError for another's."""
+    told = plain(request), parts.config.model_dump(), parts.describe(parts.roster.people(request.user))
+    if not (path / "manifest.json").exists():
+        return RunFolder.create(path, *told)
+    folder = RunFolder.open(path)
+    folder.check_same(*told)
+    return folder
+
+
+def plain(request: SteerRequest) -> dict[str, Any]:
+    """The request, JSON-ready."""
+    return {"prompt": request.prompt, "user": request.user, "budget": request.budget, "seed": request.seed}
