@@ -26,9 +26,9 @@ Progress = Callable[[int, int], None]  # done, total
 
 @dataclass(frozen=True)
 class Work:
-    """What a family's training or evaluation is given beside its YAML: how to report, and where to compute."""
+    """What a family's training or evaluation is given beside its YAML: how to report, and which device a setting means."""
 
-    device: str = "cpu"
+    pick_device: Callable[[str], str] = lambda wanted: "cpu" if wanted == "auto" else wanted
     say: Say = print
     progress: Progress = lambda done, total: None
 

@@ -20,7 +20,7 @@ def _train(config: Path, work: Work) -> Path:
     from reward_models.linear_hidden.settings import load_settings
 
     settings = load_settings(config)
-    reward, ratings = fit_linear_hidden(settings, work.device, work.progress)
+    reward, ratings = fit_linear_hidden(settings, work.pick_device(settings.device), work.progress)
     about: dict[str, object] = {"data": ratings.fingerprint(), "settings": settings.model_dump()}
     if reward.layer_errors:
         about["layers"] = reward.layer_errors
@@ -41,7 +41,7 @@ def _evaluate(config: Path, model: Path | None, out: Path | None, work: Work) ->
     settings = load_settings(config)
     protocol = settings.evaluation
     layers = "V LV LT" if protocol.layers or protocol.pairs else ""
-    pools, rows, ratings = fit.all_pools(settings, work.device, layers, work.progress)
+    pools, rows, ratings = fit.all_pools(settings, work.pick_device(settings.device), layers, work.progress)
     attributes = fit.attribute_values(Path(settings.attributes), rows) if settings.attributes else None
     target = out or Path(settings.out)
     evaluation.evaluate(

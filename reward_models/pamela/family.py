@@ -31,7 +31,7 @@ def _train(config: Path, work: Work) -> Path:
     settings = load_training(config)
     out = Path(settings.out)
     corpus, encoder = _corpus(settings, work)
-    reward = fit_reward(corpus, encoder, settings, work.device, lambda row: _say_epoch(row, work))
+    reward = fit_reward(corpus, encoder, settings, work.pick_device(settings.device), lambda row: _say_epoch(row, work))
     plot_training(out / "curves.jsonl", out / "curves.png")
     rows = evaluate_all(corpus, reward, out)
     for row in rows:
@@ -67,7 +67,7 @@ def _ablate(config: Path, work: Work) -> None:
     settings = load_training(config)
     if not settings.ablations:
         raise RewardError(f"'{config}' has no 'ablations'; see configs/train/miniature.yaml")
-    path = ablate(settings, work.device, lambda each: _corpus(each, work), lambda row: _say_epoch(row, work))
+    path = ablate(settings, work.pick_device(settings.device), lambda each: _corpus(each, work), lambda row: _say_epoch(row, work))
     work.say(path.read_text())
     work.say(f"report: {path}")
 
@@ -75,7 +75,7 @@ def _ablate(config: Path, work: Work) -> None:
 def _corpus(settings: RewardTraining, work: Work) -> tuple[Corpus, Encoder]:
     from reward_models.pamela.fit import load_corpus
 
-    return load_corpus(settings, work.device, work.say, work.progress)
+    return load_corpus(settings, work.pick_device(settings.device), work.say, work.progress)
 
 
 def _say_epoch(row: dict[str, float], work: Work) -> None:

@@ -21,11 +21,10 @@ app = typer.Typer(help="Train and evaluate personal reward models.", no_args_is_
 Recipe = Annotated[
     Path, typer.Option("--config", "-c", help="A YAML as in configs/train/; its 'family' says what is trained.")
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 
 
 @contextmanager
-def _work(config: Path, device: str) -> Iterator[tuple[Family, Work]]:
+def _work(config: Path) -> Iterator[tuple[Family, Work]]:
     """The family of a YAML and what it works with; faults of data, encoders and rewards are one line."""
     with extra("train", "pandas", "matplotlib", "pyarrow"):
         from reward_models.base import RewardError
@@ -33,18 +32,18 @@ def _work(config: Path, device: str) -> Iterator[tuple[Family, Work]]:
 
         try:
             with feature_bar() as progress:
-                yield family_of(config), Work(pick_device(device), _say, progress)
+                yield family_of(config), Work(pick_device, _say, progress)
         except RewardError as error:
             raise UsageError(str(error)) from error
 
 
 @app.command()
-def train(config: Recipe, device: Device = "auto") -> None:
+def train(config: Recipe) -> None:
     """Train on data sets of ratings: features, the model, its report, a folder to load.
 
     Run the same command again to resume after a kill.
     """
-    with _work(config, device) as (family, work):
+    with _work(config) as (family, work):
         if family.train is None:
             raise UsageError(f"the family '{family.name}' needs no training")
         folder = family.train(config, work)
@@ -58,10 +57,9 @@ def evaluate(
         str, typer.Argument(help="Folder or hub name of a trained reward; some families need none.")
     ] = "",
     out: Annotated[Path | None, typer.Option(help="Folder for the report (default: the model's folder).")] = None,
-    device: Device = "auto",
 ) -> None:
     """Evaluate on the data sets of a config: Markdown, JSON, CSV and plots. What is evaluated is in the YAML."""
-    with _work(config, device) as (family, work):
+    with _work(config) as (family, work):
         from reward_models.families import find
 
         if family.evaluate is None:
@@ -70,9 +68,9 @@ def evaluate(
 
 
 @app.command()
-def ablate(config: Recipe, device: Device = "auto") -> None:
+def ablate(config: Recipe) -> None:
     """Train once more for each of the config's `ablations` and report what each part is worth, with intervals."""
-    with _work(config, device) as (family, work):
+    with _work(config) as (family, work):
         if family.ablate is None:
             raise UsageError(f"the family '{family.name}' has no parts to leave out")
         family.ablate(config, work)
