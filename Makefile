@@ -1,9 +1,11 @@
 # make run     set up and steer one prompt with the embedded miniature
 # make test    set up and run the tests
+# make lint    style, types and the layers of imports
+# make lock    write the newest versions into requirements.lock
 USER_ID ?= u17
 PROMPT ?= a lighthouse by the sea
 
-.PHONY: run test lint setup
+.PHONY: run test lint lock setup
 run: setup
 	.venv/bin/steer run --user $(USER_ID) --prompt "$(PROMPT)"
 
@@ -12,10 +14,20 @@ setup:
 
 test:
 	scripts/setup.sh test
-	.venv/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	.venv/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --cov --cov-report=
+	@.venv/bin/coverage report | tail -n 1
 
 lint:
 	scripts/setup.sh test
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+	.venv/bin/lint-imports --no-cache
+
+# torch and what only a CUDA build brings stay out: scripts/setup.sh chooses the build.
+lock: setup
+	sed -n 's/^torch=/torch==/p' scripts/setup.sh > .venv/torch.txt
+	.venv/bin/uv pip compile --quiet pyproject.toml --all-extras --group dev --group browser --constraint .venv/torch.txt \
+		--universal --python-version 3.11 --no-header --no-annotate --upgrade --output-file .venv/lock.txt
+	echo '# The versions that the tests run with; `make lock` writes this file. torch is in scripts/setup.sh.' > requirements.lock
+	grep -vE '^(torch|triton|cuda-[a-z]+|nvidia-[a-z0-9-]+)==' .venv/lock.txt >> requirements.lock
