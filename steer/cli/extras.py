@@ -11,15 +11,15 @@ from steer.errors import UsageError
 
 @contextmanager
 def extra(name: str, *packages: str) -> Iterator[None]:
-    """Raise UsageError when one of ``packages``, which the extra ``name`` installs, cannot be found within the block.
+    """Raise UsageError if the block imports one of ``packages``, which the extra ``name`` installs, and it is missing.
 
     Any other missing module is a bug and stays a ModuleNotFoundError.
 
-    >>> with extra("page", "gradio"):
-    ...     raise ModuleNotFoundError("No module named 'gradio'", name="gradio")
+    >>> with extra("cluster", "ray"):
+    ...     raise ModuleNotFoundError("No module named 'ray'", name="ray")
     Traceback (most recent call last):
     ...
-    steer.errors.UsageError: this needs the package 'gradio'; install steer with the extra: pip install 'steer-t2i[page]'
+    steer.errors.UsageError: this needs the package 'ray'; install steer with the extra: pip install 'steer-t2i[cluster]'
     """
     try:
         yield

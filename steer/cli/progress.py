@@ -14,7 +14,7 @@ from steer.events import CandidateDone, Event, RoundProposed, RunStarted, RunSto
 
 @contextmanager
 def loading(quiet: bool, large: bool) -> Iterator[None]:
-    """Show a spinner while models are loaded, or for ``large`` models the progress bars of diffusers and transformers."""
+    """Show a spinner while models load, or for ``large`` models the bars of diffusers and transformers."""
     if quiet or not large:
         no_library_bars()
     if quiet:
