@@ -15,11 +15,11 @@ def extra(name: str, *packages: str) -> Iterator[None]:
 
     Any other missing module is a bug and stays a ModuleNotFoundError.
 
-    >>> with extra("cluster", "ray"):
-    ...     raise ModuleNotFoundError("No module named 'ray'", name="ray")
+    >>> with extra("lora", "peft"):
+    ...     raise ModuleNotFoundError("No module named 'peft'", name="peft")
     Traceback (most recent call last):
     ...
-    steer.errors.UsageError: this needs the package 'ray'; install steer with the extra: pip install 'steer-t2i[cluster]'
+    steer.errors.UsageError: this needs the package 'peft'; install steer with the extra: pip install 'steer-t2i[lora]'
     """
     try:
         yield

@@ -24,7 +24,7 @@ def show(
     as_json: AsJson = False,
     top: Annotated[int, typer.Option(help="Number of texts to list.")] = 8,
 ) -> None:
-    """Show a run's results: rewards, the best prompt and its changes, the best texts, and which words raised the reward."""
+    """Show a run's results: rewards, the best prompt and its changes, the best texts, and the words that helped."""
     print_result_of(run, as_json)
     if not as_json:
         stored = _load(run)

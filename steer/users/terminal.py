@@ -20,7 +20,7 @@ SHOWN = 320  # longer side, in pixels
 
 
 def ask(interview: Interview, pairs: bool, console: Console, read: Callable[[str], str] = input) -> None:
-    """Ask until further answers would change little, all pictures are shown, or the person quits (q, or end of input)."""
+    """Ask until more answers would change little, all pictures are shown, or the person quits (q, or end of input)."""
     scale = ", ".join(f"{n} {word}" for n, word in ANCHORS.items())
     console.print(f"1 to 5 ({scale}), also 3.5" if not pairs else "1 for the first, 2 for the second")
     console.print("s skips, u takes the last answer back, q quits; every answer is saved at once")
@@ -84,7 +84,7 @@ def _open(path: Path) -> None:
 
 
 def sixel(image: Image.Image) -> str:
-    """The picture as DEC sixel graphics in 64 colours: bands of six rows, one line of characters per colour and band."""
+    """The picture as DEC sixel graphics in 64 colours: bands of six rows, one line of characters per colour."""
     small = image.copy()
     small.thumbnail((SHOWN, SHOWN))
     flat = small.quantize(64)
