@@ -1,4 +1,4 @@
-"""The command line: ``steer run``, ``steer resume``, ``steer show``."""
+"""The command line: one module per command of ``steer``, plus what they share."""
 
 from steer.cli.app import main
 

@@ -1,4 +1,4 @@
-"""The root command: options for all, and errors as one line."""
+"""The root command, and errors as one line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rich.markup import escape
 from steer.cli import batch, data, models, reward, run, show, study, user
 from steer.errors import SteerError
 
-# typer carries its own copy of click in newer releases; the base of its input errors is this
+# newer releases of Typer vendor Click, so the base class of input errors is looked up by name
 _InputError: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 
 app = typer.Typer(
@@ -29,7 +29,7 @@ app = typer.Typer(
         '[bold]steer run --user u17 --prompt "a lighthouse by the sea"[/bold]\n\n'
         "proposes rewrites of your prompt, renders them, scores each picture for that user and keeps the best. "
         "Without a GPU it runs on the [italic]miniature[/italic]: small, synthetic models that ship with steer. "
-        "An error is one line; --debug shows where it came from."
+        "Errors are one line; --debug shows the traceback."
     ),
 )
 app.command("run")(run.run)
@@ -55,11 +55,11 @@ def root(
         bool, typer.Option("--version", help="Print the version and exit.", callback=_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Nothing to do before a sub-command."""
+    """Options of ``steer`` itself; there is nothing to do before a sub-command."""
 
 
 def main() -> None:
-    """Entry point: one clear line for an error, a traceback only with --debug."""
+    """Entry point. Errors are printed as one line, with --debug as a traceback."""
     arguments = [a for a in sys.argv[1:] if a != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
     _quieten(debug)
@@ -69,7 +69,7 @@ def main() -> None:
     except typer.Exit as exit_:
         sys.exit(exit_.exit_code)
     except _InputError as error:
-        if message := error.format_message():  # empty when the help was shown instead
+        if message := error.format_message():  # empty if the help was shown
             console.print(f"[bold red]error:[/] {escape(message)}  (steer --help)")
         sys.exit(2)
     except (typer.Abort, KeyboardInterrupt):
@@ -84,16 +84,18 @@ def main() -> None:
         if debug:
             raise
         line = str(error).splitlines()[0] if str(error) else ""
-        console.print(f"[bold red]error:[/] {type(error).__name__}: {escape(line)}  (a bug; run again with --debug)")
+        console.print(
+            f"[bold red]error:[/] {type(error).__name__}: {escape(line)}  (this is a bug; --debug shows the traceback)"
+        )
         sys.exit(1)
 
 
 def _quieten(debug: bool) -> None:
-    """Keep libraries' advice off the screen unless --debug is given."""
+    """Silence warnings and log messages of libraries unless --debug is given."""
     if debug:
         return
     warnings.filterwarnings("ignore")
     for variable in ("TRANSFORMERS_VERBOSITY", "DIFFUSERS_VERBOSITY", "HF_HUB_VERBOSITY"):
         os.environ.setdefault(variable, "error")
-    for noisy in ("torch", "torch.utils._pytree", "torchao"):  # torchao names at import what this machine cannot do
+    for noisy in ("torch", "torch.utils._pytree", "torchao"):  # torchao lists at import what this machine lacks
         logging.getLogger(noisy).setLevel(logging.ERROR)

@@ -3,44 +3,79 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from steer.cli.console import console
+from steer.cli.extras import need_extra
+from steer.cli.options import AsJson, Beside, Budget, Config, DryRun, Out, RowUser, Settings
+from steer.config import DEFAULT
 from steer.errors import UsageError, unknown
+
+if TYPE_CHECKING:
+    from steer.batch.cluster import RayEngine
+    from steer.batch.folder import BatchFolder
+    from steer.config import SteerConfig
+    from steer.steerer import Steerer
+
+
+@dataclass(frozen=True)
+class BatchOptions:
+    """What a batch is started with; the defaults resume one with the rows that its folder holds.
+
+    ``files``: sources of new rows. ``user``: of rows that do not name one. ``settings``: of all rows, as typed; kept
+    in the manifest. ``beside``: runs in progress at the same time (with ``ray``: per actor). ``workers`` and
+    ``address``: of the Ray cluster.
+    """
+
+    files: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+    user: str | None = None
+    beside: int = 8
+    dry_run: bool = False
+    retry_failed: bool = False
+    as_json: bool = False
+    ray: bool = False
+    workers: int | None = None
+    address: str | None = None
 
 
 def batch(
     files: Annotated[
-        list[str], typer.Argument(help="txt, csv, jsonl or parquet; also globs, and - for standard input.")
+        list[str], typer.Argument(help="Files of prompts (txt, csv, jsonl or parquet), globs, or - for standard input.")
     ],
-    user: Annotated[str | None, typer.Option("--user", "-u", help="Of rows that name none.")] = None,
-    budget: Annotated[
-        int | None, typer.Option("--budget", "-n", help="Pictures a row, of rows that say nothing.")
-    ] = None,
-    config: Annotated[str, typer.Option("--config", "-c", help="A preset or a YAML file.")] = "miniature",
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="The batch's folder (default: outputs/batch-FILE).")
-    ] = None,
-    beside: Annotated[int, typer.Option(help="Rows under way at once.", min=1, max=256)] = 8,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check the rows, draw one batch, say what all would take.")
-    ] = False,
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try rows again that failed.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON, nothing else.")] = False,
+    user: RowUser = None,
+    budget: Budget = None,
+    config: Config = DEFAULT,
+    out: Out = None,
+    beside: Beside = 8,
+    dry_run: DryRun = False,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try failed rows again.")] = False,
+    as_json: AsJson = False,
     engine: Annotated[
-        str, typer.Option(help="local, or ray (extra cluster): actors on this machine or a cluster.")
+        str, typer.Option(help="local, or ray (extra cluster): actors on this machine or on a cluster.")
     ] = "local",
-    address: Annotated[str | None, typer.Option(help="Of a Ray cluster; without it one is started here.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Ray actors; one a GPU, else one a core.", min=1)] = None,
-    settings: Annotated[list[str] | None, typer.Option("--set", "-s", help="Change a setting of all rows.")] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Address of a Ray cluster (default: start one on this machine).")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Number of Ray actors (default: one per GPU, else one per core).", min=1)
+    ] = None,
+    settings: Settings = None,
 ) -> None:
-    """Steer a file of prompts; the same command goes on where it stopped.
+    """Steer a file of prompts; run the same command again to resume.
 
     steer batch --user u17 prompts/examples/holiday.txt
 
-    Rows are checked whole before anything is rendered. Exit code 0, 1 when rows failed or it was interrupted, 2 for bad input.
+    A row's own user, budget and settings take precedence over the options. Results go to outputs/batch-FILE unless
+    --out is given.
+
+    All rows are checked before anything is rendered. Exit code 0; 1 if rows failed or the batch was interrupted; 2 for
+    bad input.
     """
     from steer.batch.folder import BatchFolder
     from steer.batch.run import default_folder
@@ -49,82 +84,97 @@ def batch(
     if engine not in ("local", "ray"):
         raise unknown("engine", engine, ["local", "ray"])
     if engine == "ray":
-        _need_ray()
-    told = [*(settings or ()), *([f"search.budget={budget}"] if budget is not None else [])]
-    loaded = load_config(config, told)
+        need_extra("cluster", "ray")
+    overrides = [*(settings or ()), *([f"search.budget={budget}"] if budget is not None else [])]
+    loaded = load_config(config, overrides)
     path = out or default_folder(files)
     if path is None and not dry_run:
-        raise UsageError("rows from standard input need --out, so that the batch can go on later")
-    on_ray = (workers, address) if engine == "ray" else None
-    _go(BatchFolder(path or Path("outputs")), loaded, told, files, user, beside, dry_run, retry_failed, as_json, on_ray)
+        raise UsageError("rows from standard input need --out, so that the batch can be resumed")
+    options = BatchOptions(
+        files=tuple(files),
+        settings=tuple(overrides),
+        user=user,
+        beside=beside,
+        dry_run=dry_run,
+        retry_failed=retry_failed,
+        as_json=as_json,
+        ray=engine == "ray",
+        workers=workers,
+        address=address,
+    )
+    _steer_rows(BatchFolder(path or Path("outputs")), loaded, options)
 
 
 def resume_batch(path: Path, as_json: bool) -> None:
-    """Go on with a batch's rows as they were."""
+    """Steer the rows of an existing batch that are not done."""
     from steer.batch.folder import BatchFolder
     from steer.config import parse_config
 
     folder = BatchFolder.open(path)
-    _go(folder, parse_config(folder.manifest["config"], str(path)), [], [], None, 8, False, False, as_json)
+    _steer_rows(folder, parse_config(folder.manifest["config"], str(path)), BatchOptions(as_json=as_json))
 
 
-def _go(folder, config, settings, files, user, beside, dry_run, retry_failed, as_json, on_ray=None) -> None:  # type: ignore[no-untyped-def]
+def _steer_rows(folder: BatchFolder, config: SteerConfig, options: BatchOptions) -> None:
+    """Check the rows, then steer them, or estimate what that takes. Raises typer.Exit(1) unless all are done."""
     from steer.batch.rows import read_rows
-    from steer.cli.progress import console, loading
+    from steer.cli.progress import loading
 
-    with loading(quiet=as_json, large=config.renderer.model != "miniature"):
+    large = config.renderer.model != "miniature"
+    with loading(quiet=options.as_json, large=large):
         from steer.batch.parts import Parts
-        from steer.batch.run import run_batch
         from steer.steerer import Steerer
 
         steerer = Steerer(config)
         _ = steerer.reward
-    checked = read_rows(files, user, Parts(steerer).check) if files else iter(())
-    if dry_run:
+    rows = read_rows(options.files, options.user, Parts(steerer).check) if options.files else iter(())
+    if options.dry_run:
         from steer.batch.estimate import estimate
 
-        found = estimate(checked, steerer)
-        print(json.dumps(found.plain()) if as_json else found.text())
+        expected = estimate(rows, steerer)
+        print(json.dumps(expected.plain()) if options.as_json else expected.text())
         return
-    fresh, total = folder.prepare(config.model_dump(mode="json"), settings, config.name, checked)
-    with loading(quiet=as_json, large=config.renderer.model != "miniature"):
-        engine = _ray_engine(folder, config, steerer.store.path, beside, *on_ray) if on_ray else None
+    fresh, total = folder.prepare(config.model_dump(mode="json"), list(options.settings), config.name, rows)
+    with loading(quiet=options.as_json, large=large):
+        engine = _ray_engine(folder, steerer, options) if options.ray else None
         _ = engine or steerer.renderer
-    from steer.cli.batch_progress import BatchProgress
-
-    with BatchProgress(folder, total, fresh, quiet=as_json) as progress:
-        steerer.listeners.append(progress)
-        try:
-            states = run_batch(folder, steerer, beside, retry_failed, progress.ended, engine)
-        except KeyboardInterrupt:
-            console.print("interrupted; the same command goes on") if not as_json else None
-            raise typer.Exit(1) from None
-    if as_json:
+    states = _run(folder, steerer, options, engine, (fresh, total))
+    if options.as_json:
         print(json.dumps({"folder": str(folder.path), **states}))
     else:
-        told = ", ".join(f"{n} {state}" for state, n in states.items())
-        console.print(f"{told}\n  table     {folder.path / 'results.csv'}\n  page      {folder.path / 'index.html'}")
+        counts = ", ".join(f"{n} {state}" for state, n in states.items())
+        console.print(f"{counts}\n  table     {folder.path / 'results.csv'}\n  page      {folder.path / 'index.html'}")
     if states.keys() - {"done"}:
         raise typer.Exit(1)
 
 
-def _need_ray() -> None:
-    import importlib.util
+def _run(
+    folder: BatchFolder, steerer: Steerer, options: BatchOptions, engine: RayEngine | None, rows: tuple[int, int]
+) -> Counter[str]:
+    """How many rows are in which state after steering; ``rows``: how many are new, how many there are."""
+    from steer.batch.run import run_batch
+    from steer.cli.batch_progress import BatchProgress
 
-    if importlib.util.find_spec("ray") is None:
-        raise UsageError("--engine ray needs Ray: pip install 'steer-t2i[cluster]'")
+    fresh, total = rows
+    with BatchProgress(folder, total, fresh, quiet=options.as_json) as progress:
+        steerer.listeners.append(progress)
+        try:
+            return run_batch(folder, steerer, options.beside, options.retry_failed, progress.ended, engine)
+        except KeyboardInterrupt:
+            if not options.as_json:
+                console.print("interrupted; run the same command again to resume")
+            raise typer.Exit(1) from None
 
 
-def _ray_engine(folder, config, store, beside, workers, address):  # type: ignore[no-untyped-def]
+def _ray_engine(folder: BatchFolder, steerer: Steerer, options: BatchOptions) -> RayEngine:
     from steer.batch.cluster import RayEngine
 
-    values, where = config.model_dump(mode="json"), str(store)
+    values, store = steerer.config.model_dump(mode="json"), str(steerer.store.path)
 
-    def make():  # type: ignore[no-untyped-def]
+    def make() -> Steerer:
         from steer.config import parse_config
         from steer.steerer import Steerer
         from steer.users.store import UserStore
 
-        return Steerer(parse_config(values), store=UserStore(where))
+        return Steerer(parse_config(values), store=UserStore(store))
 
-    return RayEngine(folder, make, workers, beside, address)
+    return RayEngine(folder, make, options.workers, options.beside, options.address)

@@ -1,30 +1,22 @@
-"""What is on the screen while a batch goes on."""
+"""Progress of a batch."""
 
 from __future__ import annotations
 
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from steer.batch.folder import BatchFolder
 from steer.batch.rows import Row
-from steer.cli.progress import console
+from steer.cli.bars import progress_bar
+from steer.cli.console import console
 from steer.events import CandidateDone, Event
 
 
 class BatchProgress:
-    """A listener: rows that ended, pictures so far."""
+    """Listener that counts finished rows and pictures."""
 
     def __init__(self, folder: BatchFolder, total: int, fresh: int, quiet: bool):
         self.folder, self.quiet, self.pictures = folder, quiet, 0
-        self.bar = Progress(
-            TextColumn("rows"),
-            BarColumn(32),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[pictures]} pictures"),
-            TimeRemainingColumn(),
-            console=console,
-            disable=quiet,
-        )
+        self.bar = progress_bar("{task.fields[pictures]} pictures", quiet=quiet)
         self.task = self.bar.add_task("rows", total=total, pictures=0)
         self.head = f"{escape(str(folder.path))}: {total} rows" + (f", {fresh} new" if fresh != total else "")
 
@@ -44,6 +36,7 @@ class BatchProgress:
             self.bar.update(self.task, pictures=self.pictures)
 
     def ended(self, row: Row) -> None:
+        """Count a row that is done or failed, and print why it failed."""
         if self.folder.state(row) == "failed" and not self.quiet:
             self.bar.console.print(
                 f"  [red]failed[/] {escape(row.prompt[:60])}: {escape(self.folder.outcome(row)['reason'])}"

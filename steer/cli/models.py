@@ -1,23 +1,21 @@
-"""``steer models``: which presets there are, and what this machine can run."""
+"""``steer models``: the presets, and which of them this machine can run."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Annotated
 
-import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-console = Console(soft_wrap=True, highlight=False)
+from steer.cli.console import console
+from steer.cli.options import AsJson
 
 
-def models(as_json: Annotated[bool, typer.Option("--json", help="Print JSON, nothing else.")] = False) -> None:
-    """List the presets: licence, memory, what is on this disk, and whether this machine runs them.
+def models(as_json: AsJson = False) -> None:
+    """List the presets: licence, memory, whether the weights are on disk, and whether this machine can run them.
 
-    Memory is counted from published parameter counts for one picture at a time: all on the card / parts moved off it.
+    Memory is computed from published parameter counts, for one picture at a time: all on the GPU / with offloading.
     """
     from steer.models import model_facts, this_machine
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from steer.cli.options import AsJson, Budget, Config, Out, Seed, Settings, User
+from steer.config import DEFAULT
 
 if TYPE_CHECKING:
     from steer.config import SteerConfig
@@ -14,49 +18,34 @@ if TYPE_CHECKING:
     from steer.types import Result
     from steer.web.live import LivePage
 
-User = Annotated[
-    list[str],
-    typer.Option(
-        "--user",
-        "-u",
-        help="Who to draw for: your own users, u1 ... u200 on the miniature; 'average' is nobody in particular. Repeated: for all of them.",
-    ),
+Prompt = Annotated[
+    str, typer.Option("--prompt", "-p", help="What to draw. The prompt stays as it is; rewrites are tried beside it.")
 ]
-NotUser = Annotated[list[str] | None, typer.Option("--not-user", help="Away from this one's taste. Repeatable.")]
+NotUser = Annotated[
+    list[str] | None, typer.Option("--not-user", help="User whose taste to steer away from. Repeatable.")
+]
 Together = Annotated[
     str | None,
-    typer.Option("--together", help="Of several users: mean (default) or worst, the least of their likings."),
+    typer.Option(
+        "--together", help="How to combine several users: mean (default), or worst, the user who likes it least."
+    ),
 ]
 Page = Annotated[
-    bool, typer.Option("--page", help="Show the pictures live in the browser, to be rated there (extra page).")
+    bool, typer.Option("--page", help="Show the pictures live in the browser, to rate there (extra page).")
 ]
-Learn = Annotated[bool, typer.Option("--learn", help="Ratings given on the page change what the run looks for.")]
-Prompt = Annotated[
-    str, typer.Option("--prompt", "-p", help="What to draw; it is never changed, rewrites stand beside it.")
-]
-Budget = Annotated[
-    int | None, typer.Option("--budget", "-n", help="Pictures to render in all (default: from the config, 48).")
-]
-Config = Annotated[str, typer.Option("--config", "-c", help="A preset (steer models lists them) or a YAML file.")]
-Seed = Annotated[int, typer.Option("--seed", help="The same seed gives the same run, picture for picture.")]
-Out = Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the run (default: a new one under outputs/).")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output, nothing else.")]
-Settings = Annotated[
-    list[str] | None,
-    typer.Option("--set", "-s", help="Change a setting: --set search.seeds=2, --set renderer=painter. Repeatable."),
-]
+Learn = Annotated[bool, typer.Option("--learn", help="Let ratings given on the page steer the rest of the run.")]
 Strength = Annotated[
     str | None,
     typer.Option(
         "--strength",
-        help="How far rewrites may leave the prompt: light (only touch the light), gentle, free (default), surprise.",
+        help="How far rewrites may leave the prompt: light (only the lighting), gentle, free (default), surprise.",
     ),
 ]
 ShowRewrites = Annotated[
-    bool, typer.Option("--show-rewrites", help="Print the texts of each round, and why others were dropped.")
+    bool, typer.Option("--show-rewrites", help="Print the rewrites of each round, and why others were dropped.")
 ]
 NoRewrite = Annotated[
-    bool, typer.Option("--no-rewrite", help="Keep the prompt as it is: the best of the budget's pictures.")
+    bool, typer.Option("--no-rewrite", help="Render only the prompt itself and keep the best picture.")
 ]
 
 
@@ -64,7 +53,7 @@ def run(
     prompt: Prompt,
     user: User,
     budget: Budget = None,
-    config: Config = "miniature",
+    config: Config = DEFAULT,
     seed: Seed = 0,
     out: Out = None,
     as_json: AsJson = False,
@@ -87,7 +76,7 @@ def run(
     from steer.judging.audience import Audience
     from steer.words import check_prompt
 
-    check_prompt(prompt)  # cheap faults first, before models are loaded
+    check_prompt(prompt)  # before models are loaded
     flags = [f"search.strength={strength}"] if strength is not None else []
     flags += ["search.rewrite=false"] if no_rewrite else []
     flags += [f"objective.together={together}"] if together is not None else []
@@ -100,7 +89,7 @@ def run(
 def resume(
     run: Annotated[Path, typer.Argument(help="Folder of the interrupted run or batch.")], as_json: AsJson = False
 ) -> None:
-    """Go on with an interrupted run where it stopped; nothing is rendered twice."""
+    """Resume an interrupted run or batch; nothing is rendered twice."""
     from steer.batch.folder import is_batch
     from steer.cli.batch import resume_batch
     from steer.cli.show import print_result_of
@@ -117,7 +106,14 @@ def resume(
     _drive(Steerer.config_of(run), as_json, lambda s: s.resume(run))
 
 
-def _drive(config: SteerConfig, as_json: bool, action, show_rewrites: bool = False, page: bool = False) -> None:  # type: ignore[no-untyped-def]
+def _drive(
+    config: SteerConfig,
+    as_json: bool,
+    action: Callable[[Steerer], Result],
+    show_rewrites: bool = False,
+    page: bool = False,
+) -> None:
+    """Load the models, do ``action`` and print its result. Raises typer.Exit(1) for an interrupted or empty run."""
     from steer.cli.progress import Progress, loading
     from steer.report import summary
     from steer.types import StopReason
@@ -130,7 +126,7 @@ def _drive(config: SteerConfig, as_json: bool, action, show_rewrites: bool = Fal
         _ = steerer.reward, steerer.renderer
         live = _live_page(steerer) if page else None
     with progress:
-        result: Result = action(steerer)
+        result = action(steerer)
     if as_json:
         print(json.dumps(summary(result), ensure_ascii=False))
     else:
@@ -144,10 +140,10 @@ def _drive(config: SteerConfig, as_json: bool, action, show_rewrites: bool = Fal
 
 
 def _live_page(steerer: Steerer) -> LivePage:
-    from steer.cli.progress import console
+    from steer.cli.console import console
     from steer.web import live_page
 
-    page = live_page(steerer)
+    page: LivePage = live_page(steerer)
     steerer.listeners.append(page)
     page.begin(console)
     return page

@@ -7,24 +7,24 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from steer.cli.console import console
+from steer.cli.options import AsJson
 from steer.errors import UsageError
 from steer.report.changes import word_changes
 from steer.types import Result
 
-console = Console(soft_wrap=True, highlight=False)
 _MARK = {"same": "{}", "added": "[bold green]{}[/]", "removed": "[red strike]{}[/]"}
 
 
 def show(
     run: Annotated[Path, typer.Argument(help="Folder of a run.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print result.json.")] = False,
-    top: Annotated[int, typer.Option(help="How many texts to list.")] = 8,
+    as_json: AsJson = False,
+    top: Annotated[int, typer.Option(help="Number of texts to list.")] = 8,
 ) -> None:
-    """Show what a run found: rewards, the best prompt with its changes, the best texts, which words raised the reward."""
+    """Show a run's results: rewards, the best prompt and its changes, the best texts, and the words that helped."""
     print_result_of(run, as_json)
     if not as_json:
         stored = _load(run)
@@ -42,13 +42,14 @@ def print_result_of(run: Path, as_json: bool) -> None:
 
 
 def print_result(result: Result) -> None:
+    """Print the summary of a run that just ended."""
     from steer.report import summary
 
     print_summary(summary(result))
 
 
 def print_summary(s: dict[str, Any]) -> None:
-    """The end of a run in a few lines."""
+    """Print the summary of a run in a few lines."""
     folder = Path(s["folder"])
     console.print()
     if s["original"]:
@@ -66,13 +67,16 @@ def print_summary(s: dict[str, Any]) -> None:
     console.print(f"  report    {folder / 'report.html'}")
     if s.get("agreement") is not None:
         console.print(
-            f"  tiers     {s['agreement_of']} rank as full pictures do with {s['agreement']:+.2f} (Spearman, {s['agreement_pictures']} pictures)"
+            f"  tiers     {s['agreement_of']} rank like full pictures: Spearman {s['agreement']:+.2f} "
+            f"on {s['agreement_pictures']} pictures"
         )
     if s["failed"]:
-        console.print(f"  failed    {len(s['failed'])} pictures; the first because {escape(s['failed'][0]['reason'])}")
+        console.print(
+            f"  failed    {len(s['failed'])} pictures; reason of the first: {escape(s['failed'][0]['reason'])}"
+        )
     console.print(f"  stopped   because {s['why']}, after {s['pictures']} pictures and {s['seconds']:.0f} s")
     if s["stop"] == "INTERRUPTED":
-        console.print(f"  everything so far is kept; go on with: [bold]steer resume {folder}[/]")
+        console.print(f"  everything so far is kept; resume with: [bold]steer resume {folder}[/]")
 
 
 def _reward(stats: dict[str, Any]) -> str:
@@ -95,14 +99,12 @@ def _print_texts(stored: dict[str, Any], top: int) -> None:
 
 
 def _print_words(words: list[dict[str, Any]]) -> None:
-    """The words whose effect is surely not nothing, by a 95 % interval."""
-    for title, sure in (
-        ("raised", [w for w in words if w["low"] > 0]),
-        ("lowered", [w for w in words if w["high"] < 0]),
-    ):
-        if sure:
-            said = ", ".join(f"{w['words']} {w['effect']:+.2f} [{w['low']:+.2f}, {w['high']:+.2f}]" for w in sure)
-            console.print(f"  {title:8s} {escape(said)}")
+    """Print the words whose 95 % interval of the effect does not contain zero."""
+    raised, lowered = [w for w in words if w["low"] > 0], [w for w in words if w["high"] < 0]
+    for title, effects in (("raised", raised), ("lowered", lowered)):
+        if effects:
+            line = ", ".join(f"{w['words']} {w['effect']:+.2f} [{w['low']:+.2f}, {w['high']:+.2f}]" for w in effects)
+            console.print(f"  {title:8s} {escape(line)}")
 
 
 def _load(run: Path) -> dict[str, Any]:
@@ -113,8 +115,8 @@ def _load(run: Path) -> dict[str, Any]:
         stored: dict[str, Any] = json.loads((run / "result.json").read_text())
     except FileNotFoundError as error:
         raise UsageError(
-            f"the run in '{run}' was cut off before its report; 'steer resume {run}' finishes it"
+            f"the run in '{run}' stopped before its report was written; 'steer resume {run}' finishes it"
         ) from error
     except ValueError as error:
-        raise UsageError(f"'{run / 'result.json'}' is damaged; 'steer resume {run}' writes it again") from error
+        raise UsageError(f"'{run / 'result.json'}' is damaged; 'steer resume {run}' rewrites it") from error
     return stored

@@ -1,4 +1,4 @@
-"""Rating without a browser: pictures in a terminal that draws sixel, else in the system's own viewer."""
+"""Rating without a browser: pictures in the terminal where it supports sixel, else in the system's image viewer."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
+from rich.console import Console
 
 from steer.users.interview import ANCHORS, Interview
 from steer.users.pictures import Question
 
-SHOWN = 320  # pixels of the longer side
+SHOWN = 320  # longer side, in pixels
 
 
-def ask(interview: Interview, pairs: bool, console: Any, read: Callable[[str], str] = input) -> None:
-    """Ask until it is enough, or all are shown, or the person ends it (q, or end of input)."""
+def ask(interview: Interview, pairs: bool, console: Console, read: Callable[[str], str] = input) -> None:
+    """Ask until more answers would change little, all pictures are shown, or the person quits (q, or end of input)."""
     scale = ", ".join(f"{n} {word}" for n, word in ANCHORS.items())
-    console.print(f"1 to 5 ({scale}), also 3.5" if not pairs else "1 the first, 2 the second")
-    console.print("s skips, u takes the last answer back, q ends; every answer is kept at once")
+    console.print(f"1 to 5 ({scale}), also 3.5" if not pairs else "1 for the first, 2 for the second")
+    console.print("s skips, u takes the last answer back, q quits; every answer is saved at once")
     while not interview.progress().enough:
         shown = interview.next_pair() if pairs else interview.next()
         if shown is None:
@@ -40,13 +40,14 @@ def ask(interview: Interview, pairs: bool, console: Any, read: Callable[[str], s
         if answer == "s":
             interview.skip(*questions)
         elif answer == "u":
-            console.print("taken back" if interview.undo() else "there is nothing to take back")
+            console.print("last answer taken back" if interview.undo() else "there is no answer to take back")
         elif not _take(interview, questions, answer):
-            console.print("a number from 1 to 5, s, u or q" if not pairs else "1, 2, s, u or q")
+            console.print("enter 1, 2, s, u or q" if pairs else "enter a number from 1 to 5, s, u or q")
         console.print(str(interview.progress()), style="dim")
 
 
 def _take(interview: Interview, questions: tuple[Question, ...], answer: str) -> bool:
+    """Keep a rating or a choice; False if ``answer`` is neither."""
     try:
         number = float(answer.replace(",", "."))
     except ValueError:
@@ -63,8 +64,8 @@ def _take(interview: Interview, questions: tuple[Question, ...], answer: str) ->
     return True
 
 
-def show(question: Question, console: Any) -> None:
-    """Draw it in the terminal where that can, else open it; and say where it lies."""
+def show(question: Question, console: Console) -> None:
+    """Print the picture's path and prompt, then draw it in the terminal or open it in an image viewer."""
     console.print(f"{question.path}  {question.prompt}")
     if not sys.stdout.isatty():
         return
@@ -83,7 +84,7 @@ def _open(path: Path) -> None:
 
 
 def sixel(image: Image.Image) -> str:
-    """The picture as DEC sixel graphics of 64 colours: bands of six rows, a run of characters a colour."""
+    """The picture as DEC sixel graphics in 64 colours: bands of six rows, one line of characters per colour."""
     small = image.copy()
     small.thumbnail((SHOWN, SHOWN))
     flat = small.quantize(64)

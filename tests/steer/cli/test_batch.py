@@ -1,0 +1,72 @@
+"""``steer batch`` and ``steer resume`` of a batch, as they are typed."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+
+import pytest
+
+from tests.steer.command import steer_here
+
+COMMON = ("--user", "u3", "--budget", 4, "--set", "renderer=painter")
+
+
+@pytest.fixture(scope="module")
+def batch(tmp_path_factory):
+    """A folder with two rows that were steered, and what was printed."""
+    folder = tmp_path_factory.mktemp("batch")
+    (folder / "rows.txt").write_text("a fox\na cat\n")
+    return folder, steer_here("batch", "rows.txt", *COMMON, cwd=folder)
+
+
+def test_rows_are_steered_and_results_are_named(batch):
+    folder, done = batch
+    assert done.returncode == 0, done.stderr
+    assert "2 done" in done.stdout
+    assert "2/2 8 pictures" in done.stdout
+    assert "results.csv" in done.stdout
+    assert (folder / "outputs" / "batch-rows" / "index.html").exists()
+
+
+def test_the_same_command_and_resume_find_nothing_left_to_do(batch):
+    folder, _ = batch
+    again = steer_here("batch", "rows.txt", *COMMON, "--json", cwd=folder)
+    assert json.loads(again.stdout) == {"folder": "outputs/batch-rows", "done": 2}
+    resumed = steer_here("resume", "outputs/batch-rows", cwd=folder)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "2/2 0 pictures" in resumed.stdout
+
+
+def test_a_dry_run_keeps_nothing(batch, tmp_path):
+    folder, _ = batch
+    done = steer_here("batch", folder / "rows.txt", *COMMON, "--dry-run", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    expected = json.loads(done.stdout)
+    assert (expected["rows"], expected["users"], expected["pictures"]) == (2, 1, 8)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("-",), "need --out, so that the batch can be resumed"),
+        (("rows.txt", "--engine", "rya"), "Did you mean 'ray'"),
+        (("rows.txt",), "no user; give one in the row or by --user"),
+        (("none.txt", "--user", "u3"), "there is no file 'none.txt'"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(arguments, message, tmp_path):
+    (tmp_path / "rows.txt").write_text("a fox\n")
+    done = steer_here("batch", *arguments, cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert [p.name for p in tmp_path.rglob("*") if p.is_file()] == ["rows.txt"]
+
+
+def test_ray_is_asked_for_before_models_are_loaded(tmp_path, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    done = steer_here("batch", "rows.txt", "--engine", "ray", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "needs the package 'ray'; install steer with the extra: pip install 'steer-t2i[cluster]'" in done.stderr
