@@ -67,7 +67,9 @@ def _ablate(config: Path, work: Work) -> None:
     settings = load_training(config)
     if not settings.ablations:
         raise RewardError(f"'{config}' has no 'ablations'; see configs/train/miniature.yaml")
-    path = ablate(settings, work.pick_device(settings.device), lambda each: _corpus(each, work), lambda row: _say_epoch(row, work))
+    path = ablate(
+        settings, work.pick_device(settings.device), lambda each: _corpus(each, work), lambda row: _say_epoch(row, work)
+    )
     work.say(path.read_text())
     work.say(f"report: {path}")
 

@@ -12,8 +12,8 @@ from steer.batch.row_parts import RowParts
 from steer.batch.rows import Row
 from steer.errors import ProposerError, RenderError, SteerError, StorageError
 from steer.events import CandidateDone, Listener, RunStopped
-from steer.run.requests import check_request, run_folder
 from steer.run.loop import take_picture
+from steer.run.requests import check_request, run_folder
 from steer.run.session import Session
 from steer.types import Candidate, Result, State
 

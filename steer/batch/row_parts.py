@@ -31,7 +31,10 @@ class RowParts:
                     raise UsageError(f"there is no setting '{key}'")
             inner[last] = value
         found, base = parse_config(values, "the row"), self.base.config
-        for name, of_row, of_batch in (("renderer", found.renderer, base.renderer), ("reward", found.reward, base.reward)):
+        for name, of_row, of_batch in (
+            ("renderer", found.renderer, base.renderer),
+            ("reward", found.reward, base.reward),
+        ):
             if of_row != of_batch:
                 raise UsageError(f"'{name}' is the whole batch's; a row sets search, proposer and objective alone")
         if found.renderer.preview:

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 from steer.batch.folder import BatchFolder
 from steer.batch.local import BESIDE, LocalEngine
-from steer.batch.row_parts import RowParts
 from steer.batch.results import write_results
+from steer.batch.row_parts import RowParts
 from steer.batch.rows import Row, read_mappings
 from steer.errors import SteerError
 from steer.events import Listener

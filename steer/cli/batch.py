@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from steer.batch.cluster import RayEngine
     from steer.batch.folder import BatchFolder
     from steer.config import SteerConfig
-    from steer.steerer import Steerer
+    from steer.parts import Parts
 
 
 @dataclass(frozen=True)
@@ -121,23 +121,23 @@ def _steer_rows(folder: BatchFolder, config: SteerConfig, options: BatchOptions)
 
     large = config.renderer.model != "miniature"
     with loading(quiet=options.as_json, large=large):
-        from steer.batch.parts import Parts
-        from steer.steerer import Steerer
+        from steer.batch.row_parts import RowParts
+        from steer.parts import Parts
 
-        steerer = Steerer(config)
-        _ = steerer.reward
-    rows = read_rows(options.files, options.user, Parts(steerer).check) if options.files else iter(())
+        parts = Parts(config)
+        _ = parts.reward
+    rows = read_rows(options.files, options.user, RowParts(parts).check) if options.files else iter(())
     if options.dry_run:
         from steer.batch.estimate import estimate
 
-        expected = estimate(rows, steerer)
+        expected = estimate(rows, parts)
         print(json.dumps(expected.plain()) if options.as_json else expected.text())
         return
     fresh, total = folder.prepare(config.model_dump(mode="json"), list(options.settings), config.name, rows)
     with loading(quiet=options.as_json, large=large):
-        engine = _ray_engine(folder, steerer, options) if options.ray else None
-        _ = engine or steerer.renderer
-    states = _run(folder, steerer, options, engine, (fresh, total))
+        engine = _ray_engine(folder, parts, options) if options.ray else None
+        _ = engine or parts.renderer
+    states = _run(folder, parts, options, engine, (fresh, total))
     if options.as_json:
         print(json.dumps({"folder": str(folder.path), **states}))
     else:
@@ -148,7 +148,7 @@ def _steer_rows(folder: BatchFolder, config: SteerConfig, options: BatchOptions)
 
 
 def _run(
-    folder: BatchFolder, steerer: Steerer, options: BatchOptions, engine: RayEngine | None, rows: tuple[int, int]
+    folder: BatchFolder, parts: Parts, options: BatchOptions, engine: RayEngine | None, rows: tuple[int, int]
 ) -> Counter[str]:
     """How many rows are in which state after steering; ``rows``: how many are new, how many there are."""
     from steer.batch.run import run_batch
@@ -156,25 +156,24 @@ def _run(
 
     fresh, total = rows
     with BatchProgress(folder, total, fresh, quiet=options.as_json) as progress:
-        steerer.listeners.append(progress)
         try:
-            return run_batch(folder, steerer, options.beside, options.retry_failed, progress.ended, engine)
+            return run_batch(folder, parts, options.beside, options.retry_failed, progress.ended, engine, progress)
         except KeyboardInterrupt:
             if not options.as_json:
                 console.print("interrupted; run the same command again to resume")
             raise typer.Exit(1) from None
 
 
-def _ray_engine(folder: BatchFolder, steerer: Steerer, options: BatchOptions) -> RayEngine:
+def _ray_engine(folder: BatchFolder, parts: Parts, options: BatchOptions) -> RayEngine:
     from steer.batch.cluster import RayEngine
 
-    values, store = steerer.config.model_dump(mode="json"), str(steerer.store.path)
+    values, store = parts.config.model_dump(mode="json"), str(parts.store.path)
 
-    def make() -> Steerer:
+    def make() -> Parts:
         from steer.config import parse_config
-        from steer.steerer import Steerer
+        from steer.parts import Parts
         from steer.users.store import UserStore
 
-        return Steerer(parse_config(values), store=UserStore(store))
+        return Parts(parse_config(values), store=UserStore(store))
 
     return RayEngine(folder, make, options.workers, options.beside, options.address)

@@ -53,9 +53,7 @@ def train(config: Recipe) -> None:
 @app.command("eval")
 def evaluate(
     config: Recipe,
-    model: Annotated[
-        str, typer.Argument(help="Folder or hub name of a trained reward; some families need none.")
-    ] = "",
+    model: Annotated[str, typer.Argument(help="Folder or hub name of a trained reward; some families need none.")] = "",
     out: Annotated[Path | None, typer.Option(help="Folder for the report (default: the model's folder).")] = None,
 ) -> None:
     """Evaluate on the data sets of a config: Markdown, JSON, CSV and plots. What is evaluated is in the YAML."""

@@ -123,7 +123,7 @@ def _drive(
 
         progress = Progress(quiet=as_json, show_rewrites=show_rewrites)
         steerer = Steerer(config, listeners=[progress])
-        _ = steerer.reward, steerer.renderer
+        _ = steerer.parts.reward, steerer.parts.renderer
         live = _live_page(steerer) if page else None
     with progress:
         result = action(steerer)
@@ -143,7 +143,7 @@ def _live_page(steerer: Steerer) -> LivePage:
     from steer.cli.console import console
     from steer.web import live_page
 
-    page: LivePage = live_page(steerer)
+    page: LivePage = live_page(steerer.parts)
     steerer.listeners.append(page)
     page.begin(console)
     return page

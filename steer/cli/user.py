@@ -18,9 +18,10 @@ from steer.config import DEFAULT
 from steer.errors import UsageError
 
 if TYPE_CHECKING:
-    from reward_models.base import Teachable
+    from reward_models import RewardModel
+    from reward_models.protocols import Teacher
     from steer.config import SteerConfig
-    from steer.steerer import Steerer
+    from steer.parts import Parts
     from steer.users.interview import Interview
     from steer.users.store import UserStore
 
@@ -85,8 +86,8 @@ def add(
     teaching = _teaching(store, config, settings)
     teaching.check_free(name)
     with teaching.store.together():
-        teaching.store.add(name, teaching.demographics(about), profile or "")
-        count = rate_from_csv(teaching.store, teaching.reward, name, ratings) if ratings else 0
+        teaching.store.add(name, teaching.demographics(name, about), profile or "")
+        count = rate_from_csv(teaching.store, teaching.teacher(name), name, ratings) if ratings else 0
     with_ratings = f" with {count} ratings" if count else ""
     console.print(f"added {name}{with_ratings}; {_next_step(name, count, profile, about)}")
 
@@ -102,7 +103,7 @@ def describe(
 ) -> None:
     """Change a user's profile or demographics; what is not given stays."""
     teaching = _teaching(store, config, settings)
-    teaching.store.describe(name, teaching.demographics(about) if about is not None else None, profile)
+    teaching.store.describe(name, teaching.demographics(name, about) if about is not None else None, profile)
     console.print(f"changed {name}")
 
 
@@ -164,11 +165,11 @@ def show(
     from steer.users.beliefs import beliefs
 
     teaching = _teaching(store, config, settings)
-    steerer = teaching.steerer
-    steerer.person(name)
+    roster = teaching.parts.roster
+    roster.person(name)
     in_store = teaching.store.get(name) is not None
-    enrolled = steerer.enrol(name) if in_store else None
-    lexicon = Lexicon.load(steerer.config.proposer.lexicon)
+    enrolled = roster.learn(name) if in_store else None
+    lexicon = Lexicon.load(teaching.config.proposer.lexicon)
     learned = beliefs(teaching.reward, name, lexicon, teaching.store if in_store else None, enrolled)
     if picture:
         picture.parent.mkdir(parents=True, exist_ok=True)
@@ -196,7 +197,7 @@ def export_(
     teaching = _teaching(store, config, settings)
     teaching.store.user(name)
     path = out or Path(f"{name}.json")
-    write_export(export_user(teaching.store, name, [teaching.reward.picture_encoder.fingerprint()]), path)
+    write_export(export_user(teaching.store, name, [teaching.teacher(name).key]), path)
     console.print(f"written to {path}")
 
 
@@ -216,7 +217,7 @@ def import_(
     if path.is_file() and path.suffix == ".json":
         console.print(f"imported {import_user(teaching.store, path, name).id}")
     elif path.exists():
-        count = import_people(teaching.store, source, kind, teaching.reward)
+        count = import_people(teaching.store, source, kind, teaching.teacher(source))
         console.print(f"imported {count} people of {source}, read-only")
     else:
         raise UsageError(f"there is no file or folder '{source}'")
@@ -253,13 +254,18 @@ class _Teaching:
     config: SteerConfig
 
     @cached_property
-    def steerer(self) -> Steerer:
-        return _steerer(self.config, self.store)
+    def parts(self) -> Parts:
+        return _parts(self.config, self.store)
 
     @property
-    def reward(self) -> Teachable:
-        reward: Teachable = self.steerer.personal
-        return reward
+    def reward(self) -> RewardModel:
+        return self.parts.reward
+
+    def teacher(self, name: str) -> Teacher:
+        """The reward's teacher. Raises UsageError for a reward that learns no new people."""
+        from steer.users.enrolment import teacher_of
+
+        return teacher_of(self.reward, name)
 
     @cached_property
     def trained(self) -> list[str]:
@@ -267,7 +273,7 @@ class _Teaching:
         from steer.resources import shipped_reward
 
         reward = self.config.reward
-        folder = shipped_reward(reward.model, reward.kind) or Path(reward.model)
+        folder = shipped_reward(reward.model) or Path(reward.model)
         try:
             saved = json.loads((folder / "config.json").read_text())
             people: list[str] = saved.get("architecture", saved)["people"]
@@ -280,10 +286,10 @@ class _Teaching:
         if name.lower() in {person.lower() for person in self.trained}:
             raise UsageError(f"'{name}' is a person of the reward's data set and is read-only; take another id")
 
-    def demographics(self, about: Sequence[str] | None) -> dict[str, str]:
+    def demographics(self, name: str, about: Sequence[str] | None) -> dict[str, str]:
         """``--about key=value`` as a mapping. Raises UsageError for what the reward does not know."""
         facts = dict(_fact(text) for text in about or ())
-        known = self.reward.vocabulary() if facts else {}
+        known = self.teacher(name).fields if facts else {}
         for key, value in facts.items():
             if key not in known:
                 fields = ", ".join(known) or "nothing but ratings"
@@ -301,13 +307,13 @@ def _teaching(store: Path | None, config: str, settings: Sequence[str] | None) -
     return _Teaching(UserStore(store), loaded)
 
 
-def _steerer(config: SteerConfig, store: UserStore) -> Steerer:
+def _parts(config: SteerConfig, store: UserStore) -> Parts:
     from steer.cli.progress import no_library_bars
 
     no_library_bars()
-    from steer.steerer import Steerer
+    from steer.parts import Parts
 
-    return Steerer(config, store=store)
+    return Parts(config, store=store)
 
 
 def _fact(text: str) -> tuple[str, str]:
@@ -327,6 +333,7 @@ def _next_step(name: str, count: int, profile: str | None, about: Sequence[str] 
 
 def _interview(teaching: _Teaching, name: str, pictures: Path | None, render: int | None) -> Interview:
     from steer.cli.progress import loading
+    from steer.lexicon import Lexicon
     from steer.users.interview import Interview
     from steer.users.pictures import drawn_for, pictures_in, shipped_pictures
 
@@ -334,7 +341,7 @@ def _interview(teaching: _Teaching, name: str, pictures: Path | None, render: in
         raise UsageError("give --pictures or --render, not both")
     with loading(quiet=False, large=False):
         if render is not None:
-            questions = drawn_for(teaching.steerer, name, render)
+            questions = drawn_for(teaching.parts.renderer, Lexicon.load(teaching.config.proposer.lexicon), render)
         else:
             questions = pictures_in(pictures) if pictures else shipped_pictures()
         return Interview(teaching.store, teaching.reward, name, questions)

@@ -116,6 +116,5 @@ def _surprises(reward: RewardModel, teacher: Teacher, user: str, store: UserStor
     off = (np.array([(r.score - 1) / 4 for r in rated]) - expected) / np.hypot(teacher.noise, scores.uncertainty)
     order = [i for i in np.argsort(-np.abs(off)) if abs(off[i]) > SURPRISE][:3]
     return [
-        Surprise(rated[i].prompt, rated[i].picture, rated[i].score, round(1 + 4 * float(expected[i]), 2))
-        for i in order
+        Surprise(rated[i].prompt, rated[i].picture, rated[i].score, round(1 + 4 * float(expected[i]), 2)) for i in order
     ]

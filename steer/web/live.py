@@ -118,9 +118,7 @@ class LivePage:
         try:
             with Image.open(self._folder / chosen.picture) as image:
                 picture = image.convert("RGB")
-            rate_candidate(
-                self.parts.store, self.parts.reward, user, picture, request.prompt, score, self._folder.name
-            )
+            rate_candidate(self.parts.store, self.parts.reward, user, picture, request.prompt, score, self._folder.name)
         except SteerError as error:
             raise gr.Error(str(error)) from error
         then = "the next round looks for it" if self.parts.config.search.learn else "the next run knows it"
