@@ -61,7 +61,7 @@ def overhead(work: Path, rows: int) -> None:
         keep[method] = getattr(store.RunFolder, method)
         setattr(store.RunFolder, method, timed_method(keep[method], waited, name))
     begun = time.perf_counter()
-    run_batch(folder, steerer)
+    run_batch(folder, steerer.parts)
     whole = time.perf_counter() - begun
     store.append_line = real
     for method, function in keep.items():
@@ -124,13 +124,13 @@ def scaling(work: Path, prompts: list[str], budget: int) -> None:
 
                 engine = RayEngine(folder, lambda: Steerer(config), workers=n, beside=4)  # noqa: B023
             else:
-                steerer.renderer.render(["a fox"] * 8, range(8))
-            steerer.reward.people()
+                steerer.parts.renderer.render(["a fox"] * 8, range(8))
+            steerer.parts.reward.people()
             begun = time.perf_counter()
-            run_batch(folder, steerer, engine=engine)
+            run_batch(folder, steerer.parts, engine=engine)
             minutes[n] = (time.perf_counter() - begun) / 60
             if kind == "processes" and n > 1:
-                steerer.renderer.close()
+                steerer.parts.renderer.close()
         told = ", ".join(f"{n} {len(prompts) / m:.1f} rows a minute" for n, m in minutes.items())
         print(f"{kind:10s} {told}: {minutes[1] / minutes[2]:.2f} times", flush=True)
 

@@ -44,7 +44,7 @@ class Test:
     def __init__(self, steerer: Steerer, dataset: Path):
         planned = plan(N_PICTURES)[-round(SHARES["test"] * N_PICTURES) :]
         images = [Image.open(dataset / p.file).convert("RGB") for p in planned]
-        self.reward: Any = steerer.personal
+        self.reward: Any = steerer.parts.reward
         self.pictures = self.reward.picture_encoder.images(images)
         self.prompts = self.reward.encoder.texts([p.prompt for p in planned])
         self.read = load_eye(miniature_weights("eye")).read(images)
@@ -116,7 +116,7 @@ def main(
             for chosen in (True, False):
                 user = f"new-{name}-{'chosen' if chosen else 'random'}"
                 store.add(user)
-                interview = Interview(store, steerer.personal, user, questions if chosen else others, chosen, seed=u)
+                interview = Interview(store, steerer.parts.reward, user, questions if chosen else others, chosen, seed=u)
                 curves[chosen][u, 0] = test.reached(user, person)
 
                 def after(

@@ -80,11 +80,11 @@ def split_run(steerer: Steerer, folder: Path) -> dict[str, float]:
 
     import steer.store.run_folder as store
 
-    timed(steerer.proposer, "propose", "propose")
-    timed(steerer.renderer, "render", "render")
-    timed(steerer.renderer.pipeline.vae, "decode", "of it decode")
-    timed(steerer.reward, "score", "score")
-    timed(steerer.reward, "score_text_features", "screen")
+    timed(steerer.parts.proposer, "propose", "propose")
+    timed(steerer.parts.renderer, "render", "render")
+    timed(steerer.parts.renderer.pipeline.vae, "decode", "of it decode")
+    timed(steerer.parts.reward, "score", "score")
+    timed(steerer.parts.reward, "score_text_features", "screen")
     timed(store, "write_whole", "write pictures")
     timed(store, "append_line", "write journal")
     whole = seconds_of(lambda: steerer.run("a lighthouse by the sea", "u17", out=folder))

@@ -68,7 +68,7 @@ def one_run(steerer: Steerer, judge: Eye, prompt: str, user: str, seed: int) -> 
     search = steerer.search(prompt, user, max(AT), seed)
     held, best, truths = -np.inf, float("nan"), []
     while candidates := search.ask():
-        images = steerer.renderer.render([c.rewrite.text for c in candidates], [c.seed for c in candidates])
+        images = steerer.parts.renderer.render([c.rewrite.text for c in candidates], [c.seed for c in candidates])
         good = [(c, i) for c, i in zip(candidates, images, strict=True) if not isinstance(i, RenderFailure)]
         scored: list[Candidate] = steerer.score([c for c, _ in good], [i for _, i in good], search.request)
         search.tell(scored)

@@ -52,7 +52,7 @@ def interval(values: np.ndarray, seed: int = 0) -> tuple[float, float, float]:
 
 def look(steerer: Steerer, judge: Eye, text: str, seeds: list[int]) -> dict[str, np.ndarray]:
     """What the second eye reads in fresh pictures of a text."""
-    pictures = steerer.renderer.render([text] * len(seeds), seeds)
+    pictures = steerer.parts.renderer.render([text] * len(seeds), seeds)
     return judge.read([p for p in pictures if not isinstance(p, RenderFailure)])
 
 
@@ -127,7 +127,7 @@ def main(
     saved = [json.loads(f.read_text()) for f in files]
     rows = [row for s in saved for row in s["rows"]]
     report = {
-        "renderer": steerer.renderer.name,
+        "renderer": steerer.parts.renderer.name,
         "users": users,
         "prompts": len(files),
         "budget": budget,

@@ -58,7 +58,7 @@ class Look:
 
 def main(texts: int = 12, users: int = 20) -> None:
     steerer = Steerer(load_config("miniature"))
-    renderer = steerer.renderer
+    renderer = steerer.parts.renderer
     assert isinstance(renderer, DiffusersRenderer)
     people = [Person(u) for u in random.Random(0).sample([f"u{i}" for i in range(1, 157)], users)]
     looks = {name: Look(renderer, preview) for name, preview in PREVIEWS.items()}
@@ -67,13 +67,13 @@ def main(texts: int = 12, users: int = 20) -> None:
     correlation: dict[str, list[np.ndarray]] = {name: [] for name in ways if name != "full"}
     kept: dict[str, list[np.ndarray]] = {name: [] for name in ways if name != "full"}
     for i, prompt in enumerate(PROMPTS):
-        rewrites = [r.text for r in steerer.proposer.propose(SteerRequest(prompt, "u1", seed=i), History(), texts)]
+        rewrites = [r.text for r in steerer.parts.proposer.propose(SteerRequest(prompt, "u1", seed=i), History(), texts)]
         liking = {}
         for name, way in ways.items():
             begun = time.perf_counter()
             pictures = way.render(rewrites, [i] * len(rewrites))
             seconds[name] += time.perf_counter() - begun
-            scores = steerer.reward.score_users(pictures, [prompt] * len(pictures), people, posterior=False)
+            scores = steerer.parts.reward.score_users(pictures, [prompt] * len(pictures), people, posterior=False)
             liking[name] = np.array([s.personal for s in scores])  # (users, texts)
         full = liking["full"]
         for name in correlation:

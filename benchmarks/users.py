@@ -39,7 +39,7 @@ def main(people: int = 10_000, each: int = 100, pictures: int = 5_000) -> None:
     path = Path(tempfile.mkdtemp()) / "users.db"
     store, rng, questions = UserStore(path), np.random.default_rng(0), shipped_pictures()
     steerer = Steerer("miniature", store=store)
-    reward = steerer.personal
+    reward = steerer.parts.reward
     hashes = [q.hash for q in questions] + [f"picture-{i}" for i in range(pictures - len(questions))]
     prompts = [q.prompt for q in questions] + [""] * (pictures - len(questions))
     begun = time.perf_counter()
@@ -69,7 +69,7 @@ def main(people: int = 10_000, each: int = 100, pictures: int = 5_000) -> None:
     print(f"show one   {seconds(lambda: store.user('person77')):.3f} s")
     print(f"rate       {seconds(lambda: store.rate('person77', 'picture-3', 4)):.3f} s")
     print(f"enrol      {seconds(lambda: steerer.enrol(f'person{next(turn)}')):.2f} s, from {each} ratings")
-    print(f"again      {seconds(lambda: steerer.enrol('person0')):.2f} s, nothing changed")
+    print(f"again      {seconds(lambda: steerer.parts.roster.learn('person0')):.2f} s, nothing changed")
     print(f"score      {seconds(lambda: reward.score(images, ['a fox'] * 4, Person('person0'))):.2f} s, 4 pictures")
     print(f"export     {seconds(lambda: export_user(store, 'person0', [reward.encoder.fingerprint()])):.2f} s")
     gone = iter(range(100, people))

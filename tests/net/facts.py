@@ -19,7 +19,7 @@ from steer.miniature.painter import paint
 from steer.miniature.words import read_prompt
 from steer.miniature.world import complete_scene
 
-FAMILIES = {"pamela": [], "linear-hidden": ["reward=linear-hidden"]}
+FAMILIES = {"pamela": [], "linear-hidden": ["reward=miniature/linear-hidden"]}
 PROMPTS = (
     "a fox in the snow",
     "a castle at night",
@@ -46,7 +46,7 @@ STUDY = {
         "unoptimised": {"kind": "prompt"},
         "other": {"kind": "other"},
         "own": {},
-        "linear-hidden": {"settings": ["reward=linear-hidden"]},
+        "linear-hidden": {"settings": ["reward=miniature/linear-hidden"]},
     },
     "judges": {
         "the person": {"kind": "simulated"},
@@ -63,7 +63,7 @@ def pictures() -> list[Any]:
 
 def scores(settings: list[str]) -> list[dict[str, list[float]]]:
     """Every person's scores of the pictures."""
-    model = Steerer(load_config("miniature", settings)).reward
+    model = Steerer(load_config("miniature", settings)).parts.reward
     names = ("personal", "population", "fidelity", "uncertainty")
     known = [p for p in PEOPLE if p.id is None or p.id in model.people()]
     each = [model.score(pictures(), PROMPTS, person) for person in known]
@@ -72,10 +72,10 @@ def scores(settings: list[str]) -> list[dict[str, list[float]]]:
 
 def fingerprints() -> dict[str, str]:
     """Of every reward that ships, and of the built-in proposer."""
-    found = {name: Steerer(load_config("miniature", s)).reward.fingerprint() for name, s in FAMILIES.items()}
-    held_out = Steerer(load_config("miniature", ["search.held_out=miniature/held-out"])).held_out
+    found = {name: Steerer(load_config("miniature", s)).parts.reward.fingerprint() for name, s in FAMILIES.items()}
+    held_out = Steerer(load_config("miniature", ["search.held_out=miniature/held-out"])).parts.held_out
     assert held_out is not None
-    return {**found, "held out": held_out.fingerprint(), "lexical": Steerer("miniature").proposer.fingerprint()}
+    return {**found, "held out": held_out.fingerprint(), "lexical": Steerer("miniature").parts.proposer.fingerprint()}
 
 
 def journal(settings: list[str], user: str, folder: Path) -> list[dict[str, Any]]:

@@ -41,7 +41,7 @@ def main(folder, rows, log, kind):
         parts = {"renderer": Logged(FakeRenderer(), log, 0.02), "reward": FakeReward(), "proposer": FakeProposer()}
     else:
         config = load_config("miniature", ["search.budget=6"])
-        parts = {"renderer": Logged(Steerer(config).renderer, log, 0)}
+        parts = {"renderer": Logged(Steerer(config).parts.renderer, log, 0)}
     steerer = Steerer(config, **parts)
     batch = BatchFolder(Path(folder))
     batch.begin(config.model_dump(mode="json"), [], config.name)

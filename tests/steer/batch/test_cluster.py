@@ -95,7 +95,7 @@ def real_maker(log):
         with open(log.with_suffix(".pids"), "a") as file:
             file.write(f"{os.getpid()}\n")
         config = load_config("miniature", ["search.budget=6"])
-        return Steerer(config, renderer=Logged(Steerer(config).renderer, log, 0))
+        return Steerer(config, renderer=Logged(Steerer(config).parts.renderer, log, 0))
 
     return make
 

@@ -19,7 +19,7 @@ from PIL import Image
 
 from steer import Steerer
 from steer.batch.folder import BatchFolder
-from steer.batch.parts import Parts
+from steer.batch.row_parts import RowParts
 from steer.batch.rows import read_rows
 from steer.batch.run import run_batch
 from steer.config import load_config
@@ -37,7 +37,7 @@ def make(tmp_path, fake_steerer, name="batch", lines=None, user="u1", settings=(
     file.write_text("\n".join(json.dumps(row) for row in lines or [{"prompt": p} for p in PROMPTS]))
     folder = BatchFolder(tmp_path / name)
     folder.begin(steerer.config.model_dump(mode="json"), [], "miniature")
-    folder.add(read_rows([str(file)], user, Parts(steerer).check))
+    folder.add(read_rows([str(file)], user, RowParts(steerer.parts).check))
     return folder, steerer
 
 
@@ -52,7 +52,7 @@ def facts_of(folder):
 
 def test_each_row_is_what_a_run_of_its_own_would_be(tmp_path, fake_steerer):
     folder, steerer = make(tmp_path, fake_steerer)
-    assert run_batch(folder, steerer) == Counter(done=5)
+    assert run_batch(folder, steerer.parts) == Counter(done=5)
     for row in folder.rows():
         alone = fake_steerer(("search.budget=8",)).run(
             row.prompt, row.user, seed=row.seed, out=tmp_path / "alone" / row.id
@@ -71,7 +71,7 @@ def test_rows_share_full_batches(tmp_path, fake_steerer):
 
     renderer = Counting(batch_size=4)
     folder, steerer = make(tmp_path, fake_steerer, renderer=renderer)
-    run_batch(folder, steerer)
+    run_batch(folder, steerer.parts)
     assert sum(renderer.sizes) == 40
     assert sum(n == 4 for n in renderer.sizes) >= 8  # a row alone is drawn in 2, 4 and 2
 
@@ -79,7 +79,7 @@ def test_rows_share_full_batches(tmp_path, fake_steerer):
 def test_results_are_in_the_rows_order_in_every_form(tmp_path, fake_steerer):
     lines = [{"prompt": p, "id": f"r{9 - i}", "budget": 3 + i} for i, p in enumerate(PROMPTS)]
     folder, steerer = make(tmp_path, fake_steerer, lines=lines)
-    run_batch(folder, steerer, beside=3)
+    run_batch(folder, steerer.parts, beside=3)
     with open(folder.path / "results.csv", newline="") as file:
         table = list(csv.DictReader(file))
     assert [(r["id"], r["prompt"], r["state"]) for r in table] == [(r["id"], r["prompt"], "done") for r in lines]
@@ -96,7 +96,7 @@ def test_every_png_says_its_own_prompt_seed_and_user(tmp_path, fake_steerer):
         for p, u, s in zip(PROMPTS, ("u1", "u17", "blue", "u1", "u17"), range(5), strict=True)
     ]
     folder, steerer = make(tmp_path, fake_steerer, lines=lines)
-    run_batch(folder, steerer)
+    run_batch(folder, steerer.parts)
     check_whole(folder)
     assert len(list(folder.path.rglob("pictures/*.png"))) == 40
 
@@ -104,7 +104,7 @@ def test_every_png_says_its_own_prompt_seed_and_user(tmp_path, fake_steerer):
 def test_rows_with_settings_of_their_own(tmp_path, fake_steerer):
     lines = [{"prompt": "a fox", "settings": {"search.rewrite": False}, "budget": 3}, {"prompt": "a fox", "budget": 3}]
     folder, steerer = make(tmp_path, fake_steerer, lines=lines)
-    run_batch(folder, steerer)
+    run_batch(folder, steerer.parts)
     texts = [{c["text"] for c in f["candidates"]} for f in facts_of(folder).values()]
     assert texts[0] == {"a fox"}
     assert len(texts[1]) > 1
@@ -121,12 +121,12 @@ def test_rows_with_settings_of_their_own(tmp_path, fake_steerer):
 
 def test_rows_may_be_added_later_and_a_changed_one_is_refused(tmp_path, fake_steerer):
     folder, steerer = make(tmp_path, fake_steerer)
-    run_batch(folder, steerer)
+    run_batch(folder, steerer.parts)
     more = FakeRenderer()
     folder, steerer = make(
         tmp_path, fake_steerer, lines=[{"prompt": "first of all"}, *({"prompt": p} for p in PROMPTS)], renderer=more
     )
-    assert run_batch(folder, steerer) == Counter(done=6)
+    assert run_batch(folder, steerer.parts) == Counter(done=6)
     assert {p.split(" variation")[0] for p, _ in more.rendered} == {"first of all"}
     make(tmp_path, fake_steerer, "named", [{"prompt": "a fox", "id": "x"}])
     with pytest.raises(UsageError, match=r"row 'x' is in .* with another content"):
@@ -151,7 +151,7 @@ class Unsteady(FakeProposer):
 def test_a_row_that_fails_is_recorded_and_tried_again_on_demand(tmp_path, fake_steerer):
     folder, steerer = make(tmp_path, fake_steerer, proposer=Unsteady("castle"))
     told = []
-    assert run_batch(folder, steerer, ended=lambda row: told.append((row.prompt, folder.state(row)))) == Counter(
+    assert run_batch(folder, steerer.parts, ended=lambda row: told.append((row.prompt, folder.state(row)))) == Counter(
         done=4, failed=1
     )
     assert ("a castle", "failed") in told  # when it is known, not when it happens
@@ -159,16 +159,16 @@ def test_a_row_that_fails_is_recorded_and_tried_again_on_demand(tmp_path, fake_s
     assert "the server is gone" in (folder.path / "results.csv").read_text()
     renderer = FakeRenderer()
     steady = fake_steerer(("search.budget=8",), renderer=renderer)
-    assert run_batch(folder, steady) == Counter(done=4, failed=1)
+    assert run_batch(folder, steady.parts) == Counter(done=4, failed=1)
     assert not renderer.rendered
-    assert run_batch(folder, steady, retry_failed=True) == Counter(done=5)
+    assert run_batch(folder, steady.parts, retry_failed=True) == Counter(done=5)
     assert len(renderer.rendered) == 7  # the original was there
 
 
 def test_an_outage_stops_the_batch_and_fails_no_row(tmp_path, fake_steerer):
     folder, steerer = make(tmp_path, fake_steerer, proposer=Unsteady(""))
     with pytest.raises(ProposerError, match="3 rows one after another, last: the server is gone"):
-        run_batch(folder, steerer)
+        run_batch(folder, steerer.parts)
     assert {folder.state(r) for r in folder.rows()} <= {"begun", "waiting"}
     assert run_batch(folder, fake_steerer(("search.budget=8",))) == Counter(done=5)
 
@@ -179,7 +179,7 @@ def test_ctrl_c_and_a_full_disk_lose_nothing(tmp_path, fake_steerer, monkeypatch
     renderer = FakeRenderer(interrupt_at=17)
     folder, steerer = make(tmp_path, fake_steerer, renderer=renderer)
     with pytest.raises(KeyboardInterrupt):
-        run_batch(folder, steerer)
+        run_batch(folder, steerer.parts)
     import steer.store.run_folder as store
 
     real, written = store.write_whole, []
@@ -201,16 +201,16 @@ def test_ctrl_c_and_a_full_disk_lose_nothing(tmp_path, fake_steerer, monkeypatch
 def test_one_process_at_a_time(tmp_path, fake_steerer, monkeypatch):
     folder, steerer = make(tmp_path, fake_steerer)
     with folder.alone(), pytest.raises(StorageError, match="another process works on the batch"):
-        run_batch(folder, steerer)
+        run_batch(folder, steerer.parts)
     run = folder.run_of(next(folder.rows()))
     run.mkdir(parents=True)
     monkeypatch.setattr("steer.run.session.ORPHAN_S", 0.1)
     held = lock(run, "run")  # a worker of a killed batch that still lives
     with pytest.raises(StorageError, match="another process works on the run"):
-        run_batch(folder, steerer)
+        run_batch(folder, steerer.parts)
     held.release()
-    assert run_batch(folder, steerer) == Counter(done=5)
-    assert run_batch(folder, steerer) == Counter(done=5)
+    assert run_batch(folder, steerer.parts) == Counter(done=5)
+    assert run_batch(folder, steerer.parts) == Counter(done=5)
 
 
 def test_what_pictures_cost_is_counted_over_all_rows(tmp_path, fake_steerer):
@@ -229,9 +229,9 @@ def test_what_pictures_cost_is_counted_over_all_rows(tmp_path, fake_steerer):
 
     folder, steerer = make(tmp_path, fake_steerer, renderer=Paid(interrupt_at=17))
     with pytest.raises(KeyboardInterrupt):
-        run_batch(folder, steerer)
+        run_batch(folder, steerer.parts)
     folder, steerer = make(tmp_path, fake_steerer, renderer=Paid())
-    run_batch(folder, steerer)
+    run_batch(folder, steerer.parts)
     assert 40 <= folder.manifest["usage"]["renderer"]["cost"] <= 44
 
 
@@ -336,12 +336,12 @@ def test_forty_rows_of_the_miniature_killed_twenty_times(tmp_path):
 def test_a_real_small_batch_is_bit_for_bit_the_single_runs(miniature, tmp_path):
     """With the FluxPipeline: company changes neither a picture nor a score."""
     config = load_config("miniature", ["search.budget=5"])
-    steerer = Steerer(config, renderer=miniature.renderer, reward=miniature.reward, store=miniature.store)
+    steerer = Steerer(config, renderer=miniature.parts.renderer, reward=miniature.parts.reward, store=miniature.parts.store)
     (tmp_path / "p.txt").write_text("a fox\na castle\na boat\n")
     folder = BatchFolder(tmp_path / "batch")
     folder.begin(config.model_dump(mode="json"), [], "miniature")
     folder.add(read_rows([str(tmp_path / "p.txt")], "u17"))
-    run_batch(folder, steerer)
+    run_batch(folder, steerer.parts)
     for row in folder.rows():
         alone = steerer.run(row.prompt, "u17", out=tmp_path / row.id)
         found = json.loads((folder.run_of(row) / "result.json").read_text())

@@ -40,8 +40,8 @@ def test_the_spread_is_that_of_the_combination():
 
 def test_a_pictures_scores_for_two(miniature, questions):
     images, prompts = [q.image for q in questions[:6]], [q.prompt for q in questions[:6]]
-    each = {u: miniature.reward.score(images, prompts, Person(u)).personal for u in ("u17", "u42", "u3")}
-    both = AudienceReward(miniature.reward, Audience(("u17", "u42"), ("u3",)), "mean", Person)
+    each = {u: miniature.parts.reward.score(images, prompts, Person(u)).personal for u in ("u17", "u42", "u3")}
+    both = AudienceReward(miniature.parts.reward, Audience(("u17", "u42"), ("u3",)), "mean", Person)
     scores = both.score(images, prompts, Person())
     assert np.allclose(scores.personal, ((each["u17"] + each["u42"]) / 2 + 1 - each["u3"]) / 2, atol=1e-6)
     assert np.allclose(scores.others["liked by u3"], each["u3"])
@@ -53,8 +53,8 @@ def test_a_run_for_two_is_liked_by_both_and_one_away_is_not(miniature, tmp_path)
         miniature.config.model_copy(
             update={"renderer": miniature.config.renderer.model_copy(update={"kind": "painter"})}
         ),
-        reward=miniature.reward,
-        store=miniature.store,
+        reward=miniature.parts.reward,
+        store=miniature.parts.store,
     )
 
     def liked(user, name):

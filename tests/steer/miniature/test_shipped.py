@@ -64,7 +64,7 @@ class TestPipeline(RendererConformance):
 class TestReward(RewardConformance):
     @pytest.fixture(autouse=True)
     def _reward(self, miniature):
-        self.reward = miniature.reward
+        self.reward = miniature.parts.reward
 
     def make(self):
         return self.reward
@@ -111,7 +111,7 @@ def test_a_picture_shows_what_its_prompt_says():
 def test_siglip_finds_the_picture_of_a_text(miniature, unseen):
     scenes, pictures = unseen
     rng = random.Random(0)
-    encoder = miniature.reward.encoder
+    encoder = miniature.parts.reward.encoder
     images = encoder.images(pictures[:100])
     texts = encoder.texts([caption(s, rng, full=True) for s in scenes[:100]])
     found = (texts @ images.T).argmax(1) == torch.arange(100)
@@ -119,7 +119,7 @@ def test_siglip_finds_the_picture_of_a_text(miniature, unseen):
 
 
 def test_fidelity_falls_with_the_wrong_subject_and_not_with_another_light(miniature):
-    encoder = miniature.reward.encoder
+    encoder = miniature.parts.reward.encoder
     scores = {"right": [], "other light": [], "other subject": []}
     for i in range(40):
         scene = scene_at(98, i, unseen=True).with_(style="photo", framing="medium")
@@ -141,7 +141,7 @@ def test_the_reward_knows_people_apart(miniature, unseen):
     read = load_eye(miniature_weights("judge")).read(pictures)
     personal, population = [], []
     people = [f"u{i}" for i in range(1, 157, 8)]
-    everybody = miniature.reward.score_users(
+    everybody = miniature.parts.reward.score_users(
         pictures, [""] * len(pictures), [Person(u) for u in people], posterior=False
     )
     for person, scores in zip(people, everybody, strict=True):

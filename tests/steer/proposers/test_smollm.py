@@ -70,7 +70,7 @@ def test_its_server_answers_by_schema_and_the_same_question_alike(proposer):
 
 def test_a_run_with_one_more_word(miniature, tmp_path):
     config = load_config("smollm", ["renderer=painter", "proposer.most=4", "proposer.parallel=2", "search.rewrites=4"])
-    result = Steerer(config, reward=miniature.reward).run("a fox", "u17", budget=7, out=tmp_path / "run")
+    result = Steerer(config, reward=miniature.parts.reward).run("a fox", "u17", budget=7, out=tmp_path / "run")
     assert result.stop is StopReason.BUDGET
     assert result.gain > 0
     usage = json.loads((tmp_path / "run" / "manifest.json").read_text())["usage"]["proposer"]

@@ -116,7 +116,7 @@ def test_a_reward_that_cannot_imagine_is_one_line():
 
 def test_the_first_rewrites_of_the_miniature_are_already_the_persons(miniature):
     """Half of what the screen lets through beats all but the best tenth of what it was shown."""
-    steerer = Steerer(load_config("miniature", ["search.screen=24"]), renderer=FakeRenderer(), reward=miniature.reward)
+    steerer = Steerer(load_config("miniature", ["search.screen=24"]), renderer=FakeRenderer(), reward=miniature.parts.reward)
     search = steerer.search("a fox", "u17", 48)
     candidates = search.ask()
     search.tell(
@@ -126,7 +126,7 @@ def test_the_first_rewrites_of_the_miniature_are_already_the_persons(miniature):
             search.request,
         )
     )
-    proposed = steerer.proposer.propose(search.request, search.history, 144)
-    worth, _ = miniature.reward.score_texts([r.text for r in proposed], Person("u17"))
-    passed, _ = miniature.reward.score_texts([c.rewrite.text for c in search.ask()], Person("u17"))
+    proposed = steerer.parts.proposer.propose(search.request, search.history, 144)
+    worth, _ = miniature.parts.reward.score_texts([r.text for r in proposed], Person("u17"))
+    passed, _ = miniature.parts.reward.score_texts([c.rewrite.text for c in search.ask()], Person("u17"))
     assert np.median(passed) > np.quantile(worth, 0.9)

@@ -306,7 +306,7 @@ def test_what_was_left_in_the_pool_is_there_again_after_a_kill(miniature, tmp_pa
     ]
 
     def run(proposer, renderer, folder=None):
-        steerer = Steerer(config, proposer=proposer, renderer=renderer, reward=miniature.reward)
+        steerer = Steerer(config, proposer=proposer, renderer=renderer, reward=miniature.parts.reward)
         return steerer.resume(folder) if folder and folder.exists() else steerer.run("a fox", "u17", 16, out=folder)
 
     whole = run(Paid([list(t) for t in lists]), FakeRenderer(batch_size=1), tmp_path / "whole")

@@ -15,7 +15,7 @@ from steer.types import StopReason
 
 def test_caution_takes_less_of_what_is_unsure(miniature, tmp_path):
     config = load_config("miniature", ["renderer=painter", "objective.caution=2", "search.budget=6"])
-    steerer = Steerer(config, reward=miniature.reward, store=miniature.store)
+    steerer = Steerer(config, reward=miniature.parts.reward, store=miniature.parts.store)
     result = steerer.run("a fox", "u17", out=tmp_path / "run")
     seen = [c for c in result.candidates if c.fidelity >= 0.5]
     assert seen
@@ -25,11 +25,11 @@ def test_caution_takes_less_of_what_is_unsure(miniature, tmp_path):
 
 
 def test_fewer_members_is_another_reward_and_said_in_its_fingerprint():
-    whole, one = (Steerer(load_config("miniature", s)).reward for s in ([], ["reward.members=1"]))
+    whole, one = (Steerer(load_config("miniature", s)).parts.reward for s in ([], ["reward.members=1"]))
     assert len(one.members) == 1
     assert one.fingerprint() != whole.fingerprint()
     with pytest.raises(SteerError, match="has 3 members, not 9"):
-        _ = Steerer(load_config("miniature", ["reward.members=9"])).reward
+        _ = Steerer(load_config("miniature", ["reward.members=9"])).parts.reward
 
 
 def test_the_shipped_judge_knows_people_and_shares_no_weight_with_the_steering_reward():
@@ -99,6 +99,6 @@ def test_a_second_opinion_ends_rounds_where_it_turns(rises, tmp_path):
 def test_a_judge_that_does_not_know_the_person_is_said(tmp_path):
     config = load_config("miniature", ["renderer=painter", "search.held_out=miniature/held-out", "search.budget=4"])
     steerer = Steerer(config)
-    steerer.store.add("me")
+    steerer.parts.store.add("me")
     with pytest.raises(UsageError, match="held-out judge 'miniature/held-out' does not know 'me'"):
         steerer.run("a fox", "me", out=tmp_path / "run")

@@ -23,7 +23,7 @@ def test_what_is_sure_is_mostly_so(miniature):
     right = []
     for user in [f"u{i}" for i in range(1, 13)]:
         truth = simulated_people()[user].main
-        for leaning in beliefs(miniature.personal, user, Lexicon.load("miniature")).leanings:
+        for leaning in beliefs(miniature.parts.reward, user, Lexicon.load("miniature")).leanings:
             if leaning.kind not in ("style", "light") or not leaning.sure:
                 continue
             names = list(ATTRIBUTES[leaning.kind])
@@ -37,15 +37,15 @@ def test_what_is_sure_is_mostly_so(miniature):
 def test_a_newcomer_is_uncertain_and_surprises_are_found(miniature, store, questions, ratings_of):
     truth = ratings_of("u190")
     store.add("me")
-    steerer = Steerer("miniature", store=store, reward=miniature.reward)
-    interview = Interview(store, miniature.personal, "me", questions)
-    nothing = beliefs(miniature.personal, "me", Lexicon.load("miniature"), store, interview.enrolled)
+    steerer = Steerer("miniature", store=store, reward=miniature.parts.reward)
+    interview = Interview(store, miniature.parts.reward, "me", questions)
+    nothing = beliefs(miniature.parts.reward, "me", Lexicon.load("miniature"), store, interview.enrolled)
     assert nothing.known == pytest.approx(0, abs=0.02)
     for question in interview.pictures[:25]:
         interview.rate(question, truth[question.hash])
     odd = max(interview.pictures[25:], key=lambda q: truth[q.hash])
     interview.rate(odd, 1)
-    some = beliefs(miniature.personal, "me", Lexicon.load("miniature"), store, steerer.enrol("me"))
+    some = beliefs(miniature.parts.reward, "me", Lexicon.load("miniature"), store, steerer.parts.roster.learn("me"))
     assert some.known > 0.3
     assert odd.hash in {s.picture for s in some.surprises}
     widths = [np.mean([x.high - x.low for x in b.leanings]) for b in (nothing, some)]
@@ -55,7 +55,7 @@ def test_a_newcomer_is_uncertain_and_surprises_are_found(miniature, store, quest
 
 
 def test_as_lines_and_as_a_picture(miniature):
-    found = beliefs(miniature.personal, "u17", Lexicon.load("miniature"))
+    found = beliefs(miniature.parts.reward, "u17", Lexicon.load("miniature"))
     text = "\n".join(lines(found))
     assert "u17: " in text
     assert "in fog" in text

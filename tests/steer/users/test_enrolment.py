@@ -15,7 +15,7 @@ from steer.users.interview import Interview
 
 
 def agreement(steerer, user, questions, truth):
-    scores = steerer.reward.score([q.image for q in questions], [q.prompt for q in questions], Person(user))
+    scores = steerer.parts.reward.score([q.image for q in questions], [q.prompt for q in questions], Person(user))
     return spearmanr(scores.personal, [truth[q.hash] for q in questions]).statistic
 
 
@@ -24,16 +24,16 @@ def taught(miniature, store, questions, ratings_of):
     """A new person who rated every other picture."""
     store.add("new")
     truth = ratings_of("u190")
-    interview = Interview(store, miniature.personal, "new", questions[::2])
+    interview = Interview(store, miniature.parts.reward, "new", questions[::2])
     for q in interview.pictures:
         store.rate("new", q.hash, truth[q.hash], q.prompt)
-        interview._keep_features(q)
-    return Steerer("miniature", store=store, reward=miniature.reward), truth
+        interview._keep(q)
+    return Steerer("miniature", store=store, reward=miniature.parts.reward), truth
 
 
 def test_ratings_teach(taught, questions):
     steerer, truth = taught
-    found = steerer.enrol("new")
+    found = steerer.parts.roster.learn("new")
     assert (found.used, found.lost) == (30, 0)
     assert found.uncertainty < 0.6
     assert agreement(steerer, "new", questions[1::2], truth) > agreement(steerer, None, questions[1::2], truth) + 0.15
@@ -41,35 +41,35 @@ def test_ratings_teach(taught, questions):
 
 def test_what_was_found_is_kept_until_something_changes(taught, monkeypatch):
     steerer, _ = taught
-    first = steerer.enrol("new")
+    first = steerer.parts.roster.learn("new")
     with monkeypatch.context() as m:
         m.setattr("steer.users.enrolment._fit", None)
-        kept = steerer.enrol("new")
+        kept = steerer.parts.roster.learn("new")
     assert kept.basis == first.basis
     assert all(np.allclose(a.vector, b.vector) for a, b in zip(kept.fitted, first.fitted, strict=True))
-    steerer.store.rate("new", "another picture", 3)
-    changed = steerer.enrol("new")
+    steerer.parts.store.rate("new", "another picture", 3)
+    changed = steerer.parts.roster.learn("new")
     assert changed.basis != first.basis
     assert (changed.used, changed.lost) == (30, 1)
 
 
 def test_lost_pictures_are_said(taught, caplog):
     steerer, _ = taught
-    steerer.store.rate("new", "never seen", 3)
-    steerer.enrol("new")
+    steerer.parts.store.rate("new", "never seen", 3)
+    steerer.parts.roster.learn("new")
     assert "1 of 31 ratings of 'new' cannot be used" in caplog.text
 
 
 def test_choices_alone_teach(miniature, store, questions, ratings_of):
     store.add("chooser")
     truth = ratings_of("u190")
-    steerer = Steerer("miniature", store=store, reward=miniature.reward)
-    interview = Interview(store, miniature.personal, "chooser", questions[::2])
+    steerer = Steerer("miniature", store=store, reward=miniature.parts.reward)
+    interview = Interview(store, miniature.parts.reward, "chooser", questions[::2])
     for a, b in zip(interview.pictures, interview.pictures[7:], strict=False):
         better, worse = (a, b) if truth[a.hash] > truth[b.hash] else (b, a)
         store.choose("chooser", better.hash, worse.hash, (better.prompt, worse.prompt))
-        interview._keep_features(better, worse)
-    found = steerer.enrol("chooser")
+        interview._keep(better, worse)
+    found = steerer.parts.roster.learn("chooser")
     assert found.used == 23
     assert (
         agreement(steerer, "chooser", questions[1::2], truth) > agreement(steerer, None, questions[1::2], truth) + 0.1
@@ -79,13 +79,13 @@ def test_choices_alone_teach(miniature, store, questions, ratings_of):
 def test_words_move_what_they_name_and_leave_the_rest_open(miniature, store):
     store.add("words", profile="I love sepia, no daylight")
     store.add("silent")
-    steerer = Steerer("miniature", store=store, reward=miniature.reward)
-    words, silent = steerer.enrol("words"), steerer.enrol("silent")
+    steerer = Steerer("miniature", store=store, reward=miniature.parts.reward)
+    words, silent = steerer.parts.roster.learn("words"), steerer.parts.roster.learn("silent")
     assert silent.uncertainty == pytest.approx(1, abs=0.01)
     assert 0.8 < words.uncertainty < 0.99
     texts = ["a fox, sepia", "a fox in daylight"]
-    told = miniature.personal.score_texts(texts, Person("words"))[0]
-    untold = miniature.personal.score_texts(texts, Person("silent"))[0]
+    told = miniature.parts.reward.score_texts(texts, Person("words"))[0]
+    untold = miniature.parts.reward.score_texts(texts, Person("silent"))[0]
     assert told[0] > untold[0] + 0.03
     assert told[1] < untold[1] - 0.03
 
@@ -93,7 +93,7 @@ def test_words_move_what_they_name_and_leave_the_rest_open(miniature, store):
 def test_demographics_count(miniature, store):
     store.add("a", {"nationality": "German"})
     store.add("b", {"nationality": "Nigerian"})
-    a, b = (enrol(store, miniature.personal, u) for u in "ab")
+    a, b = (enrol(store, miniature.parts.reward, u) for u in "ab")
     assert not np.allclose(a.fitted[0].vector, b.fitted[0].vector)
 
 
@@ -104,11 +104,11 @@ def test_a_reward_that_learns_nobody(store):
 
 
 def test_the_rewards_fingerprint_is_of_what_was_trained(miniature, store):
-    before = miniature.personal.fingerprint()
+    before = miniature.parts.reward.fingerprint()
     store.add("passing")
-    enrol(store, miniature.personal, "passing")
-    assert miniature.personal.fingerprint() == before
-    assert "passing" not in miniature.personal.trained
+    enrol(store, miniature.parts.reward, "passing")
+    assert miniature.parts.reward.fingerprint() == before
+    assert "passing" not in miniature.parts.reward.trained
 
 
 def test_a_run_for_a_person_of_the_store_and_its_resume_after_new_ratings(taught, tmp_path):
@@ -116,7 +116,7 @@ def test_a_run_for_a_person_of_the_store_and_its_resume_after_new_ratings(taught
     result = steerer.run("a fox", "new", budget=4, out=tmp_path / "run")
     assert result.best is not None
     assert steerer.resume(tmp_path / "run").winner.mean == result.winner.mean
-    steerer.store.rate("new", "another picture", 3)
-    steerer.enrol("new")
+    steerer.parts.store.rate("new", "another picture", 3)
+    steerer.parts.roster.learn("new")
     with pytest.raises(UsageError, match=r"made with other settings \(parts\.people\.new"):
         steerer.resume(tmp_path / "run")

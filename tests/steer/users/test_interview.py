@@ -23,7 +23,7 @@ from steer.users.terminal import ask, sixel
 @pytest.fixture
 def interview(miniature, store, questions):
     store.add("me")
-    return Interview(store, miniature.personal, "me", questions)
+    return Interview(store, miniature.parts.reward, "me", questions)
 
 
 def test_a_gain_is_what_a_rating_takes_off_the_open_variance():
@@ -51,7 +51,7 @@ def test_chosen_questions_teach_more_than_random_ones(miniature, store, question
     for chosen in (True, False):
         name = f"p{int(chosen)}"
         store.add(name)
-        interview = Interview(store, miniature.personal, name, questions, chosen, seed=1)
+        interview = Interview(store, miniature.parts.reward, name, questions, chosen, seed=1)
         for _ in range(8):
             question = interview.next()
             interview.rate(question, truth[question.hash])
@@ -106,7 +106,7 @@ def test_pairs_are_of_pictures_not_compared_before(interview):
 def test_an_interview_goes_on_where_it_was_left(interview, miniature, questions):
     for _ in range(3):
         interview.rate(interview.next(), 4)
-    again = Interview(interview.store, miniature.personal, "me", questions)
+    again = Interview(interview.store, miniature.parts.reward, "me", questions)
     assert again.progress() == interview.progress()
     assert again.next() == interview.next()
 
@@ -114,7 +114,7 @@ def test_an_interview_goes_on_where_it_was_left(interview, miniature, questions)
 def test_read_only_people_are_not_asked(miniature, store, questions):
     store.add("p1", source="a set")
     with pytest.raises(UsageError, match="read-only"):
-        Interview(store, miniature.personal, "p1", questions)
+        Interview(store, miniature.parts.reward, "p1", questions)
 
 
 def test_pictures_of_a_folder(tmp_path, caplog):
@@ -179,7 +179,7 @@ def test_sixel_has_every_row_and_colour():
 def test_srocc_of_an_interview_rises(miniature, store, questions, ratings_of):
     store.add("someone")
     truth = ratings_of("u199")
-    interview = Interview(store, miniature.personal, "someone", questions)
+    interview = Interview(store, miniature.parts.reward, "someone", questions)
     before = _srocc(miniature, None, questions, truth)
     for _ in range(12):
         question = interview.next()
@@ -189,5 +189,5 @@ def test_srocc_of_an_interview_rises(miniature, store, questions, ratings_of):
 
 
 def _srocc(steerer, user, questions, truth):
-    scores = steerer.reward.score([q.image for q in questions], [q.prompt for q in questions], Person(user))
+    scores = steerer.parts.reward.score([q.image for q in questions], [q.prompt for q in questions], Person(user))
     return spearmanr(scores.personal, [truth[q.hash] for q in questions]).statistic

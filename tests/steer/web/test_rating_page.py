@@ -26,7 +26,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 @pytest.fixture
 def interview(miniature, store, questions):
     store.add("me")
-    return Interview(store, miniature.personal, "me", questions)
+    return Interview(store, miniature.parts.reward, "me", questions)
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ def test_rating_by_keys_in_a_browser(interview, tab):
 def live(miniature, store):
     store.add("me")
     config = load_config("miniature", ["renderer=painter", "search.learn=true"])
-    steerer = Steerer(config, reward=miniature.reward, store=store)
+    steerer = Steerer(config, reward=miniature.parts.reward, store=store)
     page = live_page(steerer)
     steerer.listeners.append(page)
     return steerer, page
@@ -145,7 +145,7 @@ def test_ratings_during_a_run_change_what_it_looks_for(live, tmp_path):
     steerer.listeners.append(press)
     result = steerer.run("a fox", "me", budget=24, out=tmp_path / "run")
     assert "Kept: 1 for **a fox**" in said[0]
-    assert [(r.score, r.prompt) for r in steerer.store.ratings("me")] == [(1, "a fox")]
+    assert [(r.score, r.prompt) for r in steerer.parts.store.ratings("me")] == [(1, "a fox")]
     journal = (tmp_path / "run" / "journal.jsonl").read_text()
     assert journal.count('"kind": "learned"') == 1
     again = steerer.resume(tmp_path / "run")
@@ -174,7 +174,7 @@ def test_a_run_in_a_browser(live, tab, tmp_path):
         tab.wait_for_selector("#chosen img")
         tab.keyboard.press("5")
         tab.wait_for_selector("text=Kept: 5")
-        assert [r.score for r in steerer.store.ratings("me")] == [5]
+        assert [r.score for r in steerer.parts.store.ratings("me")] == [5]
         assert "the budget is spent" in tab.inner_text("#progress")
     finally:
         served.close()
