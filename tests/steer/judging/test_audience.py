@@ -8,7 +8,8 @@ import pytest
 from reward_models import Person
 from steer import Steerer
 from steer.errors import UsageError
-from steer.judging.audience import Audience, AudienceReward, combine, spread
+from steer.config import load_config
+from steer.judging.audience import Audience, combine, spread
 
 
 def test_written_and_read():
@@ -41,8 +42,8 @@ def test_the_spread_is_that_of_the_combination():
 def test_a_pictures_scores_for_two(miniature, questions):
     images, prompts = [q.image for q in questions[:6]], [q.prompt for q in questions[:6]]
     each = {u: miniature.parts.reward.score(images, prompts, Person(u)).personal for u in ("u17", "u42", "u3")}
-    both = AudienceReward(miniature.parts.reward, Audience(("u17", "u42"), ("u3",)), "mean", Person)
-    scores = both.score(images, prompts, Person())
+    judge = miniature.parts.judge(miniature.parts.roster.people("u17,u42,!u3"))
+    scores = judge.judge(judge.panel.read(images, prompts))
     assert np.allclose(scores.personal, ((each["u17"] + each["u42"]) / 2 + 1 - each["u3"]) / 2, atol=1e-6)
     assert np.allclose(scores.others["liked by u3"], each["u3"])
 
@@ -50,9 +51,7 @@ def test_a_pictures_scores_for_two(miniature, questions):
 def test_a_run_for_two_is_liked_by_both_and_one_away_is_not(miniature, tmp_path):
     """By the painter, scored for everybody afterwards."""
     steerer = Steerer(
-        miniature.config.model_copy(
-            update={"renderer": miniature.config.renderer.model_copy(update={"kind": "painter"})}
-        ),
+        load_config("miniature", ["renderer=painter"]),
         reward=miniature.parts.reward,
         store=miniature.parts.store,
     )

@@ -141,9 +141,8 @@ def test_the_reward_knows_people_apart(miniature, unseen):
     read = load_eye(miniature_weights("judge")).read(pictures)
     personal, population = [], []
     people = [f"u{i}" for i in range(1, 157, 8)]
-    everybody = miniature.parts.reward.score_users(
-        pictures, [""] * len(pictures), [Person(u) for u in people], posterior=False
-    )
+    reward = miniature.parts.reward
+    everybody = reward.judge_many(reward.read(pictures, [""] * len(pictures)), [Person(u) for u in people])
     for person, scores in zip(people, everybody, strict=True):
         truth = simulated_people()[person].satisfaction(read)
         personal.append(spearmanr(scores.personal, truth).statistic)
@@ -174,7 +173,7 @@ def test_another_encoder_is_refused(tmp_path):
     model.save_pretrained(tmp_path / "siglip")
     from reward_models import RewardError
 
-    with pytest.raises(RewardError, match="was trained on encoder"):
+    with pytest.raises(RewardError, match="was made with the encoder"):
         PamelaReward.from_folder(tmp_path / "reward")
 
 

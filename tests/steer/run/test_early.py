@@ -14,8 +14,9 @@ from steer.errors import RenderError, UsageError
 from steer.renderers.diffusion import DiffusersRenderer
 from steer.renderers.speed import denoiser
 from steer.run.early import LEARNED, EarlyStop
+from steer.search.objective import objective
 from steer.testing import FakeRenderer
-from steer.types import Candidate, History, Rewrite, State, Stopped
+from steer.types import Candidate, History, Rewrite, State, SteerRequest, Stopped
 
 
 def test_the_last_latents_decode_to_the_pipelines_own_picture(tiny):
@@ -71,10 +72,11 @@ def test_other_schedulers_and_batches_are_refused(tiny):
 
 
 def _search(scored):
+    goal = load_config("miniature").objective
     return SimpleNamespace(
+        request=SteerRequest("a fox", "u1"),
         history=History(scored),
-        floor=0.0,
-        goal=load_config("miniature").objective,
+        objective_of=lambda candidate: objective(candidate, 0.0, goal),
         config=load_config("miniature").search,
     )
 
@@ -84,7 +86,8 @@ def _seen(i, objective, early=math.nan):
 
 
 def _preview_of(value):
-    return lambda _: SimpleNamespace(personal=[value], population=[value], fidelity=[1.0], uncertainty=[0.0], others={})
+    found = SimpleNamespace(personal=[value], population=[value], fidelity=[1.0], uncertainty=[0.0], others={})
+    return SimpleNamespace(score=lambda images, prompt: found)
 
 
 def test_nothing_is_stopped_before_previews_are_known():

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
-from reward_models import Person
+from reward_models import Person, Scores
 from steer import Steerer
 from steer.config import load_config
 from steer.errors import UsageError
@@ -58,21 +57,30 @@ def test_a_level_that_all_texts_share_changes_no_order():
     assert chosen(seen(a_fox=0.1), 2) == chosen(seen(a_fox=0.9), 2) == ["red dawn", "red dawn glow"]
 
 
+class Numbered:
+    """The reading of texts by the number at their end."""
+
+    def __init__(self, texts):
+        self.numbers = [int(t.rsplit(" ", 1)[1]) if t[-1].isdigit() else 100 + len(t) for t in texts]
+
+    def __len__(self):
+        return len(self.numbers)
+
+
 class Imagining(FakeReward):
-    """Reads the number at a text's end, and imagines that later variations are better."""
+    """Imagines that later variations are better."""
 
-    imagination = True
+    class imagination:
+        read = Numbered
 
-    def score_text_features(self, features, person):
-        return features.argmax(1).numpy() / 1000, np.full(len(features), 0.01)
+    def judge(self, reading, person):
+        if not isinstance(reading, Numbered):
+            return super().judge(reading, person)
+        n, nothing = len(reading), np.full(len(reading), np.nan)
+        return Scores(np.array(reading.numbers) / 1000, nothing, nothing, np.full(n, 0.01))
 
-    class encoder:
-        has_text = True
-
-        @staticmethod
-        def texts(texts):
-            numbers = [int(t.rsplit(" ", 1)[1]) if t[-1].isdigit() else 100 + len(t) for t in texts]
-            return torch.nn.functional.one_hot(torch.tensor(numbers), 200).float()
+    def text_features(self, texts):
+        return np.eye(200)[Numbered(texts).numbers]
 
 
 ONE_SEED = [
@@ -108,8 +116,12 @@ def test_a_proposer_that_pays_for_its_texts_is_asked_for_no_more_than_it_says():
     assert proposer.asked == [7]
 
 
+class Blind(FakeReward):
+    imagination = None
+
+
 def test_a_reward_that_cannot_imagine_is_one_line():
-    steerer = Steerer(load_config("miniature"), proposer=FakeProposer(), renderer=FakeRenderer(), reward=FakeReward())
+    steerer = Steerer(load_config("miniature"), proposer=FakeProposer(), renderer=FakeRenderer(), reward=Blind())
     with pytest.raises(UsageError, match=r"cannot rank texts before they are rendered; set search\.screen=1"):
         steerer.search("a fox", "u1")
 
@@ -127,6 +139,11 @@ def test_the_first_rewrites_of_the_miniature_are_already_the_persons(miniature):
         )
     )
     proposed = steerer.parts.proposer.propose(search.request, search.history, 144)
-    worth, _ = miniature.parts.reward.score_texts([r.text for r in proposed], Person("u17"))
-    passed, _ = miniature.parts.reward.score_texts([c.rewrite.text for c in search.ask()], Person("u17"))
+
+    def liking(texts):
+        reward = miniature.parts.reward
+        return reward.judge(reward.imagination.read(texts), Person("u17")).personal
+
+    worth = liking([r.text for r in proposed])
+    passed = liking([c.rewrite.text for c in search.ask()])
     assert np.median(passed) > np.quantile(worth, 0.9)

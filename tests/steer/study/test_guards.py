@@ -26,7 +26,7 @@ def test_caution_takes_less_of_what_is_unsure(miniature, tmp_path):
 
 def test_fewer_members_is_another_reward_and_said_in_its_fingerprint():
     whole, one = (Steerer(load_config("miniature", s)).parts.reward for s in ([], ["reward.members=1"]))
-    assert len(one.members) == 1
+    assert len(one.ensemble.members) == 1
     assert one.fingerprint() != whole.fingerprint()
     with pytest.raises(SteerError, match="has 3 members, not 9"):
         _ = Steerer(load_config("miniature", ["reward.members=9"])).parts.reward
@@ -49,9 +49,9 @@ class Opinion(FakeReward):
     def people(self):
         return ["u1"]
 
-    def score(self, images, prompts, person):
-        scores = super().score(images, prompts, person)
-        self.asked += len(images)
+    def judge(self, reading, person):
+        scores = super().judge(reading, person)
+        self.asked += len(reading)
         scores.personal[:] = min(self.asked, 99) / 100 if self.rises else 1 - min(self.asked, 99) / 100
         return scores
 
@@ -61,9 +61,9 @@ class Climbing(FakeReward):
 
     count = 0
 
-    def score(self, images, prompts, person):
-        scores = super().score(images, prompts, person)
-        for i in range(len(images)):
+    def judge(self, reading, person):
+        scores = super().judge(reading, person)
+        for i in range(len(reading)):
             Climbing.count += 1
             scores.personal[i] = min(0.999, Climbing.count / 100)
         return scores

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from scipy.stats import spearmanr
 
 from reward_models import Person
@@ -42,11 +43,13 @@ def test_ratings_teach(taught, questions):
 def test_what_was_found_is_kept_until_something_changes(taught, monkeypatch):
     steerer, _ = taught
     first = steerer.parts.roster.learn("new")
+    ensemble = steerer.parts.reward.ensemble
+    before = [p.vector.clone() for p in ensemble.person("new")]
     with monkeypatch.context() as m:
-        m.setattr("steer.users.enrolment._fit", None)
+        m.setattr(type(steerer.parts.reward.teacher), "learn", None)
         kept = steerer.parts.roster.learn("new")
     assert kept.basis == first.basis
-    assert all(np.allclose(a.vector, b.vector) for a, b in zip(kept.fitted, first.fitted, strict=True))
+    assert all(torch.equal(a.vector, b) for a, b in zip(ensemble.person("new"), before, strict=True))
     steerer.parts.store.rate("new", "another picture", 3)
     changed = steerer.parts.roster.learn("new")
     assert changed.basis != first.basis
@@ -84,8 +87,8 @@ def test_words_move_what_they_name_and_leave_the_rest_open(miniature, store):
     assert silent.uncertainty == pytest.approx(1, abs=0.01)
     assert 0.8 < words.uncertainty < 0.99
     texts = ["a fox, sepia", "a fox in daylight"]
-    told = miniature.parts.reward.score_texts(texts, Person("words"))[0]
-    untold = miniature.parts.reward.score_texts(texts, Person("silent"))[0]
+    reward = miniature.parts.reward
+    told, untold = (reward.judge(reward.imagination.read(texts), Person(u)).personal for u in ("words", "silent"))
     assert told[0] > untold[0] + 0.03
     assert told[1] < untold[1] - 0.03
 
@@ -93,14 +96,20 @@ def test_words_move_what_they_name_and_leave_the_rest_open(miniature, store):
 def test_demographics_count(miniature, store):
     store.add("a", {"nationality": "German"})
     store.add("b", {"nationality": "Nigerian"})
-    a, b = (enrol(store, miniature.parts.reward, u) for u in "ab")
-    assert not np.allclose(a.fitted[0].vector, b.fitted[0].vector)
+    for user in "ab":
+        enrol(store, miniature.parts.reward, user)
+    a, b = (miniature.parts.reward.ensemble.person(u)[0].vector for u in "ab")
+    assert not torch.allclose(a, b)
+
+
+class LearnsNobody(FakeReward):
+    teacher = None
 
 
 def test_a_reward_that_learns_nobody(store):
     store.add("me")
     with pytest.raises(UsageError, match="knows only the people it was trained on"):
-        enrol(store, FakeReward(), "me")
+        enrol(store, LearnsNobody(), "me")
 
 
 def test_the_rewards_fingerprint_is_of_what_was_trained(miniature, store):
@@ -108,7 +117,7 @@ def test_the_rewards_fingerprint_is_of_what_was_trained(miniature, store):
     store.add("passing")
     enrol(store, miniature.parts.reward, "passing")
     assert miniature.parts.reward.fingerprint() == before
-    assert "passing" not in miniature.parts.reward.trained
+    assert "passing" not in miniature.parts.reward.teacher.trained
 
 
 def test_a_run_for_a_person_of_the_store_and_its_resume_after_new_ratings(taught, tmp_path):

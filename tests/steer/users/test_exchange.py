@@ -31,12 +31,13 @@ def test_a_person_moves_to_another_machine_without_the_pictures(rated, miniature
     other = UserStore(tmp_path / "other.db")
     import_user(other, tmp_path / "me.json")
     import_user(other, tmp_path / "me.json", "me-too")
-    here = Steerer("miniature", store=rated, reward=miniature.parts.reward).parts.roster.learn("me")
-    there = Steerer("miniature", store=other, reward=miniature.parts.reward).parts.roster.learn("me")
-    assert there.lost == 0
-    assert there.used == here.used == 5
-    for a, b in zip(here.fitted, there.fitted, strict=True):
-        assert np.allclose(a.vector, b.vector, atol=1e-5)
+    reward, vectors = miniature.parts.reward, []
+    for store in (rated, other):
+        found = Steerer("miniature", store=store, reward=reward).parts.roster.learn("me")
+        assert (found.used, found.lost) == (5, 0)
+        vectors.append([p.vector.clone() for p in reward.ensemble.person("me")])
+    for a, b in zip(*vectors, strict=True):
+        assert np.allclose(a, b, atol=1e-5)
     assert other.user("me-too").demographics == {"gender": "female"}
     told = json.loads((tmp_path / "me.json").read_text())
     assert (told["profile"], len(told["ratings"]), told["ratings"][1]["score"]) == ("no neon", 4, 5)
@@ -82,7 +83,7 @@ def csv_of(tmp_path, *lines):
 def test_ratings_from_a_csv(store, miniature, tmp_path):
     store.add("me")
     path = csv_of(tmp_path, "0.png,4.5,a fox", "1.png,1,", f"{tmp_path}/2.png,3,a cat")
-    assert rate_from_csv(store, miniature.parts.reward, "me", path) == 3
+    assert rate_from_csv(store, miniature.parts.reward.teacher, "me", path) == 3
     assert [(r.score, r.prompt) for r in store.ratings("me")] == [(4.5, "a fox"), (1, ""), (3, "a cat")]
     assert Steerer("miniature", store=store, reward=miniature.parts.reward).parts.roster.learn("me").lost == 0
 
@@ -100,7 +101,7 @@ def test_ratings_from_a_csv(store, miniature, tmp_path):
 def test_a_wrong_line_is_named_and_nothing_is_kept(store, miniature, tmp_path, line, said):
     store.add("me")
     with pytest.raises(UsageError, match=said):
-        rate_from_csv(store, miniature.parts.reward, "me", csv_of(tmp_path, "0.png,4.5,a fox", line))
+        rate_from_csv(store, miniature.parts.reward.teacher, "me", csv_of(tmp_path, "0.png,4.5,a fox", line))
     assert store.ratings("me") == []
 
 
@@ -108,7 +109,7 @@ def test_a_csv_without_its_columns(store, miniature, tmp_path):
     path = tmp_path / "x.csv"
     path.write_text("file,stars\na,1\n")
     with pytest.raises(UsageError, match="has no column 'picture'"):
-        rate_from_csv(store, miniature.parts.reward, "me", path)
+        rate_from_csv(store, miniature.parts.reward.teacher, "me", path)
 
 
 def test_people_of_a_data_set_are_imported_read_only(store, miniature, tmp_path):
@@ -116,7 +117,7 @@ def test_people_of_a_data_set_are_imported_read_only(store, miniature, tmp_path)
         Image.new("RGB", (64, 64), (60 * i, 9, 9)).save(tmp_path / f"{i}.png")
     rows = [f"{p},{i}.png,{1 + (i + k) % 5},a fox" for k, p in enumerate(("ann", "bob", "cid")) for i in range(4)]
     (tmp_path / "all.csv").write_text("\n".join(("person,picture,score,prompt", *rows)))
-    assert import_people(store, str(tmp_path / "all.csv"), None, miniature.parts.reward) == 3
+    assert import_people(store, str(tmp_path / "all.csv"), None, miniature.parts.reward.teacher) == 3
     assert [(u.id, u.ratings, bool(u.source)) for u in store.users()] == [
         ("ann", 4, True),
         ("bob", 4, True),
@@ -126,4 +127,4 @@ def test_people_of_a_data_set_are_imported_read_only(store, miniature, tmp_path)
         store.rate("ann", "h", 3)
     assert Steerer("miniature", store=store, reward=miniature.parts.reward).parts.roster.learn("bob").used == 4
     with pytest.raises(UsageError, match=r"3 people of .* are users already"):
-        import_people(store, str(tmp_path / "all.csv"), None, miniature.parts.reward)
+        import_people(store, str(tmp_path / "all.csv"), None, miniature.parts.reward.teacher)

@@ -15,8 +15,11 @@ from scipy.stats import spearmanr
 from reward_models import Person
 from reward_models.questions import gains, open_variance, pair_gains
 from steer.errors import UsageError
+from steer.lexicon import Lexicon
+from steer.testing import FakeRenderer
 from steer.users.interview import FEWEST, Interview
 from steer.users.pictures import drawn_for, pictures_in
+from steer.users.store import UserStore
 from steer.users.terminal import ask, sixel
 
 
@@ -137,9 +140,32 @@ def test_pictures_of_a_run_know_their_prompt(fake_steerer, tmp_path):
     assert len(found) == 6  # without the contact sheet
 
 
-def test_pictures_drawn_for_the_purpose(fake_steerer, tmp_path, monkeypatch):
+def test_one_rating_asks_the_store_a_handful_of_times(interview, monkeypatch):
+    """Rate, keep the features, read all that was told, look for an earlier lesson, read features, keep the lesson."""
+    calls, store = [], interview.store
+    for name in [n for n in vars(UserStore) if not n.startswith("_") and callable(getattr(UserStore, n))]:
+        monkeypatch.setattr(store, name, _counted(getattr(store, name), name, calls))
+    statements = []
+    store._db.set_trace_callback(statements.append)
+    interview.rate(interview.next(), 4)
+    interview.next(), interview.progress()
+    store._db.set_trace_callback(None)
+    asked = [s for s in statements if not s.startswith(("BEGIN", "COMMIT", "--"))]
+    assert len([c for c in calls if c in ("rate", "keep_features", "told", "lesson", "features", "keep_lesson")]) == 6
+    assert len(asked) <= 14  # they were 64 with the prompt of each picture asked for alone
+
+
+def _counted(method, name, calls):
+    def counting(*args, **kwargs):
+        calls.append(name)
+        return method(*args, **kwargs)
+
+    return counting
+
+
+def test_pictures_drawn_for_the_purpose(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    found = drawn_for(fake_steerer(), "me", 9)
+    found = drawn_for(FakeRenderer(), Lexicon.load("miniature"), 9)
     assert len({q.hash for q in found}) == 9
     assert all(q.prompt and q.path.exists() for q in found)
 

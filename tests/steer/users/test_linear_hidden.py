@@ -9,7 +9,6 @@ import pytest
 from scipy.stats import spearmanr
 
 from reward_models import Person
-from reward_models.base import Teachable
 from steer import Steerer
 from steer.config import load_config
 from steer.lexicon import Lexicon
@@ -31,11 +30,6 @@ def config():
 @pytest.fixture
 def steerer(config, store):
     return Steerer(config, store=store)
-
-
-def test_both_rewards_are_teachable(steerer, miniature):
-    assert isinstance(steerer.parts.reward, Teachable)
-    assert isinstance(miniature.parts.reward, Teachable)
 
 
 def test_an_interview_teaches_it(steerer, store, questions, ratings_of):
@@ -90,7 +84,7 @@ def test_what_it_believes(steerer, store, questions, ratings_of):
     kinds = {x.kind for x in found.leanings}
     assert "light" in kinds
     assert all(x.low < x.mean < x.high for x in found.leanings)
-    tastes = steerer.parts.reward.tastes("new")
+    tastes = steerer.parts.reward.words.tastes("new")
     assert len(tastes) == len(steerer.parts.reward.named[0])
     assert all(s > 0 for _, s in tastes.values())
 

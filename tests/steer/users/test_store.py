@@ -128,7 +128,7 @@ def test_delete_leaves_no_trace(store):
     store.rate("someone-secret", "hash-of-theirs", 4, "a private prompt", "their folder")
     store.rate("someone-secret", "shared-hash", 4)
     store.rate("other", "shared-hash", 2)
-    store.keep_features("encoder", {"hash-of-theirs": np.ones(4), "shared-hash": np.ones(4)})
+    store.keep_features("encoder", {"hash-of-theirs": b"theirs", "shared-hash": b"shared"})
     store.keep_vector("someone-secret", "reward", "basis", [1], 0.5, b"vector-bytes")
     gone = store.delete("someone-secret")
     assert gone == {"ratings": 2, "choices": 0, "vectors": 1, "votes": 0, "pictures": 1}

@@ -125,7 +125,7 @@ def live(miniature, store):
     store.add("me")
     config = load_config("miniature", ["renderer=painter", "search.learn=true"])
     steerer = Steerer(config, reward=miniature.parts.reward, store=store)
-    page = live_page(steerer)
+    page = live_page(steerer.parts)
     steerer.listeners.append(page)
     return steerer, page
 
