@@ -79,7 +79,7 @@ def steered_by(config: StudyConfig, judge: str) -> list[str]:
         if c.kind == "steer"
     }
     own = str(shipped_reward(asked.model) or asked.model)
-    return [n for n, r in steering.items() if str(shipped_reward(r.model, r.kind) or r.model) == own]
+    return [n for n, r in steering.items() if str(shipped_reward(r.model) or r.model) == own]
 
 
 def _partial(config: StudyConfig) -> str:
