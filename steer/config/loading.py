@@ -100,7 +100,7 @@ def _set(values: dict[str, Any], setting: str) -> None:
     except yaml.YAMLError as error:
         raise UsageError(f"--set '{setting}': the value is not YAML") from error
     if isinstance(value, str) and isinstance(values.get(last), dict):
-        values[last] = {**values[last], "kind": value}
+        values[last] = {**values[last], ("model" if last == "reward" else "kind"): value}
     else:
         values[last] = value
 

@@ -114,7 +114,6 @@ class RendererConfig(_Section):
 class RewardConfig(_Section):
     """Which personal reward model."""
 
-    kind: Literal["pamela", "linear-hidden"] = "pamela"
     model: str = "miniature"  # "miniature" or a folder written by training
     members: int | None = Field(None, ge=1)  # the first so many of its members; None: all
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
@@ -257,7 +256,7 @@ class SteerConfig(_Section):
     name: str = DEFAULT
     about: str = ""
     renderer: Annotated[RendererConfig, BeforeValidator(_kind)] = RendererConfig()
-    reward: Annotated[RewardConfig, BeforeValidator(_kind)] = RewardConfig()
+    reward: Annotated[RewardConfig, BeforeValidator(lambda v: {"model": v} if isinstance(v, str) else v)] = RewardConfig()
     proposer: Annotated[ProposerConfig, BeforeValidator(_kind)] = ProposerConfig()
     search: SearchConfig = SearchConfig()
     objective: ObjectiveConfig = ObjectiveConfig()

@@ -18,7 +18,10 @@ from steer.search.regression import posterior
 from steer.types import History, Rewrite, SteerRequest
 
 
-class LexicalProposer:
+from steer.protocols import Proposer
+
+
+class LexicalProposer(Proposer):
     """Proposes ``prompt`` plus phrases of a :class:`Lexicon`."""
 
     def __init__(self, lexicon: Lexicon):

@@ -13,7 +13,10 @@ from steer.miniature.world import complete_scene
 from steer.types import RenderFailure
 
 
-class PainterRenderer:
+from steer.protocols import Renderer
+
+
+class PainterRenderer(Renderer):
     """Reads the prompt's words into attributes; the seed draws the rest."""
 
     name = "painter (drawn by code, not a diffusion model)"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 
-from steer.protocols import Metered, Proposer
+from steer.protocols import Proposer
 from steer.search.ahead import Ahead
 from steer.search.guard import Guard
 from steer.search.recombination import recombine
@@ -40,7 +40,7 @@ class Funnel:
     ):
         self.request, self.proposer, self.guard, self.ranks, self.screen = request, proposer, guard, ranks, screen
         self.written, self.on_written = dict(written or {}), on_written or (lambda *_: None)
-        self.paid = isinstance(proposer, Metered)
+        self.paid = proposer.slow
         self._ahead = Ahead() if ahead else None
         self._pool: list[Rewrite] = []
 
@@ -90,7 +90,7 @@ class Funnel:
 
     def _ask(self, round_: int, history: History, n: int) -> list[Rewrite]:
         many = n * self.screen if self.ranks else n  # one that pays for its texts says how many are enough
-        texts = self.proposer.propose(self.request, history, max(n, min(many, getattr(self.proposer, "most", many))))
+        texts = self.proposer.propose(self.request, history, max(n, min(many, self.proposer.most or many)))
         if self.paid:
             self.on_written(round_, texts)
         return texts
@@ -108,6 +108,6 @@ class Funnel:
         for _ in range(GENERATIONS):
             living = [*pool, *children]
             parents = [*rendered, *self.ranks.choose(living, history, PARENTS)]
-            born = recombine(self.request.prompt, parents, room, rng, getattr(self.proposer, "compose", None))
+            born = recombine(self.request.prompt, parents, room, rng, self.proposer.compose)
             children += self.guard.check(born, [*tried, *(r.text for r in living)])[0]
         return children
