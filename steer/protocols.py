@@ -1,37 +1,22 @@
-"""What the loop asks of its parts. ``steer.testing`` holds a conformance test for each."""
+"""What the loop asks of its parts. Subclass these: everything optional has a default on the class.
+
+``steer.testing`` holds a conformance test for each.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 from PIL import Image
 
-from steer.types import History, RenderFailure, Rewrite, SteerRequest
+from steer.types import History, RenderFailure, Rewrite, SteerRequest, Stopped
+
+GoesOn = Callable[[int, Image.Image], bool]  # number of the prompt in the call, and its preview
 
 
-@runtime_checkable
-class Proposer(Protocol):
-    """Writes rewrites from what is known so far.
-
-    May return fewer than ``n``, or none when it has nothing new. Must be a function of its
-    arguments where it can: the lexical one gives the same rewrites for the same history.
-    Raises ProposerError only for systemic faults (no key, server gone). One whose texts cost something may
-    have an int ``most``: how many are asked of it in one round for a screen to choose from.
-    """
-
-    name: str
-
-    def propose(self, request: SteerRequest, history: History, n: int) -> list[Rewrite]: ...
-
-    def fingerprint(self) -> str:
-        """Changes whenever its words or instructions do."""
-        ...
-
-
-@runtime_checkable
-class Metered(Protocol):
-    """A proposer or renderer that costs something and keeps count, run by run."""
+class Meter(Protocol):
+    """Counts what a run costs."""
 
     def start(self, spent: Mapping[str, float]) -> None:
         """A run begins; one that is resumed has ``spent`` something already."""
@@ -42,19 +27,67 @@ class Metered(Protocol):
         ...
 
 
-@runtime_checkable
+class Previews(Protocol):
+    """Pictures that can be stopped while they are made."""
+
+    def render(
+        self, prompts: Sequence[str], seeds: Sequence[int], goes_on: GoesOn
+    ) -> list[Image.Image | RenderFailure | Stopped]:
+        """As :meth:`Renderer.render`; ``Stopped`` with the preview where ``goes_on`` said no."""
+        ...
+
+
 class Renderer(Protocol):
     """Turns prompts and seeds into pictures.
 
-    As many results as prompts, in order; a single bad picture is a RenderFailure in its place.
-    The same (prompt, seed) gives the same picture in any batch. Raises RenderError for systemic
-    faults only (no such model, no CUDA). One that draws cheaper pictures too has a second renderer ``drafts``, else None.
+    Required are ``name``, :meth:`render` and :meth:`describe`. The same (prompt, seed) gives the same picture in any
+    batch. Raises RenderError for systemic faults only (no such model, no CUDA).
     """
 
     name: str
+    batch_size: int = 4  # pictures to ask for at once
+    meter: Meter | None = None  # counts what pictures cost
+    drafts: Renderer | None = None  # cheaper pictures to search with
+    previews: Previews | None = None  # pictures that can be stopped early
 
-    def render(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Image.Image | RenderFailure]: ...
+    def render(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Image.Image | RenderFailure]:
+        """As many results as prompts, in order; a single bad picture is a RenderFailure in its place."""
+        ...
+
+    def prepare(self, prompts: Sequence[str]) -> None:  # noqa: B027
+        """The texts that the coming calls will draw, for a renderer that reads them better together."""
 
     def describe(self) -> dict[str, object]:
         """Settings that change pictures; part of the run's fingerprint."""
+        ...
+
+
+class Proposer(Protocol):
+    """Writes rewrites from what is known so far.
+
+    Required are ``name``, :meth:`propose` and :meth:`fingerprint`. Must be a function of its arguments where it can:
+    the lexical one gives the same rewrites for the same history. Raises ProposerError only for systemic faults (no key,
+    server gone).
+    """
+
+    name: str
+    meter: Meter | None = None  # counts what texts cost
+    slow: bool = False  # waits for a model: the next texts are written while these are rendered, and unused ones kept
+    reads_critique: bool = False  # uses ``history.critique``, so a reward that can criticise pictures is asked to
+    most: int | None = None  # texts asked for in one round for a screen to choose from; None: as many as it can rank
+
+    def propose(self, request: SteerRequest, history: History, n: int) -> list[Rewrite]:
+        """Up to ``n`` rewrites; fewer, or none, when there is nothing new."""
+        ...
+
+    def compose(self, prompt: str, changes: Mapping[str, str]) -> str | None:
+        """The text of a prompt with these phrases by kind, to recombine rewrites; None where it cannot say."""
+        return None
+
+    def fork(self) -> Proposer:
+        """A proposer with a meter of its own, for a run beside others; itself where it has no meter."""
+        return self
+
+    def fingerprint(self) -> str:
+        """Changes whenever its words or instructions do."""
         ...

@@ -25,7 +25,7 @@ from steer.judging.audience import Audience, AudienceReward
 from steer.judging.load import build_reward, load_reward
 from steer.lexicon import Group, Lexicon
 from steer.proposers import build_proposer
-from steer.protocols import Metered, Proposer, Renderer
+from steer.protocols import Proposer, Renderer
 from steer.renderers import build_renderer
 from steer.run.critic import Critic
 from steer.run.held_out import HeldOut
@@ -169,7 +169,7 @@ class Steerer:
                 lambda texts: reward.score_text_features(torch.tensor(space.vectors(texts)).float(), person), space
             )
         writer = proposer or self.proposer
-        ahead = isinstance(writer, Metered) if c.ahead is None else c.ahead
+        ahead = writer.slow if c.ahead is None else c.ahead
         return Funnel(request, writer, self._guard(request, space), ranks, c.screen, ahead, **journal)
 
     def _guard(self, request: SteerRequest, space: TextSpace | None) -> Guard:
@@ -257,7 +257,7 @@ class Steerer:
         parts = {"proposer": self.proposer.name, "renderer": self.renderer.name, "reward": self.reward.name}
         self.emit(RunStarted(request, str(folder.path), parts, len(folder.candidates)))
         session = self.session(request, folder)
-        chunk = getattr(self.renderer, "batch_size", 4)
+        chunk = self.renderer.batch_size
         try:
             run_loop(
                 session.search, self.renderer, session.reward, session.person, folder, self.emit, chunk, session.learn
@@ -310,7 +310,7 @@ class Steerer:
     def _critic(self, request: SteerRequest, folder: RunFolder) -> Callable[[Search], None]:
         """What a reward that can say so wishes of the leading picture, for one person and a proposer that reads it."""
         wishes = getattr(self.personal, "wishes", None)
-        if wishes is None or not self.audience(request.user).single or not isinstance(self.proposer, Metered):
+        if wishes is None or not self.audience(request.user).single or not self.proposer.reads_critique:
             return lambda _: None
         return Critic(lambda image: wishes(image, request.user), folder)
 

@@ -52,7 +52,7 @@ def estimate(rows: Iterable[Row], steerer: Steerer) -> Estimate:
         users.add(row.user)
         pictures += row.budget or int(row.settings.get("search.budget", steerer.config.search.budget))
     assert first is not None
-    size = getattr(steerer.renderer, "batch_size", 4)
+    size = steerer.renderer.batch_size
     taken = 0.0
     for turn in range(2):
         begun = time.perf_counter()

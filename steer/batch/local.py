@@ -12,7 +12,7 @@ from steer.batch.parts import Parts
 from steer.batch.rows import Row
 from steer.errors import ProposerError, RenderError, SteerError, StorageError
 from steer.events import CandidateDone, RunStopped
-from steer.protocols import Metered
+from steer.protocols import Renderer
 from steer.run.loop import take_picture
 from steer.run.session import Session
 from steer.types import Candidate, Result, State
@@ -42,8 +42,8 @@ class LocalEngine:
 
     def __init__(self, folder: BatchFolder, parts: Parts, beside: int = BESIDE, counts: bool = True):
         self.folder, self.parts, self.beside, self.counts = folder, parts, beside, counts
-        self.renderer: Any = parts.base.renderer
-        self.chunk: int = getattr(self.renderer, "batch_size", 4)
+        self.renderer: Renderer = parts.base.renderer
+        self.chunk = self.renderer.batch_size
         self._writers = ThreadPoolExecutor(max_workers=beside, thread_name_prefix="writer-of-texts")
         self._outage: list[tuple[Row, str]] = []
         self._failed: list[Row] = []  # to be told
@@ -54,8 +54,8 @@ class LocalEngine:
         """Yields each row when it is done, with its result, or has failed. Raises SteerError where nothing can go on; what was made is kept."""
         active: list[_Row] = []
         more = True
-        if self.counts and isinstance(self.renderer, Metered):
-            self.renderer.start(self.folder.manifest.get("usage", {}).get("renderer", {}))
+        if self.counts and self.renderer.meter:
+            self.renderer.meter.start(self.folder.manifest.get("usage", {}).get("renderer", {}))
         try:
             while True:
                 while more and len(active) < self.beside:
@@ -109,8 +109,8 @@ class LocalEngine:
 
     def _count(self) -> None:
         """What the renderer has taken, where it costs something."""
-        if self.counts and isinstance(self.renderer, Metered):
-            self.folder.record_usage("renderer", self.renderer.spent())
+        if self.counts and self.renderer.meter:
+            self.folder.record_usage("renderer", self.renderer.meter.spent())
 
     def _begin(self, row: Row) -> _Row | None:
         """A row begins or goes on; None where it failed at once."""
@@ -119,9 +119,7 @@ class LocalEngine:
             request = steerer.request(row.prompt, row.user, row.budget, row.seed)
             path = self.folder.run_of(row)
             run = steerer.run_folder(request, path)
-            proposer = steerer.proposer
-            own = proposer.fork() if isinstance(proposer, Metered) and hasattr(proposer, "fork") else proposer
-            return _Row(row, steerer.session(request, run, own, alone=False))
+            return _Row(row, steerer.session(request, run, steerer.proposer.fork(), alone=False))
         except (StorageError, RenderError):
             raise
         except SteerError as error:
@@ -153,7 +151,7 @@ class LocalEngine:
         search, folder = each.session.search, each.session.folder
         if each.asking is None:
             each.asking = self._writers.submit(search.ask)
-            if not isinstance(search.funnel.proposer, Metered):
+            if not search.funnel.proposer.slow:
                 wait([each.asking])  # quick, and torch is used by one thread at a time
         if not each.asking.done():
             return True
@@ -186,7 +184,7 @@ class LocalEngine:
             return
         tier = missing[0][1].tier
         missing = [(each, c) for each, c in missing if c.tier == tier][: self.chunk]
-        renderer = self.renderer.drafts if tier == "draft" else self.renderer
+        renderer = (self.renderer.drafts if tier == "draft" else None) or self.renderer
         results = renderer.render([c.rewrite.text for _, c in missing], [c.seed for _, c in missing])
         for (each, candidate), result in zip(missing, results, strict=True):
             take_picture(candidate, result, each.session.folder)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from PIL import Image
 
@@ -57,25 +56,28 @@ def run_loop(
 
 
 def _early_stop(search: Search, renderer: Renderer, reward: RewardModel, person: Person) -> EarlyStop | None:
-    if getattr(renderer, "previews", None) is None:
+    if renderer.previews is None:
         return None
     return EarlyStop(search, lambda picture: reward.score([picture], [search.request.prompt], person))
 
 
 def _prepare(candidates: Sequence[Candidate], renderer: Renderer, folder: RunFolder) -> None:
-    """Tell a renderer that wants to know which texts the round will draw."""
-    if prepare := getattr(renderer, "prepare", None):
-        prepare([c.rewrite.text for c in candidates if c.index not in folder.candidates])
+    """Tell the renderer which texts the round will draw."""
+    renderer.prepare([c.rewrite.text for c in candidates if c.index not in folder.candidates])
 
 
-def _draw(candidates: Sequence[Candidate], renderer: Any, early: EarlyStop | None) -> Sequence[Any]:
+def _draw(
+    candidates: Sequence[Candidate], renderer: Renderer, early: EarlyStop | None
+) -> Sequence[Image.Image | RenderFailure | Stopped]:
     """A result for each; a search asks for one tier at a time."""
     texts, seeds = [c.rewrite.text for c in candidates], [c.seed for c in candidates]
-    if candidates and candidates[0].tier == "draft":
-        return renderer.drafts.render(texts, seeds)  # type: ignore[no-any-return]
-    if early and candidates and all(early.watches(c) for c in candidates):
-        return renderer.previews.render(texts, seeds, lambda i, preview: early.goes_on(candidates[i], preview))  # type: ignore[no-any-return]
-    return renderer.render(texts, seeds) if candidates else []  # type: ignore[no-any-return]
+    if not candidates:
+        return []
+    if renderer.drafts and candidates[0].tier == "draft":
+        return renderer.drafts.render(texts, seeds)
+    if renderer.previews and early and all(early.watches(c) for c in candidates):
+        return renderer.previews.render(texts, seeds, lambda i, preview: early.goes_on(candidates[i], preview))
+    return renderer.render(texts, seeds)
 
 
 def _render(

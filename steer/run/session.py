@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from reward_models import Person, RewardModel
 from steer.errors import SteerError
 from steer.events import Event, RoundProposed, RunStopped
-from steer.protocols import Metered, Proposer
+from steer.protocols import Meter, Proposer
 from steer.search.search import Search
 from steer.store.files import lock
 from steer.store.run_folder import RunFolder
@@ -49,11 +49,11 @@ class Session:
         self._begun = time.monotonic()
         explains = getattr(steerer.personal, "explains", False) and self.person.id is not None
         self._explain = partial(steerer.personal.reasons, person=self.person.id) if explains else None
-        parts: dict[str, object] = {
-            "proposer": proposer,
-            **({"renderer": steerer.renderer} if alone else {}),
+        meters: dict[str, Meter | None] = {
+            "proposer": proposer.meter,
+            "renderer": steerer.renderer.meter if alone else None,
         }
-        self._meters = {name: part for name, part in parts.items() if isinstance(part, Metered)}
+        self._meters = {name: meter for name, meter in meters.items() if meter is not None}
         for name, meter in self._meters.items():
             meter.start(folder.manifest.get("usage", {}).get(name, {}))
         config = steerer.config
@@ -64,7 +64,7 @@ class Session:
             config.objective,
             folder.proposed,
             self._proposed,
-            getattr(steerer.renderer, "drafts", None) is not None,
+            steerer.renderer.drafts is not None,
         )
 
     def finish(self) -> Result:
