@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from pathlib import Path
+
+from reward_models.registry import not_found
 
 
 class SteerError(Exception):
@@ -52,11 +53,4 @@ def unknown(kind: str, value: str, known: Iterable[str]) -> UsageError:
     >>> str(unknown("user", "u71", ["u17", "u2"]))
     "user 'u71' not found (2 known). Did you mean 'u17'?"
     """
-    options = list(known)
-    swapped = [o for o in options if sorted(o) == sorted(value)][:1]
-    close = swapped or difflib.get_close_matches(value, options, n=1, cutoff=0.5)
-    hint = f" Did you mean '{close[0]}'?" if close else ""
-    if not hint and options:
-        shown = ", ".join(options[:12]) + (", ..." if len(options) > 12 else "")
-        hint = f" Known: {shown}."
-    return UsageError(f"{kind} '{value}' not found ({len(options)} known).{hint}")
+    return UsageError(not_found(kind, value, known))

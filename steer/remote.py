@@ -1,17 +1,38 @@
-"""Asking servers patiently: which faults pass, how long to wait, and how an error is said without what must not be shown."""
+"""Asking servers patiently: which faults pass, how long to wait, how an error is said without what must not be shown, and
+what it all costs."""
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
 from typing import Any
 
 import openai
 
+from steer.protocols import Meter
+
 LONGEST_WAIT_S = 120.0  # a server that asks for more is not waited for
 AGAIN = (openai.APIConnectionError, openai.RateLimitError, openai.InternalServerError, asyncio.TimeoutError)
+
+
+class Counter(Meter):
+    """A meter whose counts are the fields of a dataclass, numbers with a default; ``price`` is none of them."""
+
+    def start(self, spent: Mapping[str, float]) -> None:
+        """Every count as ``spent`` has it, or as at first."""
+        for count in self._counts():
+            setattr(self, count.name, type(count.default)(spent.get(count.name, count.default)))
+
+    def spent(self) -> dict[str, float]:
+        """The counts, JSON-ready."""
+        facts = {count.name: getattr(self, count.name) for count in self._counts()}
+        return {name: round(value, 2) if isinstance(value, float) else value for name, value in facts.items()}
+
+    def _counts(self) -> list[Any]:
+        return [count for count in fields(self) if count.name != "price"]  # type: ignore[arg-type]
 
 
 def wait_s(error: BaseException, attempt: int) -> float:

@@ -1,34 +1,57 @@
 """Configuration: defaults, then a preset or file, then ``--set`` flags; checked once, then fixed."""
 
-from steer.config.loading import find_config, load_config, parse_config, presets, read_values
-from steer.config.sections import (
-    DEFAULT,
+from steer.config.loading import find_config, load_config, override, parse_config, presets, read_values
+from steer.config.objective import ObjectiveConfig, ScorerConfig
+from steer.config.proposer import (
+    ChatConfig,
+    LexicalConfig,
+    LocalConfig,
+    ProposerConfig,
+    ProposerPlugin,
+    ScriptedConfig,
+    SmolLMConfig,
+    WriterConfig,
+)
+from steer.config.renderer import (
+    DiffusersConfig,
     DraftConfig,
     LoraConfig,
-    ObjectiveConfig,
+    PainterConfig,
     PreviewConfig,
-    ProposerConfig,
+    RemoteConfig,
     RendererConfig,
-    RewardConfig,
-    ScorerConfig,
-    SearchConfig,
-    SteerConfig,
+    RendererPlugin,
 )
+from steer.config.reward import RewardConfig
+from steer.config.search import SearchConfig
+from steer.config.sections import DEFAULT, SteerConfig
 
 __all__ = [
     "DEFAULT",
+    "ChatConfig",
+    "DiffusersConfig",
     "DraftConfig",
+    "LexicalConfig",
+    "LocalConfig",
     "LoraConfig",
     "ObjectiveConfig",
+    "PainterConfig",
     "PreviewConfig",
     "ProposerConfig",
+    "ProposerPlugin",
+    "RemoteConfig",
     "RendererConfig",
+    "RendererPlugin",
     "RewardConfig",
     "ScorerConfig",
+    "ScriptedConfig",
     "SearchConfig",
+    "SmolLMConfig",
     "SteerConfig",
+    "WriterConfig",
     "find_config",
     "load_config",
+    "override",
     "parse_config",
     "presets",
     "read_values",

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import ValidationError
 
-from steer.config.sections import DEFAULT, SteerConfig
+from steer.config.layers import Setting, merged, with_settings
+from steer.config.section import PLUGIN, UNKNOWN_KIND, Section
+from steer.config.sections import DEFAULT, KINDS, SteerConfig
 from steer.errors import UsageError, unknown
 from steer.resources import data_folder
 
@@ -20,16 +22,17 @@ def presets() -> list[str]:
     return sorted(p.stem for p in data_folder("configs").glob("*.yaml"))
 
 
-def load_config(name_or_path: str | Path = DEFAULT, settings: Sequence[str] = ()) -> SteerConfig:
-    """The preset or YAML file with ``settings`` ("search.seeds=2") on top.
+def load_config(name_or_path: str | Path = DEFAULT, *layers: Sequence[str]) -> SteerConfig:
+    """The preset or YAML file with layers of settings ("search.seeds=2") on top, each upon those before it.
 
-    Raises UsageError with a suggestion for an unknown preset, key or value.
+    All ``--set`` of a command are one layer. Raises UsageError with a suggestion for an unknown preset, key or value, and for
+    a setting that does not belong to the kind that its layer names.
     """
     path = find_config(name_or_path)
     values = read_values(path)
     values.pop("card", None)  # facts about its model, for people; see steer.models
-    for setting in settings:
-        _set(values, setting)
+    for layer in layers:
+        values = with_settings(values, [_setting(text) for text in layer])
     return parse_config(values, str(path))
 
 
@@ -58,24 +61,10 @@ def read_values(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     found = find_config(base)
     if found in (path, *above):
         raise UsageError(f"config '{path}' is based on itself")
-    return _merged(read_values(found, (path, *above)), values)
+    return merged(read_values(found, (path, *above)), values)
 
 
-def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """Section by section; ``renderer: painter`` upon a section changes its kind."""
-    merged = dict(below)
-    for key, value in above.items():
-        old = merged.get(key)
-        if isinstance(old, dict) and isinstance(value, dict):
-            merged[key] = _merged(old, value)
-        elif isinstance(old, dict) and isinstance(value, str):
-            merged[key] = {**old, "kind": value}
-        else:
-            merged[key] = value
-    return merged
-
-
-def parse_config(values: dict[str, Any], source: str = "config") -> SteerConfig:
+def parse_config(values: Mapping[str, Any], source: str = "config") -> SteerConfig:
     """Checked configuration from plain values."""
     try:
         return SteerConfig.model_validate(values)
@@ -83,43 +72,65 @@ def parse_config(values: dict[str, Any], source: str = "config") -> SteerConfig:
         raise UsageError(_one_line(error, source)) from error
 
 
-def _set(values: dict[str, Any], setting: str) -> None:
-    key, equals, text = setting.partition("=")
+def override(config: SteerConfig, settings: Mapping[str, Any], source: str = "config") -> SteerConfig:
+    """``config`` with a layer of settings ({"search.seeds": 2}) upon it. Raises UsageError as :func:`load_config` does.
+
+    >>> override(load_config(), {"search.seeds": 2}).search.seeds
+    2
+    """
+    return parse_config(with_settings(config.model_dump(), list(settings.items())), source)
+
+
+def _setting(text: str) -> Setting:
+    key, equals, value = text.partition("=")
     if not equals or not key:
-        raise UsageError(f"--set '{setting}' has no value; write it as key=value, for example search.seeds=2")
-    *parents, last = key.split(".")
-    for parent in parents:
-        inner = values.setdefault(parent, {})
-        if isinstance(inner, str):
-            inner = values[parent] = {"kind": inner}
-        values = inner
-        if not isinstance(values, dict):
-            raise UsageError(f"--set '{setting}': '{parent}' is a value, not a section")
+        raise UsageError(f"--set '{text}' has no value; write it as key=value, for example search.seeds=2")
     try:
-        value = yaml.safe_load(text)
+        return key, yaml.safe_load(value)
     except yaml.YAMLError as error:
-        raise UsageError(f"--set '{setting}': the value is not YAML") from error
-    if isinstance(value, str) and isinstance(values.get(last), dict):
-        values[last] = {**values[last], ("model" if last == "reward" else "kind"): value}
-    else:
-        values[last] = value
+        raise UsageError(f"--set '{text}': the value is not YAML") from error
 
 
 def _one_line(error: ValidationError, source: str) -> str:
     first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
+    section, *rest = first["loc"]
+    kinds = KINDS.get(str(section))
+    kind = str(rest.pop(0)) if kinds and rest else None  # pydantic names the kind between section and key
+    if kind == PLUGIN:
+        kind = None
+    key = ".".join(str(part) for part in (section, *rest))
     if first["type"] == "extra_forbidden":
-        known = _keys_at(first["loc"][:-1])
+        model = kinds.model(kind or "") if kinds else SteerConfig
+        owners = kinds.owners(str(rest[0])) if kinds and len(rest) == 1 else []
+        if owners:
+            return f"{source}: {key} is a setting of {_either(owners)}, not of {kind!r}"
+        known = _keys_at(model, rest if kinds else first["loc"])
         close = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
         hint = f"Did you mean '{close[0]}'?" if close else f"Known: {', '.join(known)}."
         return f"unknown key '{key}' in {source}. {hint}"
+    if first["type"] == UNKNOWN_KIND:
+        return f"{source}: {first['msg']}"
     if first["type"] == "value_error":  # our own words
         return f"{source}: {key}: {first['ctx']['error']}"
     return f"{source}: '{key}' is {first['input']!r}: {first['msg'].lower()}"
 
 
-def _keys_at(location: Sequence[Any]) -> list[str]:
-    model: Any = SteerConfig
-    for part in location:
-        model = model.model_fields[part].annotation
+def _either(names: Sequence[str]) -> str:
+    """'a', 'b' or 'c'."""
+    *most, last = [f"'{name}'" for name in names]
+    return f"{', '.join(most)} or {last}" if most else last
+
+
+def _keys_at(model: Any, location: Sequence[Any]) -> list[str]:
+    """The keys beside the last one of ``location``, which begins at a key of ``model``."""
+    for part in location[:-1]:
+        if part in model.model_fields:  # else an index of a list, or a name in a mapping
+            model = _section_in(model.model_fields[part].annotation) or model
     return list(model.model_fields)
+
+
+def _section_in(annotation: Any) -> Any:
+    """The section's class in a type such as ``DraftConfig | None``."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return annotation
+    return next((found for inner in get_args(annotation) if (found := _section_in(inner))), None)

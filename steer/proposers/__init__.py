@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from steer.config import ProposerConfig
-from steer.config.strength import STRENGTHS, StrengthName
+from steer.config import ProposerConfig, ProposerPlugin
+from steer.config.strength import StrengthName
 from steer.protocols import Proposer
+from steer.registry import PROPOSERS, call_plugin, load
 
 
 def build_proposer(config: ProposerConfig, strength: StrengthName = "free") -> Proposer:
-    """The proposer a config names, which changes no more than ``strength`` allows."""
-    if config.kind == "lexical":
-        from steer.lexicon import Lexicon
-        from steer.proposers.lexical import LexicalProposer
-
-        return LexicalProposer(Lexicon.load(config.lexicon).only(STRENGTHS[strength].kinds))
-    from steer.proposers.chat import ChatProposer
-
-    return ChatProposer(config, strength=strength)
+    """The proposer that a config names, which changes no more than ``strength`` allows; a plug-in is only guarded by it."""
+    if isinstance(config, ProposerPlugin):
+        return call_plugin(PROPOSERS, config.kind, config.settings)  # type: ignore[no-any-return]
+    return load(PROPOSERS, config.kind)(config, strength)  # type: ignore[no-any-return]

@@ -13,79 +13,60 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
 
-from steer.config import ProposerConfig
+from steer.config import ChatConfig, WriterConfig
 from steer.config.strength import STRENGTHS, StrengthName
 from steer.errors import ProposerBudgetSpent, ProposerError, UsageError
 from steer.lexicon import Lexicon
-from steer.proposers.endpoint import Endpoint, Message
+from steer.proposers.backend import Backend
+from steer.proposers.endpoint import Endpoint
 from steer.proposers.forms import Choices, Form, FreeTexts
 from steer.proposers.instructions import Ask, Instructions, build_ask
 from steer.proposers.lexical import LexicalProposer
 from steer.proposers.usage import Limits, Usage
+from steer.protocols import Meter, Proposer
 from steer.types import History, Rewrite, SteerRequest
 from steer.words import clean
 
 log = logging.getLogger(__name__)
 
 
-class Backend(Protocol):
-    """Who answers."""
-
-    model: str
-    usage: Usage
-
-    def ask(
-        self,
-        questions: Sequence[Sequence[Message]],
-        schema: dict[str, Any],
-        temperature: float,
-        seeds: Sequence[int],
-        max_tokens: int,
-    ) -> list[str]: ...
-
-
-class ChatProposer:
+class ChatProposer(Proposer):
     """A chat model that is told what was liked and writes the next rewrites.
 
-    ``backend`` is built from the config where it is not given. With ``fallback: lexical`` the lexical search goes on where
-    the model fails, and every such rewrite says so.
+    With ``fallback: lexical`` the lexical search goes on where the model fails, and every such rewrite says so.
     """
 
-    def __init__(self, config: ProposerConfig, backend: Backend | None = None, strength: StrengthName = "free"):
+    slow = True
+    reads_critique = True
+
+    def __init__(self, config: WriterConfig, backend: Backend, strength: StrengthName = "free"):
         self.config, self.most, self.strength = config, config.most, STRENGTHS[strength]
         self.instructions = Instructions(config.template)
-        lexicon = Lexicon.load(config.lexicon).only(self.strength.kinds)
-        self.form: Form = Choices(lexicon) if config.form == "choices" else FreeTexts()
-        self.fallback = LexicalProposer(lexicon) if config.fallback == "lexical" else None
-        self.compose = lexicon.compose
-        self.backend: Backend = backend or build_backend(config)
+        self.lexicon = Lexicon.load(config.lexicon).only(self.strength.kinds)
+        self.form: Form = Choices(self.lexicon) if config.form == "choices" else FreeTexts()
+        self.fallback = LexicalProposer(self.lexicon) if config.fallback == "lexical" else None
+        self.backend = backend
+        self.backend.usage.price = config.price
+        self.meter: Meter = backend.usage
         self.name = f"chat model '{self.backend.model}'"
 
     def fingerprint(self) -> str:
         """Of the instructions, the form and a hub model's commit; the model behind an endpoint cannot be known."""
-        shown = (
-            self.instructions.source + json.dumps(self.form.schema("", 1)) + str(getattr(self.backend, "commit", ""))
-        )
+        commit = "" if self.backend.commit is None else self.backend.commit
+        shown = self.instructions.source + json.dumps(self.form.schema("", 1)) + commit
         return hashlib.sha256(shown.encode()).hexdigest()[:16]
 
     def fork(self) -> ChatProposer:
-        """The same writer with a count of its own, for a run beside others; the connections are shared."""
+        """The same writer with a meter of its own, for a run beside others; the connections are shared."""
         other = copy.copy(self)
         other.backend = copy.copy(self.backend)
+        other.meter = other.backend.usage = Usage(price=self.config.price)
         return other
 
-    def start(self, spent: Mapping[str, float]) -> None:
-        """A run begins, or goes on with what it has ``spent`` already; budgets are a run's."""
-        fresh = Usage()
-        for name in vars(fresh):
-            setattr(fresh, name, type(getattr(fresh, name))(spent.get(name, 0)))
-        self.backend.usage = fresh
-
-    def spent(self) -> dict[str, float]:
-        """Calls, tokens, seconds, and the cost where ``proposer.price`` is given."""
-        return self.backend.usage.facts(self.config.price)
+    def compose(self, prompt: str, changes: Mapping[str, str]) -> str:
+        """The text of a prompt with phrases of the lexicon."""
+        return self.lexicon.compose(prompt, changes)
 
     def propose(self, request: SteerRequest, history: History, n: int) -> list[Rewrite]:
         try:
@@ -152,25 +133,13 @@ class ChatProposer:
         return self.backend.ask(questions, schema, self.config.temperature, seeds, self.config.max_answer_tokens)
 
 
-def build_backend(config: ProposerConfig) -> Backend:
-    """Who answers, by the config's kind. Raises UsageError where model, key or package is missing."""
-    limits = Limits(config.timeout_s, config.retries, config.max_calls, config.max_tokens)
-    if config.kind == "scripted":
-        from steer.proposers.scripted import ScriptedWriter
-
-        return ScriptedWriter(Lexicon.load(config.lexicon))
-    if config.kind == "smollm":
-        from steer.proposers import smollm
-
-        return Endpoint(smollm.MODEL, "none", "", smollm.serve(config.parallel), config.extra, limits)
+def build(config: ChatConfig, strength: StrengthName = "free") -> ChatProposer:
+    """The proposer that asks an endpoint. Raises UsageError where model or key is missing."""
     if not config.model:
-        example = "a folder or a hub name" if config.kind == "local" else "NAME"
-        raise UsageError(f"the {config.kind} proposer needs a model; add --set proposer.model={example}")
-    if config.kind == "local":
-        from steer.proposers.local import LocalChat
-
-        return LocalChat(config.model, config.revision, config.device, limits)
+        raise UsageError("the chat proposer needs a model; add --set proposer.model=NAME")
     key = os.environ.get(config.api_key_env)
     if not key and config.base_url is None:
         raise UsageError(f"the chat proposer needs a key in the environment variable {config.api_key_env}")
-    return Endpoint(config.model, key or "none", config.api_key_env, config.base_url, config.extra, limits)
+    limits = Limits(config.timeout_s, config.retries, config.max_calls, config.max_tokens)
+    backend = Endpoint(config.model, key or "none", config.api_key_env, config.base_url, config.extra, limits)
+    return ChatProposer(config, backend, strength)

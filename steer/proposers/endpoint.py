@@ -18,17 +18,17 @@ import openai
 from openai.types.chat import ChatCompletion
 
 from steer.errors import ProposerBudgetSpent, ProposerError
+from steer.proposers.backend import Backend, Message
 from steer.proposers.usage import Limits, Usage
 from steer.remote import AGAIN, LONGEST_WAIT_S, run, short, wait_s
 
 log = logging.getLogger(__name__)
 
-Message = dict[str, str]
 MODES = ("json_schema", "tool", "json_object", "text")  # how an answer's form is asked for, the strictest first
 
 
 @dataclass
-class Endpoint:
+class Endpoint(Backend):
     """``model`` at ``base_url`` (default: OpenAI). ``mode`` is found out: a server that refuses one is asked in the next."""
 
     model: str

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from steer.config import LexicalConfig
+from steer.config.strength import STRENGTHS, StrengthName
 from steer.lexicon import Group, Lexicon
+from steer.protocols import Proposer
 from steer.search.regression import posterior
 from steer.types import History, Rewrite, SteerRequest
-
-
-from steer.protocols import Proposer
 
 
 class LexicalProposer(Proposer):
@@ -28,9 +28,9 @@ class LexicalProposer(Proposer):
         self.lexicon = lexicon
         self.name = f"lexical search, lexicon '{lexicon.name}'"
 
-    @classmethod
-    def from_name(cls, name: str) -> LexicalProposer:
-        return cls(Lexicon.load(name))
+    def compose(self, prompt: str, changes: Mapping[str, str]) -> str:
+        """The text of a prompt with phrases of the lexicon."""
+        return self.lexicon.compose(prompt, changes)
 
     def fingerprint(self) -> str:
         """Of the words, which may be edited under one name."""
@@ -73,6 +73,11 @@ class LexicalProposer(Proposer):
         name = differing[rng.integers(len(differing))]
         changes = {k: v for k, v in leader.items() if k != name}
         return changes | ({name: drawn[name]} if name in drawn else {})
+
+
+def build(config: LexicalConfig, strength: StrengthName = "free") -> LexicalProposer:
+    """The lexical search with the phrases that ``strength`` allows. Raises UsageError where there is no such lexicon."""
+    return LexicalProposer(Lexicon.load(config.lexicon).only(STRENGTHS[strength].kinds))
 
 
 def columns(groups: Sequence[Group]) -> list[tuple[str, str]]:

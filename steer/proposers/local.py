@@ -10,15 +10,18 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from steer.config import LocalConfig
+from steer.config.strength import StrengthName
 from steer.devices import pick_device
 from steer.errors import ProposerError, UsageError
-from steer.proposers.endpoint import Message
+from steer.proposers.backend import Backend, Message
+from steer.proposers.chat import ChatProposer
 from steer.proposers.usage import Limits, Usage
 
 log = logging.getLogger(__name__)
 
 
-class LocalChat:
+class LocalChat(Backend):
     """``model``: a folder or hub name with a chat template. Only safetensors are read, and no code of the model's runs.
 
     The form of an answer is asked for in words alone. ``limits``: calls and tokens of a run, and seconds of a batch.
@@ -39,7 +42,7 @@ class LocalChat:
         if self.tokenizer.pad_token is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
         self._network: Any = found.to(self.device).eval()
-        self.commit: str | None = getattr(found.config, "_commit_hash", None)
+        self.commit = getattr(found.config, "_commit_hash", None)  # transformers sets it for models of the hub
 
     def ask(
         self,
@@ -83,3 +86,11 @@ class LocalChat:
         self.usage.seconds += time.monotonic() - begun
         answers: list[str] = self.tokenizer.batch_decode(written, skip_special_tokens=True)
         return answers
+
+
+def build(config: LocalConfig, strength: StrengthName = "free") -> ChatProposer:
+    """The proposer that asks a model in this process. Raises UsageError where the model is missing or does not load."""
+    if not config.model:
+        raise UsageError("the local proposer needs a model; add --set proposer.model=a folder or a hub name")
+    limits = Limits(config.timeout_s, max_calls=config.max_calls, max_tokens=config.max_tokens)
+    return ChatProposer(config, LocalChat(config.model, config.revision, config.device, limits), strength)

@@ -12,28 +12,33 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from steer.config import ScriptedConfig
+from steer.config.strength import StrengthName
 from steer.lexicon import Lexicon
-from steer.proposers.usage import Usage
+from steer.proposers.backend import Backend, Message
+from steer.proposers.chat import ChatProposer
+from steer.proposers.usage import Limits, Usage
 
 TOP = 5  # lines of the ranked list it works from
 
 
-class ScriptedWriter:
+class ScriptedWriter(Backend):
     """A backend of :class:`steer.proposers.chat.ChatProposer`."""
 
     model = "scripted writer, no language model"
 
-    def __init__(self, lexicon: Lexicon):
-        self.lexicon, self.usage = lexicon, Usage()
+    def __init__(self, lexicon: Lexicon, limits: Limits | None = None):
+        self.lexicon, self.limits, self.usage = lexicon, limits or Limits(), Usage()
 
     def ask(
         self,
-        questions: Sequence[Sequence[dict[str, str]]],
+        questions: Sequence[Sequence[Message]],
         schema: dict[str, Any],
         temperature: float,
         seeds: Sequence[int],
         max_tokens: int,
     ) -> list[str]:
+        self.limits.check(self.usage)
         self.usage.calls += len(questions)
         return [self._answer(q[-1]["content"], random.Random(s)) for q, s in zip(questions, seeds, strict=True)]
 
@@ -64,3 +69,9 @@ class ScriptedWriter:
     def _phrases(self, prompt: str, text: str) -> dict[str, str]:
         """What a text adds to the prompt, by group."""
         return {g.name: p for g in self.lexicon.open_groups(prompt) for p in g.phrases if p in text}
+
+
+def build(config: ScriptedConfig, strength: StrengthName = "free") -> ChatProposer:
+    """The proposer that asks the script."""
+    limits = Limits(max_calls=config.max_calls, max_tokens=config.max_tokens)
+    return ChatProposer(config, ScriptedWriter(Lexicon.load(config.lexicon), limits), strength)

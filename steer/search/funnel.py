@@ -1,6 +1,6 @@
 """From what a proposer writes to the few texts that are rendered: write, recombine, guard, screen.
 
-What a paying proposer has written stays in the pool until it is rendered: it is never asked for a text twice.
+What a slow proposer has written stays in the pool until it is rendered: it is never asked for a text twice.
 """
 
 from __future__ import annotations
@@ -40,7 +40,6 @@ class Funnel:
     ):
         self.request, self.proposer, self.guard, self.ranks, self.screen = request, proposer, guard, ranks, screen
         self.written, self.on_written = dict(written or {}), on_written or (lambda *_: None)
-        self.paid = proposer.slow
         self._ahead = Ahead() if ahead else None
         self._pool: list[Rewrite] = []
 
@@ -57,7 +56,7 @@ class Funnel:
 
     def recall(self, round_: int, history: History) -> None:
         """A round of an earlier start, whose texts are known already: what it left in the pool is there again."""
-        if self.paid and round_ in self.written:
+        if self.proposer.slow and round_ in self.written:
             self._pooled(self.written[round_], self._tried(history))
 
     def _tried(self, history: History) -> list[str]:
@@ -67,7 +66,7 @@ class Funnel:
         """All usable texts that were not rendered yet, and what of ``fresh`` is not usable."""
         good, dropped = self.guard.check(fresh, [*tried, *(r.text for r in self._pool)])
         pool = [r for r in self._pool if r.text not in tried] + good
-        if self.paid:
+        if self.proposer.slow:
             self._pool = pool
         return pool, dropped
 
@@ -89,9 +88,10 @@ class Funnel:
         return self._ask(round_, history, n)
 
     def _ask(self, round_: int, history: History, n: int) -> list[Rewrite]:
-        many = n * self.screen if self.ranks else n  # one that pays for its texts says how many are enough
-        texts = self.proposer.propose(self.request, history, max(n, min(many, self.proposer.most or many)))
-        if self.paid:
+        many = n * self.screen if self.ranks else n
+        most = many if self.proposer.most is None else self.proposer.most
+        texts = self.proposer.propose(self.request, history, max(n, min(many, most)))
+        if self.proposer.slow:
             self.on_written(round_, texts)
         return texts
 
@@ -100,7 +100,7 @@ class Funnel:
     ) -> list[Rewrite]:
         """Recombinations, as many as the screen could still rank; each generation of the most promising so far."""
         room = (n * self.screen - len(pool)) // GENERATIONS
-        if self.ranks is None or not self.paid or room < 1:
+        if self.ranks is None or not self.proposer.slow or room < 1:
             return []
         rng = random.Random(f"{self.request.seed}/{round_}/{self.request.prompt}")
         rendered = [s.rewrite for s in history.ranked() if s.rewrite.text != self.request.prompt][:PARENTS]

@@ -10,7 +10,7 @@ from steer.types import Rewrite
 from steer.words import kept_share
 
 _PREPOSITIONS = "at|in|on|by|under|with|near|over|through|behind|beside|among|against|from|during|amid"
-Compose = Callable[[str, Mapping[str, str]], str]  # prompt and phrases by kind to a text
+Compose = Callable[[str, Mapping[str, str]], str | None]  # prompt and phrases by kind to a text, where it can
 
 
 def recombine(
@@ -49,7 +49,8 @@ def _phrases(prompt: str, one: Rewrite, other: Rewrite, rng: random.Random, comp
     kinds = sorted({*one.changes, *other.changes})
     drawn = {kind: rng.choice((one, other)).changes.get(kind, "") for kind in kinds}
     changes = {kind: phrase for kind, phrase in drawn.items() if phrase}
-    return Rewrite(compose(prompt, changes), changes) if changes and compose else None
+    text = compose(prompt, changes) if changes and compose else None
+    return Rewrite(text, changes) if text else None
 
 
 def _pieces(prompt: str, one: Rewrite, other: Rewrite, rng: random.Random) -> Rewrite | None:

@@ -1,0 +1,17 @@
+"""Which personal reward model judges."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from steer.config.section import Section
+
+
+class RewardConfig(Section):
+    """``reward: NAME`` is short for ``reward: {model: NAME}``; its own folder says which family it is of."""
+
+    model: str = "miniature"  # one that ships ("miniature", "miniature/linear-hidden"), a folder or a hub name
+    members: int | None = Field(None, ge=1)  # the first so many of its members; None: all
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
