@@ -116,7 +116,9 @@ def main(
             for chosen in (True, False):
                 user = f"new-{name}-{'chosen' if chosen else 'random'}"
                 store.add(user)
-                interview = Interview(store, steerer.parts.reward, user, questions if chosen else others, chosen, seed=u)
+                interview = Interview(
+                    store, steerer.parts.reward, user, questions if chosen else others, chosen, seed=u
+                )
                 curves[chosen][u, 0] = test.reached(user, person)
 
                 def after(

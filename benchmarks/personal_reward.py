@@ -72,7 +72,9 @@ def speed(reward: PamelaReward, pictures: list[Image.Image]) -> None:
     print(
         f"enrol from 15 ratings, features there: {median(lambda: reward.fit(features[:15], texts[:15], liking)):.3f} s"
     )
-    print(f"enrol from 15 pictures: {median(lambda: reward.parts.roster.learn('new', pictures[:15], prompts[:15], liking)):.3f} s")
+    print(
+        f"enrol from 15 pictures: {median(lambda: reward.parts.roster.learn('new', pictures[:15], prompts[:15], liking)):.3f} s"
+    )
     one = median(lambda: reward.score(pictures[:4], prompts[:4], Person("u17")))
     print(f"score 4 pictures for one person: {one * 1e3:.0f} ms")
     people = [Person(f"u{1 + k % 150}") for k in range(1000)]

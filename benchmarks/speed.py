@@ -43,7 +43,9 @@ def main(texts: int = 8, rounds: int = 3, users: int = 20) -> None:
     people = [Person(f"u{i}") for i in range(1, users + 1)]
     work = []
     for i, prompt in enumerate(PROMPTS):
-        rewrites = [r.text for r in steerer.parts.proposer.propose(SteerRequest(prompt, "u1", seed=i), History(), texts)]
+        rewrites = [
+            r.text for r in steerer.parts.proposer.propose(SteerRequest(prompt, "u1", seed=i), History(), texts)
+        ]
         work.append((prompt, rewrites, [i] * len(rewrites)))
     print(
         f"{'way':18s} {'speed':>6s} {'pixels':>7s} {'most':>5s} {'change of the reward':>26s} {'most':>6s} {'ranks':>6s}"
@@ -64,7 +66,10 @@ def main(texts: int = 8, rounds: int = 3, users: int = 20) -> None:
             pixels += [np.abs(np.asarray(a, float) - np.asarray(b, float)).mean() for a, b in zip(*drawn, strict=True)]
             liking = [
                 np.array(
-                    [s.personal for s in steerer.parts.reward.score_users(p, [prompt] * len(p), people, posterior=False)]
+                    [
+                        s.personal
+                        for s in steerer.parts.reward.score_users(p, [prompt] * len(p), people, posterior=False)
+                    ]
                 )
                 for p in drawn
             ]

@@ -67,7 +67,9 @@ def main(texts: int = 12, users: int = 20) -> None:
     correlation: dict[str, list[np.ndarray]] = {name: [] for name in ways if name != "full"}
     kept: dict[str, list[np.ndarray]] = {name: [] for name in ways if name != "full"}
     for i, prompt in enumerate(PROMPTS):
-        rewrites = [r.text for r in steerer.parts.proposer.propose(SteerRequest(prompt, "u1", seed=i), History(), texts)]
+        rewrites = [
+            r.text for r in steerer.parts.proposer.propose(SteerRequest(prompt, "u1", seed=i), History(), texts)
+        ]
         liking = {}
         for name, way in ways.items():
             begun = time.perf_counter()

@@ -19,7 +19,7 @@ RENDERERS = Registry(
     "renderer",
     "steer.renderers",
     {
-        "diffusers": "steer.renderers.diffusion:build",
+        "diffusers": "steer.renderers.workers:build",
         "remote": "steer.renderers.remote:RemoteRenderer",
         "painter": "steer.renderers.painter:build",
     },
@@ -51,5 +51,7 @@ def call_plugin(registry: Registry, name: str, settings: dict[str, Any]) -> Any:
     try:
         inspect.signature(make).bind(**settings)
     except TypeError as error:
-        raise UsageError(f"the {registry.kind} '{name}' does not take {registry.kind}.settings as given: {error}") from error
+        raise UsageError(
+            f"the {registry.kind} '{name}' does not take {registry.kind}.settings as given: {error}"
+        ) from error
     return make(**settings)

@@ -14,16 +14,17 @@ import logging
 import os
 import time
 import urllib.request
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import openai
 from PIL import Image
 
-from steer.config import RendererConfig
+from steer.config import RemoteConfig
 from steer.errors import RenderError, UsageError
-from steer.remote import AGAIN, LONGEST_WAIT_S, run, short, wait_s
+from steer.protocols import Renderer
+from steer.remote import AGAIN, LONGEST_WAIT_S, Counter, run, short, wait_s
 from steer.renderers.checks import checked
 from steer.types import RenderFailure
 
@@ -34,29 +35,34 @@ LARGEST = 64 * 2**20  # bytes of an answer's picture
 
 
 @dataclass
-class PictureUsage:
-    """What a run's rendering took; ``calls`` counts every attempt, ``seconds`` is waiting time, calls side by side once."""
+class PictureUsage(Counter):
+    """What a run's rendering took; ``calls`` counts every attempt, ``seconds`` is waiting time, calls side by side once.
+
+    ``price``: of a picture.
+    """
 
     pictures: int = 0
     calls: int = 0
     failed_calls: int = 0
     refused: int = 0
     seconds: float = 0.0
+    price: float | None = None
+
+    def spent(self) -> dict[str, float]:
+        """The counts, and the ``cost`` where there is a price."""
+        facts = super().spent()
+        return facts if self.price is None else {**facts, "cost": round(self.pictures * self.price, 6)}
 
 
-@dataclass
-class RemoteRenderer:
+class RemoteRenderer(Renderer):
     """``config.model`` at ``config.base_url`` (default: OpenAI)."""
 
-    config: RendererConfig
-    key: str = field(repr=False, default="")
-    usage: PictureUsage = field(default_factory=PictureUsage)
-
-    def __post_init__(self) -> None:
-        c = self.config
-        if c.model == "miniature":
+    def __init__(self, config: RemoteConfig):
+        self.config = c = config
+        self.meter: PictureUsage = PictureUsage(price=c.price)
+        if not c.model:
             raise UsageError("the remote renderer needs a model; add --set renderer.model=NAME")
-        self.key = os.environ.get(c.api_key_env, "") or self.key
+        self.key = os.environ.get(c.api_key_env, "")
         if not self.key and c.base_url is None:
             raise UsageError(f"the remote renderer needs a key in the environment variable {c.api_key_env}")
         seeds = f"seeds as '{c.seed_field}'" if c.seed_field else "no seeds: each picture is a new drawing"
@@ -66,20 +72,6 @@ class RemoteRenderer:
     def describe(self) -> dict[str, object]:
         """The settings; the model behind an API may change without notice."""
         return self.config.model_dump(mode="json", exclude={"parallel", "timeout_s", "retries", "price", "api_key_env"})
-
-    def start(self, spent: Mapping[str, float]) -> None:
-        """A run begins, or goes on with what it has ``spent``."""
-        fresh = PictureUsage()
-        for name, value in vars(fresh).items():
-            setattr(fresh, name, type(value)(spent.get(name, 0)))
-        self.usage = fresh
-
-    def spent(self) -> dict[str, float]:
-        """Pictures, calls, seconds, and the cost where ``renderer.price`` is given (of a picture)."""
-        facts: dict[str, float] = {**asdict(self.usage), "seconds": round(self.usage.seconds, 2)}
-        if self.config.price is not None:
-            facts["cost"] = round(self.usage.pictures * self.config.price, 6)
-        return facts
 
     def render(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Image.Image | RenderFailure]:
         """One result a prompt, in order, ``parallel`` at once.
@@ -100,7 +92,7 @@ class RemoteRenderer:
         try:
             results: list[Image.Image | RenderFailure] = run(everything())
         finally:
-            self.usage.seconds += time.monotonic() - begun
+            self.meter.seconds += time.monotonic() - begun
         lost = [r for r in results if isinstance(r, RenderFailure) and r.reason.startswith("the image API does not")]
         if results and len(lost) == len(results):
             raise RenderError(f"{lost[0].reason}; try again later")
@@ -113,7 +105,7 @@ class RemoteRenderer:
         extra = {**c.call, **({c.seed_field: seed} if c.seed_field else {})}
         async with limit:
             for attempt in range(c.retries + 1):
-                self.usage.calls += 1
+                self.meter.calls += 1
                 try:
                     answer = await asyncio.wait_for(
                         client.images.generate(
@@ -126,14 +118,14 @@ class RemoteRenderer:
                         c.timeout_s,
                     )
                     picture = await self._picture(answer)
-                    self.usage.pictures += 1
+                    self.meter.pictures += 1
                     return picture
                 except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
                     raise RenderError(f"the image API refused the key in {c.api_key_env}") from error
                 except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
-                    self.usage.failed_calls += 1
+                    self.meter.failed_calls += 1
                     if _is_refusal(error):
-                        self.usage.refused += 1
+                        self.meter.refused += 1
                         return RenderFailure(f"the image API refused the prompt: {_said(error)}")
                     raise RenderError(f"the image API takes no such request for '{c.model}': {_said(error)}") from error
                 except openai.NotFoundError as error:
@@ -141,7 +133,7 @@ class RemoteRenderer:
                         f"the image API knows no model '{c.model}' or has no images at that address"
                     ) from error
                 except AGAIN as error:
-                    self.usage.failed_calls += 1
+                    self.meter.failed_calls += 1
                     wait = wait_s(error, attempt)
                     if attempt == c.retries or wait > LONGEST_WAIT_S:
                         return RenderFailure(f"the image API does not answer: {short(error)}")
@@ -152,7 +144,7 @@ class RemoteRenderer:
                     OSError,
                     Image.DecompressionBombError,
                 ) as error:
-                    self.usage.failed_calls += 1  # an answer without a picture
+                    self.meter.failed_calls += 1  # an answer without a picture
                     if attempt == c.retries:
                         return RenderFailure(f"the image API does not give a picture: {type(error).__name__}")
         raise AssertionError("the last attempt returns")

@@ -10,22 +10,32 @@ from typing import Any
 
 from PIL import Image
 
+from steer.protocols import Renderer
 from steer.store.files import write_whole
 from steer.types import RenderFailure
 
 
-class KeptRenderer:
+class KeptRenderer(Renderer):
     """A renderer whose pictures stay in ``folder`` as PNG. ``drawn`` and ``found`` count what was asked of it.
 
     Budgets count what a run asks for, found or drawn.
     """
 
-    def __init__(self, renderer: Any, folder: Path):
+    def __init__(self, renderer: Renderer, folder: Path):
         self.renderer, self.folder, self.drawn, self.found = renderer, folder, 0, 0
+        self.name, self.batch_size, self.meter = renderer.name, renderer.batch_size, renderer.meter
+        self.previews = renderer.previews  # which are stopped, depends on the run: they are not shared
+        if renderer.drafts is not None:
+            self.drafts = KeptRenderer(renderer.drafts, folder)
         self._settings = json.dumps(renderer.describe(), sort_keys=True, default=str)
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.renderer, name)
+    def prepare(self, prompts: Sequence[str]) -> None:
+        """Pass it on."""
+        self.renderer.prepare(prompts)
+
+    def describe(self) -> dict[str, object]:
+        """As the renderer's: where a picture comes from changes nothing."""
+        return self.renderer.describe()
 
     def render(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Image.Image | RenderFailure]:
         """One result a prompt, in order."""

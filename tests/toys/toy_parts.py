@@ -31,11 +31,3 @@ class ColourProposer(Proposer):
 
     def fingerprint(self):
         return "toy"
-
-
-def make_renderer(config):
-    return ColourRenderer(**config.settings)
-
-
-def make_proposer(config, strength):
-    return ColourProposer()

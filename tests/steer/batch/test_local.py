@@ -336,7 +336,9 @@ def test_forty_rows_of_the_miniature_killed_twenty_times(tmp_path):
 def test_a_real_small_batch_is_bit_for_bit_the_single_runs(miniature, tmp_path):
     """With the FluxPipeline: company changes neither a picture nor a score."""
     config = load_config("miniature", ["search.budget=5"])
-    steerer = Steerer(config, renderer=miniature.parts.renderer, reward=miniature.parts.reward, store=miniature.parts.store)
+    steerer = Steerer(
+        config, renderer=miniature.parts.renderer, reward=miniature.parts.reward, store=miniature.parts.store
+    )
     (tmp_path / "p.txt").write_text("a fox\na castle\na boat\n")
     folder = BatchFolder(tmp_path / "batch")
     folder.begin(config.model_dump(mode="json"), [], "miniature")

@@ -7,8 +7,8 @@ import pytest
 
 from reward_models import Person
 from steer import Steerer
-from steer.errors import UsageError
 from steer.config import load_config
+from steer.errors import UsageError
 from steer.judging.audience import Audience, combine, spread
 
 

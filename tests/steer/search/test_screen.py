@@ -128,7 +128,9 @@ def test_a_reward_that_cannot_imagine_is_one_line():
 
 def test_the_first_rewrites_of_the_miniature_are_already_the_persons(miniature):
     """Half of what the screen lets through beats all but the best tenth of what it was shown."""
-    steerer = Steerer(load_config("miniature", ["search.screen=24"]), renderer=FakeRenderer(), reward=miniature.parts.reward)
+    steerer = Steerer(
+        load_config("miniature", ["search.screen=24"]), renderer=FakeRenderer(), reward=miniature.parts.reward
+    )
     search = steerer.search("a fox", "u17", 48)
     candidates = search.ask()
     search.tell(

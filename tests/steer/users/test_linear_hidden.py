@@ -51,7 +51,9 @@ def test_an_interview_teaches_it(steerer, store, questions, ratings_of):
     assert spearmanr(scores.personal, said).statistic > spearmanr(scores.population, said).statistic + 0.05
     again = Steerer(steerer.config, store=store)  # another process: from the store alone
     assert again.parts.roster.learn("new").uncertainty == pytest.approx(interview.enrolled.uncertainty)
-    assert again.parts.reward.score([left[0].image], ["a"], Person("new")).personal == pytest.approx(scores.personal[:1])
+    assert again.parts.reward.score([left[0].image], ["a"], Person("new")).personal == pytest.approx(
+        scores.personal[:1]
+    )
     assert again.parts.reward.fingerprint() == steerer.parts.reward.fingerprint()
 
 
@@ -68,7 +70,10 @@ def test_what_one_reward_was_taught_another_knows(steerer, miniature, store, que
     first = steerer.parts.roster.learn("new")
     assert (first.used, first.lost) == (12, 1)
     assert "1 of 13 ratings of 'new' cannot be used" in caplog.text
-    assert (Interview(store, steerer.parts.reward, "new", own).enrolled.used, steerer.parts.roster.learn("new").lost) == (13, 0)
+    assert (
+        Interview(store, steerer.parts.reward, "new", own).enrolled.used,
+        steerer.parts.roster.learn("new").lost,
+    ) == (13, 0)
 
 
 def test_what_it_believes(steerer, store, questions, ratings_of):
