@@ -75,12 +75,6 @@ class Workers(Renderer):
         except BrokenProcessPool as error:
             raise RenderError(_GONE) from error
 
-    @property
-    def drafts(self) -> Any:
-        from steer.renderers.drafts import Drafts
-
-        return Drafts(self, self.config.draft) if self.config.draft else None
-
     def describe(self) -> dict[str, object]:
         """Of one of them: they are alike."""
         return self._description

@@ -7,8 +7,9 @@ class TestMine(RendererConformance):
         return MyRenderer()
 """
 
-from steer.testing.conformance import ProposerConformance, RendererConformance, RewardConformance
-from steer.testing.fakes import FakeProposer, FakeRenderer, FakeReward, random_pictures
+from reward_models.testing import FakeReward, RewardConformance, random_pictures
+from steer.testing.conformance import ProposerConformance, RendererConformance
+from steer.testing.fakes import FakeProposer, FakeRenderer
 
 __all__ = [
     "FakeProposer",

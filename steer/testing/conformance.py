@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
 from PIL import Image
 
-from reward_models import Person, RewardModel, UnknownPerson
 from steer.protocols import Proposer, Renderer
 from steer.types import History, RenderFailure, SteerRequest
 
@@ -57,44 +55,3 @@ class RendererConformance:
 
     def test_nothing_asked_nothing_rendered(self) -> None:
         assert self.make().render([], []) == []
-
-
-class RewardConformance:
-    """Tests of the RewardModel protocol."""
-
-    def make(self) -> RewardModel:
-        raise NotImplementedError
-
-    def pictures(self) -> list[Image.Image]:
-        from steer.testing.fakes import random_pictures
-
-        return random_pictures(5)
-
-    def test_scores_are_in_range_and_do_not_depend_on_company(self) -> None:
-        model, pictures = self.make(), self.pictures()
-        person, prompts = Person(model.people()[0]), ["a fox"] * len(pictures)
-        scores = model.score(pictures, prompts, person)
-        assert len(scores) == len(pictures)
-        for values in (scores.personal, scores.population, scores.fidelity):
-            assert np.all((values >= 0) & (values <= 1))
-        assert np.all(scores.uncertainty >= 0)
-        for i, picture in enumerate(pictures):
-            alone = model.score([picture], prompts[:1], person)
-            assert abs(alone.personal[0] - scores.personal[i]) < 1e-5
-
-    def test_order_is_kept(self) -> None:
-        model, pictures = self.make(), self.pictures()
-        person, prompts = Person(model.people()[0]), ["a fox"] * len(pictures)
-        forward = model.score(pictures, prompts, person).personal
-        backward = model.score(pictures[::-1], prompts, person).personal
-        np.testing.assert_allclose(forward, backward[::-1], atol=1e-5)
-
-    def test_nobody_is_scored_as_the_population(self) -> None:
-        scores = self.make().score(self.pictures(), ["a fox"] * len(self.pictures()), Person())
-        np.testing.assert_allclose(scores.personal, scores.population, atol=1e-6)
-
-    def test_an_unknown_person_is_refused(self) -> None:
-        import pytest
-
-        with pytest.raises(UnknownPerson):
-            self.make().score(self.pictures(), ["a fox"] * len(self.pictures()), Person("no such person"))

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import random
 from collections.abc import Sequence
 
-import numpy as np
 from PIL import Image
 
-from reward_models import Person, Scores, UnknownPerson
 from steer.protocols import Proposer, Renderer
 from steer.types import History, RenderFailure, Rewrite, SteerRequest
 
@@ -60,31 +57,3 @@ class FakeRenderer(Renderer):
 
     def describe(self) -> dict[str, object]:
         return {"kind": "fake"}
-
-
-class FakeReward:
-    """Likes red for everybody; a person ``blue`` likes blue."""
-
-    name = "fake reward"
-
-    def __init__(self, people: Sequence[str] = ("u1", "u17", "blue")):
-        self._people = list(people)
-
-    def fingerprint(self) -> str:
-        return "fake"
-
-    def people(self) -> list[str]:
-        return self._people
-
-    def score(self, images: Sequence[Image.Image], prompts: Sequence[str], person: Person) -> Scores:
-        if person.id is not None and person.id not in self._people:
-            raise UnknownPerson(person.id)
-        pixels = np.asarray([np.asarray(i.convert("RGB"))[0, 0] for i in images], dtype=float).reshape(-1, 3) / 255
-        personal = pixels[:, 2 if person.id == "blue" else 0]
-        return Scores(personal, pixels[:, 0], np.full(len(images), 0.8), np.full(len(images), 0.05))
-
-
-def random_pictures(n: int, seed: int = 0, size: int = 128) -> list[Image.Image]:
-    """Noise pictures for conformance tests."""
-    rng = random.Random(seed)
-    return [Image.frombytes("RGB", (size, size), rng.randbytes(3 * size * size)) for _ in range(n)]
