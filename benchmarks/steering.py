@@ -21,6 +21,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from reward_models.evaluation.statistics import rounded as interval
 from steer import Steerer
 from steer.config import load_config
 from steer.miniature.eye import Eye, load_eye
@@ -40,14 +41,6 @@ PROMPTS = (
 )
 CONDITIONS = ("original", "other", "own")
 Row = dict[str, float | str]
-
-
-def interval(values: np.ndarray, seed: int = 0) -> tuple[float, float, float]:
-    """Mean and its 95 % bootstrap interval over rows."""
-    rng = np.random.default_rng(seed)
-    means = values[rng.integers(0, len(values), (4000, len(values)))].mean(1)
-    low, high = np.percentile(means, [2.5, 97.5])
-    return round(float(values.mean()), 4), round(float(low), 4), round(float(high), 4)
 
 
 def look(steerer: Steerer, judge: Eye, text: str, seeds: list[int]) -> dict[str, np.ndarray]:

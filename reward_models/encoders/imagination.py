@@ -33,17 +33,9 @@ class TextToPicture:
 
 
 def fit_imagination(texts: Tensor, pictures: Tensor, error: float = 0.0) -> TextToPicture:
-    """From pairs (n, D) each; the penalty of least generalised cross-validation error (Golub, Heath, Wahba 1979)."""
-    x, y = texts.double(), pictures.double()
-    x_mean, y_mean = x.mean(0), y.mean(0)
-    u, s, v = torch.linalg.svd(x - x_mean, full_matrices=False)
-    target = u.T @ (y - y_mean)  # (k, D)
-    best, weight = float("inf"), torch.zeros(y.shape[1], x.shape[1], dtype=x.dtype)
-    for penalty in PENALTIES:
-        shrink = s**2 / (s**2 + penalty)
-        residual = (y - y_mean) - u @ (shrink[:, None] * target)
-        score = float((residual**2).sum()) / (1 - float(shrink.sum()) / len(x)) ** 2
-        if score < best:
-            best = score
-            weight = ((shrink / s.clamp(min=1e-12))[:, None] * target).T @ v
-    return TextToPicture(weight.float(), (y_mean - weight @ x_mean).float(), error)
+    """From pairs (n, D) each; the penalty of least leave-one-out error over all features."""
+    from sklearn.linear_model import RidgeCV
+
+    ridge = RidgeCV(PENALTIES, gcv_mode="svd").fit(texts.double().numpy(), pictures.double().numpy())
+    weight, bias = (torch.from_numpy(v).float() for v in (ridge.coef_, ridge.intercept_))
+    return TextToPicture(weight, bias, error)

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-from scipy.stats import pearsonr, spearmanr
+from scipy.stats import pearsonr
+
+from reward_models.evaluation.statistics import RESAMPLES, bootstrap, bootstrap_columns, spearman
 
 MINIMUM = 5
 METRICS = ("srocc", "plcc", "pairwise")
@@ -22,7 +24,7 @@ def person_metrics(predicted: np.ndarray, rated: np.ndarray) -> tuple[float, flo
     if np.ptp(predicted) == 0 or np.ptp(rated) == 0:
         return 0.0, 0.0, 0.5
     return (
-        float(spearmanr(predicted, rated).statistic),
+        spearman(predicted, rated),
         float(pearsonr(predicted, rated).statistic),
         pairwise_accuracy(predicted, rated),
     )
@@ -55,31 +57,20 @@ def per_person(predicted: np.ndarray, rated: np.ndarray, people: Iterable[object
     return {p: person_metrics(predicted[r], rated[r]) for p, r in groups.items() if len(r) >= MINIMUM}
 
 
-def summary(each: Each, resamples: int = 1000) -> dict[str, float]:
+def summary(each: Each, resamples: int = RESAMPLES) -> dict[str, float]:
     """Means of :func:`per_person` with 95 % bootstrap intervals over people, NaN where there is nobody.
 
     Keys: ``srocc``, ``plcc``, ``pairwise``, each also ``_low`` and ``_high``; ``n_people``.
     """
     table = np.asarray(list(each.values())).reshape(-1, len(METRICS))
-    low, high = bootstrap(table, resamples)
     result: dict[str, float] = {"n_people": len(table)}
-    means = table.mean(0) if len(table) else np.full(len(METRICS), np.nan)
-    for k, name in enumerate(METRICS):
-        result |= {name: float(means[k]), f"{name}_low": float(low[k]), f"{name}_high": float(high[k])}
+    for name, (mean, low, high) in zip(METRICS, bootstrap_columns(table, resamples=resamples), strict=True):
+        result |= {name: float(mean), f"{name}_low": float(low), f"{name}_high": float(high)}
     return result
 
 
-def bootstrap(table: np.ndarray, resamples: int = 1000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """95 % interval of the column means of (people, k), people drawn with replacement; NaN for no people."""
-    if not len(table):
-        return np.full(table.shape[1], np.nan), np.full(table.shape[1], np.nan)
-    rows = np.random.default_rng(seed).integers(0, len(table), (resamples, len(table)))
-    low, high = np.percentile(table[rows].mean(1), [2.5, 97.5], axis=0)
-    return low, high
-
-
 def evaluate(
-    predicted: np.ndarray, rated: np.ndarray, people: Iterable[object], resamples: int = 1000
+    predicted: np.ndarray, rated: np.ndarray, people: Iterable[object], resamples: int = RESAMPLES
 ) -> dict[str, float]:
     """:func:`summary` of :func:`per_person`."""
     return summary(per_person(predicted, rated, people), resamples)
@@ -88,7 +79,5 @@ def evaluate(
 def gain(ours: Each, theirs: Each) -> dict[str, float]:
     """The mean SROCC of ``ours`` above ``theirs`` on the people in both, with its paired bootstrap interval."""
     both = [p for p in ours if p in theirs]
-    difference = np.asarray([[ours[p][0] - theirs[p][0]] for p in both]).reshape(-1, 1)
-    low, high = bootstrap(difference)
-    mean = float(difference.mean()) if both else float("nan")
-    return {"gain": mean, "low": float(low[0]), "high": float(high[0]), "n_people": len(both)}
+    mean, low, high = bootstrap(np.asarray([ours[p][0] - theirs[p][0] for p in both]))
+    return {"gain": mean, "low": low, "high": high, "n_people": len(both)}

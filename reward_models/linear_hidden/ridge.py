@@ -193,22 +193,11 @@ def many_outputs(
     x: np.ndarray, y: np.ndarray, scaler: Scaler, alphas: str | Sequence[float] = "wide"
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """Ridges of n rows (n, D) to k targets (n, k) with one penalty, that of least leave-one-out error, each target in its own spread:
-    weights (k, D) of scaled features, biases (k,) and the penalty. Solved in the space of the features, for n above D.
+    weights (k, D) of scaled features, biases (k,) and the penalty.
     """
+    from sklearn.linear_model import RidgeCV
+
     grid = ALPHAS[alphas] if isinstance(alphas, str) else np.asarray(alphas, dtype=np.float64)
-    scaled = scaler(x)
-    middle, mean = scaled.mean(axis=0), y.mean(axis=0)
-    centred, targets = scaled - middle, y - mean
-    values, vectors = np.linalg.eigh(centred.T @ centred)
-    values = np.clip(values, 0, None)
-    turned = centred @ vectors  # (n, D)
-    toward = turned.T @ targets  # (D, k)
     spread = y.std(axis=0) + 1e-12
-    errors = []
-    for alpha in grid:
-        hat = 1 / len(y) + (turned**2) @ (1 / (values + alpha))
-        left_out = (targets - turned @ (toward / (values + alpha)[:, None])) / np.maximum(1 - hat, 1e-12)[:, None]
-        errors.append(np.mean((left_out / spread) ** 2))
-    alpha = float(grid[int(np.argmin(errors))])
-    weights = (vectors @ (toward / (values + alpha)[:, None])).T
-    return weights, mean - weights @ middle, alpha
+    ridge = RidgeCV(grid, gcv_mode="svd").fit(scaler(x), y / spread)
+    return ridge.coef_ * spread[:, None], ridge.intercept_ * spread, float(ridge.alpha_)

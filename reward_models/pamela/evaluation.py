@@ -92,11 +92,13 @@ def cell_means(train: RatingTable, test: RatingTable, columns: Sequence[int]) ->
 
 
 def ridge(x: np.ndarray, y: np.ndarray, new: np.ndarray, penalty: float = 1.0) -> np.ndarray:
-    """Ridge regression on standardised features: (R, D), (R,) and (n, D) to (n,)."""
-    mean, spread = x.mean(0), x.std(0) + 1e-8
-    x, new = (x - mean) / spread, (new - mean) / spread
-    weight = np.linalg.solve(x.T @ x + penalty * len(x) / 100 * np.eye(x.shape[1]), x.T @ (y - y.mean()))
-    return new @ weight + y.mean()
+    """Ridge regression on standardised features, penalty R/100 times ``penalty``: (R, D), (R,) and (n, D) to (n,)."""
+    from sklearn.linear_model import Ridge
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    model = make_pipeline(StandardScaler(), Ridge(penalty * len(x) / 100)).fit(x.astype(float), y)
+    return model.predict(new.astype(float))  # type: ignore[no-any-return]
 
 
 def baselines(corpus: Corpus, test: RatingTable) -> dict[str, np.ndarray]:

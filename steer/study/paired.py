@@ -10,8 +10,12 @@ from statistics import NormalDist
 
 import numpy as np
 
+from reward_models.evaluation import statistics
+from reward_models.evaluation.statistics import bootstrap as interval  # noqa: F401  (the study reads it from here)
+
 ELO = 400 / math.log(10)  # points of one unit of log odds
 MIDDLE = 1000.0  # mean Elo
+SAMPLES = 2000  # of statistics that are not a mean, as in the studies published so far; each asks for a fit or a ratio
 
 
 def chance(a: np.ndarray, b: np.ndarray, noise: float) -> float:
@@ -50,27 +54,15 @@ def bradley_terry(wins: np.ndarray, steps: int = 500) -> np.ndarray:
         return MIDDLE + ELO * np.log(np.where(games.sum(-1) > 0, strength, np.nan))
 
 
-def resampled(users: int, times: int = 2000, seed: int = 0) -> np.ndarray:
+def resampled(users: int) -> np.ndarray:
     """How often each user is drawn in each bootstrap sample, (B, U)."""
-    drawn = np.random.default_rng(seed).integers(0, users, (times, users))
-    return np.stack([np.bincount(d, minlength=users) for d in drawn]).astype(float)
+    return statistics.resampled(users, resamples=SAMPLES)
 
 
-def interval(values: np.ndarray, seed: int = 0, times: int = 4000) -> tuple[float, float, float]:
-    """Mean of users' values (U,) and its 95 % percentile bootstrap interval over users; NaN users are left out."""
-    values = np.asarray(values, float)
-    values = values[~np.isnan(values)]
-    if not len(values):
-        return math.nan, math.nan, math.nan
-    means = resampled(len(values), times, seed) @ values / len(values)
-    low, high = np.percentile(means, [2.5, 97.5])
-    return float(values.mean()), float(low), float(high)
-
-
-def elo(wins: np.ndarray, seed: int = 0) -> np.ndarray:
+def elo(wins: np.ndarray) -> np.ndarray:
     """Elo and its 95 % bootstrap interval over users, (C, 3), from each user's ``wins`` (U, C, C); NaN where a user has no pair."""
     filled = np.nan_to_num(wins)
-    samples = bradley_terry(np.einsum("bu,uij->bij", resampled(len(wins), seed=seed), filled))
+    samples = bradley_terry(np.einsum("bu,uij->bij", resampled(len(wins)), filled))
     low, high = np.nanpercentile(samples, [2.5, 97.5], axis=0)
     return np.stack([bradley_terry(filled.sum(0)), low, high], axis=-1)
 

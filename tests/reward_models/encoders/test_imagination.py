@@ -10,7 +10,7 @@ import torch
 from scipy.stats import spearmanr
 
 from reward_models import Person, RewardError, UnknownPerson
-from reward_models.encoders.imagination import fit_imagination
+from reward_models.encoders.imagination import PENALTIES, fit_imagination
 from reward_models.encoders.siglip import SiglipEncoder
 from reward_models.pamela.reward import PamelaReward
 from steer.lexicon import Lexicon
@@ -33,6 +33,37 @@ def test_a_linear_tie_is_found_and_noise_is_shrunk():
     assert (clean.pictures(new) * unit(new @ tie.T + 3)).sum(-1).min() > 0.98
     noise = fit_imagination(texts, unit(torch.randn(300, 16, generator=generator)))
     assert noise.weight.norm() < 0.3 * clean.weight.norm()
+
+
+def by_generalised_cross_validation(texts, pictures):
+    """What ``fit_imagination`` was before scikit-learn (Golub, Heath, Wahba 1979): weight, bias and penalty."""
+    x, y = texts.double(), pictures.double()
+    x_mean, y_mean = x.mean(0), y.mean(0)
+    u, s, v = torch.linalg.svd(x - x_mean, full_matrices=False)
+    target = u.T @ (y - y_mean)
+    found = []
+    for penalty in PENALTIES:
+        shrink = s**2 / (s**2 + penalty)
+        residual = (y - y_mean) - u @ (shrink[:, None] * target)
+        score = float((residual**2).sum()) / (1 - float(shrink.sum()) / len(x)) ** 2
+        found.append((score, penalty, ((s / (s**2 + penalty))[:, None] * target).T @ v))
+    _, penalty, weight = min(found, key=lambda each: each[0])
+    return weight.float(), (y_mean - weight @ x_mean).float(), penalty
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.1, 0.5, 3.0])
+def test_leaving_out_chooses_as_generalised_cross_validation_did(noise):
+    """The same penalty on these data, so the same map to 1e-6; near a tie between penalties the two may differ."""
+    generator = torch.Generator().manual_seed(1)
+    texts = unit(torch.randn(300, 16, generator=generator))
+    tie = torch.randn(16, 24, generator=generator)
+    pictures = unit(texts @ tie + noise * torch.randn(300, 24, generator=generator))
+    ours = fit_imagination(texts, pictures, 0.2)
+    weight, bias, _ = by_generalised_cross_validation(texts, pictures)
+    assert ours.weight.shape == (24, 16)
+    assert (ours.weight - weight).abs().max() < 1e-6
+    assert (ours.bias - bias).abs().max() < 1e-6
+    assert ours.error == 0.2
 
 
 def test_texts_are_ranked_as_the_person_would_rank_their_pictures(miniature):

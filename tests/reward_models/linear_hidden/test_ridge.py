@@ -82,6 +82,43 @@ def test_many_outputs_share_scikit_learns_penalty():
     assert scaler(new) @ weight.T + bias == pytest.approx(theirs.predict(new), abs=1e-6)
 
 
+def by_hand(x, y, scaler, grid):
+    """What ``many_outputs`` was before scikit-learn: every penalty from one eigendecomposition of the covariance."""
+    scaled = scaler(x)
+    middle, mean = scaled.mean(axis=0), y.mean(axis=0)
+    centred, targets = scaled - middle, y - mean
+    values, vectors = np.linalg.eigh(centred.T @ centred)
+    values = np.clip(values, 0, None)
+    turned = centred @ vectors
+    toward = turned.T @ targets
+    errors = []
+    for alpha in grid:
+        hat = 1 / len(y) + (turned**2) @ (1 / (values + alpha))
+        left_out = (targets - turned @ (toward / (values + alpha)[:, None])) / np.maximum(1 - hat, 1e-12)[:, None]
+        errors.append(np.mean((left_out / (y.std(axis=0) + 1e-12)) ** 2))
+    alpha = float(grid[int(np.argmin(errors))])
+    weights = (vectors @ (toward / (values + alpha)[:, None])).T
+    return weights, mean - weights @ middle, alpha
+
+
+@pytest.mark.parametrize(("n", "d", "k"), [(300, 40, 3), (300, 40, 1), (60, 50, 7), (30, 80, 2)])
+@pytest.mark.parametrize("alphas", ["paper", "wide"])
+def test_many_outputs_are_those_of_the_closed_form(n, d, k, alphas):
+    """To 1e-8 in the answers, of targets of very different spread and of scales that come from other rows."""
+    x, y, new = data(n, d)
+    rng = np.random.default_rng(k)
+    targets = np.stack([y, *(10**i * (x @ rng.normal(size=d) + rng.normal(size=n)) for i in range(k - 1))], axis=1)
+    scaler = Scaler.of(np.vstack([x, new]))
+    weight, bias, alpha = many_outputs(x, targets, scaler, alphas)
+    expected, level, penalty = by_hand(x, targets, scaler, ALPHAS[alphas])
+    assert alpha == penalty
+    assert weight.shape == (k, d)
+    spread = targets.std(axis=0)
+    assert (scaler(new) @ weight.T + bias) / spread == pytest.approx(
+        (scaler(new) @ expected.T + level) / spread, abs=1e-8
+    )
+
+
 def test_a_persons_forms():
     rng = np.random.default_rng(1)
     x = rng.normal(size=(90, 12))

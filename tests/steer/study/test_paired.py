@@ -44,7 +44,7 @@ def test_intervals_hold_what_they_promise():
     rng = np.random.default_rng(1)
     inside = 0
     for k in range(120):
-        _, low, high = interval(rng.normal(0.3, 1, 40), seed=k, times=600)
+        _, low, high = interval(rng.normal(0.3, 1, 40), seed=k, resamples=600)
         inside += low <= 0.3 <= high
     assert 0.88 <= inside / 120 <= 0.99
     mean, low, high = interval(np.array([1.0, np.nan, 3.0]))
