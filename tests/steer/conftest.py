@@ -1,10 +1,12 @@
-"""Tiny random pipelines of the real classes, built on disk once."""
+"""Fakes by default, the shipped miniature and tiny random pipelines of the real classes once per session."""
 
 from __future__ import annotations
 
 import pytest
 
-from steer.config import RendererConfig
+from steer import Steerer
+from steer.config import RendererConfig, load_config
+from steer.testing import FakeProposer, FakeRenderer, FakeReward
 from tests.steer.tiny_pipelines import save_flux, save_flux2, save_klein, save_sdxl
 
 
@@ -52,3 +54,20 @@ def tiny(request):
         return RendererConfig(**{**values, **changes})
 
     return make
+
+
+@pytest.fixture
+def fake_steerer():
+    """A Steerer of fakes; keyword arguments replace parts, ``settings`` change the config."""
+
+    def make(settings=(), **parts):
+        defaults = {"proposer": FakeProposer(), "renderer": FakeRenderer(), "reward": FakeReward()}
+        return Steerer(load_config("miniature", ["search.screen=1", *settings]), **{**defaults, **parts})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def miniature():
+    """The shipped models, loaded once."""
+    return Steerer("miniature")

@@ -18,7 +18,7 @@ from reward_models.encoders.cache import FeatureCache
 from reward_models.encoders.load import load_encoder
 from reward_models.encoders.siglip import SiglipEncoder
 from reward_models.encoders.table import FeatureTable
-from steer.resources import miniature_weights
+from tests.reward_models.shipped import SIGLIP
 
 
 class EfficientNetLite(FrozenEncoder):
@@ -43,7 +43,7 @@ class EfficientNetLite(FrozenEncoder):
 
 @pytest.fixture(scope="module")
 def siglip():
-    return SiglipEncoder(miniature_weights("siglip"), batch_size=4)
+    return SiglipEncoder(SIGLIP, batch_size=4)
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ def test_preparing_is_exactly_the_processors_work(siglip, pictures):
 
 
 def test_a_fingerprint_is_of_the_weights_and_not_of_their_precision(siglip, vit):
-    half = SiglipEncoder(miniature_weights("siglip"), dtype=torch.bfloat16)
+    half = SiglipEncoder(SIGLIP, dtype=torch.bfloat16)
     assert half.fingerprint() == siglip.fingerprint() != vit.fingerprint()
 
 

@@ -12,19 +12,26 @@ import yaml
 from PIL import Image
 
 import reward_models
-from reward_models import Person
+from reward_models import Person, Seen, teach
 from reward_models.base import RewardError, UnknownPerson
+from reward_models.families import Work
 from reward_models.linear_hidden.drawn import HELD_OUT, draw, interval, r2, spearman
 from reward_models.linear_hidden.evaluation import Protocol, evaluate
+from reward_models.linear_hidden.family import FAMILY
 from reward_models.linear_hidden.fit import all_pools, attribute_map, attribute_values, fit_linear_hidden
 from reward_models.linear_hidden.layers import choose_layer
 from reward_models.linear_hidden.people import MARGIN
 from reward_models.linear_hidden.ridge import Ridge, Scaler
 from reward_models.linear_hidden.settings import load_settings
-from steer.resources import miniature_weights
-from steer.testing.conformance import RewardConformance
+from reward_models.testing import (
+    CriticConformance,
+    ImaginationConformance,
+    RewardConformance,
+    TeacherConformance,
+    WordsConformance,
+)
+from tests.reward_models.shipped import SIGLIP
 from tests.reward_models.tiny_vlms import save_qwen
-from tests.steer.command import steer_here
 
 PEOPLE, PICTURES, EACH = 8, 220, 165
 
@@ -56,7 +63,7 @@ def made(tmp_path_factory):
         "vlm": str(save_qwen(folder / "vlm")),
         "pools": ["LT_3"],
         "size": 64,
-        "fidelity": str(miniature_weights("siglip")),
+        "fidelity": str(SIGLIP),
         "attributes": str(folder / "attributes.csv"),
         "out": str(folder / "reward"),
         "device": "cpu",
@@ -71,7 +78,9 @@ def flat(*colour):
     return Image.new("RGB", (64, 64), colour)
 
 
-class TestConformance(RewardConformance):
+class TestConformance(
+    RewardConformance, TeacherConformance, ImaginationConformance, WordsConformance, CriticConformance
+):
     @pytest.fixture(autouse=True)
     def _made(self, made):
         self.reward = made[1]
@@ -111,7 +120,7 @@ def test_light_is_liked_and_scores_end_near_what_was_rated(made):
     scores = reward.score([dark, bright], ["a", "a"], Person())
     assert scores.personal[1] > scores.personal[0] + 0.1
     for person in reward.people():
-        low, high = reward.support.likings[person].min(), reward.support.likings[person].max()
+        low, high = reward.known.support.likings[person].min(), reward.known.support.likings[person].max()
         personal = reward.score([dark, bright, flat(255, 0, 255)], ["a"] * 3, Person(person)).personal
         assert (personal >= low - MARGIN - 1e-9).all()
         assert (personal <= high + MARGIN + 1e-9).all()
@@ -123,52 +132,26 @@ def test_a_new_person_a_rating_more_and_why(made):
     rng = np.random.default_rng(3)
     colours = [tuple(int(v) for v in rng.integers(20, 235, 3)) for _ in range(40)]
     liking = [0.2 + 0.6 * c[0] / 255 for c in colours]  # red, and nothing else
-    reward.enrol("new", [flat(*c) for c in colours[:39]], [""] * 39, liking[:39])
+    teach(reward, "new", [flat(*c) for c in colours[:39]], [""] * 39, liking[:39])
     red, blue = flat(220, 60, 60), flat(60, 60, 220)
     scores = reward.score([red, blue], ["a", "a"], Person("new"))
     assert scores.personal[0] > scores.personal[1]
-    reward.rate("new", flat(*colours[39]), liking[39])
-    assert len(reward.model("new")) == 40
+    row = reward.teacher.reading([Seen(*reward.teacher.keep([flat(*colours[39])]))]).x[0]
+    reward.known.rate("new", row, liking[39])
+    assert len(reward.known.model("new")) == 40
     anew = reward_models.load(folder / "reward")
-    anew.enrol("new", [flat(*c) for c in colours], [""] * 40, liking)
+    teach(anew, "new", [flat(*c) for c in colours], [""] * 40, liking)
     assert reward.score([red], ["a"], Person("new")).personal == pytest.approx(
         anew.score([red], ["a"], Person("new")).personal, abs=1e-6
     )
-    assert reward.explain(red, "new")["red"] > 0 > reward.explain(blue, "new")["red"]
-    assert reward.reasons(blue, "new")["little red"] == pytest.approx(reward.explain(blue, "new")["red"])
-    assert "more red" in reward.wishes(blue, "new")
-    assert "more red" not in reward.wishes(red, "new")
-    with pytest.raises(RewardError, match=r"ratings in \[0, 1\]"):
-        reward.enrol("bad", [red], ["a"], [3.0])
-
-
-def test_it_steers_and_its_wishes_reach_the_writer(made, tmp_path):
-    from steer import Steerer
-    from steer.config import load_config
-
-    folder, _ = made
-    told = [
-        "renderer=painter",
-        "reward=linear-hidden",
-        f"reward.model={folder / 'reward'}",
-        "proposer.kind=scripted",
-        "proposer.template=reflect",
-        "search.budget=8",
-        "search.screen=2",
-    ]
-    steerer = Steerer(load_config("miniature", told))
-    asked = []
-    real = steerer.proposer.backend._answer
-    steerer.proposer.backend._answer = lambda question, rng: asked.append(question) or real(question, rng)
-    result = steerer.run("a fox", "p1", out=tmp_path / "run")
-    assert len(result.candidates) == 8
-    assert all(0 <= c.personal <= 1 for c in result.candidates)
-    assert set(result.explained) == {"original", "best"}
-    assert {words.removeprefix("little ") for words in result.explained["best"]} == {"light", "red"}
-    assert "Why, in the reward" in (tmp_path / "run" / "report.html").read_text()
-    shown = steer_here("show", tmp_path / "run").stdout
-    assert "why       best: " in shown
-    assert any("A critic on the best picture" in q and ("more " in q or "less " in q) for q in asked)
+    person, reading = Person("new"), reward.read([red, blue], ["", ""])
+    of_red, of_blue = reward.words.effects(reading, "new")
+    assert of_red["red"] > 0 > of_blue["red"]
+    assert reward.words.reasons(reading, person)[1]["little red"] == pytest.approx(of_blue["red"])
+    assert "more red" in reward.critic.critique(blue, "a", person)
+    assert "more red" not in reward.critic.critique(red, "a", person)
+    with pytest.raises(RewardError, match=r"not in \[0, 1\]"):
+        teach(reward, "bad", [red], ["a"], [3.0])
 
 
 def test_the_papers_protocol(made, tmp_path):
@@ -240,7 +223,7 @@ def test_the_layer_is_found_by_leaving_out(made, tmp_path):
     errors = reward.layer_errors
     assert list(errors) == sorted(errors, key=errors.get)
     assert set(errors) == {f"LT_{i}" for i in range(1, 5)}
-    assert [str(p) for p in reward.hidden.pools] == [next(iter(errors))]
+    assert [str(p) for p in reward.encoder.pools] == [next(iter(errors))]
     train = ratings.table[ratings.table["split"] == "train"]
     own = train[train["person"] == train["person"].iloc[0]].iloc[:100]
     pools, rows, _ = all_pools(settings, "cpu", "LT")
@@ -257,7 +240,7 @@ def test_the_layer_is_found_by_leaving_out(made, tmp_path):
 
 @pytest.mark.parametrize("kind", ["para", "lapis"])
 def test_the_protocol_on_folders_as_they_are_published(made, tmp_path, kind):
-    """Of the layout of PARA and LAPIS, with pictures and ratings of ours; through the command."""
+    """Of the layout of PARA and LAPIS, with pictures and ratings of ours."""
     folder, _ = made
     table = pd.read_csv(folder / "data" / "ratings.csv")
     table = table[table["person"].isin(["p0", "p1", "p2", "p3"])]
@@ -287,21 +270,10 @@ def test_the_protocol_on_folders_as_they_are_published(made, tmp_path, kind):
         "data": [{"source": str(tmp_path)}],
         "out": str(tmp_path / "reward"),
         "attributes": None,
+        "evaluation": {"people": 3},
     }
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
-    done = steer_here(
-        "reward",
-        "eval",
-        "--protocol",
-        "linear-hidden",
-        "-c",
-        tmp_path / "config.yaml",
-        "--people",
-        3,
-        "--out",
-        tmp_path / "out",
-    )
-    assert done.returncode == 0, done.stderr
+    FAMILY.evaluate(tmp_path / "config.yaml", None, tmp_path / "out", Work(say=lambda line: None))
     found = json.loads((tmp_path / "out" / "linear_hidden.json").read_text())
     assert found["people"] == 3
     assert set(found["table"]["LT_3"]) == {"direct", "residual", "giaa"}
@@ -317,10 +289,10 @@ def test_its_words_say_the_score(made):
     liking = 0.1 + 0.5 * colours[:, 0] / 255 + 0.3 * colours.mean(1) / 255
     spread = []
     for n in (0, 10, 60):
-        reward.enrol("named", images[:n], [""] * n, liking[:n])
-        spread.append({k: s for k, (_, s) in reward.tastes("named").items()})
+        teach(reward, "named", images[:n], [""] * n, liking[:n])
+        spread.append({k: s for k, (_, s) in reward.words.tastes("named").items()})
     assert all(a[k] > b[k] for a, b in itertools.pairwise(spread) for k in a)
-    x = reward.hidden.images(images).double().numpy()
-    told = [sum(reward.explain(i, "named").values()) for i in images]
-    assert np.corrcoef(told, reward.model("named").raw(x))[0, 1] > 0.9
-    assert all(c > 0 for c, _ in reward.tastes("named").values())
+    reading = reward.read(images, [""] * len(images))
+    told = [sum(effects.values()) for effects in reward.words.effects(reading, "named")]
+    assert np.corrcoef(told, reward.known.model("named").raw(reading.x))[0, 1] > 0.9
+    assert all(c > 0 for c, _ in reward.words.tastes("named").values())

@@ -5,7 +5,6 @@ The data set here is a csv of many people and a table of features: no picture is
 
 from __future__ import annotations
 
-import io
 import json
 from dataclasses import replace
 
@@ -13,12 +12,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from PIL import Image
 from safetensors.torch import save_file
 
 import reward_models
-from reward_models import Person, RewardError
-from reward_models.encoders.siglip import SiglipEncoder
+from reward_models import Person, RewardError, teach
 from reward_models.evaluation.metrics import evaluate, gain, per_person
 from reward_models.pamela.ablation import ablate
 from reward_models.pamela.evaluation import judge
@@ -26,12 +23,12 @@ from reward_models.pamela.fit import fit_reward, load_corpus
 from reward_models.pamela.newcomers import NewPeople, with_enough
 from reward_models.pamela.people import fit_people
 from reward_models.pamela.report import evaluate_all
-from reward_models.pamela.reward import PamelaReward
 from reward_models.pamela.settings import RewardTraining
 from reward_models.ratings import DataError
 from reward_models.ratings.sets import load_csv
-from steer.resources import miniature_weights
-from steer.testing import random_pictures
+from reward_models.testing import RewardConformance, TeacherConformance, random_pictures
+from reward_models.testing.conformance import torn_picture
+from tests.reward_models import shipped
 
 D = 12
 
@@ -91,7 +88,7 @@ def world(tmp_path_factory):
 
 def test_any_rating_table_and_any_features_train_a_reward_that_knows_people(world):
     corpus, reward, said = world
-    rows = {r.model: r.metrics["srocc"] for r in judge(corpus, reward, "test_seen").rows()}
+    rows = {r.model: r.metrics["srocc"] for r in judge(corpus, reward.ensemble, "test_seen").rows()}
     assert rows["personal"] > rows["population head"] + 0.3
     assert corpus.demographics == ["gender"]
     assert said == ["ratings: 3612 ratings; 2 x score is missing or no number; 1 x score outside 0 ... 10"]
@@ -100,35 +97,35 @@ def test_any_rating_table_and_any_features_train_a_reward_that_knows_people(worl
 def test_people_of_one_rating_are_trained_on_and_enrolled_but_not_judged(world):
     corpus, reward, _ = world
     assert "once too" in reward.people()
-    (row,) = [r for r in judge(corpus, reward, "test_unseen").rows() if r.model == "15 ratings: fitted"]
+    (row,) = [r for r in judge(corpus, reward.ensemble, "test_unseen").rows() if r.model == "15 ratings: fitted"]
     assert "once" not in row.each
     assert len(row.each) == 13
-    new = NewPeople(corpus, reward, "test_unseen")
+    new = NewPeople(corpus, reward.ensemble, "test_unseen")
     assert "once" in new.people
     assert all(torch.isfinite(v).all() for v in new.fitted(15))
 
 
 def test_who_has_too_few_ratings_does_not_shorten_the_curve(world):
     corpus, reward, _ = world
-    new = with_enough(corpus, reward, "test_unseen")
+    new = with_enough(corpus, reward.ensemble, "test_unseen")
     assert "once" not in new.people
     assert list(new.curve(names=["fitted"])["fitted"]) == [0, 1, 2, 5, 10, 15, 25, 40]
 
 
 def test_constant_ratings_teach_only_a_level_and_count_as_zero(world):
     corpus, reward, _ = world
-    (row,) = [r for r in judge(corpus, reward, "test_unseen").rows() if r.model == "15 ratings: fitted"]
+    (row,) = [r for r in judge(corpus, reward.ensemble, "test_unseen").rows() if r.model == "15 ratings: fitted"]
     assert row.each["flat"] == (0.0, 0.0, 0.5)
     x, q = corpus.pictures[:20], corpus.prompts[torch.zeros(20, dtype=int)]
-    liked, disliked = (reward.fit(x, q, np.full(20, level))[0].vector for level in (0.9, 0.1))
-    member = reward.members[0]
+    liked, disliked = (fit(reward, x, q, np.full(20, level))[0].vector for level in (0.9, 0.1))
+    member = reward.ensemble.members[0]
     likings = [member(x, q, v.expand(20, -1), torch.zeros(20, 1, dtype=int)).mean() for v in (liked, disliked)]
     assert likings[0] > likings[1] + 0.1
 
 
 def test_with_nothing_known_a_new_person_is_the_population_and_few_ratings_are_never_worse(world):
     corpus, reward, _ = world
-    curve = with_enough(corpus, reward, "test_unseen").curve()
+    curve = with_enough(corpus, reward.ensemble, "test_unseen").curve()
     population = curve["population head"]
     assert curve["fitted, no demographics"][0] == population[0]
     for n, each in curve["fitted, no demographics"].items():
@@ -139,35 +136,38 @@ def test_with_nothing_known_a_new_person_is_the_population_and_few_ratings_are_n
 
 def test_a_person_is_fitted_alike_alone_and_beside_others(world):
     corpus, reward, _ = world
-    new = NewPeople(corpus, reward, "test_unseen", 20)
+    new = NewPeople(corpus, reward.ensemble, "test_unseen", 20)
     given, owner = new.given(15)
     x, q = corpus.pictures[given.picture], corpus.prompts[given.prompt]
-    together = reward.fit_people(x, q, given.liking, owner, new.known)[0]
+    together = reward.ensemble.fit_people(x, q, given.liking, owner, new.known)[0]
     for u in (0, 5, 11):
         own = owner == u
-        alone = reward.fit(x[torch.from_numpy(own)], q[torch.from_numpy(own)], given.liking[own], new.known[u])[0]
+        alone = fit(reward, x[torch.from_numpy(own)], q[torch.from_numpy(own)], given.liking[own], new.known[u])[0]
         assert torch.allclose(alone.vector, together[u].vector, atol=1e-4)
         assert torch.allclose(alone.covariance, together[u].covariance, atol=1e-4)
 
 
 def test_uncertainty_falls_with_ratings_and_matches_the_error_it_speaks_of(world):
     corpus, reward, _ = world
-    new = NewPeople(corpus, reward, "test_unseen", 50)
+    new = NewPeople(corpus, reward.ensemble, "test_unseen", 50)
     test, owner = new.later(30)
     spreads, errors = {}, {}
     for n in (0, 30):
         given, whose = new.given(n)
         x, q = corpus.pictures[given.picture], corpus.prompts[given.prompt]
-        fitted = reward.fit_people(x, q, given.liking, whose, new.known)
+        fitted = reward.ensemble.fit_people(x, q, given.liking, whose, new.known)
         vectors = torch.stack([f.vector for f in fitted[0]])
         errors[n] = np.sqrt(np.mean((new.predict([vectors], 30) - test.liking) ** 2))
-        reward.add_people({f"{n}/{p}": [fitted[0][u]] for u, p in enumerate(new.people)}, {})
+        for u, p in enumerate(new.people):
+            reward.ensemble.add_person(f"{n}/{p}", [fitted[0][u]], {})
         features = corpus.pictures[test.picture], corpus.prompts[test.prompt]
-        each = [reward.predict(*features, [Person(f"{n}/{p}")])[1][0][owner == u] for u, p in enumerate(new.people)]
+        each = [
+            reward.ensemble.predict(*features, [Person(f"{n}/{p}")])[1][0][owner == u] for u, p in enumerate(new.people)
+        ]
         spreads[n] = float(np.sqrt(np.mean(np.concatenate(each) ** 2)))
     assert spreads[30] < spreads[0] / 1.5
     for n in (0, 30):  # the error holds the rating's own noise besides
-        assert 0.5 < np.hypot(spreads[n], reward.config.noise) / errors[n] < 2, (n, spreads, errors)
+        assert 0.5 < np.hypot(spreads[n], reward.ensemble.config.noise) / errors[n] < 2, (n, spreads, errors)
 
 
 def test_a_split_without_ratings_is_left_out_and_said(tmp_path):
@@ -181,7 +181,7 @@ def test_a_split_without_ratings_is_left_out_and_said(tmp_path):
         "Left out, since nobody has 5 ratings there to be judged on: val_seen, val_unseen, test_unseen"
         in (tmp_path / "report" / "evaluation.md").read_text()
     )
-    assert reward.config.noise == 0.16  # the default: there was no val_seen to measure it on
+    assert reward.ensemble.config.noise == 0.16  # the default: there was no val_seen to measure it on
     evaluate_all(corpus, reward, tmp_path / "nothing", splits=["val_seen"])
     assert json.loads((tmp_path / "nothing" / "evaluation.json").read_text())["table"] == {}
 
@@ -206,33 +206,42 @@ def test_settings_changed_in_the_middle_of_a_training_are_refused(world, tmp_pat
         fit_reward(louder, encoder, chosen, "cpu")
 
 
-def broken_picture(tmp_path):
-    whole = io.BytesIO()
-    random_pictures(1)[0].save(whole, "PNG")
-    (tmp_path / "broken.png").write_bytes(whole.getvalue()[:3000])
-    return Image.open(tmp_path / "broken.png")
+def fit(reward, pictures, prompts, liking, demographics=None):
+    """What each member makes of one person's ratings."""
+    owner = np.zeros(len(liking), dtype=int)
+    return [each[0] for each in reward.ensemble.fit_people(pictures, prompts, liking, owner, [demographics or {}])]
 
 
-def test_a_picture_that_does_not_open_has_no_score_and_cannot_be_learnt_from(miniature, tmp_path):
+@pytest.fixture(scope="module")
+def miniature():
+    return shipped.reward()
+
+
+class TestConformance(RewardConformance, TeacherConformance):
+    def make(self):
+        return shipped.reward()
+
+
+def test_a_picture_that_does_not_open_has_no_score_and_cannot_be_learnt_from(miniature):
     pictures = random_pictures(3)
-    whole = miniature.reward.score(pictures, ["a fox"] * 3, Person("u17"))
-    broken = miniature.reward.score([pictures[0], broken_picture(tmp_path), pictures[2]], ["a fox"] * 3, Person("u17"))
+    whole = miniature.score(pictures, ["a fox"] * 3, Person("u17"))
+    broken = miniature.score([pictures[0], torn_picture(), pictures[2]], ["a fox"] * 3, Person("u17"))
     for values, expected in ((broken.personal, whole.personal), (broken.fidelity, whole.fidelity)):
         assert np.isnan(values[1])
         assert values[[0, 2]] == pytest.approx(expected[[0, 2]], abs=1e-5)
     assert np.isnan(broken.uncertainty[1])
     assert np.isnan(broken.population[1])
-    with pytest.raises(RewardError, match="rated picture 1 does not open"):
-        miniature.reward.enrol("x", [pictures[0], broken_picture(tmp_path)], ["a fox"] * 2, [0.5, 0.5])
+    with pytest.raises(RewardError, match="picture 1 does not open"):
+        teach(miniature, "x", [pictures[0], torn_picture()], ["a fox"] * 2, [0.5, 0.5])
 
 
-def test_a_person_is_enrolled_scored_and_corrected_and_nobody_else_changes():
-    reward = PamelaReward.from_folder(miniature_weights("reward"), SiglipEncoder(miniature_weights("siglip")))
+def test_a_person_is_taught_scored_and_corrected_and_nobody_else_changes():
+    reward = shipped.reward()
     pictures, prompts = random_pictures(15), ["a fox"] * 15
     before = reward.score(pictures, prompts, Person("u17"))
-    reward.enrol("new", pictures, prompts, np.linspace(0.5, 1, 15), {"gender": "female"})
+    teach(reward, "new", pictures, prompts, np.linspace(0.5, 1, 15), demographics={"gender": "female"})
     high = reward.score(pictures, prompts, Person("new"))
-    reward.enrol("new", pictures, prompts, np.linspace(0, 0.5, 15))
+    teach(reward, "new", pictures, prompts, np.linspace(0, 0.5, 15))
     low = reward.score(pictures, prompts, Person("new"))
     assert reward.people().count("new") == 1
     assert high.personal.mean() > low.personal.mean() + 0.2
@@ -243,17 +252,27 @@ def test_a_person_is_enrolled_scored_and_corrected_and_nobody_else_changes():
     assert (high.uncertainty < unknown.uncertainty).all()
 
 
+def test_words_of_a_profile_reach_the_reward():
+    """Statements are ratings of imagined pictures."""
+    reward = shipped.reward()
+    teach(reward, "words", profile="I love sepia, no daylight")
+    teach(reward, "silent")
+    reading = reward.imagination.read(["a fox, sepia", "a fox in daylight"])
+    told, untold = (reward.judge(reading, Person(p)).personal for p in ("words", "silent"))
+    assert told[0] > untold[0] + 0.03
+    assert told[1] < untold[1] - 0.03
+
+
 @pytest.mark.parametrize(
     ("n", "ratings", "message"),
     [
         (2, [0.5, 1.5], r"1 ratings are not in \[0, 1\], the first is 1.5"),
-        (2, [0.5, float("nan")], "the first is nan"),
         (1, [0.5, 0.5], "1 pictures, 1 prompts and 2 ratings do not match"),
     ],
 )
 def test_ratings_that_cannot_be_are_refused(miniature, n, ratings, message):
     with pytest.raises(RewardError, match=message):
-        miniature.reward.enrol("x", random_pictures(n), ["a fox"] * n, ratings)
+        teach(miniature, "x", random_pictures(n), ["a fox"] * n, ratings)
 
 
 @pytest.mark.parametrize(
@@ -271,9 +290,9 @@ def test_a_csv_that_cannot_be_understood_is_refused(tmp_path, head, message):
 
 
 def test_no_ratings_at_all_is_the_prior():
-    reward = PamelaReward.from_folder(miniature_weights("reward"), SiglipEncoder(miniature_weights("siglip")))
+    ensemble = shipped.reward().ensemble
     nothing = torch.zeros(0, 192)
-    member, prior = reward.members[0], reward.priors[0]
+    member, prior = ensemble.members[0], ensemble.priors[0]
     (fitted,) = fit_people(member, prior, nothing, nothing, torch.zeros(0), torch.zeros(0, dtype=int), [[0, 0, 0]])
     assert torch.equal(fitted.vector, prior.mean)
     assert torch.allclose(fitted.covariance, torch.eye(len(prior.axes)))
@@ -311,21 +330,19 @@ def test_a_reward_that_is_nowhere_is_one_clear_line(name):
     assert "\n" not in str(error.value)
 
 
-def test_an_answer_is_the_same_to_the_last_bit_whatever_is_asked_beside_it():
+def test_an_answer_is_the_same_to_the_last_bit_whatever_is_asked_beside_it(miniature):
     """What a resumed run and a batch rest on: 9e-8 were seen to flip a sixth decimal."""
-    import reward_models
-    from steer.users.pictures import shipped_pictures
-
-    reward = reward_models.load("steer/miniature/weights/reward")
-    questions = shipped_pictures()[:24]
-    images, prompts = [q.image for q in questions], [q.prompt for q in questions]
-    people = [reward_models.Person(("u17", "u42", None)[i % 3]) for i in range(24)]
-    together = reward.score_each(images, prompts, people)
+    images, prompts = shipped.pictures(24)
+    people = [Person(("u17", "u42", None)[i % 3]) for i in range(24)]
+    together = miniature.read(images, prompts)
+    everybody = miniature.judge_many(together, people)
     for start, size in ((0, 1), (1, 3), (4, 4), (8, 16)):
+        group = miniature.read(images[start : start + size], prompts[start : start + size])
         for i in range(start, start + size):
-            (part,) = reward.score_each(images[i : i + 1], prompts[i : i + 1], people[i : i + 1])
-            alone = reward.score(images[i : i + 1], prompts[i : i + 1], people[i])
+            alone = miniature.score(images[i : i + 1], prompts[i : i + 1], people[i])
+            row = miniature.judge(together.rows([i]), people[i])
+            grouped = miniature.judge(group, people[i])
             for name in ("personal", "population", "fidelity", "uncertainty"):
-                assert getattr(part, name)[0] == getattr(together[i], name)[0] == getattr(alone, name)[0]
-        group = reward.score(images[start : start + size], prompts[start : start + size], people[start])
-        assert group.personal[0] == together[start].personal[0]
+                found = getattr(alone, name)[0]
+                assert found == getattr(row, name)[0] == getattr(grouped, name)[i - start]
+                assert found == getattr(everybody[i], name)[i]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 import torch
@@ -11,13 +9,10 @@ from PIL import Image
 from transformers import ViTConfig, ViTForImageClassification, ViTImageProcessorPil
 
 from reward_models import Person, RewardError
-from reward_models.scorers.classifier import load_scorer, register
-from reward_models.scorers.scales import Gaussian, Linear, MixedReward, weighted
-from steer import Steerer
-from steer.config import load_config, parse_config
-from steer.errors import UsageError
-from steer.judging.load import with_scorers
-from steer.testing import FakeReward, random_pictures
+from reward_models.scorers.base import SCORERS, Scorer, load_scorer
+from reward_models.scorers.panel import Panel
+from reward_models.scorers.scales import Gaussian, Linear, weighted
+from reward_models.testing import FakeReward, ScorerConformance, random_pictures
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +40,7 @@ def classifier(tmp_path_factory):
     return make
 
 
-class Brightness:
+class Brightness(Scorer):
     """A scorer of one's own."""
 
     def __init__(self, scale=255.0):
@@ -58,7 +53,7 @@ class Brightness:
         return f"brightness/{self.scale}"
 
 
-register("brightness", Brightness)
+SCORERS.add("brightness", Brightness)
 
 
 def test_a_classifier_scores_by_the_probability_of_a_label_each_picture_by_itself(classifier):
@@ -123,59 +118,24 @@ def test_weights_make_a_mean_and_must_have_their_component():
         weighted({"a": 0.0}, a=0.5)
 
 
-def test_a_mixed_reward_is_the_reward_with_more_said():
+class TestClassifier(ScorerConformance):
+    @pytest.fixture(autouse=True)
+    def _classifier(self, classifier):
+        self.scorer = load_scorer("classifier", model=classifier(["bad", "good"]), label="good")
+
+    def make(self):
+        return self.scorer
+
+
+def test_a_panel_is_the_reward_with_more_said():
     base, pictures = FakeReward(), random_pictures(5)
-    mixed = MixedReward(base, {"bright": (Brightness(1.0), Linear(0, 255))})
-    scores, alone = mixed.score(pictures, ["x"] * 5, Person("u1")), base.score(pictures, ["x"] * 5, Person("u1"))
+    panel = Panel(base, {"bright": (Brightness(1.0), Linear(0, 255))})
+    look = panel.read(pictures, ["x"] * 5)
+    scores, alone = panel.judge(look, Person("u1")), base.score(pictures, ["x"] * 5, Person("u1"))
     assert np.array_equal(scores.personal, alone.personal)
     assert np.allclose(scores.others["bright"], Brightness().score(pictures, []))
-    assert mixed.people() == base.people()
-    assert mixed.fingerprint() != MixedReward(base, {"bright": (Brightness(1.0), Linear(0, 256))}).fingerprint()
+    some = panel.judge(look.rows([4, 0]), Person("u1"))
+    assert np.array_equal(some.others["bright"], scores.others["bright"][[4, 0]])
+    assert panel.fingerprint() != Panel(base, {"bright": (Brightness(1.0), Linear(0, 256))}).fingerprint()
     with pytest.raises(RewardError, match="cannot be called 'fidelity'"):
-        MixedReward(base, {"fidelity": (Brightness(), Linear(0, 1))})
-
-
-def test_a_run_climbs_the_mix_and_keeps_every_part_of_it(fake_steerer, tmp_path):
-    settings = [
-        "objective.weights={personal: 1, bright: 3}",
-        "objective.scorers={bright: {kind: brightness, linear: [0, 1]}}",
-    ]
-    steerer = fake_steerer(settings, reward=None)
-    steerer.reward = with_scorers(FakeReward(), steerer.config)
-    result = steerer.run("a fox", "u1", budget=12, out=tmp_path / "run")
-    c = result.candidates[0]
-    assert c.objective == pytest.approx((c.personal + 3 * c.others["bright"]) / 4, abs=1e-5)
-    rows = [json.loads(line) for line in (tmp_path / "run" / "journal.jsonl").read_text().splitlines()]
-    assert all("bright" in r["others"] for r in rows if r.get("state") == "SCORED")
-    again = steerer.resume(tmp_path / "run")
-    assert [x.others for x in again.candidates] == [x.others for x in result.candidates]
-
-
-@pytest.mark.parametrize(
-    ("setting", "message"),
-    [
-        ("objective.weights={taste: 1}", "there is no component 'taste'; known: personal, population, fidelity"),
-        ("objective.weights={personal: 0}", "all are 0"),
-        ("objective.scorers={q: {kind: classifier}}", "give either linear"),
-    ],
-)
-def test_wrong_mixes_are_one_line(setting, message):
-    with pytest.raises(UsageError, match=message):
-        load_config("miniature", [setting])
-
-
-def test_the_steerer_builds_the_scorers_of_its_config(classifier):
-    config = parse_config(
-        {
-            "name": "mixed",
-            "objective": {
-                "scorers": {
-                    "q": {"settings": {"model": classifier(["bad", "good"]), "label": "good"}, "gaussian": [0.5, 0.1]}
-                }
-            },
-        }
-    )
-    steerer = Steerer(config)
-    scores = steerer.reward.score(random_pictures(2), ["a fox"] * 2, Person("u17"))
-    assert scores.others["q"].shape == (2,)
-    assert "q=" in steerer.reward.fingerprint()
+        Panel(base, {"fidelity": (Brightness(), Linear(0, 1))})

@@ -28,8 +28,8 @@ from steer import Steerer
 from steer.config import load_config
 from steer.errors import UsageError
 from steer.miniature.painter import paint
+from steer.miniature.world import scene_at
 from steer.resources import data_folder, miniature_weights
-from trainers.data import scene_at
 
 N = {"train": 60, "val": 20, "test": 30}
 
@@ -163,8 +163,8 @@ def test_another_encoder_is_refused(trained):
     encoder = SiglipEncoder(miniature_weights("siglip"))
     with torch.no_grad():
         encoder.model.logit_bias += 1
-    with pytest.raises(RewardError, match="trained on encoder"):
-        PamelaReward.from_folder(trained[0] / "reward", encoder)
+    with pytest.raises(RewardError, match="was made with the encoder"):
+        PamelaReward.from_folder(trained[0] / "reward", encoder=encoder)
 
 
 def test_two_sets_are_trained_together_with_their_shares(trained):
@@ -240,8 +240,8 @@ def test_many_people_are_scored_at_once_as_one_by_one_in_any_order(trained):
     model = reward_models.load(root / "reward")
     pictures = [Image.open(root / "data" / "images" / f"{i}.png") for i in range(5)]
     people = [reward_models.Person(id=f"p{k}") for k in range(10)] + [reward_models.Person()]
-    together = model.score_users(pictures, ["a fox"] * 5, people)
-    backwards = model.score_users(pictures[::-1], ["a fox"] * 5, people[::-1])
+    together = model.judge_many(model.read(pictures, ["a fox"] * 5), people)
+    backwards = model.judge_many(model.read(pictures[::-1], ["a fox"] * 5), people[::-1])
     for k, person in enumerate(people):
         alone = model.score(pictures[1:3], ["a fox"] * 2, person)
         assert np.allclose(together[k].personal[1:3], alone.personal, atol=1e-5)
@@ -250,7 +250,7 @@ def test_many_people_are_scored_at_once_as_one_by_one_in_any_order(trained):
     assert np.allclose(together[-1].personal, together[0].population, atol=1e-6)
     assert np.ptp([s.personal[0] for s in together]) > 0.1
     with pytest.raises(reward_models.UnknownPerson):
-        model.score_users(pictures, ["a fox"] * 5, [*people, reward_models.Person(id="nobody")])
+        model.judge_many(model.read(pictures, ["a fox"] * 5), [*people, reward_models.Person(id="nobody")])
 
 
 def test_a_reward_on_pictures_alone_steers_where_the_guard_is_switched_off(trained, tmp_path):
@@ -273,7 +273,7 @@ def test_a_reward_on_pictures_alone_steers_where_the_guard_is_switched_off(train
     )
     reward = fit_reward(*load_corpus(settings, "cpu", lambda line: None), settings, "cpu")
     reward.save(tmp_path / "reward", {})
-    chosen = ["renderer=painter", f"reward.model={tmp_path / 'reward'}", "search.seeds=2", "search.screen=1"]
+    chosen = ["renderer=painter", f"reward={tmp_path / 'reward'}", "search.seeds=2", "search.screen=1"]
     with pytest.raises(UsageError, match="encoder reads no texts"):
         Steerer(load_config("miniature", chosen)).run("a fox", "p0", budget=8, out=tmp_path / "guarded")
     free = Steerer(load_config("miniature", [*chosen, "objective.fidelity_weight=0"]))
