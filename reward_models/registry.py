@@ -54,7 +54,9 @@ class Registry:
         try:
             return plugin.load()
         except (ImportError, AttributeError) as error:
-            raise UnknownName(f"the {self.kind} '{name}' of the plug-in '{plugin.value}' does not load: {error}") from error
+            raise UnknownName(
+                f"the {self.kind} '{name}' of the plug-in '{plugin.value}' does not load: {error}"
+            ) from error
 
     def _plugins(self) -> dict[str, EntryPoint]:
         return {point.name: point for point in entry_points(group=self.group)}

@@ -51,5 +51,7 @@ def call_plugin(registry: Registry, name: str, settings: dict[str, Any]) -> Any:
     try:
         inspect.signature(make).bind(**settings)
     except TypeError as error:
-        raise UsageError(f"the {registry.kind} '{name}' does not take {registry.kind}.settings as given: {error}") from error
+        raise UsageError(
+            f"the {registry.kind} '{name}' does not take {registry.kind}.settings as given: {error}"
+        ) from error
     return make(**settings)

@@ -19,12 +19,12 @@ def data_folder(name: str) -> Path:
     return inside if inside.is_dir() else _PACKAGE.parent / name
 
 
-def shipped_reward(name: str, kind: str = "pamela") -> Path | None:
-    """The folder of a reward that ships: ``miniature`` of a ``kind``, ``miniature/held-out``, ``miniature/linear-hidden``; None for others."""
+def shipped_reward(name: str) -> Path | None:
+    """The folder of a reward that ships: ``miniature``, ``miniature/held-out``, ``miniature/linear-hidden``; None for others."""
     folders = {
         "miniature/held-out": "held-out/reward",  # of another encoder, seed and pictures than the one that steers; it only judges
         "miniature/linear-hidden": "linear-hidden/reward",
-        "miniature": "linear-hidden/reward" if kind == "linear-hidden" else "reward",
+        "miniature": "reward",
     }
     return MINIATURE_WEIGHTS / folders[name] if name in folders else None
 

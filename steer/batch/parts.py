@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from steer.batch.rows import Row
-from steer.config import SteerConfig, parse_config
+from steer.config import SteerConfig, override
 from steer.errors import UsageError
 from steer.steerer import Steerer
 
@@ -20,16 +19,7 @@ class Parts:
 
     def config(self, row: Row) -> SteerConfig:
         """The base with the row's settings. Raises UsageError for settings that do not fit."""
-        values: dict[str, Any] = self.base.config.model_dump()
-        for key, value in row.settings.items():
-            *parents, last = key.split(".")
-            inner = values
-            for parent in parents:
-                inner = inner.get(parent)  # type: ignore[assignment]
-                if not isinstance(inner, dict):
-                    raise UsageError(f"there is no setting '{key}'")
-            inner[last] = value
-        found = parse_config(values, "the row")
+        found = override(self.base.config, row.settings, "the row")
         for section in ("renderer", "reward"):
             if getattr(found, section) != getattr(self.base.config, section):
                 raise UsageError(f"'{section}' is the whole batch's; a row sets search, proposer and objective alone")

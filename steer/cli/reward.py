@@ -94,7 +94,7 @@ def _train_linear_hidden(config: Path) -> None:
         print("leave-one-out error: " + ", ".join(f"{p} {e:.4f}" for p, e in reward.layer_errors.items()))
     reward.save(out, about)
     print(f"{len(reward.people())} people, {len(reward.pictures)} pictures, {', '.join(map(str, reward.hidden.pools))}")
-    print(f"saved in {out}; steer run --set reward=linear-hidden --set reward.model={out}")
+    print(f"saved in {out}; steer run --set reward={out}")
 
 
 def _linear_hidden_protocol(config: Path, out: Path | None, people: int, layers: bool, pairs: int) -> None:

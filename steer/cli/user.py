@@ -21,7 +21,8 @@ Store = Annotated[
 ]
 Config = Annotated[str, typer.Option("--config", help="Preset or YAML file whose reward model is taught.")]
 Settings = Annotated[
-    list[str] | None, typer.Option("--set", "-s", help="Change a setting: --set reward=linear-hidden. Repeatable.")
+    list[str] | None,
+    typer.Option("--set", "-s", help="Change a setting: --set reward=miniature/linear-hidden. Repeatable."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 About = Annotated[
@@ -320,7 +321,7 @@ def _trained(config: str, settings: list[str] | None) -> list[str]:
     from steer.resources import shipped_reward
 
     reward = load_config(config, settings or ()).reward
-    folder = shipped_reward(reward.model, reward.kind) or Path(reward.model)
+    folder = shipped_reward(reward.model) or Path(reward.model)
     try:
         told = json.loads((folder / "config.json").read_text())
         people: list[str] = told.get("architecture", told)["people"]

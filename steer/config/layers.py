@@ -21,7 +21,12 @@ def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
     result = dict(below)
     for section, value in above.items():
         given, old = spelled_out(section, value), spelled_out(section, below.get(section))
-        if section in KINDS and isinstance(given, dict) and isinstance(old, dict) and isinstance(given.get("kind"), str):
+        if (
+            section in KINDS
+            and isinstance(given, dict)
+            and isinstance(old, dict)
+            and isinstance(given.get("kind"), str)
+        ):
             old = KINDS[section].switched(old, given["kind"])
         result[section] = _joined(old, given)
     return result

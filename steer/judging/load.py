@@ -10,9 +10,9 @@ from steer.errors import MissingWeights, SteerError
 from steer.resources import MINIATURE_WEIGHTS, miniature_weights, shipped_reward
 
 
-def load_reward(name: str, device: str = "auto", kind: str = "pamela") -> RewardModel:
-    """``miniature`` (of a ``kind``), ``miniature/held-out``, a folder or a hub name. Raises SteerError where it does not load."""
-    shipped = shipped_reward(name, kind)
+def load_reward(name: str, device: str = "auto") -> RewardModel:
+    """``miniature``, another that ships (``miniature/held-out``), a folder or a hub name. Raises SteerError where it does not load."""
+    shipped = shipped_reward(name)
     if shipped is not None:  # hashes checked
         for folder in (shipped.relative_to(MINIATURE_WEIGHTS).parts[0], "siglip"):
             miniature_weights(folder)
@@ -27,11 +27,7 @@ def load_reward(name: str, device: str = "auto", kind: str = "pamela") -> Reward
 def build_reward(config: SteerConfig) -> RewardModel:
     """The reward of a config, with the objective's further scorers beside it."""
     c = config.reward
-    reward = load_reward(c.model, c.device, c.kind)
-    if reward.name.split(" ")[0] != c.kind:
-        raise SteerError(
-            f"'{c.model}' is a reward of the family {reward.name}, not {c.kind}; set reward.kind={reward.name}"
-        )
+    reward = load_reward(c.model, c.device)
     if c.members is not None:
         if not hasattr(reward, "keep"):
             raise SteerError(f"the reward '{reward.name}' has no members; leave reward.members")

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from steer.config import RendererConfig
+from steer.config import RendererConfig, RendererPlugin
 from steer.protocols import Renderer
+from steer.registry import RENDERERS, call_plugin, load
 
 
 def build_renderer(config: RendererConfig) -> Renderer:
-    """The renderer a config names."""
-    if config.kind == "painter":
-        from steer.renderers.painter import PainterRenderer
-
-        return PainterRenderer()
-    if config.kind == "remote":
-        from steer.renderers.remote import RemoteRenderer
-
-        return RemoteRenderer(config)
-    from steer.renderers.diffusion import DiffusersRenderer
-    from steer.renderers.workers import Workers, worker_count
-
-    return Workers(config, n) if (n := worker_count(config)) > 1 else DiffusersRenderer(config)
+    """The renderer that a config names."""
+    if isinstance(config, RendererPlugin):
+        return call_plugin(RENDERERS, config.kind, config.settings)  # type: ignore[no-any-return]
+    return load(RENDERERS, config.kind)(config)  # type: ignore[no-any-return]
 
 
 def miniature_renderer(batch_size: int = 16) -> Renderer:

@@ -10,20 +10,21 @@ from typing import Any
 import torch
 from PIL import Image
 
-from steer.config import DraftConfig, RendererConfig
+from steer.config import DiffusersConfig, DraftConfig
 from steer.devices import pick_device
 from steer.errors import RenderError
+from steer.protocols import Renderer
 from steer.renderers.checks import as_picture
 from steer.renderers.conditioning import Conditioning
 from steer.renderers.drafts import Drafts
 from steer.renderers.loading import identity_of, load_pipeline, make_ready
-from steer.renderers.previews import Previews
+from steer.renderers.previews import EulerPreviews, OnStep
 from steer.types import RenderFailure
 
 log = logging.getLogger(__name__)
 
 
-class DiffusersRenderer:
+class DiffusersRenderer(Renderer):
     """Renders in batches of one fixed shape, so that company changes nothing.
 
     Each candidate has its own generator, seeded on the CPU: a seed means the same noise on any
@@ -31,7 +32,7 @@ class DiffusersRenderer:
     halves the batch, for good. ``pipeline``: one that is loaded already, in place of ``config.model``.
     """
 
-    def __init__(self, config: RendererConfig, pipeline: Any = None):
+    def __init__(self, config: DiffusersConfig, pipeline: Any = None):
         self.config = config
         self.device = pick_device(config.device)
         name = "the miniature" if config.model == "miniature" else config.model
@@ -46,6 +47,10 @@ class DiffusersRenderer:
         self.call = {k: v for k, v in config.call.items() if k != "negative_prompt"}
         self.conditioning = self._conditioning()
         self._said_cut: set[str] = set()
+        self.drafts = Drafts(self, config.draft) if config.draft else None
+        self.previews = (
+            EulerPreviews(self.pipeline, config.size, config.preview, self.draw_one) if config.preview else None
+        )
 
     def describe(self) -> dict[str, object]:
         return {
@@ -55,23 +60,17 @@ class DiffusersRenderer:
             **self.config.model_dump(mode="json"),
         }
 
-    @property
-    def drafts(self) -> Drafts | None:
-        """The cheaper pictures of ``renderer.draft``."""
-        return Drafts(self, self.config.draft) if self.config.draft else None
-
-    @property
-    def previews(self) -> Previews | None:
-        """Pictures that can be stopped early, of ``renderer.preview``."""
-        return Previews(self, self.config.preview) if self.config.preview else None
-
     def prepare(self, prompts: Sequence[str]) -> None:
         """Texts that will be drawn next, to be read at once."""
         with torch.inference_mode():
             self.conditioning.read(prompts)
 
     def render(
-        self, prompts: Sequence[str], seeds: Sequence[int], draft: DraftConfig | None = None, on_step: Any = None
+        self,
+        prompts: Sequence[str],
+        seeds: Sequence[int],
+        draft: DraftConfig | None = None,
+        on_step: OnStep | None = None,
     ) -> list[Image.Image | RenderFailure]:
         """One result a prompt, in order; ``seeds`` (n) are their noise. ``on_step`` is diffusers' ``callback_on_step_end``."""
         jobs = list(zip(prompts, seeds, strict=True))
@@ -91,6 +90,10 @@ class DiffusersRenderer:
                 self.batch_size //= 2
                 self.conditioning = self._conditioning()
         return results
+
+    def draw_one(self, prompt: str, seed: int, on_step: OnStep) -> Image.Image | RenderFailure:
+        """A picture that is watched while it is made; ``on_step`` is diffusers' ``callback_on_step_end``."""
+        return self.render([prompt], [seed], on_step=on_step)[0]
 
     def _conditioning(self) -> Conditioning:
         """How texts come to the denoiser, the negative prompt among them. Raises RenderError where there is none."""
@@ -113,7 +116,7 @@ class DiffusersRenderer:
 
     @torch.inference_mode()
     def _batch(
-        self, jobs: list[tuple[str, int]], draft: DraftConfig | None, on_step: Any
+        self, jobs: list[tuple[str, int]], draft: DraftConfig | None, on_step: OnStep | None
     ) -> list[Image.Image | RenderFailure]:
         padded = jobs + [jobs[-1]] * (self.batch_size - len(jobs))
         width, height = self.config.size
@@ -133,3 +136,10 @@ class DiffusersRenderer:
         )
         flagged = getattr(output, "nsfw_content_detected", None) or [False] * len(padded)
         return [as_picture(output.images[i], bool(flagged[i])) for i in range(len(jobs))]
+
+
+def build(config: DiffusersConfig) -> Renderer:
+    """One pipeline in this process, or one in each of several. Raises RenderError where it does not load."""
+    from steer.renderers.workers import Workers, worker_count
+
+    return Workers(config, n) if (n := worker_count(config)) > 1 else DiffusersRenderer(config)

@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Protocol
 
 from PIL import Image
 
 from steer.config import DraftConfig
+from steer.protocols import Renderer
 from steer.types import RenderFailure
 
 
-@dataclass(frozen=True)
-class Drafts:
-    """A renderer's cheaper pictures: the same pipeline, fewer steps or pixels."""
+class DrawsDrafts(Renderer, Protocol):
+    """A renderer that can draw every picture cheaper too."""
 
-    whole: Any  # DiffusersRenderer or Workers
-    draft: DraftConfig
+    def render(
+        self, prompts: Sequence[str], seeds: Sequence[int], draft: DraftConfig | None = None
+    ) -> list[Image.Image | RenderFailure]: ...
 
-    @property
-    def name(self) -> str:
-        return f"{self.whole.name}, drafts"
+
+class Drafts(Renderer):
+    """The cheaper pictures of ``whole``: the same pipeline, fewer steps or pixels."""
+
+    def __init__(self, whole: DrawsDrafts, draft: DraftConfig):
+        self.whole, self.draft = whole, draft
+        self.name, self.batch_size = f"{whole.name}, drafts", whole.batch_size
 
     def render(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Image.Image | RenderFailure]:
         """As the whole renderer's."""
         return self.whole.render(prompts, seeds, self.draft)
+
+    def prepare(self, prompts: Sequence[str]) -> None:
+        self.whole.prepare(prompts)
 
     def describe(self) -> dict[str, object]:
         return {**self.whole.describe(), "tier": "draft"}

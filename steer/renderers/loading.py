@@ -21,7 +21,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from steer.config import RendererConfig
+from steer.config import DiffusersConfig
 from steer.errors import RenderError, unknown
 from steer.renderers.conditioning import family_of
 from steer.renderers.placement import Place, modules, place
@@ -31,7 +31,7 @@ from steer.resources import miniature_weights
 log = logging.getLogger(__name__)
 
 
-def load_pipeline(config: RendererConfig, device: str) -> tuple[Any, dict[str, object]]:
+def load_pipeline(config: DiffusersConfig, device: str) -> tuple[Any, dict[str, object]]:
     """The pipeline, and what its weights are: part of a run's fingerprint.
 
     Raises RenderError with the way out: a name that is not there, a licence not accepted, a token missing.
@@ -59,7 +59,7 @@ def identity_of(pipeline: Any) -> dict[str, object]:
     return {"given": type(pipeline).__name__, "parameters": size}
 
 
-def make_ready(pipeline: Any, config: RendererConfig, device: str) -> tuple[Place, dict[str, object]]:
+def make_ready(pipeline: Any, config: DiffusersConfig, device: str) -> tuple[Place, dict[str, object]]:
     """Scheduler, LoRAs, speed and place in memory as ``config`` says; where its parts live and what was added to the weights."""
     added: dict[str, object] = {}
     pipeline.set_progress_bar_config(disable=True)
@@ -73,7 +73,7 @@ def make_ready(pipeline: Any, config: RendererConfig, device: str) -> tuple[Plac
     return found, added  # the place is no part of a run's identity: a resumed run may find another amount free
 
 
-def _folder(config: RendererConfig) -> tuple[Path | str, dict[str, object]]:
+def _folder(config: DiffusersConfig) -> tuple[Path | str, dict[str, object]]:
     """Where the weights lie, fetched from the hub where they must be, and their identity."""
     if config.model == "miniature":
         folder = miniature_weights("pipeline")
@@ -119,7 +119,7 @@ def hub_fault(name: str, revision: str | None, error: BaseException) -> str:
     return f"cannot fetch '{name}' from the hub: {_first_line(error)}"
 
 
-def _scheduler(config: RendererConfig, own: Any) -> Any:
+def _scheduler(config: DiffusersConfig, own: Any) -> Any:
     """The scheduler by its class's name, with the pipeline's own settings where none are given."""
     name = config.scheduler or type(own).__name__
     if not (name.endswith("Scheduler") and hasattr(diffusers, name)):

@@ -7,13 +7,15 @@ from collections.abc import Sequence
 
 from PIL import Image
 
+from steer.config import PainterConfig
 from steer.miniature.painter import paint
 from steer.miniature.words import read_prompt
 from steer.miniature.world import complete_scene
+from steer.protocols import Renderer
 from steer.types import RenderFailure
 
 
-class PainterRenderer:
+class PainterRenderer(Renderer):
     """Reads the prompt's words into attributes; the seed draws the rest."""
 
     name = "painter (drawn by code, not a diffusion model)"
@@ -29,3 +31,8 @@ class PainterRenderer:
         if "subject" not in said:
             return RenderFailure(f"the painter knows no subject in '{prompt[:60]}'")
         return paint(complete_scene(said, random.Random(seed)))
+
+
+def build(_config: PainterConfig) -> PainterRenderer:
+    """The painter, of which nothing can be set."""
+    return PainterRenderer()

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import torch
 
-from steer.config import RendererConfig
+from steer.config import DiffusersConfig
 from steer.errors import RenderError
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class Place:
         _move(modules(self.pipeline).values(), self.device)
 
 
-def place(pipeline: Any, device: str, config: RendererConfig, apart: bool) -> Place:
+def place(pipeline: Any, device: str, config: DiffusersConfig, apart: bool) -> Place:
     """Put the pipeline onto its device as ``renderer.offload`` says, or as its free memory allows.
 
     ``apart``: texts are encoded apart from the pipeline's call, so that the text encoders need not stay.
@@ -122,7 +122,7 @@ def choose(weights: dict[str, float], free: float, megapixels: float, apart: boo
     return "model" if max(weights.values(), default=0.0) + working <= free else "sequential"
 
 
-def _decode_within(pipeline: Any, left: float, megapixels: float, config: RendererConfig) -> None:
+def _decode_within(pipeline: Any, left: float, megapixels: float, config: DiffusersConfig) -> None:
     """Decode picture by picture where a batch's decoding would not fit into ``left`` GiB, and in tiles where one would not."""
     vae = getattr(pipeline, "vae", None)
     if vae is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from PIL import Image
@@ -11,29 +11,30 @@ from torch import Tensor
 
 from steer.config import PreviewConfig
 from steer.errors import RenderError
+from steer.protocols import GoesOn, Previews
 from steer.renderers.checks import as_picture
 from steer.types import RenderFailure, Stopped
 
-if TYPE_CHECKING:
-    from steer.renderers.diffusion import DiffusersRenderer
-
-GoesOn = Callable[[int, Image.Image], bool]  # number of the prompt and its preview
+OnStep = Callable[[Any, int, Any, dict[str, Tensor]], dict[str, Tensor]]  # diffusers' callback_on_step_end
+Draw = Callable[[str, int, OnStep], Image.Image | RenderFailure]  # one picture of a prompt and seed
 EULER = ("FlowMatchEulerDiscreteScheduler", "EulerDiscreteScheduler")
 
 
-class Previews:
+class EulerPreviews(Previews):
     """Renders one picture at a time and asks ``goes_on`` after ``step`` steps.
 
     The preview is what the model expects to come out: an Euler step from x at noise s to x' at noise s' goes along
     d = (x' - x) / (s' - s), which ends without noise at x' - s' d. It is decoded by the pipeline's own VAE, at low size.
+
+    ``draw`` renders with ``pipeline`` pictures of ``size``. Raises RenderError for other schedulers and unknown latents.
     """
 
-    def __init__(self, whole: DiffusersRenderer, config: PreviewConfig):
-        self.whole, self.config = whole, config
-        scheduler = type(whole.pipeline.scheduler).__name__
+    def __init__(self, pipeline: Any, size: tuple[int, int], config: PreviewConfig, draw: Draw):
+        self.pipeline, self.size, self.config, self.draw = pipeline, size, config, draw
+        scheduler = type(pipeline.scheduler).__name__
         if scheduler not in EULER:
             raise RenderError(f"renderer.preview knows Euler's steps only; the scheduler is {scheduler}")
-        name = type(whole.pipeline).__name__
+        name = type(pipeline).__name__
         self._clean = next((clean for start, clean in LATENTS if name.startswith(start)), None)
         if self._clean is None:
             raise RenderError(f"renderer.preview does not know the latents of {name}")
@@ -67,17 +68,16 @@ class Previews:
                     pipeline._interrupt = True
                 return {}
 
-            made = self.whole.render([prompt], [seed], on_step=look)
-            results += stopped or made
+            made = self.draw(prompt, seed, look)
+            results.append(stopped[0] if stopped else made)
         return results
 
     def _decode(self, before: Tensor, after: Tensor, step: int) -> Image.Image | RenderFailure:
         assert self._clean
-        p = self.whole.pipeline
+        p = self.pipeline
         s, t = (float(v) for v in p.scheduler.sigmas[step : step + 2])
         clean = after - t * (after - before) / (t - s)
-        width, height = self.whole.config.size
-        latents = self._clean(p, clean.to(after.dtype), width, height)
+        latents = self._clean(p, clean.to(after.dtype), *self.size)
         if self.config.scale < 1:
             latents = torch.nn.functional.interpolate(latents, scale_factor=self.config.scale, mode="area")
         picture = p.vae.decode(latents.to(p.vae.dtype), return_dict=False)[0]

@@ -14,16 +14,17 @@ import logging
 import os
 import time
 import urllib.request
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import openai
 from PIL import Image
 
-from steer.config import RendererConfig
+from steer.config import RemoteConfig
 from steer.errors import RenderError, UsageError
-from steer.remote import AGAIN, LONGEST_WAIT_S, run, short, wait_s
+from steer.protocols import Renderer
+from steer.remote import AGAIN, LONGEST_WAIT_S, Counter, run, short, wait_s
 from steer.renderers.checks import checked
 from steer.types import RenderFailure
 
@@ -34,31 +35,38 @@ LARGEST = 64 * 2**20  # bytes of an answer's picture
 
 
 @dataclass
-class PictureUsage:
-    """What a run's rendering took; ``calls`` counts every attempt, ``seconds`` is waiting time, calls side by side once."""
+class PictureUsage(Counter):
+    """What a run's rendering took; ``calls`` counts every attempt, ``seconds`` is waiting time, calls side by side once.
+
+    ``price``: of a picture.
+    """
 
     pictures: int = 0
     calls: int = 0
     failed_calls: int = 0
     refused: int = 0
     seconds: float = 0.0
+    price: float | None = None
+
+    def spent(self) -> dict[str, float]:
+        """The counts, and the ``cost`` where there is a price."""
+        facts = super().spent()
+        if self.price is not None:
+            facts["cost"] = round(self.pictures * self.price, 6)
+        return facts
 
 
-@dataclass
-class RemoteRenderer:
-    """``config.model`` at ``config.base_url`` (default: OpenAI)."""
+class RemoteRenderer(Renderer):
+    """``config.model`` at ``config.base_url`` (default: OpenAI). Raises UsageError where model or key is missing."""
 
-    config: RendererConfig
-    key: str = field(repr=False, default="")
-    usage: PictureUsage = field(default_factory=PictureUsage)
-
-    def __post_init__(self) -> None:
-        c = self.config
-        if c.model == "miniature":
+    def __init__(self, config: RemoteConfig):
+        self.config = c = config
+        if not c.model:
             raise UsageError("the remote renderer needs a model; add --set renderer.model=NAME")
-        self.key = os.environ.get(c.api_key_env, "") or self.key
+        self.key = os.environ.get(c.api_key_env, "")
         if not self.key and c.base_url is None:
             raise UsageError(f"the remote renderer needs a key in the environment variable {c.api_key_env}")
+        self.meter = self.usage = PictureUsage(price=c.price)
         seeds = f"seeds as '{c.seed_field}'" if c.seed_field else "no seeds: each picture is a new drawing"
         self.name = f"{c.model} by an image API ({seeds})"
         self.batch_size = c.parallel
@@ -66,20 +74,6 @@ class RemoteRenderer:
     def describe(self) -> dict[str, object]:
         """The settings; the model behind an API may change without notice."""
         return self.config.model_dump(mode="json", exclude={"parallel", "timeout_s", "retries", "price", "api_key_env"})
-
-    def start(self, spent: Mapping[str, float]) -> None:
-        """A run begins, or goes on with what it has ``spent``."""
-        fresh = PictureUsage()
-        for name, value in vars(fresh).items():
-            setattr(fresh, name, type(value)(spent.get(name, 0)))
-        self.usage = fresh
-
-    def spent(self) -> dict[str, float]:
-        """Pictures, calls, seconds, and the cost where ``renderer.price`` is given (of a picture)."""
-        facts: dict[str, float] = {**asdict(self.usage), "seconds": round(self.usage.seconds, 2)}
-        if self.config.price is not None:
-            facts["cost"] = round(self.usage.pictures * self.config.price, 6)
-        return facts
 
     def render(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Image.Image | RenderFailure]:
         """One result a prompt, in order, ``parallel`` at once.

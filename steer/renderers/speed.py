@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from steer.config import RendererConfig
+from steer.config import DiffusersConfig
 from steer.errors import RenderError
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ def denoiser(pipeline: Any) -> torch.nn.Module:
     return part
 
 
-def lighten(pipeline: Any, config: RendererConfig) -> None:
+def lighten(pipeline: Any, config: DiffusersConfig) -> None:
     """Before the parts find their place: fused projections, other layouts, fewer bits."""
     if config.fuse_projections:
         fuse = getattr(denoiser(pipeline), "fuse_qkv_projections", None)
@@ -43,7 +43,7 @@ def lighten(pipeline: Any, config: RendererConfig) -> None:
         _quantize(denoiser(pipeline), config.quantize)
 
 
-def compile_blocks(pipeline: Any, config: RendererConfig) -> None:
+def compile_blocks(pipeline: Any, config: DiffusersConfig) -> None:
     """Compile the repeated blocks: once for all of a kind, at the first picture, for each size of picture."""
     if not config.compile:
         return

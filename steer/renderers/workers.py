@@ -17,15 +17,17 @@ from typing import Any
 import torch
 from PIL import Image
 
-from steer.config import DraftConfig, RendererConfig
+from steer.config import DiffusersConfig, DraftConfig
 from steer.devices import pick_device
 from steer.errors import RenderError
+from steer.protocols import Renderer
+from steer.renderers.drafts import Drafts
 from steer.types import RenderFailure
 
 _own: Any = None  # a worker's renderer
 
 
-def worker_count(config: RendererConfig) -> int:
+def worker_count(config: DiffusersConfig) -> int:
     """How many processes render: as set, or one a CUDA card."""
     if config.workers != "auto":
         return config.workers
@@ -34,13 +36,13 @@ def worker_count(config: RendererConfig) -> int:
     return torch.cuda.device_count()
 
 
-class Workers:
+class Workers(Renderer):
     """As :class:`~steer.renderers.diffusion.DiffusersRenderer`, over ``n`` processes; order and pictures are the same.
 
     Batches are cut as one renderer would cut them, so that a picture has the same company.
     """
 
-    def __init__(self, config: RendererConfig, n: int):
+    def __init__(self, config: DiffusersConfig, n: int):
         context = multiprocessing.get_context("spawn")
         cards: SimpleQueue[int] = context.SimpleQueue()
         for card in range(n):
@@ -50,6 +52,7 @@ class Workers:
         self._pool = ProcessPoolExecutor(n, context, _start, (config.model_dump(), cards, n))
         name, self._description = self._ask(_facts)
         self.name = f"{name}, {n} processes"
+        self.drafts = Drafts(self, config.draft) if config.draft else None
 
     def render(
         self, prompts: Sequence[str], seeds: Sequence[int], draft: DraftConfig | None = None
@@ -64,12 +67,6 @@ class Workers:
             return [picture for future in futures for picture in future.result()]
         except BrokenProcessPool as error:
             raise RenderError(_GONE) from error
-
-    @property
-    def drafts(self) -> Any:
-        from steer.renderers.drafts import Drafts
-
-        return Drafts(self, self.config.draft) if self.config.draft else None
 
     def describe(self) -> dict[str, object]:
         """Of one of them: they are alike."""
@@ -99,13 +96,13 @@ def _start(config: dict[str, Any], cards: SimpleQueue[int], n: int) -> None:
         os.environ["CUDA_VISIBLE_DEVICES"] = str(card)
     if not torch.cuda.is_available():
         torch.set_num_threads(max(1, torch.get_num_threads() // n))
-    _own = RendererConfig.model_validate(config)
+    _own = DiffusersConfig.model_validate(config)
 
 
 def _renderer() -> Any:
     """Loaded at the first question, so that its errors are answers."""
     global _own
-    if isinstance(_own, RendererConfig):
+    if isinstance(_own, DiffusersConfig):
         from steer.renderers.diffusion import DiffusersRenderer
 
         _own = DiffusersRenderer(_own)

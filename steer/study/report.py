@@ -74,12 +74,12 @@ def steered_by(config: StudyConfig, judge: str) -> list[str]:
     if asked.kind != "reward":
         return []
     steering = {
-        n: load_config(config.config, [*config.settings, *c.settings]).reward
+        n: load_config(config.config, config.settings, c.settings).reward
         for n, c in config.conditions.items()
         if c.kind == "steer"
     }
     own = str(shipped_reward(asked.model) or asked.model)
-    return [n for n, r in steering.items() if str(shipped_reward(r.model, r.kind) or r.model) == own]
+    return [n for n, r in steering.items() if str(shipped_reward(r.model) or r.model) == own]
 
 
 def _partial(config: StudyConfig) -> str:

@@ -39,7 +39,7 @@ class StudyRun:
         """
         jury = Jury(self.config)
         for condition in self.config.steered().values():
-            load_config(self.config.config, [*self.config.settings, *condition.settings])
+            load_config(self.config.config, self.config.settings, condition.settings)
         for name, condition in self.config.steered().items():
             self._batch(name, self._steerer(name, condition.settings), self.folder.runs(name), list(self._rows(name)))
         self._batch("fresh pictures", *self._looks())
@@ -115,7 +115,7 @@ class StudyRun:
 
     def _steerer(self, name: str, settings: list[str]) -> Steerer:
         """Models are shared wherever conditions agree on them."""
-        config = load_config(self.config.config, [*self.config.settings, *settings])
+        config = load_config(self.config.config, self.config.settings, settings)
         steerer = Steerer(config)
         parts = {"renderer": config.renderer, "reward": (config.reward, config.objective.scorers)}
         for part, basis in parts.items():

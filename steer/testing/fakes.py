@@ -10,10 +10,11 @@ import numpy as np
 from PIL import Image
 
 from reward_models import Person, Scores, UnknownPerson
+from steer.protocols import Proposer, Renderer
 from steer.types import History, RenderFailure, Rewrite, SteerRequest
 
 
-class FakeProposer:
+class FakeProposer(Proposer):
     """Appends a numbered word; gives ``queue`` first where there is one."""
 
     name = "fake proposer"
@@ -33,7 +34,7 @@ class FakeProposer:
         return [Rewrite(f"{request.prompt} variation {start + i}") for i in range(n)]
 
 
-class FakeRenderer:
+class FakeRenderer(Renderer):
     """A flat colour made of prompt and seed; ``fail`` holds calls (counted per picture) that fail."""
 
     name = "fake renderer"

@@ -19,7 +19,7 @@ from steer.miniature.painter import paint
 from steer.miniature.words import read_prompt
 from steer.miniature.world import complete_scene
 
-FAMILIES = {"pamela": [], "linear-hidden": ["reward=linear-hidden"]}
+FAMILIES = {"pamela": [], "linear-hidden": ["reward=miniature/linear-hidden"]}
 PROMPTS = (
     "a fox in the snow",
     "a castle at night",
@@ -46,7 +46,7 @@ STUDY = {
         "unoptimised": {"kind": "prompt"},
         "other": {"kind": "other"},
         "own": {},
-        "linear-hidden": {"settings": ["reward=linear-hidden"]},
+        "linear-hidden": {"settings": ["reward=miniature/linear-hidden"]},
     },
     "judges": {
         "the person": {"kind": "simulated"},

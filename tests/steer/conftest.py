@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from steer.config import RendererConfig
+from steer.config import DiffusersConfig
 from tests.steer.tiny_pipelines import save_flux, save_flux2, save_klein, save_sdxl
 
 
@@ -49,6 +49,6 @@ def tiny(request):
             "batch_size": 2,
             "call": CALLS[request.param],
         }
-        return RendererConfig(**{**values, **changes})
+        return DiffusersConfig(**{**values, **changes})
 
     return make

@@ -149,8 +149,7 @@ def test_it_steers_and_its_wishes_reach_the_writer(made, tmp_path):
     folder, _ = made
     told = [
         "renderer=painter",
-        "reward=linear-hidden",
-        f"reward.model={folder / 'reward'}",
+        f"reward={folder / 'reward'}",
         "proposer.kind=scripted",
         "proposer.template=reflect",
         "search.budget=8",

@@ -7,7 +7,7 @@ import pytest
 import torch
 from diffusers import StableDiffusionXLPipeline, UNet2DConditionModel
 
-from steer.config import RendererConfig
+from steer.config import DiffusersConfig
 from steer.errors import RenderError, SteerError
 from steer.renderers.diffusion import DiffusersRenderer
 from steer.testing import RendererConformance
@@ -16,7 +16,7 @@ from steer.types import RenderFailure
 
 def config(folder, **changes):
     values = {"model": str(folder), "width": 32, "height": 32, "steps": 2, "batch_size": 2}
-    return RendererConfig(**{**values, **changes})
+    return DiffusersConfig(**{**values, **changes})
 
 
 class TestSdxl(RendererConformance):

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from steer.config import RendererConfig
+from steer.config import DiffusersConfig
 from steer.errors import RenderError
 from steer.renderers import build_renderer
 from steer.renderers.diffusion import DiffusersRenderer
@@ -19,7 +19,7 @@ SEEDS = list(range(7))
 
 @pytest.fixture(scope="module")
 def config(flux):
-    return RendererConfig(
+    return DiffusersConfig(
         model=str(flux),
         width=32,
         height=32,

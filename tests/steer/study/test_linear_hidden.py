@@ -10,7 +10,7 @@ from steer.study.running import StudyRun, draw_users
 SMALL = {
     "name": "small",
     "config": "miniature",
-    "settings": ["renderer=painter", "search.patience=99", "reward=linear-hidden"],
+    "settings": ["renderer=painter", "search.patience=99", "reward=miniature/linear-hidden"],
     "users": {"count": 2, "of": 20},
     "prompts": ["a fox"],
     "budget": 6,
@@ -19,7 +19,7 @@ SMALL = {
         "unoptimised": {"kind": "prompt"},
         "other": {"kind": "other"},
         "own": {},
-        "own by PAMELA": {"settings": ["reward=pamela"]},
+        "own by PAMELA": {"settings": ["reward=miniature"]},
     },
     "judges": {
         "the person": {"kind": "simulated"},
@@ -48,5 +48,5 @@ def test_each_reward_steers_and_judges_the_other(tmp_path):
 
 def test_the_shipped_study_is_whole():
     study = load_study("linear-hidden")
-    assert study.conditions["own by PAMELA"].settings == ["reward=pamela"]
+    assert study.conditions["own by PAMELA"].settings == ["reward=miniature"]
     assert len(study.judges) == 4

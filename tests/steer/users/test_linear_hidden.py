@@ -20,7 +20,7 @@ from steer.users.rating import rate_candidate
 from steer.users.store import UserStore
 from tests.steer.command import steer_here
 
-ASKED = ["reward=linear-hidden", "renderer=painter"]
+ASKED = ["reward=miniature/linear-hidden", "renderer=painter"]
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +112,7 @@ def test_choices_alone_and_nothing_at_all(steerer, store, questions):
 def test_the_commands(tmp_path, questions, ratings_of, store):
     truth = ratings_of("u190")
     (tmp_path / "r.csv").write_text("picture,score\n" + "".join(f"{q.path},{truth[q.hash]}\n" for q in questions[:25]))
-    told = ["--store", str(tmp_path / "users.db"), "--set", "reward=linear-hidden"]
+    told = ["--store", str(tmp_path / "users.db"), "--set", "reward=miniature/linear-hidden"]
     assert steer_here("user", "add", "me", "--ratings", str(tmp_path / "r.csv"), *told).returncode == 0
     shown = steer_here("user", "show", "me", "--json", *told)
     assert 0 < json.loads(shown.stdout)["known"] < 1
