@@ -28,6 +28,28 @@ class TestSdxl(RendererConformance):
         return DiffusersRenderer(config(self.folder, call={"guidance_scale": 3.0, "negative_prompt": "ugly"}))
 
 
+class TestDrafts(RendererConformance):
+    @pytest.fixture(autouse=True)
+    def _folder(self, sdxl):
+        self.folder = sdxl
+
+    def make(self):
+        return DiffusersRenderer(config(self.folder, draft={"steps": 1})).drafts
+
+
+class TestWithDraftsAndPreviews(RendererConformance):
+    @pytest.fixture(autouse=True)
+    def _folder(self, flux):
+        self.folder = flux
+
+    def make(self):
+        call = {"max_sequence_length": 32}
+        one, two = {"draft": {"steps": 1}}, {"preview": {"step": 2}, "steps": 3, "batch_size": 1}
+        made = DiffusersRenderer(config(self.folder, call=call, **one))
+        made.previews = DiffusersRenderer(config(self.folder, call=call, **two)).previews
+        return made
+
+
 class TestFlux(RendererConformance):
     @pytest.fixture(autouse=True)
     def _folder(self, flux):
