@@ -1,6 +1,6 @@
 """How many ratings a new person must give: pictures chosen to tell most against the same pictures in random order.
 
-    python benchmarks/interview.py [--people 24] [--ratings 25] [--no-browser] [--seed 0] [--elsewhere] [--reward pamela]
+    python benchmarks/interview.py [--people 24] [--ratings 25] [--no-browser] [--seed 0] [--elsewhere] [--reward miniature]
 
 People of the miniature whom the reward never saw look at the shipped pictures and press the key (1 to 5) nearest to their noisy rating,
 in the real page in headless Chromium. After each count of ratings: rank correlation (Spearman) of the personal reward with their
@@ -100,7 +100,7 @@ def main(
     elsewhere: bool = False,
     dataset: Path = Path("training/pamela"),
     chromium: str = "/usr/bin/chromium",
-    reward: str = "pamela",
+    reward: str = "miniature",
 ) -> None:
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     store = UserStore(Path(tempfile.mkdtemp()) / "users.db")

@@ -25,7 +25,7 @@ from steer import Steerer
 from steer.config import DraftConfig, PreviewConfig, load_config
 from steer.renderers.diffusion import DiffusersRenderer
 from steer.renderers.drafts import Drafts
-from steer.renderers.previews import Previews
+from steer.renderers.previews import EulerPreviews
 from steer.types import History, SteerRequest, Stopped
 
 KINDS = {
@@ -49,7 +49,7 @@ class Look:
     """Pictures as their previews show them."""
 
     def __init__(self, renderer: DiffusersRenderer, preview: PreviewConfig):
-        self.previews = Previews(renderer, preview)
+        self.previews = EulerPreviews(renderer.pipeline, renderer.config.size, preview, renderer.draw_one)
 
     def render(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Any]:
         stopped = self.previews.render(prompts, seeds, lambda *_: False)

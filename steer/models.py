@@ -6,7 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from steer.config import SteerConfig, find_config, parse_config, presets, read_values
+from steer.config import DiffusersConfig, find_config, parse_config, presets, read_values
+from steer.errors import UsageError
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
@@ -44,37 +45,39 @@ def model_facts(machine: Machine | None = None) -> list[ModelFacts]:
         card = values.pop("card", None)
         if card:
             config = parse_config(values, name)
-            memory, least = memory_need(card["parameters"], config)
+            renderer = config.renderer
+            if not isinstance(renderer, DiffusersConfig):
+                raise UsageError(f"the preset '{name}' has a card, which only a renderer of kind diffusers can have")
+            memory, least = memory_need(card["parameters"], renderer)
             found.append(
                 ModelFacts(
                     name,
                     config.about,
-                    config.renderer.model,
+                    renderer.model,
                     card["licence"],
                     bool(card.get("gated")),
                     memory,
                     least,
-                    cached(config.renderer.model),
-                    runs_here(config, memory, least, machine),
+                    cached(renderer.model),
+                    runs_here(renderer, memory, least, machine),
                 )
             )
     return sorted(found, key=lambda f: f.memory)
 
 
-def memory_need(parameters: dict[str, float], config: SteerConfig) -> tuple[float, float]:
+def memory_need(parameters: dict[str, float], renderer: DiffusersConfig) -> tuple[float, float]:
     """GiB with all parts on the card, and with one part at a time, of billions of parameters by part."""
     from steer.renderers.placement import ACTIVATIONS, GIB, RESERVE
 
-    dtype = config.renderer.dtype
-    weight = {k: v * 1e9 * BYTES.get(dtype, 4) / GIB for k, v in parameters.items()}
-    width, height = config.renderer.size
+    weight = {k: v * 1e9 * BYTES.get(renderer.dtype, 4) / GIB for k, v in parameters.items()}
+    width, height = renderer.size
     one = RESERVE + ACTIVATIONS * width * height / 2**20  # a batch can be as small as one picture
     return sum(weight.values()) + one, max(weight.values()) + one
 
 
-def runs_here(config: SteerConfig, memory: float, least: float, machine: Machine) -> str:
+def runs_here(renderer: DiffusersConfig, memory: float, least: float, machine: Machine) -> str:
     """In words, whether and how ``machine`` runs it."""
-    wanted = config.renderer.device
+    wanted = renderer.device
     if wanted == "auto":
         return "yes"
     if machine.device != wanted:

@@ -54,8 +54,9 @@ class Renderer(Protocol):
         """As many results as prompts, in order; a single bad picture is a RenderFailure in its place."""
         ...
 
-    def prepare(self, prompts: Sequence[str]) -> None:  # noqa: B027
+    def prepare(self, prompts: Sequence[str]) -> None:
         """The texts that the coming calls will draw, for a renderer that reads them better together."""
+        return
 
     def describe(self) -> dict[str, object]:
         """Settings that change pictures; part of the run's fingerprint."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from steer.batch.rows import Row
-from steer.config import SteerConfig, parse_config
+from steer.config import SteerConfig, override
 from steer.errors import UsageError
 from steer.parts import Parts
 from steer.run.requests import check_request
@@ -21,16 +20,7 @@ class RowParts:
 
     def config(self, row: Row) -> SteerConfig:
         """The base with the row's settings. Raises UsageError for settings that do not fit."""
-        values: dict[str, Any] = self.base.config.model_dump()
-        for key, value in row.settings.items():
-            *parents, last = key.split(".")
-            inner: Any = values
-            for parent in parents:
-                inner = inner.get(parent)
-                if not isinstance(inner, dict):
-                    raise UsageError(f"there is no setting '{key}'")
-            inner[last] = value
-        found, base = parse_config(values, "the row"), self.base.config
+        found, base = override(self.base.config, row.settings, "the row"), self.base.config
         for name, of_row, of_batch in (
             ("renderer", found.renderer, base.renderer),
             ("reward", found.reward, base.reward),

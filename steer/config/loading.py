@@ -11,8 +11,8 @@ import yaml
 from pydantic import ValidationError
 
 from steer.config.layers import Setting, merged, with_settings
-from steer.config.section import PLUGIN, UNKNOWN_KIND, Section
-from steer.config.sections import DEFAULT, KINDS, SteerConfig
+from steer.config.section import UNKNOWN_KIND, Section
+from steer.config.sections import DEFAULT, KINDS, SteerConfig, spelled_out
 from steer.errors import UsageError, unknown
 from steer.resources import data_folder
 
@@ -69,7 +69,7 @@ def parse_config(values: Mapping[str, Any], source: str = "config") -> SteerConf
     try:
         return SteerConfig.model_validate(values)
     except ValidationError as error:
-        raise UsageError(_one_line(error, source)) from error
+        raise UsageError(_one_line(error, values, source)) from error
 
 
 def override(config: SteerConfig, settings: Mapping[str, Any], source: str = "config") -> SteerConfig:
@@ -91,16 +91,16 @@ def _setting(text: str) -> Setting:
         raise UsageError(f"--set '{text}': the value is not YAML") from error
 
 
-def _one_line(error: ValidationError, source: str) -> str:
+def _one_line(error: ValidationError, values: Mapping[str, Any], source: str) -> str:
     first = error.errors()[0]
     section, *rest = first["loc"]
     kinds = KINDS.get(str(section))
-    kind = str(rest.pop(0)) if kinds and rest else None  # pydantic names the kind between section and key
-    if kind == PLUGIN:
-        kind = None
+    kind = kinds.kind_of(spelled_out(str(section), values.get(str(section), {}))) if kinds else None
+    if kinds and rest:
+        rest.pop(0)  # pydantic names the kind between section and key
     key = ".".join(str(part) for part in (section, *rest))
     if first["type"] == "extra_forbidden":
-        model = kinds.model(kind or "") if kinds else SteerConfig
+        model = kinds.model(str(kind)) if kinds else SteerConfig
         owners = kinds.owners(str(rest[0])) if kinds and len(rest) == 1 else []
         if owners:
             return f"{source}: {key} is a setting of {_either(owners)}, not of {kind!r}"

@@ -34,7 +34,7 @@ class ObjectiveConfig(Section):
     is only recorded.
     """
 
-    weights: dict[str, float] = {"personal": 1.0}
+    weights: dict[str, float] = Field(default_factory=lambda: {"personal": 1.0})
     scorers: dict[str, ScorerConfig] = Field(default_factory=dict)
     together: Literal["mean", "worst"] = "mean"  # of several users: their mean liking, or the least
     caution: float = Field(0.0, ge=0, le=10)  # standard deviations of the personal reward below which it is taken

@@ -28,6 +28,10 @@ class LexicalProposer(Proposer):
         self.lexicon = lexicon
         self.name = f"lexical search, lexicon '{lexicon.name}'"
 
+    @classmethod
+    def from_name(cls, name: str) -> LexicalProposer:
+        return cls(Lexicon.load(name))
+
     def compose(self, prompt: str, changes: Mapping[str, str]) -> str:
         """The text of a prompt with phrases of the lexicon."""
         return self.lexicon.compose(prompt, changes)

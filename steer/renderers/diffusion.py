@@ -18,7 +18,7 @@ from steer.renderers.checks import as_picture
 from steer.renderers.conditioning import Conditioning
 from steer.renderers.drafts import Drafts
 from steer.renderers.loading import identity_of, load_pipeline, make_ready
-from steer.renderers.previews import OnStep, StoppablePictures
+from steer.renderers.previews import EulerPreviews, OnStep
 from steer.types import RenderFailure
 
 log = logging.getLogger(__name__)
@@ -47,10 +47,10 @@ class DiffusersRenderer(Renderer):
         self.call = {k: v for k, v in config.call.items() if k != "negative_prompt"}
         self.conditioning = self._conditioning()
         self._said_cut: set[str] = set()
-        if config.draft:
-            self.drafts = Drafts(self, self.render, config.draft)
-        if config.preview:
-            self.previews = StoppablePictures(self.pipeline, config.size, self._looked_at, config.preview)
+        self.drafts = Drafts(self, config.draft) if config.draft else None
+        self.previews = (
+            EulerPreviews(self.pipeline, config.size, config.preview, self.draw_one) if config.preview else None
+        )
 
     def describe(self) -> dict[str, object]:
         return {
@@ -91,8 +91,8 @@ class DiffusersRenderer(Renderer):
                 self.conditioning = self._conditioning()
         return results
 
-    def _looked_at(self, prompt: str, seed: int, on_step: OnStep) -> Image.Image | RenderFailure:
-        """One picture; ``on_step`` hears of every step."""
+    def draw_one(self, prompt: str, seed: int, on_step: OnStep) -> Image.Image | RenderFailure:
+        """A picture that is watched while it is made; ``on_step`` is diffusers' ``callback_on_step_end``."""
         return self.render([prompt], [seed], on_step=on_step)[0]
 
     def _conditioning(self) -> Conditioning:
@@ -136,3 +136,10 @@ class DiffusersRenderer(Renderer):
         )
         flagged = getattr(output, "nsfw_content_detected", None) or [False] * len(padded)
         return [as_picture(output.images[i], bool(flagged[i])) for i in range(len(jobs))]
+
+
+def build(config: DiffusersConfig) -> Renderer:
+    """One pipeline in this process, or one in each of several. Raises RenderError where it does not load."""
+    from steer.renderers.workers import Workers, worker_count
+
+    return Workers(config, n) if (n := worker_count(config)) > 1 else DiffusersRenderer(config)

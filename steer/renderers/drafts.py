@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
 from PIL import Image
 
@@ -10,20 +11,28 @@ from steer.config import DraftConfig
 from steer.protocols import Renderer
 from steer.types import RenderFailure
 
-Draw = Callable[[Sequence[str], Sequence[int], DraftConfig], list[Image.Image | RenderFailure]]
+
+class DrawsDrafts(Renderer, Protocol):
+    """A renderer that can draw every picture cheaper too."""
+
+    def render(
+        self, prompts: Sequence[str], seeds: Sequence[int], draft: DraftConfig | None = None
+    ) -> list[Image.Image | RenderFailure]: ...
 
 
 class Drafts(Renderer):
-    """A renderer's cheaper pictures: the same pipeline, fewer steps or pixels. ``draw``: the whole renderer's ``render``."""
+    """The cheaper pictures of ``whole``: the same pipeline, fewer steps or pixels."""
 
-    def __init__(self, whole: Renderer, draw: Draw, draft: DraftConfig):
-        self.whole, self.draw, self.draft = whole, draw, draft
+    def __init__(self, whole: DrawsDrafts, draft: DraftConfig):
+        self.whole, self.draft = whole, draft
         self.name, self.batch_size = f"{whole.name}, drafts", whole.batch_size
 
     def render(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Image.Image | RenderFailure]:
         """As the whole renderer's."""
-        return self.draw(prompts, seeds, self.draft)
+        return self.whole.render(prompts, seeds, self.draft)
+
+    def prepare(self, prompts: Sequence[str]) -> None:
+        self.whole.prepare(prompts)
 
     def describe(self) -> dict[str, object]:
-        """As the whole renderer's, told apart."""
         return {**self.whole.describe(), "tier": "draft"}

@@ -33,6 +33,6 @@ class PainterRenderer(Renderer):
         return paint(complete_scene(said, random.Random(seed)))
 
 
-def build(config: PainterConfig) -> PainterRenderer:
-    """There is nothing to set."""
+def build(_config: PainterConfig) -> PainterRenderer:
+    """The painter, of which nothing can be set."""
     return PainterRenderer()

@@ -16,19 +16,21 @@ from steer.renderers.checks import as_picture
 from steer.types import RenderFailure, Stopped
 
 OnStep = Callable[[Any, int, Any, dict[str, Tensor]], dict[str, Tensor]]  # diffusers' callback_on_step_end
-Draw = Callable[[str, int, OnStep], Image.Image | RenderFailure]
+Draw = Callable[[str, int, OnStep], Image.Image | RenderFailure]  # one picture of a prompt and seed
 EULER = ("FlowMatchEulerDiscreteScheduler", "EulerDiscreteScheduler")
 
 
-class StoppablePictures(Previews):
+class EulerPreviews(Previews):
     """Renders one picture at a time and asks ``goes_on`` after ``step`` steps.
 
     The preview is what the model expects to come out: an Euler step from x at noise s to x' at noise s' goes along
     d = (x' - x) / (s' - s), which ends without noise at x' - s' d. It is decoded by the pipeline's own VAE, at low size.
+
+    ``draw`` renders with ``pipeline`` pictures of ``size``. Raises RenderError for other schedulers and unknown latents.
     """
 
-    def __init__(self, pipeline: Any, size: tuple[int, int], draw: Draw, config: PreviewConfig):
-        self.pipeline, self.size, self.draw, self.config = pipeline, size, draw, config
+    def __init__(self, pipeline: Any, size: tuple[int, int], config: PreviewConfig, draw: Draw):
+        self.pipeline, self.size, self.config, self.draw = pipeline, size, config, draw
         scheduler = type(pipeline.scheduler).__name__
         if scheduler not in EULER:
             raise RenderError(f"renderer.preview knows Euler's steps only; the scheduler is {scheduler}")
@@ -75,8 +77,7 @@ class StoppablePictures(Previews):
         p = self.pipeline
         s, t = (float(v) for v in p.scheduler.sigmas[step : step + 2])
         clean = after - t * (after - before) / (t - s)
-        width, height = self.size
-        latents = self._clean(p, clean.to(after.dtype), width, height)
+        latents = self._clean(p, clean.to(after.dtype), *self.size)
         if self.config.scale < 1:
             latents = torch.nn.functional.interpolate(latents, scale_factor=self.config.scale, mode="area")
         picture = p.vae.decode(latents.to(p.vae.dtype), return_dict=False)[0]

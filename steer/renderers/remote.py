@@ -51,20 +51,22 @@ class PictureUsage(Counter):
     def spent(self) -> dict[str, float]:
         """The counts, and the ``cost`` where there is a price."""
         facts = super().spent()
-        return facts if self.price is None else {**facts, "cost": round(self.pictures * self.price, 6)}
+        if self.price is not None:
+            facts["cost"] = round(self.pictures * self.price, 6)
+        return facts
 
 
 class RemoteRenderer(Renderer):
-    """``config.model`` at ``config.base_url`` (default: OpenAI)."""
+    """``config.model`` at ``config.base_url`` (default: OpenAI). Raises UsageError where model or key is missing."""
 
     def __init__(self, config: RemoteConfig):
         self.config = c = config
-        self.meter: PictureUsage = PictureUsage(price=c.price)
         if not c.model:
             raise UsageError("the remote renderer needs a model; add --set renderer.model=NAME")
         self.key = os.environ.get(c.api_key_env, "")
         if not self.key and c.base_url is None:
             raise UsageError(f"the remote renderer needs a key in the environment variable {c.api_key_env}")
+        self.meter = self.usage = PictureUsage(price=c.price)
         seeds = f"seeds as '{c.seed_field}'" if c.seed_field else "no seeds: each picture is a new drawing"
         self.name = f"{c.model} by an image API ({seeds})"
         self.batch_size = c.parallel
@@ -92,7 +94,7 @@ class RemoteRenderer(Renderer):
         try:
             results: list[Image.Image | RenderFailure] = run(everything())
         finally:
-            self.meter.seconds += time.monotonic() - begun
+            self.usage.seconds += time.monotonic() - begun
         lost = [r for r in results if isinstance(r, RenderFailure) and r.reason.startswith("the image API does not")]
         if results and len(lost) == len(results):
             raise RenderError(f"{lost[0].reason}; try again later")
@@ -105,7 +107,7 @@ class RemoteRenderer(Renderer):
         extra = {**c.call, **({c.seed_field: seed} if c.seed_field else {})}
         async with limit:
             for attempt in range(c.retries + 1):
-                self.meter.calls += 1
+                self.usage.calls += 1
                 try:
                     answer = await asyncio.wait_for(
                         client.images.generate(
@@ -118,14 +120,14 @@ class RemoteRenderer(Renderer):
                         c.timeout_s,
                     )
                     picture = await self._picture(answer)
-                    self.meter.pictures += 1
+                    self.usage.pictures += 1
                     return picture
                 except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
                     raise RenderError(f"the image API refused the key in {c.api_key_env}") from error
                 except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
-                    self.meter.failed_calls += 1
+                    self.usage.failed_calls += 1
                     if _is_refusal(error):
-                        self.meter.refused += 1
+                        self.usage.refused += 1
                         return RenderFailure(f"the image API refused the prompt: {_said(error)}")
                     raise RenderError(f"the image API takes no such request for '{c.model}': {_said(error)}") from error
                 except openai.NotFoundError as error:
@@ -133,7 +135,7 @@ class RemoteRenderer(Renderer):
                         f"the image API knows no model '{c.model}' or has no images at that address"
                     ) from error
                 except AGAIN as error:
-                    self.meter.failed_calls += 1
+                    self.usage.failed_calls += 1
                     wait = wait_s(error, attempt)
                     if attempt == c.retries or wait > LONGEST_WAIT_S:
                         return RenderFailure(f"the image API does not answer: {short(error)}")
@@ -144,7 +146,7 @@ class RemoteRenderer(Renderer):
                     OSError,
                     Image.DecompressionBombError,
                 ) as error:
-                    self.meter.failed_calls += 1  # an answer without a picture
+                    self.usage.failed_calls += 1  # an answer without a picture
                     if attempt == c.retries:
                         return RenderFailure(f"the image API does not give a picture: {type(error).__name__}")
         raise AssertionError("the last attempt returns")

@@ -21,7 +21,6 @@ from steer.config import DiffusersConfig, DraftConfig
 from steer.devices import pick_device
 from steer.errors import RenderError
 from steer.protocols import Renderer
-from steer.renderers.diffusion import DiffusersRenderer
 from steer.renderers.drafts import Drafts
 from steer.types import RenderFailure
 
@@ -35,11 +34,6 @@ def worker_count(config: DiffusersConfig) -> int:
     if config.preview or pick_device(config.device) != "cuda":
         return 1
     return torch.cuda.device_count()
-
-
-def build(config: DiffusersConfig) -> Renderer:
-    """One renderer in this process, or one in a process of its own for each card."""
-    return Workers(config, n) if (n := worker_count(config)) > 1 else DiffusersRenderer(config)
 
 
 class Workers(Renderer):
@@ -58,8 +52,7 @@ class Workers(Renderer):
         self._pool = ProcessPoolExecutor(n, context, _start, (config.model_dump(), cards, n))
         name, self._description = self._ask(_facts)
         self.name = f"{name}, {n} processes"
-        if config.draft:
-            self.drafts = Drafts(self, self.render, config.draft)
+        self.drafts = Drafts(self, config.draft) if config.draft else None
 
     def render(
         self, prompts: Sequence[str], seeds: Sequence[int], draft: DraftConfig | None = None
@@ -110,6 +103,8 @@ def _renderer() -> Any:
     """Loaded at the first question, so that its errors are answers."""
     global _own
     if isinstance(_own, DiffusersConfig):
+        from steer.renderers.diffusion import DiffusersRenderer
+
         _own = DiffusersRenderer(_own)
     return _own
 

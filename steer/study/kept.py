@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
@@ -16,31 +15,32 @@ from steer.types import RenderFailure
 
 
 class KeptRenderer(Renderer):
-    """A renderer whose pictures stay in ``folder`` as PNG. ``drawn`` and ``found`` count what was asked of it.
+    """A renderer whose pictures, and whose drafts, stay in ``folder`` as PNG, each under its own settings.
 
-    Budgets count what a run asks for, found or drawn.
+    ``drawn`` and ``found`` count what was asked of it. Budgets count what a run asks for, found or drawn. Previews are not
+    kept: where a picture is stopped depends on the run.
     """
 
     def __init__(self, renderer: Renderer, folder: Path):
         self.renderer, self.folder, self.drawn, self.found = renderer, folder, 0, 0
         self.name, self.batch_size, self.meter = renderer.name, renderer.batch_size, renderer.meter
-        self.previews = renderer.previews  # which are stopped, depends on the run: they are not shared
-        if renderer.drafts is not None:
-            self.drafts = KeptRenderer(renderer.drafts, folder)
+        self.drafts = KeptRenderer(renderer.drafts, folder) if renderer.drafts else None
+        self.previews = renderer.previews
         self._settings = json.dumps(renderer.describe(), sort_keys=True, default=str)
 
     def prepare(self, prompts: Sequence[str]) -> None:
-        """Pass it on."""
         self.renderer.prepare(prompts)
 
     def describe(self) -> dict[str, object]:
-        """As the renderer's: where a picture comes from changes nothing."""
+        """As the renderer's: where a picture comes from does not change it."""
         return self.renderer.describe()
 
     def render(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Image.Image | RenderFailure]:
         """One result a prompt, in order."""
         paths = [self._path(p, s) for p, s in zip(prompts, seeds, strict=True)]
-        results: dict[int, Any] = {i: _open(path) for i, path in enumerate(paths) if path.exists()}
+        results: dict[int, Image.Image | RenderFailure] = {
+            i: _open(path) for i, path in enumerate(paths) if path.exists()
+        }
         missing = [i for i in range(len(paths)) if i not in results]
         if missing:
             fresh = self.renderer.render([prompts[i] for i in missing], [seeds[i] for i in missing])

@@ -74,7 +74,7 @@ def steered_by(config: StudyConfig, judge: str) -> list[str]:
     if asked.kind != "reward":
         return []
     steering = {
-        n: load_config(config.config, [*config.settings, *c.settings]).reward
+        n: load_config(config.config, config.settings, c.settings).reward
         for n, c in config.conditions.items()
         if c.kind == "steer"
     }

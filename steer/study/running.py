@@ -42,7 +42,7 @@ class StudyRun:
         """
         jury = Jury(self.config)
         for condition in self.config.steered().values():
-            load_config(self.config.config, [*self.config.settings, *condition.settings])
+            load_config(self.config.config, self.config.settings, condition.settings)
         for name, condition in self.config.steered().items():
             self._batch(name, self._parts_for(condition.settings), self.folder.runs(name), list(self._rows(name)))
         self._batch("fresh pictures", *self._looks())
@@ -118,7 +118,7 @@ class StudyRun:
 
     def _parts_for(self, settings: list[str]) -> Parts:
         """Models are shared wherever conditions agree on them."""
-        return self._parts.with_config(load_config(self.config.config, [*self.config.settings, *settings]))
+        return self._parts.with_config(load_config(self.config.config, self.config.settings, settings))
 
 
 def draw_users(config: StudyConfig) -> StudyConfig:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from PIL import Image
 
 from steer.protocols import Proposer, Renderer
@@ -24,8 +26,40 @@ class ProposerConformance:
         assert len(set(texts)) == len(texts)
         assert self.prompt not in texts
 
-    def test_has_a_name(self) -> None:
-        assert self.make().name
+    def test_has_a_name_and_a_steady_fingerprint(self) -> None:
+        proposer = self.make()
+        assert proposer.name
+        assert proposer.fingerprint() == proposer.fingerprint() == proposer.fork().fingerprint()
+
+    def test_subclasses_the_protocol_so_that_optional_members_are_there(self) -> None:
+        proposer = self.make()
+        assert Proposer in type(proposer).__mro__
+        assert isinstance(proposer.slow, bool)
+        assert isinstance(proposer.reads_critique, bool)
+        assert proposer.most is None or proposer.most >= 1
+        assert isinstance(proposer.compose(self.prompt, {}), (str, type(None)))
+
+    def test_a_fork_counts_alone(self) -> None:
+        proposer = self.make()
+        other = proposer.fork()
+        if proposer.meter is None:
+            assert other.meter is None
+            return
+        assert other.meter is not None
+        proposer.meter.start({})
+        other.meter.start({})
+        before = proposer.meter.spent()
+        other.propose(SteerRequest(self.prompt, "u1"), History(), 1)
+        assert proposer.meter.spent() == before
+        assert other.meter.spent() != before
+
+    def test_a_resumed_run_goes_on_counting(self) -> None:
+        meter = self.make().meter
+        if meter is not None:
+            meter.start({})
+            spent = {name: 2 * i for i, name in enumerate(sorted(meter.spent().keys() - {"cost"}))}
+            meter.start(spent)
+            assert {name: meter.spent()[name] for name in spent} == spent
 
 
 class RendererConformance:
@@ -55,3 +89,27 @@ class RendererConformance:
 
     def test_nothing_asked_nothing_rendered(self) -> None:
         assert self.make().render([], []) == []
+
+    def test_describes_itself_in_plain_values(self) -> None:
+        renderer = self.make()
+        assert renderer.name
+        json.dumps(renderer.describe())
+
+    def test_subclasses_the_protocol_so_that_optional_members_are_there(self) -> None:
+        renderer = self.make()
+        assert Renderer in type(renderer).__mro__
+        assert renderer.batch_size >= 1
+        renderer.prepare(list(self.prompts))
+        if renderer.drafts is not None:
+            assert Renderer in type(renderer.drafts).__mro__
+            assert renderer.drafts.describe() != renderer.describe()
+        if renderer.previews is not None:
+            assert len(renderer.previews.render([self.prompts[0]], [1], lambda *_: True)) == 1
+
+    def test_a_resumed_run_goes_on_counting(self) -> None:
+        meter = self.make().meter
+        if meter is not None:
+            meter.start({})
+            spent = {name: 2 * i for i, name in enumerate(sorted(meter.spent().keys() - {"cost"}))}
+            meter.start(spent)
+            assert {name: meter.spent()[name] for name in spent} == spent

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from steer import Steerer
-from steer.config import RendererConfig, load_config
+from steer.config import DiffusersConfig, load_config
 from steer.testing import FakeProposer, FakeRenderer, FakeReward
 from tests.steer.tiny_pipelines import save_flux, save_flux2, save_klein, save_sdxl
 
@@ -51,7 +51,7 @@ def tiny(request):
             "batch_size": 2,
             "call": CALLS[request.param],
         }
-        return RendererConfig(**{**values, **changes})
+        return DiffusersConfig(**{**values, **changes})
 
     return make
 

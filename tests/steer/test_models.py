@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from steer.config import RendererConfig, load_config, presets
+from steer.config import DiffusersConfig, load_config, presets
 from steer.errors import RenderError, UsageError
 from steer.models import Machine, memory_need, model_facts, runs_here
 from steer.renderers.loading import load_pipeline
@@ -55,7 +55,7 @@ def test_a_preset_upon_itself_is_one_line(tmp_path):
 
 
 def test_memory_decides_how_a_model_runs():
-    klein = load_config("flux2-klein")
+    klein = load_config("flux2-klein").renderer
     memory, least = memory_need({"transformer": 3.9, "text_encoder": 4.0}, klein)
     assert 15 < memory < 20
     assert least < 11
@@ -77,12 +77,12 @@ def test_the_command_lists_them():
 
 ASK = """
 import sys
-from steer.config import RendererConfig
+from steer.config import DiffusersConfig
 from steer.errors import RenderError
 from steer.renderers.diffusion import DiffusersRenderer
 for name in sys.argv[1:]:
     try:
-        DiffusersRenderer(RendererConfig(model=name, revision="main"))
+        DiffusersRenderer(DiffusersConfig(model=name, revision="main"))
     except RenderError as error:
         print(error)
 """
@@ -133,4 +133,4 @@ def test_what_the_hub_refuses_is_one_line_with_the_way_out(tmp_path):
 @pytest.mark.skipif(not os.environ.get("HF_HUB_OFFLINE"), reason="asks a hub that must not be there")
 def test_a_hub_that_is_not_there_is_one_line():
     with pytest.raises(RenderError, match="not in the local cache and the hub cannot be reached"):
-        load_pipeline(RendererConfig(model="owner/name"), "cpu")
+        load_pipeline(DiffusersConfig(model="owner/name"), "cpu")

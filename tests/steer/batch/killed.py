@@ -15,15 +15,19 @@ from steer.batch.folder import BatchFolder
 from steer.batch.rows import read_rows
 from steer.batch.run import run_batch
 from steer.config import load_config
+from steer.protocols import Renderer
 from steer.testing import FakeProposer, FakeRenderer, FakeReward
 
 
-class Logged:
+class Logged(Renderer):
     """A renderer that writes down what it was asked, before it draws."""
 
     def __init__(self, renderer, log, delay):
         self.renderer, self.log, self.delay = renderer, Path(log), delay
-        self.name, self.batch_size, self.describe = renderer.name, renderer.batch_size, renderer.describe
+        self.name, self.batch_size = renderer.name, renderer.batch_size
+
+    def describe(self):
+        return self.renderer.describe()
 
     def render(self, prompts, seeds):
         time.sleep(self.delay)

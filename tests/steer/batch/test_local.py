@@ -214,7 +214,7 @@ def test_one_process_at_a_time(tmp_path, fake_steerer, monkeypatch):
 
 
 def test_what_pictures_cost_is_counted_over_all_rows(tmp_path, fake_steerer):
-    class Paid(FakeRenderer):
+    class Till:
         cost = 0.0
 
         def start(self, spent):
@@ -223,8 +223,13 @@ def test_what_pictures_cost_is_counted_over_all_rows(tmp_path, fake_steerer):
         def spent(self):
             return {"cost": self.cost}
 
+    class Paid(FakeRenderer):
+        def __init__(self, **settings):
+            super().__init__(**settings)
+            self.meter = Till()
+
         def render(self, prompts, seeds):
-            self.cost += len(prompts)
+            self.meter.cost += len(prompts)
             return super().render(prompts, seeds)
 
     folder, steerer = make(tmp_path, fake_steerer, renderer=Paid(interrupt_at=17))

@@ -2,10 +2,76 @@
 
 from __future__ import annotations
 
+import json
+import sys
+
 import pytest
 
-from steer.config import load_config, presets
+from steer.config import (
+    ChatConfig,
+    DiffusersConfig,
+    LexicalConfig,
+    LocalConfig,
+    PainterConfig,
+    ProposerPlugin,
+    RemoteConfig,
+    RendererPlugin,
+    RewardConfig,
+    SmolLMConfig,
+    load_config,
+    override,
+    parse_config,
+    presets,
+)
 from steer.errors import UsageError
+from steer.proposers import build_proposer
+from steer.registry import PROPOSERS, RENDERERS
+from steer.renderers import build_renderer
+from tests.steer.command import steer_here
+
+PLUGIN = """
+from PIL import Image
+from steer.protocols import Proposer, Renderer
+from steer.types import Rewrite
+
+class Crayon(Renderer):
+    name = "crayon"
+    def __init__(self, colour="blue"):
+        self.colour = colour
+    def render(self, prompts, seeds):
+        return [Image.new("RGB", (8, 8), self.colour) for _ in prompts]
+    def describe(self):
+        return {"colour": self.colour}
+
+class Echo(Proposer):
+    name = "echo"
+    def propose(self, request, history, n):
+        return [Rewrite(f"{request.prompt} {i}") for i in range(n)]
+    def fingerprint(self):
+        return "echo"
+"""
+POINTS = """
+[steer.renderers]
+crayon = crayons:Crayon
+blunt = crayons:Nothing
+painter = crayons:Crayon
+
+[steer.proposers]
+echo = crayons:Echo
+"""
+
+
+@pytest.fixture
+def plugin(tmp_path, monkeypatch):
+    """A package as installed, with entry points; one of them does not load, one has the name of what ships."""
+    folder = tmp_path / "site" / "crayons-1.0.dist-info"
+    folder.mkdir(parents=True)
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: crayons\nVersion: 1.0\n")
+    (folder / "entry_points.txt").write_text(POINTS)
+    (folder.parent / "crayons.py").write_text(PLUGIN)
+    monkeypatch.syspath_prepend(str(folder.parent))
+    yield
+    sys.modules.pop("crayons", None)
 
 
 def test_every_preset_loads():
@@ -14,18 +80,151 @@ def test_every_preset_loads():
         assert load_config(name).name == name
 
 
+def test_a_dumped_config_is_read_as_the_same_one():
+    configs = [
+        *(load_config(name) for name in presets()),
+        *(load_config("miniature", [f"proposer={kind}"]) for kind in PROPOSERS.names()),
+        *(load_config("miniature", [f"renderer={kind}"]) for kind in RENDERERS.names()),
+    ]
+    for config in configs:
+        assert parse_config(config.model_dump()) == config
+        assert parse_config(json.loads(json.dumps(config.model_dump(mode="json")))) == config
+
+
 def test_settings_win_over_the_file(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("search: {budget: 10, seeds: 3}\n")
-    config = load_config(path, ["search.seeds=2", "renderer=painter", "renderer.call={a: 1}"])
+    config = load_config(path, ["search.seeds=2", "renderer=remote", "renderer.call={a: 1}"])
     assert (config.search.budget, config.search.seeds) == (10, 2)
-    assert config.renderer.kind == "painter"
+    assert config.renderer.kind == "remote"
     assert config.renderer.call == {"a": 1}
 
 
-def test_a_kind_by_name_keeps_the_other_settings():
-    config = load_config("miniature", ["renderer=painter"])
-    assert (config.renderer.kind, config.renderer.steps) == ("painter", load_config("miniature").renderer.steps)
+# kinds
+
+
+@pytest.mark.parametrize("named", ["renderer=painter", "renderer.kind=painter", "renderer={kind: painter}"])
+def test_another_kind_leaves_behind_what_the_preset_set_for_its_own(named):
+    assert load_config("flux2-klein", [named]).renderer == PainterConfig()
+
+
+def test_another_kind_keeps_what_it_has_too():
+    renderer = load_config("flux2-klein", ["renderer=remote"]).renderer
+    assert isinstance(renderer, RemoteConfig)
+    assert (renderer.model, renderer.size) == ("black-forest-labs/FLUX.2-klein-4B", (1024, 1024))
+    assert renderer.call == {}  # a pipeline's arguments are none of an API
+    proposer = load_config("sdxl", ["proposer=chat", "proposer.model=m"]).proposer
+    assert isinstance(proposer, ChatConfig)
+    assert (proposer.lexicon, proposer.style, proposer.model) == ("general", "tags", "m")
+
+
+def test_a_kinds_defaults_are_its_own():
+    assert load_config("smollm").proposer == SmolLMConfig(style="words")
+    assert load_config("smollm", ["proposer=chat"]).proposer == ChatConfig(style="words")
+    assert load_config("smollm", ["proposer.shown=8"], ["proposer=chat"]).proposer.shown == 8
+    assert load_config("smollm", ["proposer.shown=3"], ["proposer=chat"]).proposer.shown == 3
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [["renderer=painter", "renderer.quantize=int8"]],
+        [["renderer.quantize=int8", "renderer=painter"]],  # one layer, in whatever order
+        [["renderer.kind=painter"], ["renderer.quantize=int8"]],
+        [["renderer={kind: painter, quantize: int8}"]],
+    ],
+)
+def test_a_setting_of_another_kind_is_an_error(layers):
+    with pytest.raises(UsageError, match=r"renderer\.quantize is a setting of 'diffusers', not of 'painter'"):
+        load_config("miniature", *layers)
+
+
+def test_a_later_layer_may_change_the_kind_of_an_earlier_one():
+    chat = ["proposer=chat", "proposer.model=m", "proposer.max_calls=3"]
+    assert load_config("miniature", chat, ["proposer=lexical"]).proposer == LexicalConfig(style="words")
+    assert load_config("miniature", chat, ["proposer=local"]).proposer == LocalConfig(
+        style="words", model="m", max_calls=3
+    )
+    back = load_config("miniature", ["renderer=painter"], ["renderer=diffusers"]).renderer
+    assert back == DiffusersConfig()  # the preset's own settings are gone with the first change
+
+
+@pytest.mark.parametrize("renderer", ["painter", "{kind: painter}"])
+def test_a_file_may_change_the_kind_of_its_base(tmp_path, renderer):
+    below, above = tmp_path / "below.yaml", tmp_path / "above.yaml"
+    below.write_text(
+        "base: flux1-dev\nrenderer: {quantize: int8, draft: {steps: 2}}\nproposer: {kind: chat, model: m}\n"
+    )
+    above.write_text(f"base: {below}\nrenderer: {renderer}\nproposer: {{kind: local}}\n")
+    config = load_config(above)
+    assert config.renderer == PainterConfig()
+    assert config.proposer == LocalConfig(lexicon="general", model="m")
+    above.write_text(f"base: {below}\nrenderer: {{kind: painter, steps: 3}}\n")
+    with pytest.raises(UsageError, match=r"above.yaml: renderer\.steps is a setting of 'diffusers', not of 'painter'"):
+        load_config(above)
+
+
+def test_a_checked_config_takes_a_further_layer():
+    config = load_config("miniature", ["proposer=smollm", "proposer.most=7"])
+    changed = override(config, {"proposer": "chat", "proposer.model": "m", "search.seeds": "2"})
+    assert changed.proposer == ChatConfig(style="words", model="m", most=7)
+    assert changed.search.seeds == 2
+    assert override(parse_config(config.model_dump(mode="json")), {"proposer": "chat"}) == override(
+        config, {"proposer": "chat"}
+    )
+    with pytest.raises(UsageError, match=r"the row: proposer\.most is a setting of .*, not of 'lexical'"):
+        override(config, {"proposer": "lexical", "proposer.most": 3}, "the row")
+
+
+def test_a_bare_name_is_a_rewards_model():
+    assert load_config("miniature", ["reward=miniature/linear-hidden"]).reward.model == "miniature/linear-hidden"
+    reward = load_config("miniature", ["reward.members=1"], ["reward=a/folder", "reward.device=cpu"]).reward
+    assert reward == RewardConfig(model="a/folder", members=1, device="cpu")
+
+
+def test_wrong_kinds_are_one_line_of_the_command():
+    for setting, said in (
+        ("renderer.quantize=int8", "renderer.quantize is a setting of 'diffusers', not of 'painter'"),
+        (
+            "proposer.max_calls=3",
+            "proposer.max_calls is a setting of 'chat', 'local', 'smollm' or 'scripted', not of 'lexical'",
+        ),
+        ("proposer=lexicl", "proposer 'lexicl' not found (5 known). Did you mean 'lexical'?"),
+    ):
+        done = steer_here("run", "--user", "u17", "--prompt", "a fox", "--set", "renderer=painter", "--set", setting)
+        assert done.returncode == 2
+        assert said in " ".join(done.stderr.split())
+        assert "Traceback" not in done.stderr
+
+
+# plug-ins
+
+
+def test_a_plugin_is_a_kind(plugin):
+    config = load_config("flux2-klein", ["renderer=crayon", "renderer.settings.colour=red", "proposer=echo"])
+    assert config.renderer == RendererPlugin(kind="crayon", settings={"colour": "red"})
+    assert config.proposer == ProposerPlugin(kind="echo", lexicon="general")
+    assert parse_config(config.model_dump(mode="json")) == config
+    (picture,) = build_renderer(config.renderer).render(["a fox"], [1])
+    assert picture.getpixel((0, 0)) == (255, 0, 0)
+    assert build_proposer(config.proposer).name == "echo"
+    assert "crayon" in RENDERERS.names()
+
+
+def test_a_plugins_mistakes_are_one_line(plugin):
+    with pytest.raises(UsageError, match=r"renderer\.quantize is a setting of 'diffusers', not of 'crayon'"):
+        load_config("miniature", ["renderer=crayon", "renderer.quantize=int8"])
+    with pytest.raises(UsageError, match=r"'crayon' does not take renderer\.settings as given: .*'size'"):
+        build_renderer(load_config("miniature", ["renderer=crayon", "renderer.settings.size=3"]).renderer)
+    with pytest.raises(UsageError, match=r"'blunt' of the plug-in 'crayons:Nothing' does not load"):
+        build_renderer(load_config("miniature", ["renderer=blunt"]).renderer)
+    with pytest.raises(UsageError, match=r"renderer 'crayn' not found \(5 known\)\. Did you mean 'crayon'"):
+        load_config("miniature", ["renderer=crayn"])
+
+
+def test_settings_of_one_plugin_are_none_of_another(plugin):
+    config = load_config("miniature", ["renderer=crayon", "renderer.settings.colour=red"], ["renderer=blunt"])
+    assert config.renderer.settings == {}
 
 
 @pytest.mark.parametrize(
@@ -37,7 +236,14 @@ def test_a_kind_by_name_keeps_the_other_settings():
         (["search.seeds=0"], r"'search.seeds' is 0: .*greater than or equal to 1"),
         (["search.seeds"], r"has no value"),
         (["name.inner=1"], r"'.*name.*'"),
-        (["renderer.kind=crayon"], r"'renderer.kind' is 'crayon'"),
+        (["renderer.kind=crayon"], r"renderer 'crayon' not found \(3 known\). Known: diffusers, remote, painter"),
+        (["renderer=paintr"], r"Did you mean 'painter'"),
+        (["renderer=3"], r"renderer: give a mapping of settings, or one of the kinds diffusers, remote, painter"),
+        (["renderer.stesp=2"], r"unknown key 'renderer.stesp' .* Did you mean 'steps'"),
+        (["renderer.draft.stesp=2"], r"unknown key 'renderer.draft.stesp' .* Did you mean 'steps'"),
+        (["renderer.loras=[{pth: x}]"], r"'renderer.loras.0.path'"),
+        (["objective.scorers={q: {kin: x}}"], r"unknown key 'objective.scorers.q.kin' .* Did you mean 'kind'"),
+        (["proposer.turns=2"], r"proposer.turns is a setting of 'chat', .* not of 'lexical'"),
     ],
 )
 def test_mistakes(settings, message):

@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from steer.config import ProposerConfig
+from steer.config import ChatConfig
 from steer.errors import ProposerBudgetSpent, ProposerError, UsageError
-from steer.proposers.chat import ChatProposer
+from steer.proposers.chat import build
 from steer.proposers.endpoint import MODES
 from steer.testing import ProposerConformance
 from steer.types import Candidate, History, Rewrite, State, SteerRequest, StopReason
@@ -28,7 +28,7 @@ def server(monkeypatch):
 
 
 def proposer(server, **changes):
-    return ChatProposer(ProposerConfig(kind="chat", model="m", base_url=server.url, **changes))
+    return build(ChatConfig(model="m", base_url=server.url, **changes))
 
 
 def texts(rewrites):
@@ -107,8 +107,8 @@ def test_rate_limits_are_waited_out_as_the_server_asks_and_faults_as_we_choose(s
     times = [r["at"] for r in server.requests]
     assert times[1] - times[0] >= 0.7
     assert len(times) == 4
-    assert p.spent()["calls"] == 4
-    assert p.spent()["failed_calls"] == 3
+    assert p.meter.spent()["calls"] == 4
+    assert p.meter.spent()["failed_calls"] == 3
 
 
 def test_a_wait_of_an_hour_is_not_waited(server):
@@ -155,7 +155,7 @@ def test_a_dead_server_is_one_line_without_the_key(server):
     with pytest.raises(ProposerError, match="refused the key in OPENAI_API_KEY") as caught:
         proposer(server, retries=0).propose(REQUEST, History(), 2)
     assert KEY not in str(caught.value)
-    gone = ChatProposer(ProposerConfig(kind="chat", model="m", base_url="http://127.0.0.1:9/v1", retries=0))
+    gone = build(ChatConfig(model="m", base_url="http://127.0.0.1:9/v1", retries=0))
     with pytest.raises(ProposerError, match="no connection"):
         gone.propose(REQUEST, History(), 2)
 
@@ -183,15 +183,15 @@ def test_it_works_where_an_event_loop_is_running_already(server):
 
 def test_calls_tokens_seconds_and_cost_are_counted_and_bounded(server):
     p = proposer(server, price=(1.0, 10.0), max_calls=2)
-    p.start({})
+    p.meter.start({})
     p.propose(REQUEST, History(), 2)
     p.propose(REQUEST, History(), 2)
-    spent = p.spent()
+    spent = p.meter.spent()
     assert (spent["calls"], spent["prompt_tokens"], spent["completion_tokens"]) == (2, 200, 40)
     assert spent["cost"] == pytest.approx((200 * 1 + 40 * 10) / 1e6)
     with pytest.raises(ProposerBudgetSpent, match=r"2 calls of proposer\.max_calls are spent"):
         p.propose(REQUEST, History(), 2)
-    p.start({})  # another run has its own
+    p.meter.start({})  # another run has its own
     assert len(p.propose(REQUEST, History(), 2)) == 2
     p = proposer(server, max_tokens=100)
     p.propose(REQUEST, History(), 2)
@@ -287,6 +287,6 @@ def test_phrases_are_chosen_where_a_model_is_too_small_for_texts(server):
 def test_no_key_and_no_model_are_said(monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     with pytest.raises(UsageError, match="environment variable OPENAI_API_KEY"):
-        ChatProposer(ProposerConfig(kind="chat", model="m"))
+        build(ChatConfig(model="m"))
     with pytest.raises(UsageError, match="needs a model"):
-        ChatProposer(ProposerConfig(kind="chat"))
+        build(ChatConfig())

@@ -83,9 +83,9 @@ class TestConformance(ProposerConformance):
 
 def test_it_is_asked_with_its_chat_template_and_its_tokens_are_counted(folder):
     found = proposer(folder, "proposer.temperature=0", "proposer.price=[1, 2]")
-    found.start({})
+    found.meter.start({})
     assert [r.text for r in found.propose(REQUEST, History(), 2)] == ["a fox at dawn", "a fox in fog"]
-    spent = found.spent()
+    spent = found.meter.spent()
     assert spent["calls"] == 1
     assert spent["completion_tokens"] == len(ANSWER) + 1
     assert spent["prompt_tokens"] == len("system Help.user Write 2 of a fox") + 3  # <s>, <s>, <a>

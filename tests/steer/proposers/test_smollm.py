@@ -35,7 +35,7 @@ def phrases(rewrites):
 
 @pytest.mark.slow
 def test_it_chooses_what_was_liked_far_more_often_than_by_chance(proposer):
-    proposer.start({})
+    proposer.meter.start({})
     liked = [("sepia", "at dawn"), ("sepia", "in fog"), ("ink drawing", "at dawn"), ("sepia", "on the left")]
     lexicon = proposer.form.lexicon
     kind = {p: g.name for g in lexicon.groups for p in g.phrases}
@@ -50,8 +50,8 @@ def test_it_chooses_what_was_liked_far_more_often_than_by_chance(proposer):
     )
     share = sum(n for p, n in said.items() if p in words) / said.total()
     assert share > 2 * len(words) / len(kind), said
-    assert proposer.spent()["completion_tokens"] > 50
-    assert proposer.spent()["failed_calls"] == 0
+    assert proposer.meter.spent()["completion_tokens"] > 50
+    assert proposer.meter.spent()["failed_calls"] == 0
 
 
 def test_its_server_answers_by_schema_and_the_same_question_alike(proposer):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from diffusers import StableDiffusionXLPipeline, UNet2DConditionModel
 
-from steer.config import RendererConfig
+from steer.config import DiffusersConfig
 from steer.errors import RenderError, SteerError
 from steer.renderers.diffusion import DiffusersRenderer
 from steer.testing import RendererConformance
@@ -16,7 +16,7 @@ from steer.types import RenderFailure
 
 def config(folder, **changes):
     values = {"model": str(folder), "width": 32, "height": 32, "steps": 2, "batch_size": 2}
-    return RendererConfig(**{**values, **changes})
+    return DiffusersConfig(**{**values, **changes})
 
 
 class TestSdxl(RendererConformance):
@@ -26,6 +26,28 @@ class TestSdxl(RendererConformance):
 
     def make(self):
         return DiffusersRenderer(config(self.folder, call={"guidance_scale": 3.0, "negative_prompt": "ugly"}))
+
+
+class TestDrafts(RendererConformance):
+    @pytest.fixture(autouse=True)
+    def _folder(self, sdxl):
+        self.folder = sdxl
+
+    def make(self):
+        return DiffusersRenderer(config(self.folder, draft={"steps": 1})).drafts
+
+
+class TestWithDraftsAndPreviews(RendererConformance):
+    @pytest.fixture(autouse=True)
+    def _folder(self, flux):
+        self.folder = flux
+
+    def make(self):
+        call = {"max_sequence_length": 32}
+        one, two = {"draft": {"steps": 1}}, {"preview": {"step": 2}, "steps": 3, "batch_size": 1}
+        made = DiffusersRenderer(config(self.folder, call=call, **one))
+        made.previews = DiffusersRenderer(config(self.folder, call=call, **two)).previews
+        return made
 
 
 class TestFlux(RendererConformance):

@@ -9,7 +9,7 @@ import json
 import pytest
 from PIL import Image
 
-from steer.config import RendererConfig, load_config
+from steer.config import RemoteConfig, load_config
 from steer.errors import RenderError, UsageError
 from steer.renderers import build_renderer
 from steer.testing import RendererConformance
@@ -36,7 +36,7 @@ def renderer(server, **changes):
         "height": 32,
         "retries": 2,
     }
-    return build_renderer(RendererConfig(**{**values, **changes}))
+    return build_renderer(RemoteConfig(**{**values, **changes}))
 
 
 def answer(content):
@@ -84,12 +84,12 @@ def test_a_refused_prompt_is_a_failed_picture_with_the_reason(server, code):
     failure, picture = found.render(["a fox", "a fox"], [1, 2])
     assert failure == RenderFailure("the image API refused the prompt: Your request was rejected.")
     assert isinstance(picture, Image.Image)
-    assert found.spent() == {
+    assert found.meter.spent() == {
         "pictures": 1,
         "calls": 2,
         "failed_calls": 1,
         "refused": 1,
-        "seconds": found.spent()["seconds"],
+        "seconds": found.meter.spent()["seconds"],
     }
 
 
@@ -100,7 +100,7 @@ def test_retry_after_is_honoured_and_faults_that_pass_are_asked_again(server):
     assert isinstance(picture, Image.Image)
     first, second, _ = server.requests
     assert second["at"] - first["at"] >= 1
-    assert found.spent()["calls"] == 3
+    assert found.meter.spent()["calls"] == 3
 
 
 @pytest.mark.parametrize(

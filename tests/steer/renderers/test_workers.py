@@ -7,11 +7,12 @@ import signal
 
 import pytest
 
-from steer.config import RendererConfig
+from steer.config import DiffusersConfig
 from steer.errors import RenderError
 from steer.renderers import build_renderer
 from steer.renderers.diffusion import DiffusersRenderer
 from steer.renderers.workers import Workers
+from steer.testing import RendererConformance
 
 PROMPTS = [f"a fox {i}" for i in range(7)]
 SEEDS = list(range(7))
@@ -19,7 +20,7 @@ SEEDS = list(range(7))
 
 @pytest.fixture(scope="module")
 def config(flux):
-    return RendererConfig(
+    return DiffusersConfig(
         model=str(flux),
         width=32,
         height=32,
@@ -38,6 +39,15 @@ def workers(config):
     assert isinstance(found, Workers)
     yield found
     found.close()
+
+
+class TestWorkers(RendererConformance):
+    @pytest.fixture(autouse=True)
+    def _workers(self, workers):
+        self.workers = workers
+
+    def make(self):
+        return self.workers
 
 
 def test_two_processes_give_the_pictures_of_one_in_order(config, workers):

@@ -108,9 +108,9 @@ def test_the_hopeless_is_stopped_and_the_promising_not():
 class PreviewingRenderer(FakeRenderer):
     """Stops what it is told to stop, the picture itself being its preview."""
 
-    @property
-    def previews(self):
-        return SimpleNamespace(render=self._previewed)
+    def __init__(self, **settings):
+        super().__init__(**settings)
+        self.previews = SimpleNamespace(render=self._previewed)
 
     def _previewed(self, prompts, seeds, goes_on):
         pictures = self.render(prompts, seeds)

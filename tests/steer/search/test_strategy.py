@@ -202,15 +202,9 @@ def test_one_parent_has_no_children():
 
 
 class Paid(FakeProposer):
-    """A fake that costs something."""
+    """A fake that waits for a model, as it were, and whose texts are kept."""
 
-    most = 4
-
-    def start(self, spent):
-        self.calls = int(spent.get("calls", 0))
-
-    def spent(self):
-        return {"calls": len(self.asked)}
+    slow, most = True, 4
 
 
 class FirstBest:

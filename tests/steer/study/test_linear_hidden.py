@@ -19,7 +19,7 @@ SMALL = {
         "unoptimised": {"kind": "prompt"},
         "other": {"kind": "other"},
         "own": {},
-        "own by PAMELA": {"settings": ["reward=pamela"]},
+        "own by PAMELA": {"settings": ["reward=miniature"]},
     },
     "judges": {
         "the person": {"kind": "simulated"},
@@ -48,5 +48,5 @@ def test_each_reward_steers_and_judges_the_other(tmp_path):
 
 def test_the_shipped_study_is_whole():
     study = load_study("linear-hidden")
-    assert study.conditions["own by PAMELA"].settings == ["reward=pamela"]
+    assert study.conditions["own by PAMELA"].settings == ["reward=miniature"]
     assert len(study.judges) == 4

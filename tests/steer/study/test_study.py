@@ -20,7 +20,7 @@ from steer.study.kept import KeptRenderer
 from steer.study.plan import load_study, parse_study
 from steer.study.report import write_study
 from steer.study.running import StudyRun, draw_users
-from steer.testing import FakeRenderer
+from steer.testing import FakeRenderer, RendererConformance
 from tests.steer.command import steer_here
 
 PLAN = {
@@ -175,7 +175,7 @@ def test_shipped_studies_are_whole(name):
     plan = load_study(name)
     assert {"unoptimised", "own", "other"} <= set(plan.conditions)
     for condition in plan.steered().values():
-        load_config(plan.config, [*plan.settings, *condition.settings])
+        load_config(plan.config, plan.settings, condition.settings)
 
 
 def test_kept_pictures_are_those_that_were_drawn(tmp_path):
@@ -188,6 +188,61 @@ def test_kept_pictures_are_those_that_were_drawn(tmp_path):
     assert (kept.drawn, kept.found) == (3, 2)
     assert len(inner.rendered) == 3
     assert kept.name == inner.name
+    assert kept.describe() == inner.describe()
+
+
+class TestKept(RendererConformance):
+    @pytest.fixture(autouse=True)
+    def _folder(self, tmp_path):
+        self.folder = tmp_path
+
+    def make(self):
+        return KeptRenderer(FakeRenderer(), self.folder)
+
+
+class Tiered(FakeRenderer):
+    """Its drafts are other pictures under other settings; every picture has a price, and can be stopped early."""
+
+    def __init__(self):
+        super().__init__(batch_size=7)
+        self.drafts = FakeRenderer()
+        self.drafts.describe = lambda: {"kind": "fake", "tier": "draft"}
+        self.meter, self.previews, self.prepared = object(), object(), []
+
+    def prepare(self, prompts):
+        self.prepared += prompts
+
+
+def test_each_tier_of_a_kept_renderer_is_kept_under_its_own_settings(tmp_path):
+    inner = Tiered()
+    kept = KeptRenderer(inner, tmp_path)
+    assert isinstance(kept.drafts, KeptRenderer)
+    for _ in range(2):
+        kept.render(["a fox"], [1])
+        kept.drafts.render(["a fox", "a cat"], [1, 2])
+    assert (kept.drawn, kept.found) == (1, 1)
+    assert (kept.drafts.drawn, kept.drafts.found) == (2, 2)
+    assert len(list(tmp_path.rglob("*.png"))) == 3
+    assert (len(inner.rendered), len(inner.drafts.rendered)) == (1, 2)
+    again = KeptRenderer(Tiered(), tmp_path)  # a killed study goes on
+    again.drafts.render(["a cat"], [2])
+    assert again.drafts.drawn == 0
+    kept.prepare(["a fox"])
+    assert inner.prepared == ["a fox"]
+    assert (kept.batch_size, kept.meter, kept.previews) == (7, inner.meter, inner.previews)
+
+
+def test_a_condition_may_change_the_kind_that_its_study_sets(tmp_path):
+    """The settings of a study are a layer below those of a condition."""
+    plan = {
+        **PLAN,
+        "settings": ["proposer=scripted", "proposer.shown=3", "search.patience=99", "renderer=painter"],
+        "conditions": {**PLAN["conditions"], "own": {"settings": ["proposer=lexical"]}},
+        "users": ["u3"],
+    }
+    run = StudyRun(StudyFolder.begin(tmp_path / "kinds", draw_users(parse_study(plan, "kinds"))))
+    assert run._steerer("own", ["proposer=lexical"]).config.proposer.kind == "lexical"
+    assert run._steerer("best of N", ["search.rewrite=false"]).config.proposer.shown == 3
 
 
 def test_the_papers_setting_on_tiny_stand_ins_of_its_classes(tmp_path, flux2, miniature):
