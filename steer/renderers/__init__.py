@@ -16,11 +16,4 @@ def build_renderer(config: RendererConfig) -> Renderer:
 
 def miniature_renderer(batch_size: int = 16) -> Renderer:
     """The miniature's own pipeline, for many pictures at once."""
-    from steer.config import load_config
-
-    return build_renderer(load_config().renderer.model_copy(update={"batch_size": batch_size}))
-
-
-def miniature_renderer(batch_size: int = 16) -> Renderer:
-    """The miniature's own pipeline, for many pictures at once."""
     return build_renderer(load_config().renderer.model_copy(update={"batch_size": batch_size}))

@@ -136,10 +136,3 @@ class DiffusersRenderer(Renderer):
         )
         flagged = getattr(output, "nsfw_content_detected", None) or [False] * len(padded)
         return [as_picture(output.images[i], bool(flagged[i])) for i in range(len(jobs))]
-
-
-def build(config: DiffusersConfig) -> Renderer:
-    """One pipeline in this process, or one in each of several. Raises RenderError where it does not load."""
-    from steer.renderers.workers import Workers, worker_count
-
-    return Workers(config, n) if (n := worker_count(config)) > 1 else DiffusersRenderer(config)

@@ -21,6 +21,7 @@ from steer.config import DiffusersConfig, DraftConfig
 from steer.devices import pick_device
 from steer.errors import RenderError
 from steer.protocols import Renderer
+from steer.renderers.diffusion import DiffusersRenderer
 from steer.renderers.drafts import Drafts
 from steer.types import RenderFailure
 
@@ -103,8 +104,6 @@ def _renderer() -> Any:
     """Loaded at the first question, so that its errors are answers."""
     global _own
     if isinstance(_own, DiffusersConfig):
-        from steer.renderers.diffusion import DiffusersRenderer
-
         _own = DiffusersRenderer(_own)
     return _own
 
@@ -116,3 +115,8 @@ def _facts() -> tuple[str, dict[str, object]]:
 
 def _render(prompts: list[str], seeds: list[int], draft: DraftConfig | None) -> list[Image.Image | RenderFailure]:
     return _renderer().render(prompts, seeds, draft)  # type: ignore[no-any-return]
+
+
+def build(config: DiffusersConfig) -> Renderer:
+    """One pipeline in this process, or one in each of several. Raises RenderError where it does not load."""
+    return Workers(config, n) if (n := worker_count(config)) > 1 else DiffusersRenderer(config)

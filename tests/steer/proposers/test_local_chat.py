@@ -15,7 +15,7 @@ from steer.proposers.local import LocalChat
 from steer.proposers.usage import Limits
 from steer.testing import ProposerConformance
 from steer.types import History, SteerRequest
-from tests.steer.tiny_pipelines import byte_tokenizer
+from tests.tiny_tokenizers import byte_tokenizer
 
 ANSWER = '{"rewrites": ["a fox at dawn", "a fox in fog"]}'
 REQUEST = SteerRequest("a fox", "u1")
