@@ -71,7 +71,7 @@ class FrozenEncoder(Encoder):
     """
 
     def __init__(self, name: str, model: nn.Module, width: int, device: str = "cpu", batch_size: int = 16):
-        self.model = model.eval().requires_grad_(False).to(device)
+        self.model: Any = model.eval().requires_grad_(False).to(device)
         self.name, self.width, self.device, self.batch_size = name, width, device, batch_size
 
     def prepare(self, image: Image.Image) -> Prepared:

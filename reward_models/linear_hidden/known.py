@@ -94,4 +94,4 @@ class KnownPeople:
     def _apart(self, model: PersonModel, x: np.ndarray) -> np.ndarray:
         apart = model.raw(x) - self.general(x)
         apart = apart - apart.mean()
-        return apart / max(float(np.linalg.norm(apart)), 1e-12)  # type: ignore[no-any-return]
+        return apart / max(float(np.linalg.norm(apart)), 1e-12)

@@ -79,7 +79,7 @@ def _maximise(people: Sequence[_Sums], spread: float) -> tuple[np.ndarray, float
             posterior = np.linalg.inv(precision)
             mean = posterior @ xr / variance
             total += np.outer(mean, mean) + posterior
-            squares += rr - 2 * mean @ xr + mean @ xx @ mean + float((posterior * xx).sum())
+            squares += float(rr - 2 * mean @ xr + mean @ xx @ mean + (posterior * xx).sum())
             likelihood -= 0.5 * (
                 np.linalg.slogdet(precision)[1] + log_det + free * np.log(variance) + (rr - mean @ xr) / variance
             )

@@ -143,7 +143,7 @@ class Ridge:
     @property
     def centre(self) -> np.ndarray:
         """Mean of the rows' scaled features, (D,); 0 where the scaler is their own."""
-        return self._scaled.mean(axis=0)  # type: ignore[no-any-return]
+        return self._scaled.mean(axis=0)
 
     @property
     def intercept(self) -> float:
@@ -176,7 +176,7 @@ class Ridge:
         """Of the coefficients given the ratings, (D, D): noise^2 (X'X + alpha I)^-1, X the centred rows."""
         loads = (self._scaled - self.centre).T @ self._vectors  # (D, n - 1)
         shrunk = (loads / (self._values + self.alpha)) @ loads.T
-        return self.noise**2 / self.alpha * (np.eye(loads.shape[0]) - shrunk)  # type: ignore[no-any-return]
+        return self.noise**2 / self.alpha * (np.eye(loads.shape[0]) - shrunk)
 
     def open_share(self, scaled: np.ndarray) -> float:
         """Share in (0, 1] that the ratings leave of the variance of scaled rows (m, D), at the chosen penalty."""

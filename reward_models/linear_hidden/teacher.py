@@ -53,7 +53,7 @@ class RidgeTeacher(Teacher):
         if phrases and self.imagination is None:
             log.warning("the reward reads no texts, so the profile of '%s' says nothing to it", person)
         elif phrases and self.imagination is not None:
-            imagined = self.imagination.read(phrases).x.astype(np.float32).astype(np.float64)
+            imagined: np.ndarray = self.imagination.read(phrases).x.astype(np.float32).astype(np.float64)
             x, y = np.vstack([x, imagined]), np.append(y, said)
         rated = ~np.isnan(y)
         rows, likings = [x[rated]], [y[rated]]

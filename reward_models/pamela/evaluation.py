@@ -98,7 +98,7 @@ def ridge(x: np.ndarray, y: np.ndarray, new: np.ndarray, penalty: float = 1.0) -
     from sklearn.preprocessing import StandardScaler
 
     model = make_pipeline(StandardScaler(), Ridge(penalty * len(x) / 100)).fit(x.astype(float), y)
-    return model.predict(new.astype(float))  # type: ignore[no-any-return]
+    return model.predict(new.astype(float))
 
 
 def baselines(corpus: Corpus, test: RatingTable) -> dict[str, np.ndarray]:

@@ -150,11 +150,12 @@ def corpus_spread(ratings: RatingTable) -> float:
 def best_spread(corpus: Corpus, ensemble: Ensemble) -> float:
     """The factor of ``SPREADS`` on the prior's spread with which val_unseen is best known from few ratings; of equals the least."""
     found = ensemble.priors
-    scores = []
+    scores: list[float] = []
     for spread in SPREADS:
         ensemble.priors = [p.scaled(spread) for p in found]
         people = with_enough(corpus, ensemble, "val_unseen", SPREAD_COUNTS)
         curve = people.curve(SPREAD_COUNTS, ["fitted"]).get("fitted", {})
-        scores.append(np.mean([srocc for each in curve.values() for srocc, _, _ in each.values()]) if curve else 0.0)
+        sroccs = [srocc for each in curve.values() for srocc, _, _ in each.values()]
+        scores.append(float(np.mean(sroccs)) if sroccs else 0.0)
     ensemble.priors = found
     return SPREADS[int(np.argmax(scores))] if any(scores) else 1.0

@@ -69,7 +69,8 @@ class Block(nn.Module):
         """Tokens (B, T, W) to (B, ``first`` or T, W)."""
         y = self.norm1(x)
         k, v = self.key_value(y).chunk(2, dim=-1)
-        attended = F.scaled_dot_product_attention(*(self._split(z) for z in (self.query(y[:, :first]), k, v)))
+        q = self._split(self.query(y[:, :first]))
+        attended = F.scaled_dot_product_attention(q, self._split(k), self._split(v))
         x = x[:, :first] + self._drop(self.out(attended.transpose(1, 2).flatten(2)))
         return x + self._drop(self.down(F.gelu(self.up(self.norm2(x)))))
 
@@ -99,7 +100,7 @@ class PamelaPredictor(nn.Module):
         # besides what attention makes of them, a person and a picture meet in a plain product
         self.taste = nn.Linear(width, width, bias=False)
         for table in (self.person, *self.fields):
-            nn.init.normal_(table.weight, std=0.02)  # type: ignore[arg-type]
+            nn.init.normal_(table.weight, std=0.02)
 
     def forward(
         self,

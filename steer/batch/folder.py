@@ -188,6 +188,6 @@ class BatchFolder:
 def is_batch(path: Path) -> bool:
     """Whether a folder holds a batch."""
     try:
-        return json.loads((path / "manifest.json").read_text()).get("kind") == "batch"  # type: ignore[no-any-return]
+        return json.loads((path / "manifest.json").read_text()).get("kind") == "batch"
     except (OSError, ValueError, AttributeError):
         return False

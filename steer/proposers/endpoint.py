@@ -104,7 +104,7 @@ class Endpoint(Backend):
                         max_tokens=max_tokens,
                         extra_body=self.extra,
                         **_form(mode, schema),
-                    ),  # type: ignore[call-overload]
+                    ),
                     self.limits.timeout_s,
                 )
                 return self._taken(completion)

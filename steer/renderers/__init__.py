@@ -10,8 +10,8 @@ from steer.registry import RENDERERS, call_plugin, load
 def build_renderer(config: RendererConfig) -> Renderer:
     """The renderer that a config names."""
     if isinstance(config, RendererPlugin):
-        return call_plugin(RENDERERS, config.kind, config.settings)  # type: ignore[no-any-return]
-    return load(RENDERERS, config.kind)(config)  # type: ignore[no-any-return]
+        return call_plugin(RENDERERS, config.kind, config.settings)
+    return load(RENDERERS, config.kind)(config)
 
 
 def miniature_renderer(batch_size: int = 16) -> Renderer:

@@ -115,7 +115,7 @@ class RemoteRenderer(Renderer):
                             prompt=prompt,
                             n=1,
                             size="{}x{}".format(*c.size),
-                            extra_body=extra,  # type: ignore[call-overload]
+                            extra_body=extra,
                         ),
                         c.timeout_s,
                     )

@@ -16,7 +16,7 @@ from steer.errors import RenderError
 log = logging.getLogger(__name__)
 
 
-def denoiser(pipeline: Any) -> torch.nn.Module:
+def denoiser(pipeline: Any) -> Any:
     """The part that is called at every step."""
     part = getattr(pipeline, "transformer", None) or getattr(pipeline, "unet", None)
     if part is None:
@@ -48,7 +48,7 @@ def compile_blocks(pipeline: Any, config: DiffusersConfig) -> None:
     if not config.compile:
         return
     try:
-        denoiser(pipeline).compile_repeated_blocks(fullgraph=True)  # type: ignore[operator]
+        denoiser(pipeline).compile_repeated_blocks(fullgraph=True)
     except (AttributeError, ValueError) as error:
         raise RenderError(f"{type(denoiser(pipeline)).__name__} has no blocks to compile (renderer.compile)") from error
 

@@ -114,7 +114,7 @@ def _facts() -> tuple[str, dict[str, object]]:
 
 
 def _render(prompts: list[str], seeds: list[int], draft: DraftConfig | None) -> list[Image.Image | RenderFailure]:
-    return _renderer().render(prompts, seeds, draft)  # type: ignore[no-any-return]
+    return _renderer().render(prompts, seeds, draft)
 
 
 def build(config: DiffusersConfig) -> Renderer:

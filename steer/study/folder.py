@@ -105,7 +105,7 @@ def look_id(prompt: int, seed: int, text: str) -> str:
 def is_study(path: Path) -> bool:
     """Whether a folder holds a study."""
     try:
-        return json.loads((path / "study.json").read_text()).get("kind") == "study"  # type: ignore[no-any-return]
+        return json.loads((path / "study.json").read_text()).get("kind") == "study"
     except (OSError, ValueError, AttributeError):
         return False
 

@@ -127,7 +127,7 @@ class UserStore:
             for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
                 db.execute(f"PRAGMA {pragma}")
             self._own.db = db
-        return self._own.db  # type: ignore[no-any-return]
+        return self._own.db
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
