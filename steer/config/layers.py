@@ -1,7 +1,7 @@
 """Layers of plain values, one upon another: a preset's base, the preset, a study's settings, a condition's.
 
-A layer that changes the kind of a section (``renderer: painter`` upon a preset of diffusers) leaves behind what the layers
-below set for the old kind; what the layer itself sets must belong to the new one.
+A layer that changes the kind of a section (``renderer: painter`` upon a preset of diffusers) leaves behind what the
+layers below set for the old kind; what the layer itself sets must belong to the new one.
 """
 
 from __future__ import annotations

@@ -25,8 +25,8 @@ def presets() -> list[str]:
 def load_config(name_or_path: str | Path = DEFAULT, *layers: Sequence[str]) -> SteerConfig:
     """The preset or YAML file with layers of settings ("search.seeds=2") on top, each upon those before it.
 
-    All ``--set`` of a command are one layer. Raises UsageError with a suggestion for an unknown preset, key or value, and for
-    a setting that does not belong to the kind that its layer names.
+    All ``--set`` of a command are one layer. Raises UsageError with a suggestion for an unknown preset, key or
+    value, and for a setting that does not belong to the kind that its layer names.
     """
     path = find_config(name_or_path)
     values = read_values(path)

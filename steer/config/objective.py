@@ -12,7 +12,8 @@ from steer.config.section import Section
 class ScorerConfig(Section):
     """A further judge of pictures and how its raw scores come to [0, 1]; see ``reward_models.scorers.scales``.
 
-    ``linear: [low, high]`` or ``gaussian: [mean, std]`` of reference pictures; ``settings`` go to the scorer as they are.
+    ``linear: [low, high]`` or ``gaussian: [mean, std]`` of reference pictures; ``settings`` go to the scorer as they
+    are.
     """
 
     kind: str = "classifier"

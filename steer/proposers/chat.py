@@ -86,7 +86,8 @@ class ChatProposer(Proposer):
         ]
 
     def _ask_for(self, request: SteerRequest, history: History, n: int) -> list[Rewrite]:
-        """Up to n new rewrites; what is missing is asked for again, and only that. None where all that it writes is known.
+        """Up to n new rewrites; what is missing is asked for again, and only that. None where all that it writes is
+        known.
 
         Raises ProposerError where nothing it answers can be used.
         """

@@ -80,7 +80,8 @@ class LexicalProposer(Proposer):
 
 
 def build(config: LexicalConfig, strength: StrengthName = "free") -> LexicalProposer:
-    """The lexical search with the phrases that ``strength`` allows. Raises UsageError where there is no such lexicon."""
+    """The lexical search with the phrases that ``strength`` allows. Raises UsageError where there is no such
+    lexicon."""
     return LexicalProposer(Lexicon.load(config.lexicon).only(STRENGTHS[strength].kinds))
 
 
@@ -90,7 +91,8 @@ def columns(groups: Sequence[Group]) -> list[tuple[str, str]]:
 
 
 def effects_of(groups: Sequence[Group], history: History) -> tuple[np.ndarray, np.ndarray]:
-    """Mean (k,) and covariance (k, k) of the phrases' effects on the deviation of a text's mean reward from the overall mean."""
+    """Mean (k,) and covariance (k, k) of the phrases' effects on the deviation of a text's mean reward from the
+    overall mean."""
     names, stats = columns(groups), history.stats()
     x = np.array([[float(s.rewrite.changes.get(g, "") == phrase) for g, phrase in names] for s in stats])
     means = np.array([s.mean for s in stats])

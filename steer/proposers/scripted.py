@@ -1,7 +1,8 @@
 """A writer that stands in for a big language model where there is none: it sees only the question a model would see.
 
-It reads the ranked list, and in a ``reflect`` question the words that rose and fell, and changes one or two phrases of a good
-text. It knows the words of the miniature's lexicon, and nothing of what they are worth beyond what the question says.
+It reads the ranked list, and in a ``reflect`` question the words that rose and fell, and changes one or two phrases
+of a good text. It knows the words of the miniature's lexicon, and nothing of what they are worth beyond what the
+question says.
 """
 
 from __future__ import annotations

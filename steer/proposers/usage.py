@@ -10,7 +10,8 @@ from steer.remote import Counter
 
 @dataclass
 class Usage(Counter):
-    """What a run's proposing took; ``calls`` counts every attempt, ``seconds`` is waiting time, calls side by side once.
+    """What a run's proposing took; ``calls`` counts every attempt, ``seconds`` is waiting time, calls side by side
+    once.
 
     ``price``: of a million prompt and completion tokens.
     """

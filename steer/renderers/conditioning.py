@@ -1,4 +1,5 @@
-"""Texts as a pipeline's denoiser reads them, each encoded once: a text is drawn with several seeds, a negative one always."""
+"""Texts as a pipeline's denoiser reads them, each encoded once: a text is drawn with several seeds, a negative one
+always."""
 
 from __future__ import annotations
 
@@ -60,7 +61,8 @@ class Conditioning:
         return rows
 
     def read(self, prompts: Sequence[str]) -> None:
-        """Encode what is new among these texts: a round's at once, as the text encoders may have to come onto the card."""
+        """Encode what is new among these texts: a round's at once, as the text encoders may have to come onto the
+        card."""
         new = [p for p in dict.fromkeys(prompts) if p not in self._known]
         if self.family and new:
             with self.place.reading():

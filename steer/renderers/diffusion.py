@@ -72,7 +72,8 @@ class DiffusersRenderer(Renderer):
         draft: DraftConfig | None = None,
         on_step: OnStep | None = None,
     ) -> list[Image.Image | RenderFailure]:
-        """One result a prompt, in order; ``seeds`` (n) are their noise. ``on_step`` is diffusers' ``callback_on_step_end``."""
+        """One result a prompt, in order; ``seeds`` (n) are their noise. ``on_step`` is diffusers'
+        ``callback_on_step_end``."""
         jobs = list(zip(prompts, seeds, strict=True))
         for prompt in dict.fromkeys(prompts):
             self._say_if_cut(prompt)

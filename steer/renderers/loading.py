@@ -60,7 +60,8 @@ def identity_of(pipeline: Any) -> dict[str, object]:
 
 
 def make_ready(pipeline: Any, config: DiffusersConfig, device: str) -> tuple[Place, dict[str, object]]:
-    """Scheduler, LoRAs, speed and place in memory as ``config`` says; where its parts live and what was added to the weights."""
+    """Scheduler, LoRAs, speed and place in memory as ``config`` says; where its parts live and what was added to the
+    weights."""
     added: dict[str, object] = {}
     pipeline.set_progress_bar_config(disable=True)
     if config.scheduler or config.scheduler_settings:
@@ -107,8 +108,8 @@ def hub_fault(name: str, revision: str | None, error: BaseException) -> str:
         cause = cause.__cause__ or cause.__context__
     if any(isinstance(c, GatedRepoError) for c in causes):
         return (
-            f"the weights of '{name}' are given only to who accepted their licence: accept it on the model's page, then "
-            "'hf auth login' or set HF_TOKEN"
+            f"the weights of '{name}' are given only to who accepted their licence: accept it on the model's page, "
+            "then 'hf auth login' or set HF_TOKEN"
         )
     if any(isinstance(c, RevisionNotFoundError) for c in causes):
         return f"'{name}' has no revision '{revision}' (renderer.revision)"

@@ -1,4 +1,5 @@
-"""Where a pipeline's parts live: all on the card, the text encoders only while they read, each part while it works, or layer by layer."""
+"""Where a pipeline's parts live: all on the card, the text encoders only while they read, each part while it works,
+or layer by layer."""
 
 from __future__ import annotations
 
@@ -123,7 +124,8 @@ def choose(weights: dict[str, float], free: float, megapixels: float, apart: boo
 
 
 def _decode_within(pipeline: Any, left: float, megapixels: float, config: DiffusersConfig) -> None:
-    """Decode picture by picture where a batch's decoding would not fit into ``left`` GiB, and in tiles where one would not."""
+    """Decode picture by picture where a batch's decoding would not fit into ``left`` GiB, and in tiles where one
+    would not."""
     vae = getattr(pipeline, "vae", None)
     if vae is None:
         return

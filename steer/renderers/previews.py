@@ -24,9 +24,11 @@ class EulerPreviews(Previews):
     """Renders one picture at a time and asks ``goes_on`` after ``step`` steps.
 
     The preview is what the model expects to come out: an Euler step from x at noise s to x' at noise s' goes along
-    d = (x' - x) / (s' - s), which ends without noise at x' - s' d. It is decoded by the pipeline's own VAE, at low size.
+    d = (x' - x) / (s' - s), which ends without noise at x' - s' d. It is decoded by the pipeline's own VAE, at low
+    size.
 
-    ``draw`` renders with ``pipeline`` pictures of ``size``. Raises RenderError for other schedulers and unknown latents.
+    ``draw`` renders with ``pipeline`` pictures of ``size``. Raises RenderError for other schedulers and unknown
+    latents.
     """
 
     def __init__(self, pipeline: Any, size: tuple[int, int], config: PreviewConfig, draw: Draw):

@@ -1,7 +1,7 @@
 """Pictures by an image API: OpenAI's and servers that speak it. Asked side by side, patiently, and counted.
 
-Most such APIs take no seed. Then a candidate's seed only numbers its drawings: a picture is kept as it came, and would be
-another one if it were asked for again.
+Most such APIs take no seed. Then a candidate's seed only numbers its drawings: a picture is kept as it came, and
+would be another one if it were asked for again.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ LARGEST = 64 * 2**20  # bytes of an answer's picture
 
 @dataclass
 class PictureUsage(Counter):
-    """What a run's rendering took; ``calls`` counts every attempt, ``seconds`` is waiting time, calls side by side once.
+    """What a run's rendering took; ``calls`` counts every attempt, ``seconds`` is waiting time, calls side by side
+    once.
 
     ``price``: of a picture.
     """
@@ -78,8 +79,8 @@ class RemoteRenderer(Renderer):
     def render(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Image.Image | RenderFailure]:
         """One result a prompt, in order, ``parallel`` at once.
 
-        A refusal, or a picture lost after all retries, is a RenderFailure. Raises RenderError for a key, model or size that is
-        refused, and where every picture was lost.
+        A refusal, or a picture lost after all retries, is a RenderFailure. Raises RenderError for a key, model or
+        size that is refused, and where every picture was lost.
         """
         begun = time.monotonic()
 

@@ -1,7 +1,7 @@
 """Several cards of one machine: a renderer in a process of its own on each; batches go to whoever is free.
 
-Processes and a queue rather than ``accelerate launch``, which starts the whole program once a card: there is one search, one
-journal and one language model, and only the pictures are many.
+Processes and a queue rather than ``accelerate launch``, which starts the whole program once a card: there is one
+search, one journal and one language model, and only the pictures are many.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ from steer.types import RenderFailure
 class KeptRenderer(Renderer):
     """A renderer whose pictures, and whose drafts, stay in ``folder`` as PNG, each under its own settings.
 
-    ``drawn`` and ``found`` count what was asked of it. Budgets count what a run asks for, found or drawn. Previews are not
-    kept: where a picture is stopped depends on the run.
+    ``drawn`` and ``found`` count what was asked of it. Budgets count what a run asks for, found or drawn. Previews
+    are not kept: where a picture is stopped depends on the run.
     """
 
     def __init__(self, renderer: Renderer, folder: Path):

@@ -111,7 +111,8 @@ def test_rows_with_settings_of_their_own(tmp_path, fake_steerer):
     for wrong, said in (
         ({"search.sedes": 2}, "unknown key"),
         ({"renderer.steps": 3}, "the whole batch's"),
-        ({"nothing.at.all": 1}, "no setting"),
+        ({"nothing.at.all": 1}, "unknown key 'nothing'"),
+        ({"proposer.most": 1}, "is a setting of 'chat'.* not of 'lexical'"),
     ):
         with pytest.raises(UsageError, match=said):
             make(tmp_path, fake_steerer, "wrong", [{"prompt": "a fox", "settings": wrong}])
