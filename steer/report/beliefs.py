@@ -75,8 +75,10 @@ def draw_beliefs(found: Beliefs) -> Image.Image:
 
 def _rows(found: Beliefs) -> list[str | Leaning]:
     """From the top: each kind, then its leanings."""
-    kinds = dict.fromkeys(x.kind for x in found.leanings)
-    return [row for kind in kinds for row in (kind, *(x for x in found.leanings if x.kind == kind))]
+    rows: list[str | Leaning] = []
+    for kind in dict.fromkeys(x.kind for x in found.leanings):
+        rows += [kind, *(x for x in found.leanings if x.kind == kind)]
+    return rows
 
 
 def _bars(axis: Any, rows: list[str | Leaning]) -> None:
