@@ -15,7 +15,9 @@ import pandas as pd
 
 from reward_models.evaluation.pages import render
 from reward_models.evaluation.plots import plot_layers, plot_pairs
-from reward_models.linear_hidden.drawn import HELD_OUT, SEED, SUPPORTS, Drawn, draw, interval, r2, spearman
+from reward_models.evaluation.statistics import r2, spearman
+from reward_models.evaluation.statistics import rounded as interval
+from reward_models.linear_hidden.drawn import HELD_OUT, SEED, SUPPORTS, Drawn, draw
 from reward_models.linear_hidden.fit import attribute_map, general_score, population_of
 from reward_models.linear_hidden.layers import inner_choice, pair_grid
 from reward_models.linear_hidden.people import PersonModel
