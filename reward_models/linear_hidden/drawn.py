@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import pandas as pd
 
 from reward_models.base import RewardError
-from reward_models.evaluation.statistics import r2 as r2
 from reward_models.evaluation.statistics import rounded as interval  # noqa: F401  (read from here by layers.py)
 from reward_models.evaluation.statistics import spearman as spearman
 

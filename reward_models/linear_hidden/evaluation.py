@@ -13,8 +13,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from reward_models.evaluation.pages import render
 from reward_models.evaluation.plots import plot_layers, plot_pairs
-from reward_models.linear_hidden.drawn import HELD_OUT, SEED, SUPPORTS, Drawn, draw, interval, r2, spearman
+from reward_models.evaluation.statistics import r2, spearman
+from reward_models.evaluation.statistics import rounded as interval
+from reward_models.linear_hidden.drawn import HELD_OUT, SEED, SUPPORTS, Drawn, draw
 from reward_models.linear_hidden.fit import attribute_map, general_score, population_of
 from reward_models.linear_hidden.layers import inner_choice, pair_grid
 from reward_models.linear_hidden.people import PersonModel
@@ -166,55 +169,7 @@ def evaluate(
 
 def as_markdown(told: dict[str, Any]) -> str:
     """The tables as text."""
-    out = [
-        "# Linear-Hidden, the paper's protocol",
-        "",
-        f"{told['people']} people; disjoint supports of 10 and 100 ratings, 50 held out, seed {SEED}; penalties '{told['alphas']}'. An undefined Spearman counts as 0. "
-        "Mean over people [95 % bootstrap over people].",
-        "",
-        "| features | way | ratings | Spearman | R2 |",
-        "|---|---|---|---|---|",
-    ]
-    for pool, ways in told["table"].items():
-        for way, by_support in ways.items():
-            for n, row in by_support.items():
-                cells = ["{:.3f} [{:.3f}, {:.3f}]".format(*row[k]) for k in ("spearman", "r2")]
-                out.append(f"| {pool} | {way} | {n} | {' | '.join(cells)} |")
-    if "inner" in told:
-        out += [
-            "",
-            "## The layer by inner cross-validation",
-            "",
-            "Each person's LT layer is the one of least leave-one-out error on their own support (direct).",
-            "",
-            "| ratings | Spearman | chosen |",
-            "|---|---|---|",
-        ]
-        for n, row in told["inner"].items():
-            chosen = ", ".join(f"{p}: {k}" for p, k in row["chosen"].items())
-            mean, low, high = row["spearman"]
-            out.append(f"| {n} | {mean:.3f} [{low:.3f}, {high:.3f}] | {chosen} |")
-    if "pairs" in told:
-        out += [
-            "",
-            "## Two layers beside each other",
-            "",
-            "Direct, 100 given; the ten best on the held-out ratings (choosing among them so flatters; `inner` is the mean leave-one-out error, which does not).",
-            "",
-            "| pair | Spearman | inner |",
-            "|---|---|---|",
-        ]
-        best = sorted(told["pairs"].items(), key=lambda kv: -kv[1]["spearman"][0])[:10]
-        out += ["| {} | {:.3f} [{:.3f}, {:.3f}] | {:.4f} |".format(p, *r["spearman"], r["inner"]) for p, r in best]
-    if "probing" in told:
-        out += [
-            "",
-            "## Attributes",
-            "",
-            "The layer is chosen on validation.",
-            "",
-            "| attribute | best layer | Spearman on test |",
-            "|---|---|---|",
-        ]
-        out += [f"| {n} | {p['best']} | {p['test']:.3f} |" for n, p in told["probing"].items()]
-    return "\n".join(out) + "\n"
+    best = sorted(told.get("pairs", {}).items(), key=lambda kv: -kv[1]["spearman"][0])[:10]
+    facts = {k: told[k] for k in ("people", "alphas", "table")}
+    optional = {k: told.get(k) for k in ("inner", "probing")}
+    return render("linear_hidden.md.j2", seed=SEED, pairs=best, **facts, **optional)

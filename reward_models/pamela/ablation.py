@@ -8,6 +8,7 @@ from pathlib import Path
 
 from reward_models.encoders.base import Encoder
 from reward_models.evaluation.metrics import Each, gain, per_person, summary
+from reward_models.evaluation.pages import render
 from reward_models.pamela.evaluation import judge
 from reward_models.pamela.fit import EpochReport, fit_reward
 from reward_models.pamela.settings import RewardTraining
@@ -47,25 +48,5 @@ def ablate(
         results[name] = {s: summary(each) | gain(each, whole[s]) for s, each in without.items()}
     out = Path(settings.out)
     (out / "ablations.json").write_text(json.dumps(results, indent=1) + "\n")
-    (out / "ablations.md").write_text(_markdown(results, list(whole)))
+    (out / "ablations.md").write_text(render("ablations.md.j2", results=results, splits=list(whole)))
     return out / "ablations.md"
-
-
-def _markdown(results: dict[str, dict[str, dict[str, float]]], splits: list[str]) -> str:
-    head = ["changed", *(c for s in splits for c in (f"{s} SROCC", "difference"))]
-    lines = [
-        "# Ablations",
-        "",
-        "SROCC of seen people, and of unseen people fitted from 15 ratings; difference to the whole model on the same "
-        "people, with its 95 % bootstrap interval.",
-        "",
-        f"| {' | '.join(head)} |",
-        f"| {' | '.join('---' for _ in head)} |",
-    ]
-    for name, by_split in results.items():
-        cells = [name]
-        for m in (by_split[s] for s in splits):
-            change = f"{m['gain']:+.3f} [{m['low']:+.3f}, {m['high']:+.3f}]" if "gain" in m else ""
-            cells += [f"{m['srocc']:.3f}", change]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"

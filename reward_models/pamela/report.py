@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from reward_models.evaluation.metrics import METRICS, MINIMUM, gain, summary
+from reward_models.evaluation.pages import render
 from reward_models.evaluation.plots import plot_margins, plot_new_people
 from reward_models.pamela.evaluation import Judged, Row, judge, margin_curve, population_level
 from reward_models.pamela.newcomers import CONTEXT, with_enough
@@ -105,73 +106,15 @@ def _people(rows: Sequence[Row]) -> pd.DataFrame:
 
 def as_markdown(rows: Sequence[Row], report: dict[str, Any]) -> str:
     """The report to read."""
-    lines = [
-        "# Evaluation",
-        "",
-        f"Within-person means [95 % bootstrap over people]; people with fewer than {MINIMUM} ratings are left out, constant "
-        "predictions or ratings count as 0 (pairwise .5), tied ratings make no pair. Metadata is withheld unless said. "
-        f"Of unseen people the first {CONTEXT} ratings are given, the others are the test.",
-        "",
-    ]
-    if report["splits left out"]:
-        lines += [
-            f"Left out, since nobody has {MINIMUM} ratings there to be judged on: {', '.join(report['splits left out'])}.",
-            "",
-        ]
-    if report["unreadable pictures"]:
-        lines += [f"{len(report['unreadable pictures'])} pictures did not open; their ratings are left out.", ""]
-    table = [
-        [
-            r.split,
-            r.model,
-            _interval(r.metrics, "srocc"),
-            f"{r.metrics['plcc']:.3f}",
-            f"{r.metrics['pairwise']:.3f}",
-            f"{r.metrics['n_people']:.0f}",
-        ]
-        for r in rows
-    ]
-    lines += _table(["split", "model", "SROCC", "PLCC", "pairwise", "people"], table)
-    for split, facts in report["splits"].items():
-        g, pairs = facts["above the population head"], facts["pairs people disagree on"]
-        right = ", ".join(f"{name} {m['pairwise']:.3f}" for name, m in pairs.items())
-        lines += [
-            "",
-            f"## {split}",
-            "",
-            f"*{facts['best']}* above the population head: {g['gain']:+.3f} [{g['low']:+.3f}, {g['high']:+.3f}] SROCC. "
-            f"On {next(iter(pairs.values()))['pairs']} pairs that people order differently, right are: {right}.",
-            "",
-            "Population level (per-picture means):",
-            "",
-        ]
-        level = [
-            [n, f"{m['srocc']:.3f}", f"{m['plcc']:.3f}", f"{m['pairwise']:.3f}"]
-            for n, m in facts["population level"].items()
-        ]
-        lines += _table(["model", "SROCC", "PLCC", "pairwise"], level)
-    if "new people by ratings given" in report:
-        lines += ["", "## New people by ratings given", "", *_curve_table(report)]
-        lines += ["", "![new people](new_people.png)"]
-    if any(s in report["splits"] for s in ("test_seen", "val_seen")):
-        lines += ["", "![pairwise accuracy by margin](margins.png)"]
-    return "\n".join(lines) + "\n"
-
-
-def _curve_table(report: dict[str, Any]) -> list[str]:
-    curves = report["new people by ratings given"]
-    counts = list(curves["fitted"])
-    body = []
-    for n in counts:
-        g = report["fitted above the population head"][n]
-        cells = [_interval(curve[n], "srocc") if n in curve else "" for curve in curves.values()]
-        body.append([str(n), *cells, f"{g['gain']:+.3f} [{g['low']:+.3f}, {g['high']:+.3f}]"])
-    return _table(["ratings", *curves, "fitted - population"], body)
-
-
-def _interval(metrics: dict[str, float], name: str) -> str:
-    return f"{metrics[name]:.3f} [{metrics[f'{name}_low']:.3f}, {metrics[f'{name}_high']:.3f}]"
-
-
-def _table(head: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
-    return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *body)]
+    return render(
+        "pamela.md.j2",
+        rows=rows,
+        splits=report["splits"],
+        left_out=report["splits left out"],
+        unreadable=report["unreadable pictures"],
+        curves=report.get("new people by ratings given"),
+        gains=report.get("fitted above the population head"),
+        has_margins=any(s in report["splits"] for s in ("test_seen", "val_seen")),
+        minimum=MINIMUM,
+        context=CONTEXT,
+    )

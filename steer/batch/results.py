@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections import Counter
-from html import escape
 from pathlib import Path
 from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
+from reward_models.evaluation.pages import render
 from steer.batch.folder import BatchFolder
 from steer.store.files import write_whole
 
@@ -110,35 +109,11 @@ def _harmless(text: str | None) -> str | None:
 
 
 def _page(folder: BatchFolder, rows: list[dict[str, Any]], states: Counter[str]) -> str:
-    total = sum(states.values())
-    told = ", ".join(f"{n} {state}" for state, n in states.items())
-    out = io.StringIO()
-    out.write(
-        "<!doctype html><meta charset='utf-8'><title>batch</title><style>body{font:15px system-ui;margin:24px;color:#202024;"
-        "background:#faf9f6}table{border-collapse:collapse}td,th{padding:6px 10px;text-align:left;vertical-align:top;border-bottom:1px "
-        "solid #e0dfdc}img{height:96px;display:block}.failed{color:#b2463c}.pale{color:#82828a}</style>"
-        f"<h1>{escape(folder.path.name)}</h1><p>{total} rows: {escape(told)}; <a href='results.csv'>csv</a>, "
-        "<a href='results.parquet'>parquet</a>, <a href='sheet.png'>sheet</a></p><table><tr><th>best<th>prompt<th>user<th>reward<th>what was drawn"
+    """``index.html``: a line for each of the first rows; prompts and reasons are escaped."""
+    shown = [r | {"report": str(Path(r["picture"]).parents[1] / "report.html") if r["picture"] else ""} for r in rows]
+    return render(
+        "batch.html.j2", "steer.report", name=folder.path.name, rows=shown, states=states, total=sum(states.values())
     )
-    for r in rows:
-        picture = f"<img loading='lazy' alt='' src='{escape(r['picture'])}'>" if r["picture"] else ""
-        if r["state"] == "done":
-            report = escape(str(Path(r["picture"]).parents[1] / "report.html")) if r["picture"] else ""
-            reward = (
-                f"{r['original']:.2f} &rarr; <b>{r['reward']:.2f}</b>"
-                if r["reward"] is not None and r["original"] is not None
-                else ""
-            )
-            last = f"<a href='{report}'>{escape(r['text'] or '')}</a>"
-        else:
-            reward, last = "", f"<span class='{r['state']}'>{escape(r['reason'] or r['state'])}</span>"
-        out.write(
-            f"<tr><td>{picture}<td>{escape(r['prompt'])}<br><span class='pale'>{r['id']}</span><td>{escape(r['user'])}<td>{reward}<td>{last}"
-        )
-    out.write("</table>")
-    if total > len(rows):
-        out.write(f"<p class='pale'>the first {len(rows)}; all {total} are in the table</p>")
-    return out.getvalue()
 
 
 def _sheet(folder: BatchFolder, rows: list[dict[str, Any]]) -> Image.Image:

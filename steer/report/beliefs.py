@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from PIL import Image, ImageDraw, ImageFont
+from typing import Any
 
+import numpy as np
+from PIL import Image
+
+from steer.errors import UsageError
 from steer.users.beliefs import Beliefs, Leaning
 
-INK, PALE, PAPER = (32, 32, 36), (130, 130, 138), (250, 249, 246)
-LIKED, DISLIKED, UNSURE, AVERAGE = (46, 125, 90), (178, 70, 60), (190, 188, 182), (214, 150, 20)
-WIDTH, ROW, MARGIN, LABEL, HEAD = 860, 26, 32, 190, 92
+INK, PALE, PAPER = "#202024", "#82828a", "#faf9f6"
+LIKED, DISLIKED, UNSURE, AVERAGE = "#2e7d5a", "#b2463c", "#bebcb6", "#d69614"
+WIDTH, ROW, MARGIN, LABEL, HEAD, TICKS, LINE = 860, 26, 32, 190, 92, 28, 22  # pixels
 
 
 def lines(found: Beliefs) -> list[str]:
@@ -32,47 +36,70 @@ def lines(found: Beliefs) -> list[str]:
 
 
 def draw_beliefs(found: Beliefs) -> Image.Image:
-    """A bar a phrase with its 95 % interval, by kind; grey where it is not sure, a mark where the average person is."""
-    kinds = list(dict.fromkeys(x.kind for x in found.leanings))
-    rows = sum(len([x for x in found.leanings if x.kind == k]) + 1 for k in kinds)
+    """A bar per phrase with its 95 % interval, by kind, 860 pixels wide: grey where it is not certain, with a mark for the average person.
+
+    Raises UsageError where matplotlib (extra ``study``) is not installed.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise UsageError("the picture needs matplotlib: pip install 'steer-t2i[study]'") from error
+    rows = _rows(found)
     notes = _notes(found)
-    height = HEAD + rows * ROW + len(notes) * 22 + 2 * MARGIN
-    sheet = Image.new("RGB", (WIDTH, height), PAPER)
-    draw = ImageDraw.Draw(sheet)
-    title, text, small = ImageFont.load_default(24), ImageFont.load_default(15), ImageFont.load_default(13)
-    draw.text((MARGIN, 20), f"What is believed of {found.user}", INK, title)
-    draw.text(
-        (MARGIN, 56),
+    height = HEAD + len(rows) * ROW + TICKS + len(notes) * LINE + MARGIN
+    figure = Figure((WIDTH / 100, height / 100), dpi=100, facecolor=PAPER)
+    canvas = FigureCanvasAgg(figure)
+
+    def write(y: float, text: str, size: float, colour: str) -> None:
+        """One line, ``y`` pixels from the top; a prompt's dollar signs are no formula."""
+        figure.text(MARGIN / WIDTH, 1 - y / height, text, size=size, color=colour, va="top", parse_math=False)
+
+    write(20, f"What the model believes about {found.user}", 17, INK)
+    write(
+        54,
         f"{found.known:.0%} of what people differ by is known; bars: liking above the others of a kind, "
         "lines: 95 %, orange: the average person",
+        9,
         PALE,
-        small,
     )
-    reach = max([0.1, *(max(abs(x.low), abs(x.high)) for x in found.leanings)])
-    middle = MARGIN + LABEL + (WIDTH - 2 * MARGIN - LABEL) // 2
-    scale = (WIDTH - 2 * MARGIN - LABEL) / 2 / reach
-    y = HEAD
-    for kind in kinds:
-        draw.text((MARGIN, y + 4), kind, PALE, small)
-        y += ROW
-        for leaning in [x for x in found.leanings if x.kind == kind]:
-            draw.text((MARGIN + 12, y + 3), leaning.phrase, INK, text)
-            _bar(draw, leaning, middle, y, scale)
-            y += ROW
-    for note in notes:
-        draw.text((MARGIN, y + MARGIN // 2), note, INK, small)
-        y += 22
-    return sheet
+    if rows:
+        left, width = (MARGIN + LABEL) / WIDTH, (WIDTH - 2 * MARGIN - LABEL) / WIDTH
+        bottom = (MARGIN + len(notes) * LINE + TICKS) / height
+        _bars(figure.add_axes((left, bottom, width, len(rows) * ROW / height)), rows)
+    for i, note in enumerate(notes):
+        write(height - MARGIN / 2 - (len(notes) - i) * LINE, note, 9.5, INK)
+    canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
 
 
-def _bar(draw: ImageDraw.ImageDraw, x: Leaning, middle: int, y: int, scale: float) -> None:
-    colour = (LIKED if x.mean > 0 else DISLIKED) if x.sure else UNSURE
-    left, right = sorted((middle, middle + round(x.mean * scale)))
-    draw.rectangle((left, y + 5, right, y + 19), fill=colour)
-    draw.line((middle + x.low * scale, y + 12, middle + x.high * scale, y + 12), fill=INK, width=1)
-    at = middle + x.average * scale
-    draw.line((at, y + 3, at, y + 21), fill=AVERAGE, width=2)
-    draw.line((middle, y, middle, y + ROW), fill=PALE, width=1)
+def _rows(found: Beliefs) -> list[str | Leaning]:
+    """From the top: each kind, then its leanings."""
+    rows: list[str | Leaning] = []
+    for kind in dict.fromkeys(x.kind for x in found.leanings):
+        rows += [kind, *(x for x in found.leanings if x.kind == kind)]
+    return rows
+
+
+def _bars(axis: Any, rows: list[str | Leaning]) -> None:
+    """A row of the picture for each of ``rows``, whose kinds are headings."""
+    shown = [(y, x) for y, x in enumerate(rows) if isinstance(x, Leaning)]
+    at = np.array([y for y, _ in shown])
+    mean, low, high, average = np.array([(x.mean, x.low, x.high, x.average) for _, x in shown]).T
+    colours = [(LIKED if x.mean > 0 else DISLIKED) if x.sure else UNSURE for _, x in shown]
+    axis.barh(at, mean, height=0.54, color=colours)
+    axis.errorbar((low + high) / 2, at, xerr=(high - low) / 2, fmt="none", ecolor=INK, elinewidth=1)
+    axis.vlines(average, at - 0.36, at + 0.36, color=AVERAGE, linewidth=2)
+    axis.axvline(0, color=PALE, linewidth=1)
+    reach = 1.05 * max(0.1, *np.abs([low, high, average, mean]).ravel())
+    axis.set(xlim=(-reach, reach), ylim=(len(rows) - 0.5, -0.5), facecolor=PAPER)
+    axis.set_yticks(range(len(rows)), [x.phrase if isinstance(x, Leaning) else x for x in rows])
+    for label, row in zip(axis.get_yticklabels(), rows, strict=True):
+        label.set(color=INK if isinstance(row, Leaning) else PALE, parse_math=False)
+        label.set_fontweight("normal" if isinstance(row, Leaning) else "bold")
+    axis.tick_params(axis="y", length=0)
+    axis.tick_params(axis="x", labelsize=9, colors=PALE)
+    axis.spines[:].set_visible(False)
 
 
 def _notes(found: Beliefs) -> list[str]:

@@ -14,8 +14,9 @@ from PIL import Image
 import reward_models
 from reward_models import Person, Seen, teach
 from reward_models.base import RewardError, UnknownPerson
+from reward_models.evaluation.statistics import r2, rounded, spearman
 from reward_models.families import Work
-from reward_models.linear_hidden.drawn import HELD_OUT, draw, interval, r2, spearman
+from reward_models.linear_hidden.drawn import HELD_OUT, draw
 from reward_models.linear_hidden.evaluation import Protocol, evaluate
 from reward_models.linear_hidden.family import FAMILY
 from reward_models.linear_hidden.fit import all_pools, attribute_map, attribute_values, fit_linear_hidden
@@ -197,7 +198,7 @@ def test_undefined_is_nothing_and_r2_is_scikit_learns():
     a, b = rng.normal(size=20), rng.normal(size=20)
     assert spearman(np.ones(20), b) == 0
     assert r2(a, b) == pytest.approx(r2_score(b, a))
-    mean, low, high = interval(rng.normal(0.3, 0.1, 50))
+    mean, low, high = rounded(rng.normal(0.3, 0.1, 50))
     assert low < mean < high
 
 

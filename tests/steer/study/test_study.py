@@ -141,6 +141,8 @@ def test_the_gap_is_what_the_reward_promised_and_the_judge_did_not_see(done):
 def test_the_report_can_be_read_and_looked_at(done):
     folder, _ = done
     text, page = ((folder.path / f"report.{end}").read_text() for end in ("md", "html"))
+    cells = {line.count("|") for line in text[text.index("## Conditions") : text.index("## Guards")].splitlines()[2:-1]}
+    assert len(cells) == 1  # the heading and each row
     assert "| own > other | the person |" in text
     assert "| cautious |" in text[text.index("## Guards") :]
     assert "own > cautious" not in text

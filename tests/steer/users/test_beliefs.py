@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import numpy as np
 import pytest
 
 from steer import Steerer
+from steer.errors import UsageError
 from steer.lexicon import Lexicon
 from steer.miniature.raters import simulated_people
 from steer.miniature.world import ATTRIBUTES
 from steer.report.beliefs import draw_beliefs, lines
-from steer.users.beliefs import beliefs
+from steer.users.beliefs import Beliefs, Leaning, Surprise, beliefs
 from steer.users.interview import Interview
 
 STYLES = {"photo": "photo", "sepia": "sepia", "neon": "neon", "pixel art": "pixel art", "watercolour": "watercolor"}
@@ -62,3 +64,18 @@ def test_as_lines_and_as_a_picture(miniature):
     picture = draw_beliefs(found)
     assert picture.width == 860
     assert len(picture.getcolors(10**6)) > 50
+    colours = {c for _, c in picture.getcolors(10**6)}
+    assert {(46, 125, 90), (178, 70, 60), (214, 150, 20)} <= colours  # liked, disliked, the average person
+
+
+def test_a_picture_of_nothing_and_of_odd_texts():
+    assert draw_beliefs(Beliefs("me", 0.0, [], [], [])).width == 860
+    one = Leaning("style", "costs $5 or $6", 0.3, 0.31, 0.5, 0.0)  # a mean may lie outside its percentiles
+    surprise = Surprise("a $x^{ $ fox", "0" * 64, 1, 4.2)
+    assert draw_beliefs(Beliefs("me", 0.5, [one], [("u1", 0.9)], [surprise])).height > 200
+
+
+def test_without_matplotlib_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(UsageError, match=r"steer-t2i\[study\]"):
+        draw_beliefs(Beliefs("me", 0.0, [], [], []))
