@@ -2,8 +2,8 @@
 
     python benchmarks/ahead.py [--answer-s 1.0] [--runs 3]
 
-The main job with rewrites by a server on loopback that takes ``answer-s`` to answer (the scripted writer behind real HTTP):
-without and with ``search.ahead``, in turns, and with a server that answers at once.
+The main job with rewrites by a server on loopback that takes ``answer-s`` to answer (the scripted writer behind real
+HTTP): without and with ``search.ahead``, in turns, and with a server that answers at once.
 """
 
 from __future__ import annotations

@@ -1,10 +1,12 @@
-"""A batch against a shell loop of ``steer run`` on the same rows; the journal's cost; a hundred thousand rows planned and listed.
+"""A batch against a shell loop of ``steer run`` on the same rows; the journal's cost; a hundred thousand rows planned
+and listed.
 
     python benchmarks/batch.py [--rows 8] [--budget 8] [--scaling-rows 24]
 
-The miniature's FluxPipeline, whole processes in turns, rows a minute. Then 1 and 2 workers, one thread each: processes that render
-(``renderer.workers``), and Ray actors that do everything; models loaded before the clock starts, and after it, for Ray. Then what a candidate costs
-besides drawing and scoring (fake parts, 400 rows), and the memory that reading, keeping and listing 100,000 rows takes.
+The miniature's FluxPipeline, whole processes in turns, rows a minute. Then 1 and 2 workers, one thread each: processes
+that render (``renderer.workers``), and Ray actors that do everything; models loaded before the clock starts, and after
+it, for Ray. Then what a candidate costs besides drawing and scoring (fake parts, 400 rows), and the memory that
+reading, keeping and listing 100,000 rows takes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""SDXL and FLUX.1-dev at full size with random weights, from their published configurations, for measuring speed on a card.
+"""SDXL and FLUX.1-dev at full size with random weights, from their published configurations, for measuring speed on a
+card.
 
 Only the geometry is theirs; what is drawn is noise. The tokenizers are small ones, which cost nothing either way.
 """

@@ -1,12 +1,14 @@
 """How many ratings a new person must give: pictures chosen to tell most against the same pictures in random order.
 
-    python benchmarks/interview.py [--people 24] [--ratings 25] [--no-browser] [--seed 0] [--elsewhere] [--reward miniature]
+    python benchmarks/interview.py [--people 24] [--ratings 25] [--no-browser] [--seed 0] [--elsewhere] [--reward
+    miniature]
 
-People of the miniature whom the reward never saw look at the shipped pictures and press the key (1 to 5) nearest to their noisy rating,
-in the real page in headless Chromium. After each count of ratings: rank correlation (Spearman) of the personal reward with their
-true liking of the data set's 550 test pictures, mean over people [95 % bootstrap over people]. Then, for each count of chosen ratings,
-how many random ones reach as much (interpolated), and where the interview would have ended by itself. ``--elsewhere``: the random
-pictures are not the shipped ones, which are a design themselves, but any of the data set's training pictures.
+People of the miniature whom the reward never saw look at the shipped pictures and press the key (1 to 5) nearest to
+their noisy rating, in the real page in headless Chromium. After each count of ratings: rank correlation (Spearman) of
+the personal reward with their true liking of the data set's 550 test pictures, mean over people [95 % bootstrap over
+people]. Then, for each count of chosen ratings, how many random ones reach as much (interpolated), and where the
+interview would have ended by itself. ``--elsewhere``: the random pictures are not the shipped ones, which are a design
+themselves, but any of the data set's training pictures.
 """
 
 from __future__ import annotations
@@ -157,7 +159,8 @@ def main(
 
 
 def saved(curves: dict[bool, np.ndarray], i: int) -> tuple[float, float, float]:
-    """Random ratings that reach what COUNTS[i] chosen ones do, and its bootstrap interval over people; cut at the last count."""
+    """Random ratings that reach what COUNTS[i] chosen ones do, and its bootstrap interval over people; cut at the last
+    count."""
     rng = np.random.default_rng(0)
     found = []
     n = len(curves[True])

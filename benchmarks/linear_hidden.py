@@ -1,10 +1,12 @@
 """Linear-Hidden against PAMELA: how well new people are known from n ratings, what a picture and a person cost.
 
-    python benchmarks/linear_hidden.py [--config configs/train/linear-hidden.yaml] [--pamela steer/miniature/weights/reward]
+    python benchmarks/linear_hidden.py [--config configs/train/linear-hidden.yaml] [--pamela
+    steer/miniature/weights/reward]
 
-The miniature's 34 new people (test_unseen), ratings in their order; all counts are judged on the same later ratings. PAMELA is the shipped reward with its Bayesian
-fit; the general score of ``residual`` and ``hierarchical`` is a ridge on everybody's mean. Then three bodies: the trained
-Qwen3-VL, one of random weights, and a Gemma 3 whose vision part is the miniature's SigLIP and whose decoder is random. SROCC [95 % bootstrap over people].
+The miniature's 34 new people (test_unseen), ratings in their order; all counts are judged on the same later ratings.
+PAMELA is the shipped reward with its Bayesian fit; the general score of ``residual`` and ``hierarchical`` is a ridge on
+everybody's mean. Then three bodies: the trained Qwen3-VL, one of random weights, and a Gemma 3 whose vision part is the
+miniature's SigLIP and whose decoder is random. SROCC [95 % bootstrap over people].
 """
 
 from __future__ import annotations
@@ -101,7 +103,8 @@ def main(
 
 
 def words(hidden: Any, people: list[tuple[np.ndarray, np.ndarray]]) -> None:
-    """Do the attributes' weights from n ratings agree with those that a ridge on attributes finds in all the ratings of the person?"""
+    """Do the attributes' weights from n ratings agree with those that a ridge on attributes finds in all the ratings of
+    the person?"""
     if hidden.named is None:
         return
     attributes = hidden.named[1]
@@ -208,7 +211,8 @@ def cost(hidden: Any, reward: Any, x: np.ndarray, liking: np.ndarray) -> None:
 
 
 def answer(*rewards: Any) -> None:
-    """What one answer in an interview with the shipped pictures takes, all told: kept, learnt from, the next question found."""
+    """What one answer in an interview with the shipped pictures takes, all told: kept, learnt from, the next question
+    found."""
     with tempfile.TemporaryDirectory() as work:
         for reward in rewards:
             store = UserStore(Path(work) / f"{reward.name}.db")

@@ -1,4 +1,5 @@
-"""What a trained reward costs, and whether its uncertainty is true: enrolment, scoring, and error against the known taste.
+"""What a trained reward costs, and whether its uncertainty is true: enrolment, scoring, and error against the known
+taste.
 
 steer data miniature training/pamela && steer reward train -c configs/train/miniature.yaml
 python benchmarks/personal_reward.py outputs/rewards/miniature

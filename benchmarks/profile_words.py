@@ -2,8 +2,9 @@
 
     python benchmarks/profile_words.py
 
-The 34 people of the miniature the reward never saw say truly which two styles, lights and places they like most and least ("sepia, fog, ..., no
-neon, ..."). SROCC with their true liking of the 550 test pictures; mean [95 % bootstrap over people], and the share of taste left open.
+The 34 people of the miniature the reward never saw say truly which two styles, lights and places they like most and
+least ("sepia, fog, ..., no neon, ..."). SROCC with their true liking of the 550 test pictures; mean [95 % bootstrap
+over people], and the share of taste left open.
 """
 
 from __future__ import annotations

@@ -3,10 +3,11 @@
     python benchmarks/render.py [--rounds 5]                          # the miniature, on this machine
     python benchmarks/render.py --model sdxl --rounds 3 --seeds 1     # full size, random weights, on a card; or flux
 
-Plain: the pipeline called once a batch with the prompts as texts, pictures as PIL, bf16 and eager. Ours: the same batches through the
-renderer with what its settings can do (on a card: compiled blocks, fused projections, channels last). Pictures per second are medians
-over rounds, the two in turns; peak memory is the card's, or the process's. On a card also the share of its measured bf16 matrix rate that
-the denoiser's arithmetic takes, by torch's own count. Then a 48-picture run split into propose, render, score and write.
+Plain: the pipeline called once a batch with the prompts as texts, pictures as PIL, bf16 and eager. Ours: the same
+batches through the renderer with what its settings can do (on a card: compiled blocks, fused projections, channels
+last). Pictures per second are medians over rounds, the two in turns; peak memory is the card's, or the process's. On a
+card also the share of its measured bf16 matrix rate that the denoiser's arithmetic takes, by torch's own count. Then a
+48-picture run split into propose, render, score and write.
 """
 
 from __future__ import annotations

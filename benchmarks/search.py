@@ -4,17 +4,17 @@
     python benchmarks/search.py --out outputs/search-flux --users 10 --seeds 1        # the miniature's FluxPipeline
     python benchmarks/search.py --out outputs/search-smollm --users 5 --seeds 1 --set renderer=painter --smollm
 
-Each run is 48 pictures for one user and one prompt. After k pictures the user holds the one of highest objective; what counts
-is how much the simulated person likes that picture, looking through the second eye, which never steered.
+Each run is 48 pictures for one user and one prompt. After k pictures the user holds the one of highest objective; what
+counts is how much the simulated person likes that picture, looking through the second eye, which never steered.
 
 best of N        the unchanged prompt on N seeds
-naive, WRITER    the ranked list of texts goes to a writer, who writes six more; one picture a text (as MILS and its like search)
-ours, WRITER     the same writer in our search: what rose and fell, recombination, screen, seeds for the promising
-ours, lexical    the built-in search
+naive, WRITER    the ranked list of texts goes to a writer, who writes six more; one picture a text (as MILS and its
+like search) ours, WRITER     the same writer in our search: what rose and fell, recombination, screen, seeds for the
+promising ours, lexical    the built-in search
 
-WRITER is a script that sees only what a language model would see (steer/proposers/scripted.py) or, with --smollm, the real
-but very small SmolLM2-135M. Intervals: 95 % bootstrap over users. One file a (way, prompt, seed) in --out: start again to go
-on, or twice at once.
+WRITER is a script that sees only what a language model would see (steer/proposers/scripted.py) or, with --smollm, the
+real but very small SmolLM2-135M. Intervals: 95 % bootstrap over users. One file a (way, prompt, seed) in --out: start
+again to go on, or twice at once.
 """
 
 from __future__ import annotations

@@ -2,9 +2,10 @@
 
     python benchmarks/speed.py [--texts 8] [--rounds 3]
 
-The same rewrites and seeds by the plain renderer and by each way, in turns: time (median ratio over rounds), the mean and the largest
-change of a pixel (of 255), the mean change of the personal reward [95 % bootstrap over texts x prompts], its largest, and the rank
-correlation of the rewards within a prompt and user. On a processor without the instructions, eight bits save memory and no time.
+The same rewrites and seeds by the plain renderer and by each way, in turns: time (median ratio over rounds), the mean
+and the largest change of a pixel (of 255), the mean change of the personal reward [95 % bootstrap over texts x
+prompts], its largest, and the rank correlation of the rewards within a prompt and user. On a processor without the
+instructions, eight bits save memory and no time.
 """
 
 from __future__ import annotations

@@ -3,9 +3,10 @@
     python benchmarks/tiers.py [--texts 12] [--users 20]
 
 Drafts of several kinds, and previews (what the model expects after some steps, the picture being drawn to its end).
-For each prompt the rewrites of a first round, one seed each, drawn in full and as drafts of several kinds; the rank correlation
-(Spearman) of the personal reward of drafts and of full pictures within a prompt and user, the share of times that the best draft is
-the best in full or within .02 of it, and the time a draft takes of a full picture's. Mean over users x prompts [95 % bootstrap over users].
+For each prompt the rewrites of a first round, one seed each, drawn in full and as drafts of several kinds; the rank
+correlation (Spearman) of the personal reward of drafts and of full pictures within a prompt and user, the share of
+times that the best draft is the best in full or within .02 of it, and the time a draft takes of a full picture's. Mean
+over users x prompts [95 % bootstrap over users].
 """
 
 from __future__ import annotations

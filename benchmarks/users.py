@@ -2,7 +2,8 @@
 
     python benchmarks/users.py [--people 10000] [--each 100]
 
-Random ratings of the shipped pictures and of invented ones; medians of five. Listing is also timed as the command, start included.
+Random ratings of the shipped pictures and of invented ones; medians of five. Listing is also timed as the command,
+start included.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Families of reward models by name, and rewards by folder or hub name. A reward's folder says which family it is of."""
+"""Families of reward models by name, and rewards by folder or hub name. A reward's folder says which family it is
+of."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ Progress = Callable[[int, int], None]  # done, total
 
 @dataclass(frozen=True)
 class Work:
-    """What a family's training or evaluation is given beside its YAML: how to report, and which device a setting means."""
+    """What a family's training or evaluation is given beside its YAML: how to report, and which device a setting
+    means."""
 
     pick_device: Callable[[str], str] = lambda wanted: "cpu" if wanted == "auto" else wanted
     say: Say = print
@@ -91,7 +93,8 @@ def load(
 
 
 def find(name: str | Path, revision: str | None = None) -> Path:
-    """The local folder of a reward; one on the hub (``org/name``) is fetched: its config and its safetensors, no code."""
+    """The local folder of a reward; one on the hub (``org/name``) is fetched: its config and its safetensors, no
+    code."""
     folder = Path(name)
     if (folder / "config.json").is_file():
         return folder

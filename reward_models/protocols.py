@@ -39,7 +39,8 @@ class Reading(Protocol):
 
 @dataclass(frozen=True)
 class Seen:
-    """A picture that a person was shown: what the teacher kept of it, and the prompt it was drawn for ("" if unknown)."""
+    """A picture that a person was shown: what the teacher kept of it, and the prompt it was drawn for ("" if
+    unknown)."""
 
     kept: bytes
     prompt: str = ""
@@ -101,7 +102,8 @@ class Teacher(Protocol):
     def key(self) -> str: ...
 
     def keep(self, images: Sequence[Image.Image]) -> list[bytes]:
-        """What to keep of each picture, so that it never has to be seen again. Raises RewardError for one that does not open."""
+        """What to keep of each picture, so that it never has to be seen again. Raises RewardError for one that does not
+        open."""
         ...
 
     def learn(self, person: str, evidence: Evidence) -> Lesson:

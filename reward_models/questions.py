@@ -1,14 +1,14 @@
 """Which picture a person should rate next: the one whose rating would tell most about their taste.
 
-With Laplace's posterior N(z, C) of a person on the prior's axes, a rating of picture i with noise s changes the variance of what is
-predicted of picture j by
+With Laplace's posterior N(z, C) of a person on the prior's axes, a rating of picture i with noise s changes the
+variance of what is predicted of picture j by
 
     (a_j' C a_i)^2 / (s^2 + a_i' C a_i)        a: slope of the prediction in z (K,)
 
-(Bayesian experimental design, A-optimal: Chaloner and Verdinelli 1995; as active learning: Cohn, Ghahramani and Jordan 1996).
-The gain of i is its sum over all pictures j, whose slopes are taken around their mean: a shift of everything ranks nothing.
-What was asked before has narrowed C where its pictures lie, so the next question is about something else by itself.
-Shapes: U people, n pictures, M members, K axes.
+(Bayesian experimental design, A-optimal: Chaloner and Verdinelli 1995; as active learning: Cohn, Ghahramani and Jordan
+1996). The gain of i is its sum over all pictures j, whose slopes are taken around their mean: a shift of everything
+ranks nothing. What was asked before has narrowed C where its pictures lie, so the next question is about something else
+by itself. Shapes: U people, n pictures, M members, K axes.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def open_variance(slope: Tensor, covariance: Tensor) -> float:
 
 
 def pair_gains(slope: Tensor, covariance: Tensor, noise: float, pairs: Tensor) -> Tensor:
-    """As :func:`gains`, of being told which of two pictures is better: ``pairs`` (C, 2) of rows; of an even choice, a probit's
-    information of 2 / pi of a rating of the difference."""
+    """As :func:`gains`, of being told which of two pictures is better: ``pairs`` (C, 2) of rows; of an even choice, a
+    probit's information of 2 / pi of a rating of the difference."""
     target = slope - slope.mean(1, keepdim=True)
     apart = slope[:, pairs[:, 0]] - slope[:, pairs[:, 1]]  # (M, C, K)
     shared = target @ covariance @ apart.transpose(1, 2)

@@ -30,8 +30,8 @@ def teach(
 ) -> Lesson:
     """Make a person known from n rated pictures (n may be 0); again to correct them.
 
-    ``ratings`` (n,) in [0, 1], NaN for a picture that takes part in ``choices`` (better, worse) alone. Raises RewardError
-    for ratings outside [0, 1], a picture that does not open, or a reward without a teacher.
+    ``ratings`` (n,) in [0, 1], NaN for a picture that takes part in ``choices`` (better, worse) alone. Raises
+    RewardError for ratings outside [0, 1], a picture that does not open, or a reward without a teacher.
     """
     teacher = teacher_of(model)
     if not len(images) == len(prompts) == len(ratings):

@@ -23,7 +23,8 @@ class Machine:
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """One preset. ``memory`` and ``least`` in GiB: all on the card, and with parts moved off it; by parameter counts."""
+    """One preset. ``memory`` and ``least`` in GiB: all on the card, and with parts moved off it; by parameter
+    counts."""
 
     preset: str
     about: str

@@ -110,8 +110,8 @@ class Parts:
     def funnel(self, request: SteerRequest, judge: Judge, proposer: Proposer | None = None, **journal: Any) -> Funnel:
         """Where the texts of a run come from: proposer, guard and, where it is asked for, the screen.
 
-        ``journal``: ``written`` and ``on_written`` of :class:`Funnel`. Raises UsageError for a screen whose reward cannot
-        imagine pictures.
+        ``journal``: ``written`` and ``on_written`` of :class:`Funnel`. Raises UsageError for a screen whose reward
+        cannot imagine pictures.
         """
         c, space = self.config.search, self.space
         screen = None

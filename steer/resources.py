@@ -22,7 +22,8 @@ def data_folder(name: str) -> Path:
 REWARDS = {
     "miniature": "reward",
     "miniature/linear-hidden": "linear-hidden/reward",
-    "miniature/held-out": "held-out/reward",  # of another encoder, seed and pictures than the one that steers; it only judges
+    # of another encoder, seed and pictures than the one that steers; it only judges
+    "miniature/held-out": "held-out/reward",
 }
 
 

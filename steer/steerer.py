@@ -52,7 +52,8 @@ class Steerer:
         self.listeners = list(listeners)
 
     def users(self) -> list[str]:
-        """Ids that can be steered for, of the store and of the reward's data set; besides these, "average" is nobody."""
+        """Ids that can be steered for, of the store and of the reward's data set; besides these, "average" is
+        nobody."""
         return self.parts.roster.ids()
 
     def request(self, prompt: str, user: str, budget: int | None = None, seed: int = 0) -> SteerRequest:
@@ -101,9 +102,9 @@ class Steerer:
         """Steer many prompts side by side and yield each result when it is there.
 
         ``rows``: mappings with "prompt", "user" and, if wanted, "seed", "budget", "id", "settings", as in a file for
-        ``steer batch``. With the same ``out`` again it goes on where it stopped; rows that are done are not yielded again.
-        Raises UsageError for a row that cannot be steered, before anything is rendered, and after the others for the first
-        row that failed.
+        ``steer batch``. With the same ``out`` again it goes on where it stopped; rows that are done are not yielded
+        again. Raises UsageError for a row that cannot be steered, before anything is rendered, and after the others for
+        the first row that failed.
         """
         from steer.batch.run import stream
 

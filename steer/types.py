@@ -91,7 +91,8 @@ class Candidate:
     uncertainty: float = math.nan
     others: dict[str, float] = field(default_factory=dict)  # further scorers, [0, 1]
     objective: float = math.nan
-    tier: str = "full"  # or "draft", a cheaper picture that must be drawn in full before it can win, or "preview", of one stopped
+    # or "draft", a cheaper picture that must be drawn in full before it can win, or "preview", of one stopped
+    tier: str = "full"
     early: float = math.nan  # the objective of its preview
     image: Image.Image | None = field(default=None, repr=False, compare=False)
 
@@ -221,8 +222,8 @@ class Result:
 
     @property
     def agreement(self) -> tuple[float, int]:
-        """Rank correlation (Spearman) of drafts or previews and full pictures of the same text and seed, and of how many;
-        NaN below 3."""
+        """Rank correlation (Spearman) of drafts or previews and full pictures of the same text and seed, and of how
+        many; NaN below 3."""
         scored = [c for c in self.candidates if c.state is State.SCORED]
         drafts = {(c.rewrite.text, c.seed): c.objective for c in scored if c.tier == "draft"}
         pairs = [

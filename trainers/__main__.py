@@ -1,7 +1,9 @@
-"""Train the miniature, one resumable command a part, in the order listed; then `ship` writes fp16 weights into the package.
+"""Train the miniature, one resumable command a part, in the order listed; then `ship` writes fp16 weights into the
+package.
 
 The SigLIP is trained twice: before `sample`, and on with more --minutes after it, when generated pictures are there.
-Checkpoints and curves (log.jsonl) are under --work; `sheet` draws samples of the generator as it is; docs/models has the times.
+Checkpoints and curves (log.jsonl) are under --work; `sheet` draws samples of the generator as it is; docs/models has
+the times.
 """
 
 from __future__ import annotations
@@ -128,7 +130,8 @@ def siglip_(minutes: Minutes = 12, compile: bool = False, work: Work = HERE) -> 
 
 @app.command()
 def people(work: Work = HERE) -> None:
-    """Ratings by simulated people, the PAMELA predictor on them, and its table; with the shipped parts, so after `ship`."""
+    """Ratings by simulated people, the PAMELA predictor on them, and its table; with the shipped parts, so after
+    `ship`."""
     from trainers import people as module
 
     module.train(work)

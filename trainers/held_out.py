@@ -37,7 +37,8 @@ class _Named(nn.Module):
 
 
 def generated(dataset: Path) -> tuple[np.ndarray, torch.Tensor]:
-    """The pictures of the rated data set that the pipeline drew (m, 128, 128, 3), and what the first eye reads in them (m, 6)."""
+    """The pictures of the rated data set that the pipeline drew (m, 128, 128, 3), and what the first eye reads in them
+    (m, 6)."""
     files = json.loads((dataset / "generated.json").read_text())
     images = [Image.open(dataset / f).convert("RGB") for f in files]
     read = load_eye(miniature_weights("eye")).read(images)

@@ -1,4 +1,5 @@
-"""The PAMELA reward of the miniature: the commands every user has, then new people enrolled and the ceiling measured."""
+"""The PAMELA reward of the miniature: the commands every user has, then new people enrolled and the ceiling
+measured."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ SEEDS = [0, 1, 2]
 
 
 def train(work: Path) -> None:
-    """Write the data set under ``work/pamela``, train three members as configs/train/miniature.yaml says, print and save the table.
+    """Write the data set under ``work/pamela``, train three members as configs/train/miniature.yaml says, print and
+    save the table.
 
     The shipped SigLIP is the encoder, the shipped eye looks for the people, so both are shipped before this.
     """

@@ -1,4 +1,5 @@
-"""The pictures that ship for people to rate: of the data set's training pictures those that together tell most of anybody's taste."""
+"""The pictures that ship for people to rate: of the data set's training pictures those that together tell most of
+anybody's taste."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ CANDIDATES = 600
 
 
 def write_questions(dataset: Path, target: Path, n: int = 60) -> None:
-    """``n`` lossless WebP files and prompts.json in ``target``, by greedy A-optimal design for a person of the prior."""
+    """``n`` lossless WebP files and prompts.json in ``target``, by greedy A-optimal design for a person of the
+    prior."""
     reward = reward_models.load(miniature_weights("reward"))
     assert isinstance(reward, PamelaReward)
     # painted ones: their subjects are plain to see

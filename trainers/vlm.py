@@ -1,7 +1,9 @@
-"""A tiny Qwen3-VL for Linear-Hidden: it learns to write a picture's caption after a user's turn, with a throw-away head on its hidden states.
+"""A tiny Qwen3-VL for Linear-Hidden: it learns to write a picture's caption after a user's turn, with a throw-away head
+on its hidden states.
 
-As the SigLIP's, the head names the attributes; without it a model of this size learns the captions' grammar first and the pictures late.
-As in the real Qwen3-VL, the vision tower starts from a SigLIP: from random weights two hours of a laptop were not enough.
+As the SigLIP's, the head names the attributes; without it a model of this size learns the captions' grammar first and
+the pictures late. As in the real Qwen3-VL, the vision tower starts from a SigLIP: from random weights two hours of a
+laptop were not enough.
 """
 
 from __future__ import annotations
@@ -97,7 +99,8 @@ def build(vocabulary: int, ids: dict[str, int]) -> Qwen3VLForConditionalGenerati
 
 
 def see_as(model: Qwen3VLForConditionalGeneration, siglip: SiglipVisionModel) -> None:
-    """Start the vision tower from a SigLIP's of the same shape; only the rotary positions, which a SigLIP lacks, are new to it."""
+    """Start the vision tower from a SigLIP's of the same shape; only the rotary positions, which a SigLIP lacks, are
+    new to it."""
     ours, theirs = model.model.visual, siglip.state_dict()
     theirs = {k.removeprefix("vision_model."): v for k, v in theirs.items()}
     conv = theirs[
@@ -130,7 +133,8 @@ def see_as(model: Qwen3VLForConditionalGeneration, siglip: SiglipVisionModel) ->
 
 
 def patches(pictures: torch.Tensor) -> torch.Tensor:
-    """Pictures (B, 3, H, W) in [-1, 1] as Qwen's image processor cuts them: (B patches, 3 x 2 x 16 x 16), merged blocks together."""
+    """Pictures (B, 3, H, W) in [-1, 1] as Qwen's image processor cuts them: (B patches, 3 x 2 x 16 x 16), merged blocks
+    together."""
     b, c, h, w = pictures.shape
     gh, gw = h // PATCH, w // PATCH
     cut = pictures.reshape(b, c, gh // MERGE, MERGE, PATCH, gw // MERGE, MERGE, PATCH).permute(0, 2, 5, 3, 6, 1, 4, 7)
@@ -215,7 +219,8 @@ def save(model: Qwen3VLForConditionalGeneration, tokenizer: PreTrainedTokenizerF
 
 
 def write_attributes(dataset: Path) -> Path:
-    """``attributes.csv`` beside the rated pictures: how much of each place, light, style and framing the first eye reads in them."""
+    """``attributes.csv`` beside the rated pictures: how much of each place, light, style and framing the first eye
+    reads in them."""
     files = sorted(str(p.relative_to(dataset)) for p in (dataset / "images").glob("*.png"))
     read = load_eye(miniature_weights("eye")).read([Image.open(dataset / f).convert("RGB") for f in files])
     columns = {

@@ -104,7 +104,8 @@ class FrozenEncoder(Encoder):
         return torch.full((len(images),), float("nan"))
 
     def fingerprint(self) -> str:
-        """Hash of the weights, the same in bf16 and fp32: two encoders of one name are told apart. Taken once: they are frozen."""
+        """Hash of the weights, the same in bf16 and fp32: two encoders of one name are told apart. Taken once: they are
+        frozen."""
         return self._weights_hash
 
     @cached_property

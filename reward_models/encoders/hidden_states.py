@@ -1,8 +1,9 @@
 """Mean pools of the hidden states of a frozen vision-language model: one forward pass a batch, no generation.
 
-After Ryu and Yanaka 2026 (arXiv 2604.11374): ``V`` vision blocks over all patches, ``LV`` decoder states at the picture's tokens, ``LT`` decoder
-states at all other tokens that are no padding, those before the picture included. Decoder layer 0 is the embeddings, i the state after block i, the last
-one normalised. Nothing after the last wanted layer is computed.
+After Ryu and Yanaka 2026 (arXiv 2604.11374): ``V`` vision blocks over all patches, ``LV`` decoder states at the
+picture's tokens, ``LT`` decoder states at all other tokens that are no padding, those before the picture included.
+Decoder layer 0 is the embeddings, i the state after block i, the last one normalised. Nothing after the last wanted
+layer is computed.
 """
 
 from __future__ import annotations
@@ -57,8 +58,9 @@ class _Stop(Exception):
 class HiddenPools(FrozenEncoder):
     """A VLM of transformers (Qwen3-VL, Gemma 3 and those of their layout) by folder or hub name; bf16 on CUDA.
 
-    ``pools``: what its vectors consist of, one behind the other; they are not normalised. ``size``: side in pixels to which every picture is brought,
-    so that features do not drift with resolution. Raises RewardError where the model does not load or has no such layer.
+    ``pools``: what its vectors consist of, one behind the other; they are not normalised. ``size``: side in pixels to
+    which every picture is brought, so that features do not drift with resolution. Raises RewardError where the model
+    does not load or has no such layer.
     """
 
     kind = "hidden-states"

@@ -1,4 +1,5 @@
-"""What a picture of a text would look like to the encoder, before it is rendered: a ridge from text to picture features.
+"""What a picture of a text would look like to the encoder, before it is rendered: a ridge from text to picture
+features.
 
 Its use is to rank texts before a picture is paid for. Texts and pictures of SigLIP live in one space but in different
 parts of it, so a person's head cannot read a text's features in a picture's place; their conditional mean it can.

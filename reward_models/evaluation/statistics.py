@@ -30,8 +30,8 @@ def bootstrap(values: np.ndarray, seed: int = SEED, resamples: int = RESAMPLES) 
 def bootstrap_columns(table: np.ndarray, seed: int = SEED, resamples: int = RESAMPLES) -> np.ndarray:
     """:func:`bootstrap` of each column of (people, k): mean, low and high (k, 3).
 
-    All columns share the resampled people. People with a NaN in any column are left out. With one person or fewer than two
-    resamples nothing varies, and low and high are the mean.
+    All columns share the resampled people. People with a NaN in any column are left out. With one person or fewer than
+    two resamples nothing varies, and low and high are the mean.
     """
     from scipy import stats
 

@@ -1,4 +1,5 @@
-"""The paper's evaluation: disjoint supports of 10 and 100 ratings a person, 50 held out, 200 people, seed 42 (arXiv 2604.11374).
+"""The paper's evaluation: disjoint supports of 10 and 100 ratings a person, 50 held out, 200 people, seed 42 (arXiv
+2604.11374).
 
 Shapes: P pictures, D features, U people.
 """
@@ -29,9 +30,11 @@ WAYS = ("direct", "residual", "hierarchical", "giaa", "reduce")
 
 
 class Protocol:
-    """One pool of features (P, D) with their rows by picture. ``attributes``: pictures and values (n, A) of theirs, for ``reduce``.
+    """One pool of features (P, D) with their rows by picture. ``attributes``: pictures and values (n, A) of theirs, for
+    ``reduce``.
 
-    ``residual`` and ``hierarchical`` are ours: their general score, and how people differ, come from the people who are not evaluated.
+    ``residual`` and ``hierarchical`` are ours: their general score, and how people differ, come from the people who are
+    not evaluated.
     """
 
     def __init__(
@@ -60,7 +63,8 @@ class Protocol:
         return {"spearman": np.array([spearman(p, y) for p, y in found]), "r2": np.array([r2(p, y) for p, y in found])}
 
     def _read(self, pictures: list[str], values: np.ndarray, scaler: Scaler) -> np.ndarray:
-        """Attributes (P, A) of every picture, each read by a map that was not made from it (``FOLDS`` of them); those without values by all."""
+        """Attributes (P, A) of every picture, each read by a map that was not made from it (``FOLDS`` of them); those
+        without values by all."""
         at = np.array([self.rows[p] for p in pictures])
         found = attribute_map(self.features[at], values, scaler)(self.features)
         fold = np.random.default_rng(SEED).integers(0, FOLDS, len(at))
@@ -96,7 +100,8 @@ class Protocol:
         return np.zeros(len(x))
 
     def ways(self) -> list[str]:
-        """Those that this data has what it takes for: residual and hierarchical need people outside the evaluation, reduce a table of attributes."""
+        """Those that this data has what it takes for: residual and hierarchical need people outside the evaluation,
+        reduce a table of attributes."""
         able = {
             "direct": True,
             "residual": self.general is not None,
@@ -110,7 +115,8 @@ class Protocol:
 def probe(
     pools: dict[str, np.ndarray], names: Sequence[str], values: np.ndarray, seed: int = SEED
 ) -> dict[str, dict[str, Any]]:
-    """How well each attribute (n, A) can be read from each pool (n, D): Spearman on validation; the pool that is best there, on test.
+    """How well each attribute (n, A) can be read from each pool (n, D): Spearman on validation; the pool that is best
+    there, on test.
 
     Pictures are split 60 / 20 / 20. Choosing the layer on the split that is reported would flatter it.
     """
@@ -138,7 +144,8 @@ def evaluate(
     attributes: tuple[list[str], list[str], np.ndarray] | None = None,
     pairs: int = 0,
 ) -> dict[str, Any]:
-    """Every pool (P, D), way and support; writes ``linear_hidden.json``, ``.md`` and the layer curve. ``attributes``: pictures, names, values;
+    """Every pool (P, D), way and support; writes ``linear_hidden.json``, ``.md`` and the layer curve. ``attributes``:
+    pictures, names, values;
     ``pairs``: also any two pools whose layers are multiples of it."""
     table = table[table["picture"].isin(list(rows))]
     drawn = draw(table, people)

@@ -1,4 +1,5 @@
-"""Making a Linear-Hidden reward from data sets of ratings: features, the general score, a map to attributes. No training beyond ridges.
+"""Making a Linear-Hidden reward from data sets of ratings: features, the general score, a map to attributes. No
+training beyond ridges.
 
 Shapes: P pictures, D features, A attributes.
 """
@@ -28,8 +29,10 @@ from reward_models.ratings import Ratings, load_ratings
 def fit_linear_hidden(
     settings: LinearHiddenSettings, device: str, progress: Progress | None = None
 ) -> tuple[LinearHiddenReward, Ratings]:
-    """The reward of a config, and the data set it is of. People of the test splits have none of their ratings in it; its
-    ``layer_errors`` are those of :func:`~reward_models.linear_hidden.layers.choose_layer` where the layer was to be found."""
+    """The reward of a config, and the data set it is of. People of the test splits have none of their ratings in it;
+    its
+    ``layer_errors`` are those of :func:`~reward_models.linear_hidden.layers.choose_layer` where the layer was to be
+    found."""
     encoder = _encoder(settings, device)
     by_pool, rows, ratings = all_pools(settings, device, settings.source or "", progress, encoder)
     pools, chosen = settings.pools, None
@@ -82,7 +85,8 @@ def population_of(
 def features_of(
     encoder: HiddenPools, ratings: Ratings, cache: Path, progress: Progress | None = None
 ) -> tuple[np.ndarray, dict[str, int]]:
-    """Features (P, D) of a data set's pictures, on disk once computed, and each picture's row; unreadable ones are left out."""
+    """Features (P, D) of a data set's pictures, on disk once computed, and each picture's row; unreadable ones are left
+    out."""
     found = FeatureCache(cache, encoder).pictures(ratings.root, sorted(ratings.table["picture"].unique()), progress)
     return found.vectors.double().numpy(), found.row
 
@@ -114,7 +118,8 @@ def attribute_values(path: Path, rows: dict[str, int]) -> tuple[list[str], list[
 
 
 def read_attributes(path: Path, features: np.ndarray, rows: dict[str, int], scaler: Scaler) -> tuple[list[str], Affine]:
-    """A map from features to the attributes of a csv, one ridge each with one penalty for all of them, as the paper has it."""
+    """A map from features to the attributes of a csv, one ridge each with one penalty for all of them, as the paper has
+    it."""
     pictures, names, values = attribute_values(path, rows)
     return names, attribute_map(features[[rows[p] for p in pictures]], values, scaler)
 
@@ -133,8 +138,9 @@ def all_pools(
     progress: Progress | None = None,
     encoder: HiddenPools | None = None,
 ) -> tuple[dict[str, np.ndarray], dict[str, int], Ratings]:
-    """Features (P, D) by pool, of the config's pools or of every layer of ``layers`` (sources, as "LT" or "V LV LT"), each picture's row, and
-    the data set. All are computed in one pass. ``encoder``: the model where it is loaded already."""
+    """Features (P, D) by pool, of the config's pools or of every layer of ``layers`` (sources, as "LT" or "V LV LT"),
+    each picture's row, and the data set. All are computed in one pass. ``encoder``: the model where it is loaded
+    already."""
     data = settings.data[0]
     ratings = load_ratings(data.source, data.kind, data.revision, scale=data.scale)
     encoder = encoder or _encoder(settings, device)
@@ -157,8 +163,8 @@ def attribute_map(x: np.ndarray, values: np.ndarray, scaler: Scaler) -> Affine:
 def _imagination(
     fidelity: Encoder, train: pd.DataFrame, features: np.ndarray, rows: dict[str, int], general: Affine
 ) -> TextToPicture | None:
-    """Features of the picture that a text would give; None where the data set has no prompts. Its error is measured on a fifth of the pictures
-    that it was not fitted to, in everybody's liking."""
+    """Features of the picture that a text would give; None where the data set has no prompts. Its error is measured on
+    a fifth of the pictures that it was not fitted to, in everybody's liking."""
     pairs = train.dropna(subset=["prompt"]).drop_duplicates("picture")
     if len(pairs) < 10:
         return None

@@ -69,7 +69,8 @@ class KnownPeople:
         self._models[person] = model
 
     def rate(self, person: str, row: np.ndarray, liking: float) -> None:
-        """One rating more of features (D,), within milliseconds: nothing is fitted from the start but where ``auto`` changes its estimator."""
+        """One rating more of features (D,), within milliseconds: nothing is fitted from the start but where ``auto``
+        changes its estimator."""
         model = self.model(person)
         model.add(row, liking)
         if len(model) == 2 or (model.asked == "auto" and len(model) == FEW):

@@ -1,4 +1,5 @@
-"""One person's estimator, in every form of the paper and ours. Shapes: n ratings, D features, A attributes, m queries."""
+"""One person's estimator, in every form of the paper and ours. Shapes: n ratings, D features, A attributes, m
+queries."""
 
 from __future__ import annotations
 
@@ -28,10 +29,11 @@ class PersonModel:
     ``hierarchical``  the same along the axes that people differ by; needs a ``population``
     ``giaa``          the general score itself: nothing of the person
     ``reduce``        a ridge on the ``attributes`` of the pictures, (A,) each
-    ``auto``          hierarchical where there is a population; else residual below ``FEW`` ratings, and direct from there on
+    ``auto``          hierarchical where there is a population; else residual below ``FEW`` ratings, and direct from
+                      there on
 
-    ``scaler``: see :class:`~reward_models.linear_hidden.ridge.Ridge`. With one, somebody with fewer than 2 ratings has the general score, as unsure
-    as people differ; without, RewardError is raised, but of ``giaa``.
+    ``scaler``: see :class:`~reward_models.linear_hidden.ridge.Ridge`. With one, somebody with fewer than 2 ratings has
+    the general score, as unsure as people differ; without, RewardError is raised, but of ``giaa``.
     """
 
     def __init__(
@@ -95,7 +97,8 @@ class PersonModel:
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Likings (m,), kept in [0, 1] and within ``MARGIN`` of the person's own ratings: a line has no end of its own.
 
-        The last ``MARGIN`` before a bound is bent (tanh), so that of two pictures beyond it the better one is still above the other.
+        The last ``MARGIN`` before a bound is bent (tanh), so that of two pictures beyond it the better one is still
+        above the other.
         """
         low, high = self._bounds
         width = min(MARGIN, (high - low) / 2)
@@ -120,7 +123,8 @@ class PersonModel:
         return np.sqrt(np.maximum(0.0, ((slopes @ covariance) * slopes).sum(axis=1)))
 
     def slopes(self, x: np.ndarray) -> np.ndarray:
-        """How the liking of rows (m, D) moves with the person's coefficients, (m, K): the scaled features, from where the ratings are."""
+        """How the liking of rows (m, D) moves with the person's coefficients, (m, K): the scaled features, from where
+        the ratings are."""
         if self.ridge is not None:
             return self.ridge.scaler(self._seen(x)) - self.ridge.centre
         if self.estimator == "hierarchical":
@@ -139,14 +143,16 @@ class PersonModel:
         return np.eye(wide) * (0.0 if self.estimator == "giaa" else SPREAD**2 / wide)
 
     def open_share(self, x: np.ndarray) -> float:
-        """Share in [0, 1] of the variance of rows (m, D) around their mean, as it was before any rating, that is left."""
+        """Share in [0, 1] of the variance of rows (m, D) around their mean, as it was before any rating, that is
+        left."""
         if self.ridge is None:
             return 1.0
         slopes = self.slopes(x)
         return self.ridge.open_share(slopes - slopes.mean(axis=0))
 
     def add(self, row: np.ndarray, liking: float) -> None:
-        """One rating more; see :meth:`Ridge.add`. A person of ``auto`` whose number of ratings reaches 2 or ``FEW`` is fitted anew by the caller."""
+        """One rating more; see :meth:`Ridge.add`. A person of ``auto`` whose number of ratings reaches 2 or ``FEW`` is
+        fitted anew by the caller."""
         self.x, self.y = np.vstack([self.x, row]), np.append(self.y, liking)
         if self.ridge is None:
             return

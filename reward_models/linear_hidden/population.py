@@ -1,9 +1,10 @@
 """How people differ from everybody's taste, learnt from those who rated much: the prior of somebody who rated little.
 
-A linear mixed model (Laird and Ware 1982): the residual of person p from the general score is x'w_p + noise, w_p = axes' z_p with z_p ~ N(0, I).
-The axes lie in the span of everybody's own ridge weights and their covariance is found by expectation maximisation, in closed form; nothing is
-trained by gradient. A person's ridge on ``axes x`` with the penalty noise^2 is then the exact posterior. It is ours, not the paper's, whose
-ridges know one person each. Shapes: n rows, D features, R of the span, K axes.
+A linear mixed model (Laird and Ware 1982): the residual of person p from the general score is x'w_p + noise, w_p =
+axes' z_p with z_p ~ N(0, I). The axes lie in the span of everybody's own ridge weights and their covariance is found by
+expectation maximisation, in closed form; nothing is trained by gradient. A person's ridge on ``axes x`` with the
+penalty noise^2 is then the exact posterior. It is ours, not the paper's, whose ridges know one person each. Shapes: n
+rows, D features, R of the span, K axes.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ STEPS, ENOUGH = 50, 1e-5  # of expectation maximisation; a relative gain in like
 
 @dataclass(frozen=True)
 class Population:
-    """``axes`` (K, D) of scaled features, each as long as people differ along it (one standard deviation); ``noise`` of a rating."""
+    """``axes`` (K, D) of scaled features, each as long as people differ along it (one standard deviation); ``noise`` of
+    a rating."""
 
     scaler: Scaler
     axes: np.ndarray
@@ -33,7 +35,8 @@ class Population:
         return self.scaler(x) @ self.axes.T
 
     def ridge(self, x: np.ndarray, residual: np.ndarray) -> Ridge:
-        """The posterior of a person with these rows (n, D) and residuals (n,) of their ratings from the general score, n >= 2."""
+        """The posterior of a person with these rows (n, D) and residuals (n,) of their ratings from the general score,
+        n >= 2."""
         k = len(self.axes)
         return Ridge(self(x), residual, [self.noise**2], Scaler(np.zeros(k), np.ones(k)), noise=self.noise)
 
@@ -41,7 +44,8 @@ class Population:
     def of(
         cls, features: np.ndarray, people: Sequence[tuple[np.ndarray, np.ndarray]], scaler: Scaler, alphas: str = "wide"
     ) -> Population | None:
-        """From each person's rows of ``features`` (P, D) and residuals (n,); None for fewer than 4 people with 5 ratings."""
+        """From each person's rows of ``features`` (P, D) and residuals (n,); None for fewer than 4 people with 5
+        ratings."""
         people = [(rows, r) for rows, r in people if len(r) >= LEAST[1]]
         if len(people) < LEAST[0]:
             return None

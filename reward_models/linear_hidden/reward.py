@@ -1,7 +1,7 @@
 """Linear-Hidden as a reward model: pictures through a frozen VLM, a ridge per person, refitted in milliseconds.
 
-The folder holds no weights of the VLM: it holds the features of the rated pictures, everybody's ratings, a general score
-and, where they were made, a map to named attributes. Shapes: n pictures, P rated pictures, D features.
+The folder holds no weights of the VLM: it holds the features of the rated pictures, everybody's ratings, a general
+score and, where they were made, a map to named attributes. Shapes: n pictures, P rated pictures, D features.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ log = logging.getLogger(__name__)
 class LinearHiddenReward(RewardModel):
     """``fidelity``: an image-text encoder for how well pictures fit their prompts; without one fidelity is NaN.
 
-    ``attributes``: names and the map to them, for words and for the critic. ``imagined``: from the features of a text to
-    those of its picture. The rest is of :class:`KnownPeople`.
+    ``attributes``: names and the map to them, for words and for the critic. ``imagined``: from the features of a text
+    to those of its picture. The rest is of :class:`KnownPeople`.
     """
 
     name = "linear-hidden"
@@ -74,7 +74,8 @@ class LinearHiddenReward(RewardModel):
         self._warned = False
 
     def read(self, images: Sequence[Image.Image], prompts: Sequence[str]) -> HiddenReading:
-        """Hidden states and fidelity of n pictures; every picture goes through the VLM once. One that does not open is NaN."""
+        """Hidden states and fidelity of n pictures; every picture goes through the VLM once. One that does not open is
+        NaN."""
         features, readable = encode_readable(self.encoder, images)
         return HiddenReading(features.double().cpu().numpy(), readable, self._agreement(images, prompts, readable))
 

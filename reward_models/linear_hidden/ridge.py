@@ -1,7 +1,9 @@
-"""Ridge regression on few rows of many features, its penalty chosen by leave-one-out. Shapes: n rows, D features, A penalties, m queries.
+"""Ridge regression on few rows of many features, its penalty chosen by leave-one-out. Shapes: n rows, D features, A
+penalties, m queries.
 
-Equal to scikit-learn's ``make_pipeline(StandardScaler(), RidgeCV(alphas))``, solved in the space of the rows (n x n), where n is small: a
-refit takes milliseconds. On top of it: how unsure an answer is, and a row more without starting anew.
+Equal to scikit-learn's ``make_pipeline(StandardScaler(), RidgeCV(alphas))``, solved in the space of the rows (n x n),
+where n is small: a refit takes milliseconds. On top of it: how unsure an answer is, and a row more without starting
+anew.
 """
 
 from __future__ import annotations
@@ -64,7 +66,8 @@ class Support:
 class Ridge:
     """Fitted on rows ``x`` (n, D) and targets ``y`` (n,), n >= 2.
 
-    ``scaler``: of a larger set of pictures, where the rows are too few to know scales by; None: of the rows themselves, as the paper does.
+    ``scaler``: of a larger set of pictures, where the rows are too few to know scales by; None: of the rows themselves,
+    as the paper does.
     ``noise``: standard deviation of a target where it is known; None: found by leave-one-out.
     """
 
@@ -91,8 +94,8 @@ class Ridge:
         return len(self.y)
 
     def add(self, row: np.ndarray, target: float) -> None:
-        """One rating more. With a scaler from outside only the new row's products are computed, O(n D), and the n x n problem is
-        solved again; with the rows' own scaler every scale changes, and all products with it.
+        """One rating more. With a scaler from outside only the new row's products are computed, O(n D), and the n x n
+        problem is solved again; with the rows' own scaler every scale changes, and all products with it.
         """
         self.y = np.append(self.y, float(target))
         if self._raw is not None:
@@ -110,8 +113,8 @@ class Ridge:
     def _solve(self) -> None:
         """Every penalty at once from one eigendecomposition of the centred Gram matrix.
 
-        The leave-one-out residual of row i is (y_i - p_i) / (1 - h_i), h the diagonal of the hat matrix, intercept included
-        (Hastie, Tibshirani and Friedman 2009, eq. 7.64).
+        The leave-one-out residual of row i is (y_i - p_i) / (1 - h_i), h the diagonal of the hat matrix, intercept
+        included (Hastie, Tibshirani and Friedman 2009, eq. 7.64).
         """
         n = len(self.y)
         self._row_mean = self._gram.mean(axis=0)
@@ -166,9 +169,11 @@ class Ridge:
         return 1 / len(self.y) + np.maximum(0.0, ((scaled**2).sum(axis=1) - inner) / self.alpha)
 
     def uncertainty(self, x: np.ndarray) -> np.ndarray:
-        """Standard deviation of the person's mean liking of rows (m, D): noise times the root of :meth:`leverage`, (m,).
+        """Standard deviation of the person's mean liking of rows (m, D): noise times the root of :meth:`leverage`,
+        (m,).
 
-        The posterior of Bayesian linear regression whose prior has the variance noise^2 / alpha (Rasmussen and Williams 2006, eq. 2.9).
+        The posterior of Bayesian linear regression whose prior has the variance noise^2 / alpha (Rasmussen and Williams
+        2006, eq. 2.9).
         """
         return self.noise * np.sqrt(self.leverage(x))
 
@@ -192,8 +197,8 @@ class Ridge:
 def many_outputs(
     x: np.ndarray, y: np.ndarray, scaler: Scaler, alphas: str | Sequence[float] = "wide"
 ) -> tuple[np.ndarray, np.ndarray, float]:
-    """Ridges of n rows (n, D) to k targets (n, k) with one penalty, that of least leave-one-out error, each target in its own spread:
-    weights (k, D) of scaled features, biases (k,) and the penalty.
+    """Ridges of n rows (n, D) to k targets (n, k) with one penalty, that of least leave-one-out error, each target in
+    its own spread: weights (k, D) of scaled features, biases (k,) and the penalty.
     """
     from sklearn.linear_model import RidgeCV
 

@@ -1,4 +1,5 @@
-"""How Linear-Hidden learns new people: a ridge each, refitted within milliseconds. Shapes: n pictures, D features, K coefficients."""
+"""How Linear-Hidden learns new people: a ridge each, refitted within milliseconds. Shapes: n pictures, D features, K
+coefficients."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ from reward_models.questions import gains, open_variance, pair_gains
 log = logging.getLogger(__name__)
 
 NOISE = 0.15  # of a rating, of [0, 1], where no other people tell
-# of [0, 1], between a picture that was chosen and one that was passed over: 2 s / sqrt(pi), likings with a spread s of .25
+# of [0, 1], between a picture that was chosen and one that was passed over: 2 s / sqrt(pi), likings with a spread s of
+# .25
 APART = 0.28
 
 
@@ -46,7 +48,8 @@ class RidgeTeacher(Teacher):
         return keep_features(self.encoder, images)
 
     def learn(self, person: str, evidence: Evidence) -> Lesson:
-        """Fit the person's ridge. Of a choice the two pictures are taken as ``APART``, around what everybody makes of them."""
+        """Fit the person's ridge. Of a choice the two pictures are taken as ``APART``, around what everybody makes of
+        them."""
         x = kept_features(evidence.pictures, self.encoder.width).double().numpy()
         y = np.array(evidence.likings, dtype=np.float64)
         phrases, said = as_ratings(evidence.profile)
@@ -68,7 +71,8 @@ class RidgeTeacher(Teacher):
         return self._learned(person, np.vstack(rows), np.concatenate(likings))
 
     def recall(self, person: str, lesson: bytes, demographics: Mapping[str, str]) -> None:
-        """Fit the person's ridge on the rows of an earlier lesson. Raises ValueError for bytes that do not fit this reward."""
+        """Fit the person's ridge on the rows of an earlier lesson. Raises ValueError for bytes that do not fit this
+        reward."""
         try:
             tensors = load(lesson)
             x, y = tensors["x"].double().numpy(), tensors["y"].double().numpy()

@@ -1,4 +1,5 @@
-"""What Linear-Hidden says in words: why a picture is liked, and what to change. Shapes: n pictures, A attributes, m sample."""
+"""What Linear-Hidden says in words: why a picture is liked, and what to change. Shapes: n pictures, A attributes, m
+sample."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ class AttributeWords(Words, Critic):
 
     def reasons(self, reading: Reading, person: Person) -> list[dict[str, float]]:
         """What each attribute adds to the person's score, above that of the mean rated picture; in [0, 1] units, the
-        largest first. An attribute that the picture has less of than the mean one is "little NAME". Empty for nobody."""
+        largest first. An attribute that the picture has less of than the mean one is "little NAME". Empty for
+        nobody."""
         assert isinstance(reading, HiddenReading)
         if person.id is None:
             return [{} for _ in range(len(reading))]

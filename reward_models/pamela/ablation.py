@@ -23,7 +23,8 @@ def ablate(
     load: Callable[[RewardTraining], tuple[Corpus, Encoder]],
     report: EpochReport | None = None,
 ) -> Path:
-    """Train every ablation of ``settings`` and write ``ablations.md`` and ``.json`` beside the model; the former's path.
+    """Train every ablation of ``settings`` and write ``ablations.md`` and ``.json`` beside the model; the former's
+    path.
 
     ``load`` gives the corpus of settings; it is asked once for all that share data and encoder.
     """

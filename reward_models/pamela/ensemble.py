@@ -71,7 +71,8 @@ class Ensemble:
 
         The variance is that of the members' answers plus the mean of each member's own: the person's covariance seen
         through the slope of the answer in the person's vector. Up to ``FEW`` answers are made in batches of one fixed
-        shape: then an answer is the same to the last bit whatever is asked beside it, as a resumed run or a batch needs.
+        shape: then an answer is the same to the last bit whatever is asked beside it, as a resumed run or a batch
+        needs.
         """
         pictures, texts = pictures.to(self.device).clone(), texts.to(self.device).clone()
         index, fields = self.rows(people)
@@ -151,7 +152,8 @@ class Ensemble:
         return [FittedPerson(m.person.weight[row], c[row]) for m, c in zip(self.members, self.covariances, strict=True)]
 
     def open_share(self, person: str) -> float:
-        """Share in [0, 1] of what people differ by that is not known of this one: variance left of the prior's, mean over members."""
+        """Share in [0, 1] of what people differ by that is not known of this one: variance left of the prior's, mean
+        over members."""
         row, shares = self.config.index("person", person), []
         for prior, covariance in zip(self.priors, self.covariances, strict=True):
             size = prior.axes.pow(2).sum(1)

@@ -141,7 +141,8 @@ class NewPeople:
 
 
 def with_enough(corpus: Corpus, ensemble: Ensemble, split: str, counts: Sequence[int] = COUNTS) -> NewPeople:
-    """The people of a split who have enough ratings for its curve: the most of ``counts`` that leaves at least half of them."""
+    """The people of a split who have enough ratings for its curve: the most of ``counts`` that leaves at least half of
+    them."""
     sizes = np.unique(corpus.tables[split].person, return_counts=True)[1]
     fits = [c for c in counts if len(sizes) and (sizes >= c + MINIMUM).mean() >= 0.5]
     return NewPeople(corpus, ensemble, split, max(fits, default=0) + MINIMUM)

@@ -8,8 +8,8 @@ population's. The posterior is Laplace's: a few Gauss-Newton steps on
 
     sum_i (f(x_i; m + A z) - y_i)^2 / noise^2 - 2 sum_(b,w) log Phi((f(x_b) - f(x_w)) / (sqrt(2) noise)) + |z - z0|^2
 
-with A the axes scaled to unit prior variance (Bishop 2006, 4.4), the second sum over choices of b before w (Thurstone 1927,
-Mosteller 1951: two noisy likings are compared). Shapes: N people, n ratings, W model width, K axes.
+with A the axes scaled to unit prior variance (Bishop 2006, 4.4), the second sum over choices of b before w (Thurstone
+1927, Mosteller 1951: two noisy likings are compared). Shapes: N people, n ratings, W model width, K axes.
 """
 
 from __future__ import annotations
@@ -33,8 +33,9 @@ PENALTIES = (3.0, 10.0, 30.0, 100.0, 300.0, 1e4)
 
 @dataclass(frozen=True)
 class PersonPrior:
-    """Where people's vectors lie: ``mean`` (W,), which stands for nobody in particular, ``axes`` (K, W) of unit prior variance,
-    the ridge from demographics, ``table`` (classes, K), and how common each class is, ``frequency`` (classes,)."""
+    """Where people's vectors lie: ``mean`` (W,), which stands for nobody in particular, ``axes`` (K, W) of unit prior
+    variance, the ridge from demographics, ``table`` (classes, K), and how common each class is, ``frequency``
+    (classes,)."""
 
     mean: Tensor
     axes: Tensor
@@ -141,9 +142,9 @@ def fit_people(
     pictures that were only chosen between.
 
     ``owner``: whose rating it is (R,), below U; ``demographics``: table rows, one list a person; ``noise``: standard
-    deviation of a rating around the model, in [0, 1], or one each (R,); ``choices`` (C, 2): rows of the better and the worse
-    picture of a choice, both of one person. Everything of the member stays frozen; metadata is withheld, as when steering.
-    Nobody's fit depends on who is fitted beside them.
+    deviation of a rating around the model, in [0, 1], or one each (R,); ``choices`` (C, 2): rows of the better and the
+    worse picture of a choice, both of one person. Everything of the member stays frozen; metadata is withheld, as when
+    steering. Nobody's fit depends on who is fitted beside them.
     """
     config, device = member.config, prior.axes.device
     start = torch.stack([prior.guess(known) for known in demographics])  # (U, K)

@@ -1,4 +1,5 @@
-"""How a PAMELA ensemble learns new people, and what to ask them. Shapes: n pictures, M members, W model width, K axes."""
+"""How a PAMELA ensemble learns new people, and what to ask them. Shapes: n pictures, M members, W model width, K
+axes."""
 
 from __future__ import annotations
 
@@ -73,7 +74,8 @@ class PamelaTeacher(Teacher):
         return Lesson(_packed(found), self.open_share(person))
 
     def recall(self, person: str, lesson: bytes, demographics: Mapping[str, str]) -> None:
-        """Give the person the vectors of an earlier lesson. Raises ValueError for bytes that do not fit this ensemble."""
+        """Give the person the vectors of an earlier lesson. Raises ValueError for bytes that do not fit this
+        ensemble."""
         self.ensemble.add_person(person, self._unpacked(lesson), demographics)
 
     def open_share(self, person: str) -> float:
@@ -97,7 +99,8 @@ class PamelaTeacher(Teacher):
         )
 
     def draws(self, person: str, reading: Reading, n: int = 400, seed: int = 0) -> np.ndarray:
-        """Likings (``n``, pictures) of people that this person may be: of members in turn, linear in the person's vector."""
+        """Likings (``n``, pictures) of people that this person may be: of members in turn, linear in the person's
+        vector."""
         assert isinstance(reading, PamelaReading)
         ensemble = self.ensemble
         generator, found = torch.Generator().manual_seed(seed), []
@@ -111,7 +114,8 @@ class PamelaTeacher(Teacher):
         return torch.cat(found)[:n].numpy()
 
     def likeness(self, person: str) -> dict[str, float]:
-        """Cosine of this person's vector to everybody's, each less nobody's, on the axes that people differ along; mean over members."""
+        """Cosine of this person's vector to everybody's, each less nobody's, on the axes that people differ along; mean
+        over members."""
         ensemble = self.ensemble
         row = ensemble.config.index("person", person)
         total = torch.zeros(len(ensemble.config.people))

@@ -227,8 +227,8 @@ def predict(
 ) -> np.ndarray:
     """Mean prediction (R,) of the members.
 
-    What is not ``personal`` is answered without the person's vector; ``demographics`` and ``metadata`` say whether these
-    are shown. Metadata is unknown when steering, so it is withheld unless asked for.
+    What is not ``personal`` is answered without the person's vector; ``demographics`` and ``metadata`` say whether
+    these are shown. Metadata is unknown when steering, so it is withheld unless asked for.
     """
     config = members[0].config
     device = next(members[0].parameters()).device

@@ -104,8 +104,8 @@ def load_csv(
     """Ratings of one's own: columns ``picture``, ``score``, and where wanted ``prompt``, ``person`` and ``split``,
     ``demographics.NAME`` and ``metadata.NAME``.
 
-    Paths are relative to the csv. Without ``split`` the ratings of several people are split by hash; those of one person
-    are all for training.
+    Paths are relative to the csv. Without ``split`` the ratings of several people are split by hash; those of one
+    person are all for training.
     """
     rows = read_csv(path, ("picture", "score"))
     root = path.parent

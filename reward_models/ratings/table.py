@@ -64,8 +64,8 @@ def cleaned(ratings: Ratings, scale: tuple[float, float], need_pictures: bool = 
     """Scores read as numbers on ``scale`` and brought to [0, 1]; what cannot be used is dropped and counted.
 
     In this order: scores that are no number, scores outside the scale, rows without person or
-    picture, pictures that are not there (where they are needed). Several ratings of one picture by one person in one split
-    become their mean.
+    picture, pictures that are not there (where they are needed). Several ratings of one picture by one person in one
+    split become their mean.
     """
     low, high = scale
     score = pd.to_numeric(ratings.table["score"], errors="coerce")

@@ -24,10 +24,11 @@ LOST = 5  # actors one after another that died without making anything: then it 
 
 
 class RayEngine:
-    """Hands groups of ``beside`` rows to ``workers`` actors, which steer them as :class:`LocalEngine` does, into the batch's folder
-    (a path that every machine sees). Only rows and their ids travel; pictures do not.
+    """Hands groups of ``beside`` rows to ``workers`` actors, which steer them as :class:`LocalEngine` does, into the
+    batch's folder (a path that every machine sees). Only rows and their ids travel; pictures do not.
 
-    An actor that is lost is replaced, and its rows go on where their journals end. ``make``: builds the parts in an actor.
+    An actor that is lost is replaced, and its rows go on where their journals end. ``make``: builds the parts in an
+    actor.
     ``address``: of a cluster; None starts one on this machine.
     """
 

@@ -15,8 +15,8 @@ from steer.parts import Parts
 
 @dataclass(frozen=True)
 class Estimate:
-    """``picture_s``: seconds a picture with its scoring; ``cost`` of pictures where ``renderer.price`` is known. Texts that a chat
-    model writes are not in it."""
+    """``picture_s``: seconds a picture with its scoring; ``cost`` of pictures where ``renderer.price`` is known. Texts
+    that a chat model writes are not in it."""
 
     rows: int
     users: int

@@ -1,4 +1,5 @@
-"""A batch on disk: ``manifest.json``, ``rows.jsonl``, one run folder a row under ``runs/``, and the results over all of them."""
+"""A batch on disk: ``manifest.json``, ``rows.jsonl``, one run folder a row under ``runs/``, and the results over all of
+them."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ from steer.store.files import lock, storage_error, write_json, write_whole
 
 
 class BatchFolder:
-    """Reads and writes one batch. A row is done when its run has a ``result.json``, failed when it has a ``failed.json``."""
+    """Reads and writes one batch. A row is done when its run has a ``result.json``, failed when it has a
+    ``failed.json``."""
 
     def __init__(self, path: Path):
         self.path = path

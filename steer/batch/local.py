@@ -1,4 +1,5 @@
-"""Rows side by side in this process: their pictures share batches, their scores too, and chat models write meanwhile."""
+"""Rows side by side in this process: their pictures share batches, their scores too, and chat models write
+meanwhile."""
 
 from __future__ import annotations
 
@@ -58,7 +59,8 @@ class LocalEngine:
         self._reporting: list[tuple[_Row, Future[Result]]] = []
 
     def run(self, rows: Iterator[Row]) -> Iterator[tuple[Row, Result | None]]:
-        """Yields each row when it is done, with its result, or has failed. Raises SteerError where nothing can go on; what was made is kept."""
+        """Yields each row when it is done, with its result, or has failed. Raises SteerError where nothing can go on;
+        what was made is kept."""
         active: list[_Row] = []
         more = True
         if self.counts and self.renderer.meter:
@@ -230,7 +232,8 @@ class LocalEngine:
         each.round, each.open = [], []
 
     def _writer_failed(self, each: _Row, error: ProposerError) -> None:
-        """One row's writer may fail for its own reasons; row after row it is an outage, and the batch stops for another day."""
+        """One row's writer may fail for its own reasons; row after row it is an outage, and the batch stops for another
+        day."""
         each.session.give_up(error)
         self._outage.append((each.row, str(error)))
         if len(self._outage) >= OUTAGE:

@@ -34,7 +34,8 @@ PARQUET_ROWS = 2048  # written at once
 
 
 def write_results(folder: BatchFolder) -> Counter[str]:
-    """``results.csv``, ``results.parquet``, ``index.html``, ``sheet.png``; how many rows are done, failed, begun, waiting.
+    """``results.csv``, ``results.parquet``, ``index.html``, ``sheet.png``; how many rows are done, failed, begun,
+    waiting.
 
     Rows are read one at a time, so that a hundred thousand need no more memory than one.
     """

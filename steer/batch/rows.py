@@ -42,9 +42,10 @@ def read_rows(
 ) -> Iterator[Row]:
     """Rows of files, globs and, for "-", standard input, in order; ``user`` for rows that name none.
 
-    txt is a prompt a line (# comments), csv and parquet have columns, jsonl has objects: prompt, and if wanted user, seed, budget, id and
-    settings ("search.seeds"). ``check`` looks at each row and raises UsageError. An id that is not given is made of the row's
-    content, so that rows may be added anywhere later. Read to the end even after a fault: then UsageError names the lines.
+    txt is a prompt a line (# comments), csv and parquet have columns, jsonl has objects: prompt, and if wanted user,
+    seed, budget, id and settings ("search.seeds"). ``check`` looks at each row and raises UsageError. An id that is not
+    given is made of the row's content, so that rows may be added anywhere later. Read to the end even after a fault:
+    then UsageError names the lines.
     """
     yield from _checked(_lines(sources, stdin or sys.stdin), ", ".join(sources), user, check)
 

@@ -37,8 +37,8 @@ def run_batch(
 ) -> Counter[str]:
     """Steer every row that is not done, and write the results; how many rows are done, failed, begun and waiting.
 
-    ``engine``: in place of the local one. Safe to call again after any end: nothing that is in a journal is rendered or asked for twice. ``ended`` hears of each row.
-    Raises SteerError where nothing can go on.
+    ``engine``: in place of the local one. Safe to call again after any end: nothing that is in a journal is rendered or
+    asked for twice. ``ended`` hears of each row. Raises SteerError where nothing can go on.
     """
     with folder.alone():
         engine = engine or LocalEngine(folder, RowParts(parts), beside, emit=emit)
@@ -85,6 +85,7 @@ def _due(folder: BatchFolder, retry_failed: bool) -> Iterator[Row]:
 
 
 def default_folder(sources: list[str]) -> Path | None:
-    """outputs/batch-STEM of the first file, so that the same command goes on; None where it reads standard input alone."""
+    """outputs/batch-STEM of the first file, so that the same command goes on; None where it reads standard input
+    alone."""
     named = [s for s in sources if s != "-"]
     return Path("outputs") / f"batch-{Path(named[0]).stem.replace('*', 'all')}" if named else None

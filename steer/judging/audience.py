@@ -14,7 +14,8 @@ How = Literal["mean", "worst"]
 
 @dataclass(frozen=True)
 class Audience:
-    """``towards``: liked by them; ``away``: not to the taste of these. Written "me,you,!him", which no single id can be."""
+    """``towards``: liked by them; ``away``: not to the taste of these. Written "me,you,!him", which no single id can
+    be."""
 
     towards: tuple[str, ...]
     away: tuple[str, ...] = ()
@@ -68,7 +69,8 @@ def combine(towards: np.ndarray, away: np.ndarray, how: How) -> np.ndarray:
 
 
 def spread(values: np.ndarray, towards: np.ndarray, away: np.ndarray, how: How) -> np.ndarray:
-    """Standard deviation (n,) of :func:`combine` of likings with standard deviations (U, n) and (V, n), errors taken as apart."""
+    """Standard deviation (n,) of :func:`combine` of likings with standard deviations (U, n) and (V, n), errors taken as
+    apart."""
     if how == "mean":
         liked = np.sqrt((towards**2).sum(0)) / len(towards)
     else:

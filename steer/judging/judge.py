@@ -13,7 +13,8 @@ from steer.judging.audience import How, People, combine, spread
 
 
 class Judge:
-    """Bound once to a run's people, then asked with pictures alone. ``together``: how several people's likings become one."""
+    """Bound once to a run's people, then asked with pictures alone. ``together``: how several people's likings become
+    one."""
 
     def __init__(self, panel: Panel, people: People, together: How = "mean"):
         self.panel, self.people, self.together = panel, people, together
@@ -23,8 +24,8 @@ class Judge:
         return self.judge(self.panel.read(images, [prompt] * len(images)))
 
     def judge(self, look: Look) -> Scores:
-        """Scores of what was read; for several people ``personal`` is what they make of a picture together, and everyone's
-        own liking is in ``others`` under "liked by ID"."""
+        """Scores of what was read; for several people ``personal`` is what they make of a picture together, and
+        everyone's own liking is in ``others`` under "liked by ID"."""
         if self.people.one is not None:
             return self.panel.judge(look, self.people.one)
         each = [self.panel.judge(look, p) for p in (*self.people.towards, *self.people.away)]
@@ -48,7 +49,8 @@ class Judge:
         return critic.critique(image, prompt, self.people.one) if critic and self.people.one else ""
 
     def reasons(self, image: Image.Image, prompt: str) -> dict[str, float]:
-        """What each attribute adds to the one person's liking, the largest first; empty where the reward has no words."""
+        """What each attribute adds to the one person's liking, the largest first; empty where the reward has no
+        words."""
         reward, person = self.panel.reward, self.people.one
         if reward.words is None or person is None or person.id is None:
             return {}

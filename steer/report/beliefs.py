@@ -36,7 +36,8 @@ def lines(found: Beliefs) -> list[str]:
 
 
 def draw_beliefs(found: Beliefs) -> Image.Image:
-    """A bar per phrase with its 95 % interval, by kind, 860 pixels wide: grey where it is not certain, with a mark for the average person.
+    """A bar per phrase with its 95 % interval, by kind, 860 pixels wide: grey where it is not certain, with a mark for
+    the average person.
 
     Raises UsageError where matplotlib (extra ``study``) is not installed.
     """

@@ -8,7 +8,8 @@ from steer.store.run_folder import RunFolder
 
 
 class CriticAtWork:
-    """After each round the search is told what to change in the leader's best picture: "more evening light, less photo".
+    """After each round the search is told what to change in the leader's best picture: "more evening light, less
+    photo".
 
     It depends on pictures alone, so that a resumed run says the same.
     """

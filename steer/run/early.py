@@ -17,8 +17,8 @@ SURE = 2.0  # standard deviations of what a picture gains between its preview an
 
 
 class EarlyStop:
-    """Stops the first picture of a new text when even ``SURE`` deviations above what its preview promises it would not be
-    among the leaders. What is to be expected between preview and end is learnt from the run's own pictures.
+    """Stops the first picture of a new text when even ``SURE`` deviations above what its preview promises it would not
+    be among the leaders. What is to be expected between preview and end is learnt from the run's own pictures.
     """
 
     def __init__(self, search: Search, judge: Judge):

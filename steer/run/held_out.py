@@ -1,4 +1,5 @@
-"""A second opinion on a search: a reward that does not steer says when what is gained is no longer gained (``search.held_out``)."""
+"""A second opinion on a search: a reward that does not steer says when what is gained is no longer gained
+(``search.held_out``)."""
 
 from __future__ import annotations
 
@@ -15,8 +16,9 @@ TURNS = 2  # rounds in a row with a leader that the judge likes less than an ear
 class HeldOut:
     """After each round: how much the judge likes the leading text.
 
-    Where it fell ``TURNS`` times in a row, rounds end, and no text found since the leader it liked best can win: as early
-    stopping goes back to the best epoch. Its answers depend on pictures alone, so that a resumed run stops at the same round.
+    Where it fell ``TURNS`` times in a row, rounds end, and no text found since the leader it liked best can win: as
+    early stopping goes back to the best epoch. Its answers depend on pictures alone, so that a resumed run stops at the
+    same round.
     """
 
     def __init__(self, judge: RewardModel, person: Person, prompt: str, folder: RunFolder):

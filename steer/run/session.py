@@ -23,8 +23,8 @@ ORPHAN_S = 60.0  # a worker whose batch was killed may live this long
 class Session:
     """A request, its people, its search and its folder.
 
-    It holds the folder until :meth:`release`. ``proposer``: its own where it counts what it costs; ``alone``: whether the
-    renderer's costs are this run's alone. Raises StorageError where another process works on the run.
+    It holds the folder until :meth:`release`. ``proposer``: its own where it counts what it costs; ``alone``: whether
+    the renderer's costs are this run's alone. Raises StorageError where another process works on the run.
     """
 
     def __init__(

@@ -1,4 +1,5 @@
-"""How the pictures of a budget are shared out: one for each new text, more for the promising, all seeds for the leaders."""
+"""How the pictures of a budget are shared out: one for each new text, more for the promising, all seeds for the
+leaders."""
 
 from __future__ import annotations
 
@@ -19,10 +20,11 @@ def seed_count(wanted: int, budget: int) -> int:
 
 
 def second_looks(history: History, seeds: Sequence[int], most: int, prompt: str) -> list[tuple[Rewrite, int]]:
-    """The next seed for up to ``most`` texts that were seen less often than others and still look better than all of these.
+    """The next seed for up to ``most`` texts that were seen less often than others and still look better than all of
+    these.
 
-    The rule of successive halving (Jamieson and Talwalkar 2016), asynchronous as new texts keep coming: a lucky picture costs
-    one more, a bad one nothing.
+    The rule of successive halving (Jamieson and Talwalkar 2016), asynchronous as new texts keep coming: a lucky picture
+    costs one more, a bad one nothing.
     """
     stats = history.ranked()
     looks = []

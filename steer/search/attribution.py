@@ -35,7 +35,8 @@ def modifiers(prompt: str, rewrite: Rewrite) -> tuple[str, ...]:
 
 
 def word_effects(prompt: str, history: History) -> list[Effect]:
-    """Effects of all modifiers, of a Bayesian regression on who said what, the highest mean first; [] for too few texts.
+    """Effects of all modifiers, of a Bayesian regression on who said what, the highest mean first; [] for too few
+    texts.
 
     Words that always come together share their effect, and the interval says so.
     """

@@ -23,8 +23,8 @@ GENERATIONS = 3  # of recombinations in a round
 class Funnel:
     """``screen``: texts to be ranked for each one rendered, by ``ranks``; without it every usable text is rendered.
 
-    ``written``: what the proposer wrote, by round, in an earlier start of the same run; it is not asked again. ``ahead``:
-    the texts of the next round are asked for while this one is rendered, so without its rewards.
+    ``written``: what the proposer wrote, by round, in an earlier start of the same run; it is not asked again.
+    ``ahead``: the texts of the next round are asked for while this one is rendered, so without its rewards.
     """
 
     def __init__(

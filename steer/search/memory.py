@@ -19,8 +19,8 @@ def elitist(history: History, n: int) -> list[RewriteStats]:
 def diverse(history: History, n: int) -> list[RewriteStats]:
     """The best, then again and again the one of highest reward less its likeness to those chosen; ranked.
 
-    Maximal marginal relevance (Carbonell and Goldstein 1998) with shared words as likeness, the two weighed alike over the
-    range of rewards.
+    Maximal marginal relevance (Carbonell and Goldstein 1998) with shared words as likeness, the two weighed alike over
+    the range of rewards.
     """
     return _diverse(history.ranked(), n)
 
@@ -32,7 +32,8 @@ def contrast(history: History, n: int) -> list[RewriteStats]:
 
 
 def exploring(history: History, n: int) -> list[RewriteStats]:
-    """The n of highest upper confidence bound: what few pictures have spoken for may be better than it looks; ranked."""
+    """The n of highest upper confidence bound: what few pictures have spoken for may be better than it looks;
+    ranked."""
     hopeful = sorted(history.stats(), key=lambda s: -(s.mean + 2 * PICTURE_NOISE / math.sqrt(len(s.objectives))))[:n]
     return sorted(hopeful, key=lambda s: -s.mean)
 

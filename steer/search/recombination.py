@@ -19,8 +19,8 @@ def recombine(
     """Up to ``n`` children of pairs of ``good``, the best first in it: each kind of phrase from one parent or the other
     (uniform crossover, Syswerda 1989).
 
-    Parents without named phrases give pieces: what stands before the prompt's own words, the phrases behind them, the clauses
-    between commas.
+    Parents without named phrases give pieces: what stands before the prompt's own words, the phrases behind them, the
+    clauses between commas.
     """
     parents = [r for r in good if r.changes] if compose else []
     found: dict[str, Rewrite] = {}
@@ -62,8 +62,8 @@ def _pieces(prompt: str, one: Rewrite, other: Rewrite, rng: random.Random) -> Re
 
 
 def _split(prompt: str, text: str) -> list[str]:
-    """The prompt with what stands before it, the phrases that follow, and the clauses, each of which begins with a comma; where
-    the prompt's words are not in a row, the clause that keeps most of them stands for it.
+    """The prompt with what stands before it, the phrases that follow, and the clauses, each of which begins with a
+    comma; where the prompt's words are not in a row, the clause that keeps most of them stands for it.
 
     >>> _split("a fox", "Close-up of a fox at dawn in the snow, sepia")
     ['Close-up of a fox', 'at dawn', 'in the snow', ', sepia']

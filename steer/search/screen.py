@@ -65,8 +65,8 @@ class Screen:
 
     @staticmethod
     def _kernel(features: np.ndarray, spread: np.ndarray) -> np.ndarray:
-        """Squared exponential of the distance between texts, a third of their median squared distance its scale; what is
-        imagined less surely may be further off. Half of the variance is shared by all texts."""
+        """Squared exponential of the distance between texts, a third of their median squared distance its scale; what
+        is imagined less surely may be further off. Half of the variance is shared by all texts."""
         squared = np.maximum(2 - 2 * features @ features.T, 0)
         apart = squared[np.triu_indices(len(squared), 1)]
         scale = float(np.median(apart)) / 3 or 1.0

@@ -1,9 +1,9 @@
 """The search as ask and tell: which text is rendered with which seed next, and when to stop.
 
-Three phases. Baseline: the unchanged prompt on its first seeds. Rounds: a few rewrites, each on the first ``draft_seeds``
-seeds, the same for all rivals, and the next seed for earlier ones that promise to be the best. Confirmation: the original
-and the leading rewrites on the remaining seeds, so that they are compared at equal seeds. With ``drafts`` the first two phases
-draw drafts, and the confirmation all its pictures in full.
+Three phases. Baseline: the unchanged prompt on its first seeds. Rounds: a few rewrites, each on the first
+``draft_seeds`` seeds, the same for all rivals, and the next seed for earlier ones that promise to be the best.
+Confirmation: the original and the leading rewrites on the remaining seeds, so that they are compared at equal seeds.
+With ``drafts`` the first two phases draw drafts, and the confirmation all its pictures in full.
 """
 
 from __future__ import annotations
@@ -116,8 +116,8 @@ class Search:
         self._confirming, self._why = True, self._why or why
 
     def winner(self) -> RewriteStats | None:
-        """The best text of those rendered on all seeds, pictures that failed among them; where a search ended before it could
-        confirm one, the best by :attr:`RewriteStats.cautious`."""
+        """The best text of those rendered on all seeds, pictures that failed among them; where a search ended before it
+        could confirm one, the best by :attr:`RewriteStats.cautious`."""
         ranked = [s for s in self.history.ranked() if s.rewrite.text not in self._barred]
         whole = [s for s in ranked if len(self._seen(s.rewrite.text)) == len(self.seeds)]
         if len(whole) > 1:
@@ -143,7 +143,8 @@ class Search:
         return 0
 
     def _spare(self) -> int:
-        """New rewrites out of what the confirmation of the present leaders does not take: they had second looks already."""
+        """New rewrites out of what the confirmation of the present leaders does not take: they had second looks
+        already."""
         left = self.left() - len(self._missing(self.seeds))
         return max(0, min(left // min(self.config.draft_seeds, len(self.seeds)), self.config.rewrites))
 
@@ -167,7 +168,8 @@ class Search:
         return good
 
     def _confirm(self) -> list[Candidate]:
-        """Original and leaders on the seeds they have not seen; then the search is over. What rounds left unspent buys seeds."""
+        """Original and leaders on the seeds they have not seen; then the search is over. What rounds left unspent buys
+        seeds."""
         self._confirming = True
         self.stop = self._why or StopReason.BUDGET
         for many in range(len(self._every_seed), len(self.seeds), -1):
@@ -177,7 +179,8 @@ class Search:
         return self._candidates(self._missing(self.seeds, self.left()), "full")
 
     def _missing(self, seeds: list[int], most: float = math.inf) -> list[tuple[Rewrite, int]]:
-        """What original and leaders have not seen of ``seeds``; a leader that would need more than ``most`` is passed over."""
+        """What original and leaders have not seen of ``seeds``; a leader that would need more than ``most`` is passed
+        over."""
         pairs = [(self.original, s) for s in seeds if s not in self._seen(self.request.prompt)]
         leaders = 0
         for stats in sorted(self.history.ranked(), key=lambda s: -s.cautious):

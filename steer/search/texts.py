@@ -25,7 +25,8 @@ UNRELATED = (
 
 
 class TextSpace:
-    """Unit vectors of texts, each read once, and a likeness without units: 1 is the same text, 0 as unlike as unrelated ones.
+    """Unit vectors of texts, each read once, and a likeness without units: 1 is the same text, 0 as unlike as unrelated
+    ones.
 
     Cosines of one encoder mean nothing to another; so they are measured from the mean cosine of :data:`UNRELATED`.
     """

@@ -1,7 +1,8 @@
 """One run on disk: ``manifest.json``, ``journal.jsonl``, ``pictures/``.
 
 The picture is written first, then its journal line, so that a journal never names a picture
-that is not whole; both by a thread of their own, so that nothing waits for the disk. A second start reads the journal and goes on at the next missing candidate.
+that is not whole; both by a thread of their own, so that nothing waits for the disk. A second start reads the journal
+and goes on at the next missing candidate.
 """
 
 from __future__ import annotations

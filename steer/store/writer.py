@@ -11,7 +11,8 @@ WAITING = 32  # jobs; more and the work waits for the disk
 
 
 class Writer:
-    """Jobs are done in the order they came. After one has failed none is begun: what is written later may rely on it."""
+    """Jobs are done in the order they came. After one has failed none is begun: what is written later may rely on
+    it."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(

@@ -1,4 +1,5 @@
-"""From judged pictures to findings. Every interval is a 95 % bootstrap over users; prompts and seeds are taken as they are.
+"""From judged pictures to findings. Every interval is a 95 % bootstrap over users; prompts and seeds are taken as they
+are.
 
 Shapes: U users, C conditions, K pictures of a budget.
 """
@@ -45,7 +46,8 @@ class Judged:
         return self._read[key]
 
     def likings(self, condition: str, cell: Cell, judge: str) -> np.ndarray:
-        """How much the cell's user likes what the condition gives them, (n,): one picture, or those they might have got."""
+        """How much the cell's user likes what the condition gives them, (n,): one picture, or those they might have
+        got."""
         found = self.config.conditions[condition]
         if found.kind == "prompt":
             return np.array(self.look(condition, cell)[judge]["all"][cell.user])
@@ -86,7 +88,8 @@ class Judged:
         return self.config.users_of(found.of if found.kind == "other" else condition)
 
     def by_user(self, value: Any, condition: str) -> np.ndarray:
-        """Mean of ``value(condition, cell)`` over a user's cells, (U,); NaN for users the condition was not tried for."""
+        """Mean of ``value(condition, cell)`` over a user's cells, (U,); NaN for users the condition was not tried
+        for."""
         tried = set(self.users_of(condition))
         return np.array(
             [
@@ -135,7 +138,8 @@ class Findings:
         return table
 
     def curves(self, condition: str) -> dict[str, np.ndarray]:
-        """What is held after each of K pictures, mean over users with its interval, (K, 3): the optimised reward and each judge.
+        """What is held after each of K pictures, mean over users with its interval, (K, 3): the optimised reward and
+        each judge.
 
         Held is the picture of highest objective so far.
         """
@@ -187,7 +191,8 @@ class Findings:
         return gaps
 
     def price(self, condition: str) -> dict[str, float]:
-        """What a run takes, mean over runs: pictures, and of a writer that counts calls, tokens and, where it is known, cost."""
+        """What a run takes, mean over runs: pictures, and of a writer that counts calls, tokens and, where it is known,
+        cost."""
         cells = list(self.judged.folder.cells(condition))
         results = [self.judged.folder.result(condition, cell) or {} for cell in cells]
         told = {"runs": float(len(results)), "pictures": float(np.mean([r["pictures"] for r in results]))}
@@ -199,7 +204,8 @@ class Findings:
         return told
 
     def diversity(self, condition: str) -> Interval:
-        """How different users' pictures of one prompt are: mean of 1 - cosine of their features over pairs of users, bootstrap over users.
+        """How different users' pictures of one prompt are: mean of 1 - cosine of their features over pairs of users,
+        bootstrap over users.
 
         Of the unchanged prompt over pairs of its seeds, which is what chance alone makes.
         """

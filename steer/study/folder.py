@@ -1,4 +1,5 @@
-"""A study on disk: ``study.json``, a batch a condition under ``runs/``, fresh pictures under ``looks/``, findings and report."""
+"""A study on disk: ``study.json``, a batch a condition under ``runs/``, fresh pictures under ``looks/``, findings and
+report."""
 
 from __future__ import annotations
 

@@ -60,7 +60,8 @@ def resampled(users: int) -> np.ndarray:
 
 
 def elo(wins: np.ndarray) -> np.ndarray:
-    """Elo and its 95 % bootstrap interval over users, (C, 3), from each user's ``wins`` (U, C, C); NaN where a user has no pair."""
+    """Elo and its 95 % bootstrap interval over users, (C, 3), from each user's ``wins`` (U, C, C); NaN where a user has
+    no pair."""
     filled = np.nan_to_num(wins)
     samples = bradley_terry(np.einsum("bu,uij->bij", resampled(len(wins)), filled))
     low, high = np.nanpercentile(samples, [2.5, 97.5], axis=0)
@@ -70,8 +71,8 @@ def elo(wins: np.ndarray) -> np.ndarray:
 def votes_needed(share: float, power: float = 0.8, level: float = 0.05) -> int:
     """How many choices show that one of two is preferred, where it truly is with ``share``.
 
-    Two-sided test of a proportion against one half, normal approximation (Fleiss, Levin and Paik 2003, section 2.5, without the
-    correction for continuity).
+    Two-sided test of a proportion against one half, normal approximation (Fleiss, Levin and Paik 2003, section 2.5,
+    without the correction for continuity).
 
     >>> votes_needed(0.54)
     1225

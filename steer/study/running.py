@@ -122,13 +122,15 @@ class StudyRun:
 
 
 def draw_users(config: StudyConfig) -> StudyConfig:
-    """The plan with its users by name: drawn from those whom the steering reward was trained on, or named, of the store too."""
+    """The plan with its users by name: drawn from those whom the steering reward was trained on, or named, of the store
+    too."""
     parts = Parts(load_config(config.config, config.settings))
     return config.drawn(parts.roster.ids() if isinstance(config.users, list) else list(parts.reward.people()))
 
 
 def judge_run(path: Path, cell: Cell, prompt: str, users: list[str], jury: Jury) -> None:
-    """Write ``judged.json`` of a run: by judge the liking of every picture by the run's user, of the best one by all users, and fidelity.
+    """Write ``judged.json`` of a run: by judge the liking of every picture by the run's user, of the best one by all
+    users, and fidelity.
 
     A run for nobody, as fresh pictures are, keeps every picture's liking by all users.
     """

@@ -38,7 +38,8 @@ def study_key(folder: StudyFolder) -> str:
 
 
 class Ballot:
-    """One person's choices, in an order and on sides that are random but theirs. What was voted on is not shown again."""
+    """One person's choices, in an order and on sides that are random but theirs. What was voted on is not shown
+    again."""
 
     def __init__(self, folder: StudyFolder, store: UserStore, user: str):
         if user not in folder.config.everyone:
@@ -123,7 +124,8 @@ class Ballot:
 
 
 def count_votes(folder: StudyFolder, store: UserStore) -> dict[str, Any]:
-    """What people chose: Elo with intervals, and for each pair of conditions how often, how sure, and how many it would need."""
+    """What people chose: Elo with intervals, and for each pair of conditions how often, how sure, and how many it would
+    need."""
     names = list(folder.config.conditions)
     votes = [v for v in VoteBook(store, study_key(folder)).all() if v.better in names and v.worse in names]
     people = sorted({v.user for v in votes})

@@ -1,4 +1,5 @@
-"""Teaching a reward model one person's taste by as few ratings as possible: what to show next, and when it is enough."""
+"""Teaching a reward model one person's taste by as few ratings as possible: what to show next, and when it is
+enough."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ ANCHORS = {1: "not at all", 2: "a little", 3: "somewhat", 4: "a lot", 5: "very m
 
 @dataclass(frozen=True)
 class Progress:
-    """``answers`` so far; ``known``: share in [0, 1] of what people differ by that is known; ``left``: pictures not shown yet;
+    """``answers`` so far; ``known``: share in [0, 1] of what people differ by that is known; ``left``: pictures not
+    shown yet;
     ``worth``: share of what is open that the next answer would settle; ``enough``: further ones would change little."""
 
     answers: int

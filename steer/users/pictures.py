@@ -58,7 +58,8 @@ def _shipped() -> tuple[Question, ...]:
 
 
 def pictures_in(folder: Path) -> list[Question]:
-    """Of a run, with its prompt; of any other folder all pictures below it, in order, with the prompts that steer wrote into PNGs.
+    """Of a run, with its prompt; of any other folder all pictures below it, in order, with the prompts that steer wrote
+    into PNGs.
 
     What does not open is left out and said. Raises UsageError where nothing is left.
     """

@@ -83,7 +83,8 @@ class Told:
 
 @dataclass(frozen=True)
 class KeptLesson:
-    """What a reward learned of a person: ``basis`` is the digest it was learned from, ``open`` what is still unknown."""
+    """What a reward learned of a person: ``basis`` is the digest it was learned from, ``open`` what is still
+    unknown."""
 
     basis: str
     open: float
@@ -269,7 +270,8 @@ class UserStore:
     def rate_many(
         self, user: str, ratings: Iterable[tuple[str, str, float]], origin: str = "", at: Sequence[str] = ()
     ) -> list[int]:
-        """Many at once, in one transaction: (picture, prompt, score) each. Raises UsageError for a score not from 1 to 5."""
+        """Many at once, in one transaction: (picture, prompt, score) each. Raises UsageError for a score not from 1 to
+        5."""
         rows = list(ratings)
         for _, _, score in rows:
             if not 1 <= score <= 5:

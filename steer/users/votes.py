@@ -9,7 +9,8 @@ from steer.users.store import UserStore, now
 
 @dataclass(frozen=True)
 class Vote:
-    """``user`` chose condition ``better`` over ``worse`` for a prompt (its number) and seed; ``first`` was on the left."""
+    """``user`` chose condition ``better`` over ``worse`` for a prompt (its number) and seed; ``first`` was on the
+    left."""
 
     user: str
     prompt: int

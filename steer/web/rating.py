@@ -17,7 +17,8 @@ SHOWN = 512  # pixels of a small picture's side on the page
 
 
 class RatingPage:
-    """One person's page. What a browser says of a picture that is no longer shown is not counted: a key pressed twice."""
+    """One person's page. What a browser says of a picture that is no longer shown is not counted: a key pressed
+    twice."""
 
     def __init__(self, interview: Interview, pairs: bool = False):
         self.interview, self.pairs = interview, pairs

@@ -1,6 +1,7 @@
 """What a rebuild of the code must not change: scores, fingerprints, journals and a study of the shipped miniature.
 
-``python -m tests.net.facts`` writes ``facts.json`` anew; do that only when a change of results is meant, and say so in the commit.
+``python -m tests.net.facts`` writes ``facts.json`` anew; do that only when a change of results is meant, and say so in
+the commit.
 """
 
 from __future__ import annotations

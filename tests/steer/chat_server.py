@@ -10,7 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class ChatServer:
-    """Answers POST /v1/chat/completions from ``queue`` (status and content, or a function of the request), then plainly.
+    """Answers POST /v1/chat/completions from ``queue`` (status and content, or a function of the request), then
+    plainly.
 
     ``refuse``: forms of question it answers with 400. Each of ``requests`` holds path, body, key and when it came.
     """

@@ -24,7 +24,8 @@ def png(seed=0, size=(32, 32)):
 
 
 class ImageServer:
-    """Answers POST /v1/images/generations from ``queue`` (status, body, headers), then with pictures; GET /picture with one."""
+    """Answers POST /v1/images/generations from ``queue`` (status, body, headers), then with pictures; GET /picture with
+    one."""
 
     def __init__(self):
         outer = self

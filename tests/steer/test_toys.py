@@ -1,4 +1,5 @@
-"""A family, a renderer and a proposer of another package do everything that the built-in ones do, with no change to steer."""
+"""A family, a renderer and a proposer of another package do everything that the built-in ones do, with no change to
+steer."""
 
 from __future__ import annotations
 

@@ -143,7 +143,8 @@ def save_flux(folder):
 
 
 def save_klein(folder, distilled=True):
-    """Flux2KleinPipeline, of FLUX.2 klein's layout; its text encoder has 30 thin layers, as three inner ones are read."""
+    """Flux2KleinPipeline, of FLUX.2 klein's layout; its text encoder has 30 thin layers, as three inner ones are
+    read."""
     torch.manual_seed(0)
     tokenizer = byte_tokenizer()
     transformer = Flux2Transformer2DModel(
@@ -187,7 +188,8 @@ def save_klein(folder, distilled=True):
 
 
 def save_flux2(folder):
-    """Flux2Pipeline, of FLUX.2 dev's layout; a plain tokenizer stands where its processor does, which needs torchvision."""
+    """Flux2Pipeline, of FLUX.2 dev's layout; a plain tokenizer stands where its processor does, which needs
+    torchvision."""
     torch.manual_seed(0)
     tokenizer = byte_tokenizer()
     tokenizer.add_special_tokens({"additional_special_tokens": ["<s>", "<a>", "[IMG]"]})

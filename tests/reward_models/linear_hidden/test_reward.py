@@ -39,7 +39,8 @@ PEOPLE, PICTURES, EACH = 8, 220, 165
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """Flat pictures; everybody likes light ones, and each some colour of their own. ``brightness`` and ``red`` are named."""
+    """Flat pictures; everybody likes light ones, and each some colour of their own. ``brightness`` and ``red`` are
+    named."""
     folder = tmp_path_factory.mktemp("linear-hidden")
     rng = np.random.default_rng(0)
     colours = rng.integers(20, 235, (PICTURES, 3))
@@ -282,7 +283,8 @@ def test_the_protocol_on_folders_as_they_are_published(made, tmp_path, kind):
 
 
 def test_its_words_say_the_score(made):
-    """Of somebody whose taste the attributes can name they add up to it; they grow surer with ratings, and begin with none."""
+    """Of somebody whose taste the attributes can name they add up to it; they grow surer with ratings, and begin with
+    none."""
     _, reward = made
     rng = np.random.default_rng(5)
     colours = rng.integers(20, 235, (80, 3))

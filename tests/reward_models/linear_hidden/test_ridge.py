@@ -181,7 +181,8 @@ def test_how_people_differ_is_found(crowd):
 
 
 def test_its_ridge_is_the_posterior(crowd):
-    """Against Bayes' rule with the prior N(0, axes' axes), a free level, and the known noise; and it needs fewer ratings."""
+    """Against Bayes' rule with the prior N(0, axes' axes), a free level, and the known noise; and it needs fewer
+    ratings."""
     features, people, _ = crowd
     plain = Scaler(np.zeros(20), np.ones(20))
     population = Population.of(features, people, plain)

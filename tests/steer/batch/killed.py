@@ -1,4 +1,5 @@
-"""A batch in a process of its own, to be killed: fakes, or the miniature itself; every rendered picture is one line of a log.
+"""A batch in a process of its own, to be killed: fakes, or the miniature itself; every rendered picture is one line of
+a log.
 
 python -m tests.steer.batch.killed FOLDER ROWS LOG fake|miniature
 """

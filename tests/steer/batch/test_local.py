@@ -286,7 +286,8 @@ def check_whole(folder):
 
 
 def _killed(tmp_path, kind, prompts, kills, longest):
-    """Start, kill after a random time, again and again; then let it end. The batch, and how often each picture was drawn."""
+    """Start, kill after a random time, again and again; then let it end. The batch, and how often each picture was
+    drawn."""
     rows = tmp_path / "rows.txt"
     rows.write_text("\n".join(prompts))
     rng, outcome = random.Random(0), {}

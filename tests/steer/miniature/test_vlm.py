@@ -37,7 +37,8 @@ def test_the_vision_tower_starts_from_the_siglip():
 
 
 def test_what_ships_reads_scenes_it_never_saw():
-    """A ridge from the reward's features to the attributes, fitted on 300 painted scenes and asked about 100 of unseen combinations."""
+    """A ridge from the reward's features to the attributes, fitted on 300 painted scenes and asked about 100 of unseen
+    combinations."""
     from steer.judging.load import load_reward
 
     encoder = load_reward("miniature/linear-hidden").hidden

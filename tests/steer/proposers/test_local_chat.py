@@ -1,4 +1,5 @@
-"""A chat model of transformers in this process: the real classes, a tiny network that has learnt one answer by heart."""
+"""A chat model of transformers in this process: the real classes, a tiny network that has learnt one answer by
+heart."""
 
 from __future__ import annotations
 

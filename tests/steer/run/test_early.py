@@ -98,7 +98,8 @@ def test_nothing_is_stopped_before_previews_are_known():
 
 
 def test_the_hopeless_is_stopped_and_the_promising_not():
-    """Previews were .1 below their pictures, give or take .01: with .5 a fourth place of .65 is out of reach, with .6 not."""
+    """Previews were .1 below their pictures, give or take .01: with .5 a fourth place of .65 is out of reach, with .6
+    not."""
     known = [_seen(i, 0.35 + 0.1 * i, 0.25 + 0.1 * i + 0.01 * (-1) ** i) for i in range(LEARNED)]
     for value, goes_on in ((0.30, False), (0.42, False), (0.45, True), (0.9, True)):
         new = Candidate(9, 2, Rewrite("new"), 1)

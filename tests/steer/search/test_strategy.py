@@ -290,7 +290,8 @@ def test_a_killed_run_with_a_paid_writer_pays_nothing_twice(fake_steerer, tmp_pa
 
 
 def test_what_was_left_in_the_pool_is_there_again_after_a_kill(miniature, tmp_path):
-    """With a screen most of what was paid for is not rendered at once; a resumed run must choose from the same texts."""
+    """With a screen most of what was paid for is not rendered at once; a resumed run must choose from the same
+    texts."""
     config = load_config(
         "miniature", ["search.screen=3", "search.rewrites=2", "search.min_likeness=0", "search.patience=99"]
     )

@@ -21,7 +21,8 @@ STYLES = {"photo": "photo", "sepia": "sepia", "neon": "neon", "pixel art": "pixe
 
 
 def test_what_is_sure_is_mostly_so(miniature):
-    """Of 12 people the reward was trained on: the sign of each sure leaning in style and light is that of the true taste."""
+    """Of 12 people the reward was trained on: the sign of each sure leaning in style and light is that of the true
+    taste."""
     right = []
     for user in [f"u{i}" for i in range(1, 13)]:
         truth = simulated_people()[user].main

@@ -1,4 +1,5 @@
-"""The pages: what a press does, a real browser where Chromium is installed (marked browser), the server itself everywhere."""
+"""The pages: what a press does, a real browser where Chromium is installed (marked browser), the server itself
+everywhere."""
 
 from __future__ import annotations
 
