@@ -48,11 +48,12 @@ class Parts:
         renderer: Renderer | None = None,
         reward: RewardModel | None = None,
         store: UserStore | None = None,
+        held_out: RewardModel | None = None,
         keep: Callable[[Renderer], Renderer] = lambda renderer: renderer,
     ):
         self.config, self.keep = config, keep
         self._built: dict[tuple[str, str], Any] = {}
-        given = {"proposer": proposer, "renderer": renderer, "reward": reward, "store": store}
+        given = {"proposer": proposer, "renderer": renderer, "reward": reward, "store": store, "held_out": held_out}
         self._built |= {(name, self._key(name)): part for name, part in given.items() if part is not None}
 
     def with_config(self, config: SteerConfig) -> Parts:
@@ -85,8 +86,8 @@ class Parts:
     @property
     def held_out(self) -> RewardModel | None:
         """The reward of ``search.held_out``, which does not steer."""
-        name = self.config.search.held_out
-        return None if name is None else self._part("held_out", lambda: load_reward(name, self.config.reward.device))
+        name, device = self.config.search.held_out, self.config.reward.device
+        return self._part("held_out", lambda: None if name is None else load_reward(name, device))
 
     @property
     def store(self) -> UserStore:

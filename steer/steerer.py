@@ -46,9 +46,12 @@ class Steerer:
         reward: RewardModel | None = None,
         listeners: Sequence[Listener] = (),
         store: UserStore | None = None,
+        held_out: RewardModel | None = None,
     ):
         self.config = config if isinstance(config, SteerConfig) else load_config(config)
-        self.parts = Parts(self.config, proposer=proposer, renderer=renderer, reward=reward, store=store)
+        self.parts = Parts(
+            self.config, proposer=proposer, renderer=renderer, reward=reward, store=store, held_out=held_out
+        )
         self.listeners = list(listeners)
 
     def users(self) -> list[str]:

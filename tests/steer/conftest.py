@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from steer import Steerer
 from steer.config import DiffusersConfig, load_config
+from steer.miniature.eye import load_eye
+from steer.miniature.raters import simulated_people
+from steer.resources import miniature_weights
 from steer.testing import FakeProposer, FakeRenderer, FakeReward
+from steer.users.pictures import shipped_pictures
+from steer.users.store import UserStore
 from tests.steer.tiny_pipelines import save_flux, save_flux2, save_klein, save_sdxl
 
 
@@ -71,3 +77,30 @@ def fake_steerer():
 def miniature():
     """The shipped models, loaded once."""
     return Steerer("miniature")
+
+
+@pytest.fixture
+def store(tmp_path):
+    return UserStore(tmp_path / "users.db")
+
+
+@pytest.fixture(scope="session")
+def questions():
+    return shipped_pictures()
+
+
+@pytest.fixture(scope="session")
+def reading(questions):
+    """What the eye sees in the shipped pictures."""
+    return load_eye(miniature_weights("eye")).read([q.image for q in questions])
+
+
+@pytest.fixture(scope="session")
+def ratings_of(questions, reading):
+    """Their noiseless ratings (1 to 5) of the shipped pictures, by hash, of a person nobody trained on."""
+
+    def rate(person):
+        liking = simulated_people()[person].satisfaction(reading)
+        return {q.hash: float(np.clip(1 + 4 * v, 1, 5)) for q, v in zip(questions, liking, strict=True)}
+
+    return rate

@@ -40,7 +40,7 @@ class Toy(RewardModel, Teacher):
             raise UnknownPerson(person.id)
         nobody = np.mean(list(self.weights.values()), axis=0)
         own = nobody if person.id is None else np.array(self.weights[person.id])
-        liked, of_all = (np.clip(reading.rgb @ w, 0, 1) for w in (own, nobody))
+        liked, of_all = (np.clip(0.5 + reading.rgb @ w, 0, 1) for w in (own, nobody))
         return Scores(liked, of_all, np.ones(len(reading)), np.full(len(reading), 0.1))
 
     def people(self):
@@ -70,7 +70,7 @@ class Toy(RewardModel, Teacher):
 
 
 def _fit(rgb, liking):
-    return np.linalg.solve(rgb.T @ rgb + 0.1 * np.eye(3), rgb.T @ liking).tolist()
+    return np.linalg.solve(rgb.T @ rgb + 0.1 * np.eye(3), rgb.T @ (liking - 0.5)).tolist()
 
 
 def train(config: Path, work) -> Path:

@@ -51,7 +51,7 @@ def main(folder, rows, log, kind):
     batch = BatchFolder(Path(folder))
     batch.begin(config.model_dump(mode="json"), [], config.name)
     batch.add(read_rows([rows], "u1"))
-    print(dict(run_batch(batch, steerer)), flush=True)
+    print(dict(run_batch(batch, steerer.parts)), flush=True)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,6 @@ MEANS_ANOTHER_THING = {
     ("--pictures", "data check"): "whether to open them",
     ("--pictures", "data miniature"): "how many",
     ("--pictures", "user rate"): "a folder of them",
-    ("--pairs", "reward"): "of layers",
     ("--pairs", "user rate"): "of pictures",
 }
 
@@ -95,7 +94,7 @@ def test_every_option_and_argument_has_a_help(path):
 
 def test_the_progress_bar_is_declared_in_one_file():
     for file in Path(steer.cli.__file__).parent.glob("*.py"):
-        if file.name not in ("bars.py", "reward.py"):  # reward.py is rewritten with feature_bar
+        if file.name != "bars.py":
             assert "rich.progress" not in file.read_text(), file.name
 
 

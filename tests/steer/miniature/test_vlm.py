@@ -41,7 +41,7 @@ def test_what_ships_reads_scenes_it_never_saw():
     combinations."""
     from steer.judging.load import load_reward
 
-    encoder = load_reward("miniature/linear-hidden").hidden
+    encoder = load_reward("miniature/linear-hidden").encoder
     assert isinstance(encoder, HiddenPools)
     known = [scene_at(901, i) for i in range(300)]
     new = [scene_at(902, i, unseen=True) for i in range(100)]

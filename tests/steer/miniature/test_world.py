@@ -11,11 +11,11 @@ import torch
 from steer.miniature.painter import SIZE, paint
 from steer.miniature.raters import simulated_people
 from steer.miniature.words import caption, read_prompt
-from steer.miniature.world import ATTRIBUTES, Scene, complete_scene, random_scene
+from steer.miniature.world import ATTRIBUTES, Scene, complete_scene, held_out, random_scene, scene_at
 from steer.renderers.painter import PainterRenderer
 from steer.testing import RendererConformance
 from steer.types import RenderFailure
-from trainers.data import held_out, mirror, scene_at, scene_of
+from trainers.data import mirror, scene_of
 from trainers.generator import subject_weights
 from trainers.text import noisy_caption
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -70,8 +72,9 @@ class Numbered:
 class Imagining(FakeReward):
     """Imagines that later variations are better."""
 
-    class imagination:
-        read = Numbered
+    def __init__(self):
+        super().__init__()
+        self.imagination = SimpleNamespace(read=Numbered)
 
     def judge(self, reading, person):
         if not isinstance(reading, Numbered):
@@ -117,7 +120,9 @@ def test_a_proposer_that_pays_for_its_texts_is_asked_for_no_more_than_it_says():
 
 
 class Blind(FakeReward):
-    imagination = None
+    def __init__(self):
+        super().__init__()
+        self.imagination = None
 
 
 def test_a_reward_that_cannot_imagine_is_one_line():

@@ -121,7 +121,7 @@ def test_the_guard_drops_what_means_the_same_or_something_else():
 
 
 def test_the_miniatures_text_tower_knows_other_words_from_other_pictures(miniature):
-    space = miniature._text_space
+    space = miniature.parts.space
     base = "close-up of a fox in the snow at dawn, sepia"
     same = ["a close-up of a fox at dawn in the snow, sepia", "sepia, close up of a fox in the snow at dawn"]
     other = [

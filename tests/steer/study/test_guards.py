@@ -83,8 +83,8 @@ def test_a_second_opinion_ends_rounds_where_it_turns(rises, tmp_path):
         ],
     )
     Climbing.count = 0
-    steerer = Steerer(config, renderer=FakeRenderer(), reward=Climbing(), proposer=FakeProposer())
-    steerer.__dict__["held_out"] = Opinion(rises)
+    parts = {"renderer": FakeRenderer(), "reward": Climbing(), "proposer": FakeProposer()}
+    steerer = Steerer(config, held_out=Opinion(rises), **parts)
     result = steerer.run("a fox", "u1", out=tmp_path / "run")
     rounds = max(c.round for c in result.candidates)
     if rises:

@@ -243,8 +243,8 @@ def test_a_condition_may_change_the_kind_that_its_study_sets(tmp_path):
         "users": ["u3"],
     }
     run = StudyRun(StudyFolder.begin(tmp_path / "kinds", draw_users(parse_study(plan, "kinds"))))
-    assert run._steerer("own", ["proposer=lexical"]).config.proposer.kind == "lexical"
-    assert run._steerer("best of N", ["search.rewrite=false"]).config.proposer.shown == 3
+    assert run._parts_for(["proposer=lexical"]).config.proposer.kind == "lexical"
+    assert run._parts_for(["search.rewrite=false"]).config.proposer.shown == 3
 
 
 def test_the_papers_setting_on_tiny_stand_ins_of_its_classes(tmp_path, flux2, miniature):

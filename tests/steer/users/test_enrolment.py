@@ -102,7 +102,9 @@ def test_demographics_count(miniature, store):
 
 
 class LearnsNobody(FakeReward):
-    teacher = None
+    def __init__(self):
+        super().__init__()
+        self.teacher = None
 
 
 def test_a_reward_that_learns_nobody(store):

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from reward_models import Lesson
 from steer.errors import StorageError, UsageError
 from steer.users import schema
 from steer.users.ids import check_id
@@ -129,7 +130,7 @@ def test_delete_leaves_no_trace(store):
     store.rate("someone-secret", "shared-hash", 4)
     store.rate("other", "shared-hash", 2)
     store.keep_features("encoder", {"hash-of-theirs": b"theirs", "shared-hash": b"shared"})
-    store.keep_vector("someone-secret", "reward", "basis", [1], 0.5, b"vector-bytes")
+    store.keep_lesson(store.told("someone-secret"), "reward", Lesson(b"vector-bytes", 0.5))
     gone = store.delete("someone-secret")
     assert gone == {"ratings": 2, "choices": 0, "vectors": 1, "votes": 0, "pictures": 1}
     store.close()
