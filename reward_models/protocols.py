@@ -115,7 +115,7 @@ class Teacher(Protocol):
         ...
 
     def open_share(self, person: str) -> float:
-        """Share in [0, 1] of what people differ by that is still unknown of a person the reward knows."""
+        """Share in [0, 1] of what people differ by that is still unknown of a person. Raises UnknownPerson."""
         ...
 
     def reading(self, seen: Sequence[Seen]) -> Reading:

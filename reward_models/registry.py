@@ -28,18 +28,18 @@ class Registry:
 
     def __init__(self, kind: str, group: str, shipped: Mapping[str, str]):
         self.kind, self.group, self.shipped = kind, group, dict(shipped)
-        self._added: dict[str, Any] = {}
+        self.added: dict[str, Any] = {}
 
     def add(self, name: str, part: Any) -> None:
         """Make a part known in this process, in place of any other of its name."""
-        self._added[name] = part
+        self.added[name] = part
 
     def names(self) -> list[str]:
         """What ships, in the order given, then the plug-ins' names."""
-        return list(dict.fromkeys([*self.shipped, *self._added, *sorted(self._plugins())]))
+        return list(dict.fromkeys([*self.shipped, *self.added, *sorted(self._plugins())]))
 
     def __contains__(self, name: object) -> bool:
-        return name in self.shipped or name in self._added or name in self._plugins()
+        return name in self.shipped or name in self.added or name in self._plugins()
 
     def check(self, name: str) -> None:
         """Raises UnknownName for a name that :meth:`names` does not have."""
@@ -52,8 +52,8 @@ class Registry:
         Raises UnknownName with close matches, or with the reason why a plug-in does not load.
         """
         self.check(name)
-        if name in self._added:
-            return self._added[name]
+        if name in self.added:
+            return self.added[name]
         if name in self.shipped:
             module, _, attribute = self.shipped[name].partition(":")
             return getattr(importlib.import_module(module), attribute)

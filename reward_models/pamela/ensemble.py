@@ -77,6 +77,8 @@ class Ensemble:
         pictures, texts = pictures.to(self.device).clone(), texts.to(self.device).clone()
         index, fields = self.rows(people)
         n = len(pictures)
+        if not len(people) * n:
+            return np.zeros((len(people), n), np.float32), np.zeros((len(people), n), np.float32)
         means, variances = [], []
         few = len(people) * n <= FEW
         # every (person, picture)
@@ -96,7 +98,7 @@ class Ensemble:
             means.append(each.mean(0)[:asked])
             variances.append((each.var(0, unbiased=False) + torch.stack(own).mean(0))[:asked])
         shape = len(people), n
-        mean, variance = (torch.cat(v).view(shape) if v else torch.zeros(shape) for v in (means, variances))
+        mean, variance = (torch.cat(v).view(shape) for v in (means, variances))
         return mean.cpu().numpy(), variance.clamp(min=0).sqrt().cpu().numpy()
 
     def rows(self, people: Sequence[Person]) -> tuple[Tensor, Tensor]:
@@ -147,15 +149,19 @@ class Ensemble:
         self.demographics[person] = dict(demographics)
 
     def person(self, person: str) -> list[FittedPerson]:
-        """What each member knows of a person, (M,)."""
+        """What each member knows of a person, (M,). Raises UnknownPerson."""
+        self.check([Person(person)])
         row = self.config.index("person", person)
         return [FittedPerson(m.person.weight[row], c[row]) for m, c in zip(self.members, self.covariances, strict=True)]
 
     def open_share(self, person: str) -> float:
-        """Share in [0, 1] of what people differ by that is not known of this one: variance left of the prior's, mean
-        over members."""
-        row, shares = self.config.index("person", person), []
-        for prior, covariance in zip(self.priors, self.covariances, strict=True):
+        """Share in [0, 1] of what people differ by that is unknown of this one: variance left of the prior's, mean over
+        members.
+
+        Raises UnknownPerson.
+        """
+        shares = []
+        for prior, own in zip(self.priors, self.person(person), strict=True):
             size = prior.axes.pow(2).sum(1)
-            shares.append(float((covariance[row].diagonal() * size).sum() / size.sum()))
+            shares.append(float((own.covariance.diagonal() * size).sum() / size.sum()))
         return float(np.mean(shares))

@@ -35,7 +35,8 @@ class PamelaTeacher(Teacher):
     def __init__(self, ensemble: Ensemble, encoder: Encoder, imagined: TextToPicture | None):
         self.ensemble, self.encoder, self.imagined = ensemble, encoder, imagined
         self.trained = ensemble.trained
-        self.fields = {d: ensemble.config.vocabularies[d] for d in ensemble.config.demographics}
+        known = ensemble.config.vocabularies
+        self.fields = {d: known[d] for d in ensemble.config.demographics if known[d]}  # some had no value in training
         self.noise = ensemble.config.noise
 
     @property
