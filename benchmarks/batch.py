@@ -71,10 +71,10 @@ def overhead(work: Path, rows: int) -> None:
     for name, seconds in waited.items():
         print(f"waited     {1000 * seconds / (rows * 8):.2f} ms a candidate for the {name}, on the loop")
     print(
-        f"journal    {1000 * spent / lines:.2f} ms a line ({lines} lines), all of it {1000 * spent / (rows * 8):.2f} ms a candidate, beside the work"
+        f"journal    {1000 * spent / lines:.2f} ms a line ({lines} lines), all of it {1000 * spent / (rows * 8):.2f} ms a candidate, beside the work"  # noqa: E501
     )
     print(
-        f"all        {1000 * whole / (rows * 8):.1f} ms a candidate besides drawing and scoring: search, PNG, journal, report, table"
+        f"all        {1000 * whole / (rows * 8):.1f} ms a candidate besides drawing and scoring: search, PNG, journal, report, table"  # noqa: E501
     )
 
 
@@ -103,7 +103,7 @@ def plan(work: Path, rows: int = 100_000) -> None:
     states = write_results(folder)
     peak = tracemalloc.get_traced_memory()[1] / 2**20
     print(
-        f"plan       {rows} rows read and kept in {read:.0f} s, listed in {time.perf_counter() - begun - read:.0f} s (traced), peak {peak:.0f} MiB, {dict(states)}"
+        f"plan       {rows} rows read and kept in {read:.0f} s, listed in {time.perf_counter() - begun - read:.0f} s (traced), peak {peak:.0f} MiB, {dict(states)}"  # noqa: E501
     )
 
 

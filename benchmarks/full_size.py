@@ -124,20 +124,20 @@ def measure(work: Path, device: str, n: int, users: int) -> None:
     assert isinstance(encoder, SiglipEncoder)
     size = sum(p.numel() for p in encoder.model.parameters()) / 1e9
     print(
-        f"device {device}; encoder {size:.2f} B parameters, {encoder.width} features; load and {n} pictures: {time.perf_counter() - begun:.1f} s"
+        f"device {device}; encoder {size:.2f} B parameters, {encoder.width} features; load and {n} pictures: {time.perf_counter() - begun:.1f} s"  # noqa: E501
     )
     pictures = [Image.open(work / "data" / "images" / f"{i}.png") for i in range(n)]
     ready = [encoder.prepare(p) for p in pictures]
     seconds = median_s(lambda: encoder.prepared(ready), 3, device)
     print(
-        f"features: {n / seconds:.2f} pictures/s ({median_s(lambda: encoder.prepare(pictures[0]), 5, 'cpu') * 1e3:.0f} ms each to resize)"
+        f"features: {n / seconds:.2f} pictures/s ({median_s(lambda: encoder.prepare(pictures[0]), 5, 'cpu') * 1e3:.0f} ms each to resize)"  # noqa: E501
     )
     reward = fit_reward(corpus, encoder, settings, device)
     reward.save(work / "reward", {})
     reward = PamelaReward.from_folder(work / "reward", encoder)
     width = reward.config.width
     print(
-        f"predictor: {width} wide, {reward.config.layers} layers, {sum(p.numel() for p in reward.members[0].parameters()) / 1e6:.1f} M parameters"
+        f"predictor: {width} wide, {reward.config.layers} layers, {sum(p.numel() for p in reward.members[0].parameters()) / 1e6:.1f} M parameters"  # noqa: E501
     )
     context = min(15, n)
     x, q = corpus.pictures[:context], corpus.prompts[torch.ones(context, dtype=int)]
@@ -148,12 +148,12 @@ def measure(work: Path, device: str, n: int, users: int) -> None:
     for posterior in (False, True):
         seconds = median_s(lambda p=posterior: reward.predict(corpus.pictures, texts, everybody, p), 3, device)
         print(
-            f"head, {'with' if posterior else 'without'} each person's posterior: {users * n / seconds:,.0f} users x pictures/s a member"
+            f"head, {'with' if posterior else 'without'} each person's posterior: {users * n / seconds:,.0f} users x pictures/s a member"  # noqa: E501
         )
     scores = reward.score(pictures[:2], ["a fox in snow"] * 2, Person("u1"))
     alone = reward.score(pictures[1:2], ["a fox in snow"], Person("u1"))
     print(
-        f"personal {scores.personal.round(4)}, uncertainty {scores.uncertainty.round(4)}; the second one alone differs by {abs(scores.personal[1] - alone.personal[0]):.1e}"
+        f"personal {scores.personal.round(4)}, uncertainty {scores.uncertainty.round(4)}; the second one alone differs by {abs(scores.personal[1] - alone.personal[0]):.1e}"  # noqa: E501
     )
 
 

@@ -153,7 +153,7 @@ def main(
         print(f"{n:8d}  {told}   {beyond}{same:.1f} [{low:.1f}, {high:.1f}]")
     stops = ended[ended > 0]
     print(
-        f"ended by itself: {len(stops)} of {len(ended)}, after {np.median(stops):.0f} [{stops.min():.0f}, {stops.max():.0f}]"
+        f"ended by itself: {len(stops)} of {len(ended)}, after {np.median(stops):.0f} [{stops.min():.0f}, {stops.max():.0f}]"  # noqa: E501
     )
     print(json.dumps({"people": len(everyone), "browser": browser, "reward": reward}))
 

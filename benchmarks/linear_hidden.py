@@ -41,7 +41,7 @@ from trainers import vlm
 COUNTS = (2, 5, 10, 15, 25, 40, 60, 100)
 GEMMA = ["<bos>", "<start_of_turn>", "<end_of_turn>", "<start_of_image>", "<end_of_image>", "<image_soft_token>"]
 TEMPLATE = (
-    "<bos>{% for m in messages %}<start_of_turn>{{ m['role'] }}\n{% for c in m['content'] %}{% if c['type'] == 'image' %}<start_of_image>"
+    "<bos>{% for m in messages %}<start_of_turn>{{ m['role'] }}\n{% for c in m['content'] %}{% if c['type'] == 'image' %}<start_of_image>"  # noqa: E501
     "{% else %}{{ c['text'] }}{% endif %}{% endfor %}<end_of_turn>\n{% endfor %}"
 )
 
@@ -94,7 +94,7 @@ def main(
             off.append((liking[r[most:]] - model.raw(x)) / np.hypot(model.uncertainty(x), model.ridge.noise))  # type: ignore[union-attr]
         z = np.concatenate(off)
         print(
-            f"hierarchical from {n}: spread of (rating - answer) / its standard deviation {z.std():.2f}, within two {np.mean(np.abs(z) < 2):.3f}"
+            f"hierarchical from {n}: spread of (rating - answer) / its standard deviation {z.std():.2f}, within two {np.mean(np.abs(z) < 2):.3f}"  # noqa: E501
         )
     words(hidden, [(hidden.pictures[at][r], liking[r]) for r in people])
     bodies(settings, column)

@@ -52,7 +52,7 @@ def calibration(new: NewPeople, truth: dict[str, dict[str, float]]) -> None:
         error = np.abs(mean - actual)
         rms, said = float(np.sqrt((error**2).mean())), float(np.sqrt((spread**2).mean()))
         print(
-            f"{n:8d} {rms:10.3f} {said:12.3f} {said / rms:6.2f} {(error < spread).mean():12.2f} {(error < 2 * spread).mean():12.2f}"
+            f"{n:8d} {rms:10.3f} {said:12.3f} {said / rms:6.2f} {(error < spread).mean():12.2f} {(error < 2 * spread).mean():12.2f}"  # noqa: E501
         )
 
 
@@ -74,7 +74,7 @@ def speed(reward: PamelaReward, pictures: list[Image.Image]) -> None:
         f"enrol from 15 ratings, features there: {median(lambda: reward.fit(features[:15], texts[:15], liking)):.3f} s"
     )
     print(
-        f"enrol from 15 pictures: {median(lambda: reward.parts.roster.learn('new', pictures[:15], prompts[:15], liking)):.3f} s"
+        f"enrol from 15 pictures: {median(lambda: reward.parts.roster.learn('new', pictures[:15], prompts[:15], liking)):.3f} s"  # noqa: E501
     )
     one = median(lambda: reward.score(pictures[:4], prompts[:4], Person("u17")))
     print(f"score 4 pictures for one person: {one * 1e3:.0f} ms")
@@ -83,7 +83,7 @@ def speed(reward: PamelaReward, pictures: list[Image.Image]) -> None:
         s = median(lambda p=posterior: reward.predict(features, texts, people, p), 3)
         rate = len(people) * len(pictures) / s
         print(
-            f"1,000 people x {len(pictures)} pictures, {'with' if posterior else 'without'} posterior: {s:.2f} s, {rate:,.0f} scores/s"
+            f"1,000 people x {len(pictures)} pictures, {'with' if posterior else 'without'} posterior: {s:.2f} s, {rate:,.0f} scores/s"  # noqa: E501
         )
 
 

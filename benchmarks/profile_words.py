@@ -47,7 +47,7 @@ def main(dataset: Path = Path("training/pamela")) -> None:
         mean, low, high = interval(values[:, i])
         more, least, most = interval(values[:, i] - values[:, 0])
         print(
-            f"{kind:13s} {mean:.3f} [{low:.3f}, {high:.3f}]  {more:+.3f} [{least:+.3f}, {most:+.3f}]  open {np.mean(left, axis=0)[i]:.2f}"
+            f"{kind:13s} {mean:.3f} [{low:.3f}, {high:.3f}]  {more:+.3f} [{least:+.3f}, {most:+.3f}]  open {np.mean(left, axis=0)[i]:.2f}"  # noqa: E501
         )
 
 

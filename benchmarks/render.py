@@ -140,7 +140,7 @@ def main(model: str = "miniature", rounds: int = 5, texts: int = 8, seeds: int =
         print(f"{name:6s} {len(prompts) / statistics.median(each):6.2f} pictures/s")
     ratios = [p / o for p, o in zip(times["plain"], times["ours"], strict=True)]
     print(
-        f"ours is {statistics.median(ratios):.2f} x plain [{min(ratios):.2f}, {max(ratios):.2f}], peak {peak_gib():.1f} GiB"
+        f"ours is {statistics.median(ratios):.2f} x plain [{min(ratios):.2f}, {max(ratios):.2f}], peak {peak_gib():.1f} GiB"  # noqa: E501
     )
     if torch.cuda.is_available():
         rate, each = matrix_rate(), operations(plain)

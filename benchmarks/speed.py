@@ -49,7 +49,7 @@ def main(texts: int = 8, rounds: int = 3, users: int = 20) -> None:
         ]
         work.append((prompt, rewrites, [i] * len(rewrites)))
     print(
-        f"{'way':18s} {'speed':>6s} {'pixels':>7s} {'most':>5s} {'change of the reward':>26s} {'most':>6s} {'ranks':>6s}"
+        f"{'way':18s} {'speed':>6s} {'pixels':>7s} {'most':>5s} {'change of the reward':>26s} {'most':>6s} {'ranks':>6s}"  # noqa: E501
     )
     plain = DiffusersRenderer(config.renderer)
     plain.render(*work[0][1:])

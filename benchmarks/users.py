@@ -54,7 +54,7 @@ def main(people: int = 10_000, each: int = 100, pictures: int = 5_000) -> None:
                     [(hashes[i], prompts[i], float(s)) for i, s in zip(rows, rng.uniform(1, 5, each), strict=True)],
                 )
     print(
-        f"written    {people} people, {people * each} ratings: {time.perf_counter() - begun:.0f} s, {path.stat().st_size / 2**20:.0f} MiB"
+        f"written    {people} people, {people * each} ratings: {time.perf_counter() - begun:.0f} s, {path.stat().st_size / 2**20:.0f} MiB"  # noqa: E501
     )
     features = rng.normal(size=(pictures, reward.config.features)).astype(np.float32)
     features /= np.linalg.norm(features, axis=1, keepdims=True)

@@ -1,5 +1,6 @@
 """Families of reward models by name, and rewards by folder or hub name. A reward's folder says which family it is
-of."""
+of.
+"""
 
 from __future__ import annotations
 
@@ -28,11 +29,12 @@ Progress = Callable[[int, int], None]  # done, total
 @dataclass(frozen=True)
 class Work:
     """What a family's training or evaluation is given beside its YAML: how to report, and which device a setting
-    means."""
+    means.
+    """
 
     pick_device: Callable[[str], str] = lambda wanted: "cpu" if wanted == "auto" else wanted
     say: Say = print
-    progress: Progress = lambda done, total: None
+    progress: Progress = lambda done, total: None  # noqa: ARG005
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,8 @@ def load(
 
 def find(name: str | Path, revision: str | None = None) -> Path:
     """The local folder of a reward; one on the hub (``org/name``) is fetched: its config and its safetensors, no
-    code."""
+    code.
+    """
     folder = Path(name)
     if (folder / "config.json").is_file():
         return folder

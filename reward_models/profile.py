@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 AGAINST = re.compile(
-    r"^(?:i |please )*(?:(?:really |absolutely )*(?:hate|dislike|avoid|can't stand)|(?:do not|don't) (?:like|want)|no|not|never|without|less|nothing)\b\s*",
+    r"^(?:i |please )*(?:(?:really |absolutely )*(?:hate|dislike|avoid|can't stand)|(?:do not|don't) (?:like|want)"
+    r"|no|not|never|without|less|nothing)\b\s*",
     re.I,
 )
 FOR = re.compile(

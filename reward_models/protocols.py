@@ -40,7 +40,8 @@ class Reading(Protocol):
 @dataclass(frozen=True)
 class Seen:
     """A picture that a person was shown: what the teacher kept of it, and the prompt it was drawn for ("" if
-    unknown)."""
+    unknown).
+    """
 
     kept: bytes
     prompt: str = ""
@@ -99,11 +100,14 @@ class Teacher(Protocol):
     noise: float = 0.16
 
     @property
-    def key(self) -> str: ...
+    def key(self) -> str:
+        """See the class."""
+        ...
 
     def keep(self, images: Sequence[Image.Image]) -> list[bytes]:
         """What to keep of each picture, so that it never has to be seen again. Raises RewardError for one that does not
-        open."""
+        open.
+        """
         ...
 
     def learn(self, person: str, evidence: Evidence) -> Lesson:
@@ -122,15 +126,15 @@ class Teacher(Protocol):
         """The reading of kept pictures."""
         ...
 
-    def ask(self, person: str, candidates: Sequence[Seen]) -> Questions | None:
+    def ask(self, person: str, candidates: Sequence[Seen]) -> Questions | None:  # noqa: ARG002
         """What an answer about each candidate would tell. None, the default: ask in any order."""
         return None
 
-    def likeness(self, person: str) -> dict[str, float]:
+    def likeness(self, person: str) -> dict[str, float]:  # noqa: ARG002
         """How alike everybody else's taste is, in [-1, 1]; empty by default."""
         return {}
 
-    def draws(self, person: str, reading: Reading, n: int = 400, seed: int = 0) -> np.ndarray | None:
+    def draws(self, person: str, reading: Reading, n: int = 400, seed: int = 0) -> np.ndarray | None:  # noqa: ARG002
         """Likings (``n``, pictures) of people that this person may be. None, the default: unknown."""
         return None
 
@@ -138,7 +142,9 @@ class Teacher(Protocol):
 class Imagination(Protocol):
     """Judges texts before they are drawn: a text is just another reading; its error is in ``Scores.uncertainty``."""
 
-    def read(self, texts: Sequence[str]) -> Reading: ...
+    def read(self, texts: Sequence[str]) -> Reading:
+        """The reading of n texts."""
+        ...
 
 
 class Words(Protocol):
@@ -195,6 +201,6 @@ class RewardModel(Protocol):
         """:meth:`judge` for each person; a family overrides it where many at once are cheaper."""
         return [self.judge(reading, person) for person in people]
 
-    def text_features(self, texts: Sequence[str]) -> np.ndarray | None:
+    def text_features(self, texts: Sequence[str]) -> np.ndarray | None:  # noqa: ARG002
         """Unit vectors (n, D) of texts, by which they are compared. None, the default: it reads no texts."""
         return None

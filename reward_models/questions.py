@@ -36,7 +36,8 @@ def open_variance(slope: Tensor, covariance: Tensor) -> float:
 
 def pair_gains(slope: Tensor, covariance: Tensor, noise: float, pairs: Tensor) -> Tensor:
     """As :func:`gains`, of being told which of two pictures is better: ``pairs`` (C, 2) of rows; of an even choice, a
-    probit's information of 2 / pi of a rating of the difference."""
+    probit's information of 2 / pi of a rating of the difference.
+    """
     target = slope - slope.mean(1, keepdim=True)
     apart = slope[:, pairs[:, 0]] - slope[:, pairs[:, 1]]  # (M, C, K)
     shared = target @ covariance @ apart.transpose(1, 2)

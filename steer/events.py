@@ -10,6 +10,8 @@ from steer.types import Candidate, History, Result, Rewrite, SteerRequest
 
 @dataclass(frozen=True)
 class RunStarted:
+    """A run begins; ``already`` candidates are known from an earlier start."""
+
     request: SteerRequest
     folder: str
     parts: dict[str, str]  # proposer, renderer, reward: their names
@@ -18,6 +20,8 @@ class RunStarted:
 
 @dataclass(frozen=True)
 class RoundProposed:
+    """The texts of a round are chosen."""
+
     round: int
     rewrites: list[Rewrite]
     dropped: list[tuple[str, str]]  # text, why the guard dropped it
@@ -25,12 +29,16 @@ class RoundProposed:
 
 @dataclass(frozen=True)
 class CandidateDone:
+    """A picture is scored or has failed."""
+
     candidate: Candidate  # SCORED or FAILED
     history: History
 
 
 @dataclass(frozen=True)
 class RunStopped:
+    """A run has ended."""
+
     result: Result
 
 

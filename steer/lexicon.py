@@ -69,7 +69,8 @@ class Lexicon:
         groups = tuple(g for g in self.groups if g.name in kinds)
         if not groups:
             raise UsageError(
-                f"the lexicon '{self.name}' has no group {' or '.join(kinds)}, which is all that this search.strength changes"
+                f"the lexicon '{self.name}' has no group {' or '.join(kinds)}, "
+                "which is all that this search.strength changes"
             )
         return replace(self, groups=groups)
 

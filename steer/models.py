@@ -24,7 +24,8 @@ class Machine:
 @dataclass(frozen=True)
 class ModelFacts:
     """One preset. ``memory`` and ``least`` in GiB: all on the card, and with parts moved off it; by parameter
-    counts."""
+    counts.
+    """
 
     preset: str
     about: str

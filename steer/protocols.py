@@ -54,7 +54,7 @@ class Renderer(Protocol):
         """As many results as prompts, in order; a single bad picture is a RenderFailure in its place."""
         ...
 
-    def prepare(self, prompts: Sequence[str]) -> None:
+    def prepare(self, prompts: Sequence[str]) -> None:  # noqa: ARG002
         """The texts that the coming calls will draw, for a renderer that reads them better together."""
         return
 
@@ -81,7 +81,7 @@ class Proposer(Protocol):
         """Up to ``n`` rewrites; fewer, or none, when there is nothing new."""
         ...
 
-    def compose(self, prompt: str, changes: Mapping[str, str]) -> str | None:
+    def compose(self, prompt: str, changes: Mapping[str, str]) -> str | None:  # noqa: ARG002
         """The text of a prompt with these phrases by kind, to recombine rewrites; None where it cannot say."""
         return None
 

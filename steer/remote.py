@@ -1,5 +1,6 @@
 """Asking servers patiently: which faults pass, how long to wait, how an error is said without what must not be shown,
-and what it all costs."""
+and what it all costs.
+"""
 
 from __future__ import annotations
 

@@ -61,5 +61,5 @@ def _check(path: Path, expected: str) -> None:
 
 
 @cache
-def _sha256(path: Path, mtime_ns: int, size: int) -> str:
+def _sha256(path: Path, mtime_ns: int, size: int) -> str:  # noqa: ARG001
     return hashlib.sha256(path.read_bytes()).hexdigest()

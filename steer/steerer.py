@@ -56,7 +56,8 @@ class Steerer:
 
     def users(self) -> list[str]:
         """Ids that can be steered for, of the store and of the reward's data set; besides these, "average" is
-        nobody."""
+        nobody.
+        """
         return self.parts.roster.ids()
 
     def request(self, prompt: str, user: str, budget: int | None = None, seed: int = 0) -> SteerRequest:

@@ -151,6 +151,7 @@ class RewriteStats:
 
     @property
     def mean(self) -> float:
+        """Mean objective over the pictures."""
         return statistics.fmean(self.objectives)
 
     @property
@@ -172,9 +173,11 @@ class History:
         self.critique = critique  # what a reward that can say so finds wanting in the leading picture
 
     def scored(self) -> list[Candidate]:
+        """The candidates that have scores."""
         return [c for c in self.candidates if c.state is State.SCORED]
 
     def texts(self) -> set[str]:
+        """Every text that was tried."""
         return {c.rewrite.text for c in self.candidates}
 
     def stats(self) -> list[RewriteStats]:
@@ -223,7 +226,8 @@ class Result:
     @property
     def agreement(self) -> tuple[float, int]:
         """Rank correlation (Spearman) of drafts or previews and full pictures of the same text and seed, and of how
-        many; NaN below 3."""
+        many; NaN below 3.
+        """
         scored = [c for c in self.candidates if c.state is State.SCORED]
         drafts = {(c.rewrite.text, c.seed): c.objective for c in scored if c.tier == "draft"}
         pairs = [

@@ -99,13 +99,14 @@ class FrozenEncoder(Encoder):
         """Zeros (n, D): there is no text tower."""
         return torch.zeros(len(texts), self.width, device=self.device)
 
-    def agreement(self, images: Tensor, texts: Tensor) -> Tensor:
+    def agreement(self, images: Tensor, texts: Tensor) -> Tensor:  # noqa: ARG002
         """NaN (n,): pictures cannot be compared with texts."""
         return torch.full((len(images),), float("nan"))
 
     def fingerprint(self) -> str:
         """Hash of the weights, the same in bf16 and fp32: two encoders of one name are told apart. Taken once: they are
-        frozen."""
+        frozen.
+        """
         return self._weights_hash
 
     @cached_property
@@ -142,8 +143,10 @@ def opens(image: Image.Image) -> bool:
 
 
 def first_line(error: Exception) -> str:
+    """The first line of an error's text, or its name."""
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def precision_for(device: str) -> torch.dtype:
+    """bf16 on a CUDA card, fp32 elsewhere."""
     return torch.bfloat16 if device.startswith("cuda") else torch.float32

@@ -18,7 +18,8 @@ PENALTIES = tuple(10.0**k for k in range(-4, 4))
 @dataclass(frozen=True)
 class TextToPicture:
     """E[picture | text] = weight text + bias; ``error``: RMS difference between the liking of an imagined picture and
-    of the real one, in [0, 1], measured on pictures it was not fitted to."""
+    of the real one, in [0, 1], measured on pictures it was not fitted to.
+    """
 
     weight: Tensor  # (D, D)
     bias: Tensor  # (D,)

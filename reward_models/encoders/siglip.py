@@ -57,6 +57,7 @@ class SiglipEncoder(FrozenEncoder):
         return {k: v[0] for k, v in inputs.items()}
 
     def encode(self, batch: Prepared) -> Tensor:
+        """The picture tower's pooled output (B, D)."""
         pixels = batch["pixel_values"].to(self.model.dtype)
         return _vectors(self.model.get_image_features(**batch | {"pixel_values": pixels}))
 

@@ -25,7 +25,7 @@ class FeatureTable(Encoder):
 
     kind = "table"
 
-    def __init__(self, path: str | Path, device: str = "cpu", batch_size: int = 1, revision: str | None = None):
+    def __init__(self, path: str | Path, device: str = "cpu", batch_size: int = 1, revision: str | None = None):  # noqa: ARG002
         try:
             with safe_open(path, framework="pt") as file:
                 vectors = file.get_tensor("vectors").float()
@@ -43,7 +43,7 @@ class FeatureTable(Encoder):
         row = self._row.get(picture, self._row.get(Path(picture).name))
         return None if row is None else self.vectors[row]
 
-    def images(self, images: Sequence[Image.Image]) -> Tensor:
+    def images(self, images: Sequence[Image.Image]) -> Tensor:  # noqa: ARG002
         """Raises RewardError: a table cannot look at pictures."""
         raise RewardError(f"'{self.name}' is a table of features and cannot look at new pictures")
 
@@ -51,7 +51,7 @@ class FeatureTable(Encoder):
         """Zeros (n, D)."""
         return torch.zeros(len(texts), self.width)
 
-    def agreement(self, images: Tensor, texts: Tensor) -> Tensor:
+    def agreement(self, images: Tensor, texts: Tensor) -> Tensor:  # noqa: ARG002
         """NaN (n,)."""
         return torch.full((len(images),), float("nan"))
 

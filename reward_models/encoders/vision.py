@@ -29,9 +29,11 @@ class VisionEncoder(FrozenEncoder):
         super().__init__(str(name), model, width, device, batch_size)
 
     def prepare(self, image: Image.Image) -> Prepared:
+        """``pixel_values`` (3, H, W)."""
         return {"pixel_values": self.processor(images=[image.convert("RGB")], return_tensors="pt")["pixel_values"][0]}
 
     def encode(self, batch: Prepared) -> Tensor:
+        """The pooled output (B, D), or the mean over tokens where there is none."""
         output = self.model(pixel_values=batch["pixel_values"].to(self.model.dtype))
         pooled = getattr(output, "pooler_output", None)
         return output.last_hidden_state.mean(1) if pooled is None else pooled.flatten(1)

@@ -11,7 +11,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 def render(template: str, package: str = "reward_models.evaluation", **values: object) -> str:
     """The template of a package's folder ``templates``, filled in. A missing value is an error; in ``*.html.j2`` text
-    is escaped."""
+    is escaped.
+    """
     return _environment(package).get_template(template).render(values)
 
 

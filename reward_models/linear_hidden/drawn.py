@@ -23,7 +23,8 @@ HELD_OUT = slice(110, 160)
 @dataclass(frozen=True)
 class Drawn:
     """``people``: id to the rows of their ratings in the table, 160 each in the order of the supports; ``rest``: the
-    other people's rows."""
+    other people's rows.
+    """
 
     people: dict[str, pd.DataFrame]
     rest: pd.DataFrame
@@ -31,7 +32,8 @@ class Drawn:
 
 def draw(table: pd.DataFrame, people: int = 200) -> Drawn:
     """Those evaluated: people with at least 160 ratings, drawn and shuffled as the authors do. Raises RewardError where
-    there are none."""
+    there are none.
+    """
     counts = table.groupby("person", sort=False)["picture"].count()
     able = [str(p) for p in counts.index if counts[p] >= HELD_OUT.stop]
     if not able:

@@ -64,7 +64,8 @@ class Protocol:
 
     def _read(self, pictures: list[str], values: np.ndarray, scaler: Scaler) -> np.ndarray:
         """Attributes (P, A) of every picture, each read by a map that was not made from it (``FOLDS`` of them); those
-        without values by all."""
+        without values by all.
+        """
         at = np.array([self.rows[p] for p in pictures])
         found = attribute_map(self.features[at], values, scaler)(self.features)
         fold = np.random.default_rng(SEED).integers(0, FOLDS, len(at))
@@ -101,7 +102,8 @@ class Protocol:
 
     def ways(self) -> list[str]:
         """Those that this data has what it takes for: residual and hierarchical need people outside the evaluation,
-        reduce a table of attributes."""
+        reduce a table of attributes.
+        """
         able = {
             "direct": True,
             "residual": self.general is not None,
@@ -146,7 +148,8 @@ def evaluate(
 ) -> dict[str, Any]:
     """Every pool (P, D), way and support; writes ``linear_hidden.json``, ``.md`` and the layer curve. ``attributes``:
     pictures, names, values;
-    ``pairs``: also any two pools whose layers are multiples of it."""
+    ``pairs``: also any two pools whose layers are multiples of it.
+    """
     table = table[table["picture"].isin(list(rows))]
     drawn = draw(table, people)
     told: dict[str, Any] = {"people": len(drawn.people), "alphas": alphas, "table": {}}

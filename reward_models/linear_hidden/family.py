@@ -33,7 +33,7 @@ def _train(config: Path, work: Work) -> Path:
     return out
 
 
-def _evaluate(config: Path, model: Path | None, out: Path | None, work: Work) -> None:
+def _evaluate(config: Path, model: Path | None, out: Path | None, work: Work) -> None:  # noqa: ARG001
     """The paper's protocol on the data set of a config, which also says how many people, layers and pairs."""
     from reward_models.linear_hidden import evaluation, fit
     from reward_models.linear_hidden.settings import load_settings

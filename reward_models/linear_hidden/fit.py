@@ -32,7 +32,8 @@ def fit_linear_hidden(
     """The reward of a config, and the data set it is of. People of the test splits have none of their ratings in it;
     its
     ``layer_errors`` are those of :func:`~reward_models.linear_hidden.layers.choose_layer` where the layer was to be
-    found."""
+    found.
+    """
     encoder = _encoder(settings, device)
     by_pool, rows, ratings = all_pools(settings, device, settings.source or "", progress, encoder)
     pools, chosen = settings.pools, None
@@ -86,7 +87,8 @@ def features_of(
     encoder: HiddenPools, ratings: Ratings, cache: Path, progress: Progress | None = None
 ) -> tuple[np.ndarray, dict[str, int]]:
     """Features (P, D) of a data set's pictures, on disk once computed, and each picture's row; unreadable ones are left
-    out."""
+    out.
+    """
     found = FeatureCache(cache, encoder).pictures(ratings.root, sorted(ratings.table["picture"].unique()), progress)
     return found.vectors.double().numpy(), found.row
 
@@ -119,7 +121,8 @@ def attribute_values(path: Path, rows: dict[str, int]) -> tuple[list[str], list[
 
 def read_attributes(path: Path, features: np.ndarray, rows: dict[str, int], scaler: Scaler) -> tuple[list[str], Affine]:
     """A map from features to the attributes of a csv, one ridge each with one penalty for all of them, as the paper has
-    it."""
+    it.
+    """
     pictures, names, values = attribute_values(path, rows)
     return names, attribute_map(features[[rows[p] for p in pictures]], values, scaler)
 
@@ -140,7 +143,8 @@ def all_pools(
 ) -> tuple[dict[str, np.ndarray], dict[str, int], Ratings]:
     """Features (P, D) by pool, of the config's pools or of every layer of ``layers`` (sources, as "LT" or "V LV LT"),
     each picture's row, and the data set. All are computed in one pass. ``encoder``: the model where it is loaded
-    already."""
+    already.
+    """
     data = settings.data[0]
     ratings = load_ratings(data.source, data.kind, data.revision, scale=data.scale)
     encoder = encoder or _encoder(settings, device)
@@ -164,7 +168,8 @@ def _imagination(
     fidelity: Encoder, train: pd.DataFrame, features: np.ndarray, rows: dict[str, int], general: Affine
 ) -> TextToPicture | None:
     """Features of the picture that a text would give; None where the data set has no prompts. Its error is measured on
-    a fifth of the pictures that it was not fitted to, in everybody's liking."""
+    a fifth of the pictures that it was not fitted to, in everybody's liking.
+    """
     pairs = train.dropna(subset=["prompt"]).drop_duplicates("picture")
     if len(pairs) < 10:
         return None

@@ -70,7 +70,8 @@ class KnownPeople:
 
     def rate(self, person: str, row: np.ndarray, liking: float) -> None:
         """One rating more of features (D,), within milliseconds: nothing is fitted from the start but where ``auto``
-        changes its estimator."""
+        changes its estimator.
+        """
         model = self.model(person)
         model.add(row, liking)
         if len(model) == 2 or (model.asked == "auto" and len(model) == FEW):

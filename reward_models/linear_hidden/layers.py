@@ -30,7 +30,8 @@ def choose_layer(
     train: pd.DataFrame, pools: Mapping[str, np.ndarray], rows: Mapping[str, int], alphas: str
 ) -> dict[str, float]:
     """Mean leave-one-out error of everybody's own ridge by pool (P, D), the best pool first: inner cross-validation, as
-    no held-out rating is looked at. Raises RewardError where nobody has 2 ratings."""
+    no held-out rating is looked at. Raises RewardError where nobody has 2 ratings.
+    """
     errors: dict[str, list[float]] = {p: [] for p in pools}
     for _, own in train.groupby("person", sort=True):
         own = own.iloc[:MOST]
@@ -63,7 +64,8 @@ def pair_grid(
     drawn: Drawn, pools: Mapping[str, np.ndarray], rows: Mapping[str, int], support: slice, alphas: str, step: int
 ) -> dict[str, dict[str, Any]]:
     """Any two pools, or one with itself alone, whose layers are multiples of ``step`` (the paper's figure: 5):
-    Spearman, and the mean leave-one-out error by which one may choose."""
+    Spearman, and the mean leave-one-out error by which one may choose.
+    """
     names = [p for p in sorted(pools, key=by_layer) if by_layer(p)[1] % step == 0]
     found: dict[str, dict[str, Any]] = {}
     for a, b in itertools.combinations_with_replacement(names, 2):

@@ -1,5 +1,6 @@
 """One person's estimator, in every form of the paper and ours. Shapes: n ratings, D features, A attributes, m
-queries."""
+queries.
+"""
 
 from __future__ import annotations
 
@@ -124,7 +125,8 @@ class PersonModel:
 
     def slopes(self, x: np.ndarray) -> np.ndarray:
         """How the liking of rows (m, D) moves with the person's coefficients, (m, K): the scaled features, from where
-        the ratings are."""
+        the ratings are.
+        """
         if self.ridge is not None:
             return self.ridge.scaler(self._seen(x)) - self.ridge.centre
         if self.estimator == "hierarchical":
@@ -144,7 +146,8 @@ class PersonModel:
 
     def open_share(self, x: np.ndarray) -> float:
         """Share in [0, 1] of the variance of rows (m, D) around their mean, as it was before any rating, that is
-        left."""
+        left.
+        """
         if self.ridge is None:
             return 1.0
         slopes = self.slopes(x)
@@ -152,7 +155,8 @@ class PersonModel:
 
     def add(self, row: np.ndarray, liking: float) -> None:
         """One rating more; see :meth:`Ridge.add`. A person of ``auto`` whose number of ratings reaches 2 or ``FEW`` is
-        fitted anew by the caller."""
+        fitted anew by the caller.
+        """
         self.x, self.y = np.vstack([self.x, row]), np.append(self.y, liking)
         if self.ridge is None:
             return

@@ -24,7 +24,8 @@ STEPS, ENOUGH = 50, 1e-5  # of expectation maximisation; a relative gain in like
 @dataclass(frozen=True)
 class Population:
     """``axes`` (K, D) of scaled features, each as long as people differ along it (one standard deviation); ``noise`` of
-    a rating."""
+    a rating.
+    """
 
     scaler: Scaler
     axes: np.ndarray
@@ -36,7 +37,8 @@ class Population:
 
     def ridge(self, x: np.ndarray, residual: np.ndarray) -> Ridge:
         """The posterior of a person with these rows (n, D) and residuals (n,) of their ratings from the general score,
-        n >= 2."""
+        n >= 2.
+        """
         k = len(self.axes)
         return Ridge(self(x), residual, [self.noise**2], Scaler(np.zeros(k), np.ones(k)), noise=self.noise)
 
@@ -45,7 +47,8 @@ class Population:
         cls, features: np.ndarray, people: Sequence[tuple[np.ndarray, np.ndarray]], scaler: Scaler, alphas: str = "wide"
     ) -> Population | None:
         """From each person's rows of ``features`` (P, D) and residuals (n,); None for fewer than 4 people with 5
-        ratings."""
+        ratings.
+        """
         people = [(rows, r) for rows, r in people if len(r) >= LEAST[1]]
         if len(people) < LEAST[0]:
             return None

@@ -75,7 +75,8 @@ class LinearHiddenReward(RewardModel):
 
     def read(self, images: Sequence[Image.Image], prompts: Sequence[str]) -> HiddenReading:
         """Hidden states and fidelity of n pictures; every picture goes through the VLM once. One that does not open is
-        NaN."""
+        NaN.
+        """
         features, readable = encode_readable(self.encoder, images)
         return HiddenReading(features.double().cpu().numpy(), readable, self._agreement(images, prompts, readable))
 

@@ -39,6 +39,7 @@ class Scaler:
         return cls(x.mean(axis=0), np.where(x.var(axis=0) <= tiny, 1.0, scale))
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Rows (n, D) less the mean, in units of the scale."""
         return (np.asarray(x, dtype=np.float64) - self.mean) / self.scale
 
 

@@ -15,7 +15,8 @@ from reward_models.ratings.settings import DataSetting, Strict
 
 class ProtocolSetting(Strict):
     """The paper's evaluation: how many people are drawn, whether every layer is tried, and pairs of layers whose
-    numbers are multiples of ``pairs`` (the paper's: 5; 0: none)."""
+    numbers are multiples of ``pairs`` (the paper's: 5; 0: none).
+    """
 
     people: int = Field(200, ge=2)
     layers: bool = False

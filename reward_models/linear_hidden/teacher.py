@@ -1,5 +1,6 @@
 """How Linear-Hidden learns new people: a ridge each, refitted within milliseconds. Shapes: n pictures, D features, K
-coefficients."""
+coefficients.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +32,8 @@ APART = 0.28
 
 class RidgeTeacher(Teacher):
     """Fits a person's ridge on what they rated. Prompts and demographics say nothing here; a profile's statements are
-    ratings of imagined pictures where there is an ``imagination``."""
+    ratings of imagined pictures where there is an ``imagination``.
+    """
 
     def __init__(self, known: KnownPeople, encoder: HiddenPools, imagination: HiddenImagination | None):
         self.known, self.encoder, self.imagination = known, encoder, imagination
@@ -49,7 +51,8 @@ class RidgeTeacher(Teacher):
 
     def learn(self, person: str, evidence: Evidence) -> Lesson:
         """Fit the person's ridge. Of a choice the two pictures are taken as ``APART``, around what everybody makes of
-        them."""
+        them.
+        """
         x = kept_features(evidence.pictures, self.encoder.width).double().numpy()
         y = np.array(evidence.likings, dtype=np.float64)
         phrases, said = as_ratings(evidence.profile)
@@ -70,9 +73,10 @@ class RidgeTeacher(Teacher):
                 likings.append(np.clip(middle + step, 0, 1))
         return self._learned(person, np.vstack(rows), np.concatenate(likings))
 
-    def recall(self, person: str, lesson: bytes, demographics: Mapping[str, str]) -> None:
+    def recall(self, person: str, lesson: bytes, demographics: Mapping[str, str]) -> None:  # noqa: ARG002
         """Fit the person's ridge on the rows of an earlier lesson. Raises ValueError for bytes that do not fit this
-        reward."""
+        reward.
+        """
         try:
             tensors = load(lesson)
             x, y = tensors["x"].double().numpy(), tensors["y"].double().numpy()

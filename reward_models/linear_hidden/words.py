@@ -1,5 +1,6 @@
 """What Linear-Hidden says in words: why a picture is liked, and what to change. Shapes: n pictures, A attributes, m
-sample."""
+sample.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +32,8 @@ class AttributeWords(Words, Critic):
     def reasons(self, reading: Reading, person: Person) -> list[dict[str, float]]:
         """What each attribute adds to the person's score, above that of the mean rated picture; in [0, 1] units, the
         largest first. An attribute that the picture has less of than the mean one is "little NAME". Empty for
-        nobody."""
+        nobody.
+        """
         assert isinstance(reading, HiddenReading)
         if person.id is None:
             return [{} for _ in range(len(reading))]
@@ -47,7 +49,7 @@ class AttributeWords(Words, Critic):
         weights = self._weights(person)
         return [_largest_first(self.names, level * weights) for level in self._levels(reading.x)]
 
-    def critique(self, image: Image.Image, prompt: str, person: Person) -> str:
+    def critique(self, image: Image.Image, prompt: str, person: Person) -> str:  # noqa: ARG002
         """What a picture has too much of for this person, and too little: "more evening light, less photo"."""
         if person.id is None:
             return ""
@@ -80,7 +82,8 @@ class AttributeWords(Words, Critic):
     @cached_property
     def _map(self) -> tuple[np.ndarray, Scaler]:
         """From a person's scores of the sample to weights of scaled attributes, (A, m), and their scaler. Hardly
-        penalised; it only keeps attributes apart that always go together."""
+        penalised; it only keeps attributes apart that always go together.
+        """
         levels = self.attributes(self.known.sample())
         scaler = Scaler.of(levels)
         scaled = scaler(levels)

@@ -55,7 +55,8 @@ def fit_reward(
     corpus: Corpus, encoder: Encoder, settings: RewardTraining, device: str, report: EpochReport | None = None
 ) -> PamelaReward:
     """A reward trained on the corpus, ready to score and to enrol; checkpoints and ``curves.jsonl`` in
-    ``settings.out``."""
+    ``settings.out``.
+    """
     precision = None if settings.precision == "fp32" else settings.precision
     accelerator = Accelerator(cpu=device == "cpu", mixed_precision=precision)
     return with_people(corpus, encoder, fit_members(corpus, settings, accelerator, report))
@@ -128,7 +129,8 @@ def with_people(corpus: Corpus, encoder: Encoder, members: list[PamelaPredictor]
 
 def imagination_of(corpus: Corpus, members: list[PamelaPredictor]) -> TextToPicture | None:
     """From the training pairs of prompt and picture, its error measured on val_seen; None where prompts are few or
-    none."""
+    none.
+    """
     train, val = corpus.tables["train"], corpus.tables["val_seen"]
     pairs = np.unique(np.stack([train.prompt, train.picture], 1)[train.prompt > 0], axis=0)
     if len(pairs) < MIN_PAIRS:
@@ -151,7 +153,8 @@ def corpus_spread(ratings: RatingTable) -> float:
 
 def best_spread(corpus: Corpus, ensemble: Ensemble) -> float:
     """The factor of ``SPREADS`` on the prior's spread with which val_unseen is best known from few ratings; of equals
-    the least."""
+    the least.
+    """
     found = ensemble.priors
     scores: list[float] = []
     for spread in SPREADS:

@@ -99,8 +99,8 @@ class NewPeople:
     def ways(self, skip: int) -> dict[str, Callable[[int], np.ndarray]]:
         """Every way of enrolling: from the ratings given to predictions of the ratings after ``skip``."""
         return {
-            "population head": lambda n: self.predict(self.nobody(), skip, False),
-            "demographics alone": lambda n: self.predict(self.nobody(), skip),
+            "population head": lambda n: self.predict(self.nobody(), skip, False),  # noqa: ARG005
+            "demographics alone": lambda n: self.predict(self.nobody(), skip),  # noqa: ARG005
             "ridge on raw features": lambda n: self.naive(n, skip),
             "neighbours, raw": lambda n: self.predict(self.by_neighbours(n, False), skip),
             "neighbours": lambda n: self.predict(self.by_neighbours(n), skip),
@@ -142,7 +142,8 @@ class NewPeople:
 
 def with_enough(corpus: Corpus, ensemble: Ensemble, split: str, counts: Sequence[int] = COUNTS) -> NewPeople:
     """The people of a split who have enough ratings for its curve: the most of ``counts`` that leaves at least half of
-    them."""
+    them.
+    """
     sizes = np.unique(corpus.tables[split].person, return_counts=True)[1]
     fits = [c for c in counts if len(sizes) and (sizes >= c + MINIMUM).mean() >= 0.5]
     return NewPeople(corpus, ensemble, split, max(fits, default=0) + MINIMUM)

@@ -35,7 +35,8 @@ PENALTIES = (3.0, 10.0, 30.0, 100.0, 300.0, 1e4)
 class PersonPrior:
     """Where people's vectors lie: ``mean`` (W,), which stands for nobody in particular, ``axes`` (K, W) of unit prior
     variance, the ridge from demographics, ``table`` (classes, K), and how common each class is, ``frequency``
-    (classes,)."""
+    (classes,).
+    """
 
     mean: Tensor
     axes: Tensor
@@ -86,7 +87,8 @@ def person_prior(
     vectors: Tensor, nobody: Tensor, demographics: np.ndarray, sizes: Sequence[int], axes: int = AXES
 ) -> PersonPrior:
     """The prior from seen people's vectors (N, W), the vector (W,) that stands for a withheld one, and their
-    demographics as table rows (N, fields) of fields with ``sizes`` classes."""
+    demographics as table rows (N, fields) of fields with ``sizes`` classes.
+    """
     centred = vectors - vectors.mean(0)
     _, singular, directions = torch.linalg.svd(centred, full_matrices=False)
     k = min(axes, int((singular > 1e-6 * singular[0]).sum()))

@@ -28,7 +28,8 @@ from reward_models.protocols import Reading, RewardModel
 
 class PamelaReward(RewardModel):
     """An :class:`Ensemble` with its encoder. ``imagined``: from text to picture features, where prompts were in
-    training."""
+    training.
+    """
 
     name = "pamela"
 

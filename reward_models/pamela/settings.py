@@ -17,7 +17,8 @@ Input = Literal["picture", "prompt", "person", "demographics", "metadata"]
 
 class ModelSetting(Strict):
     """The predictor's size, and what an ablation leaves out of it; see
-    :class:`reward_models.pamela.model.PamelaConfig`."""
+    :class:`reward_models.pamela.model.PamelaConfig`.
+    """
 
     width: int = Field(128, ge=8)
     layers: int = Field(2, ge=1, le=12)

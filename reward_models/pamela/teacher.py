@@ -1,5 +1,6 @@
 """How a PAMELA ensemble learns new people, and what to ask them. Shapes: n pictures, M members, W model width, K
-axes."""
+axes.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +77,8 @@ class PamelaTeacher(Teacher):
 
     def recall(self, person: str, lesson: bytes, demographics: Mapping[str, str]) -> None:
         """Give the person the vectors of an earlier lesson. Raises ValueError for bytes that do not fit this
-        ensemble."""
+        ensemble.
+        """
         self.ensemble.add_person(person, self._unpacked(lesson), demographics)
 
     def open_share(self, person: str) -> float:
@@ -101,7 +103,8 @@ class PamelaTeacher(Teacher):
 
     def draws(self, person: str, reading: Reading, n: int = 400, seed: int = 0) -> np.ndarray:
         """Likings (``n``, pictures) of people that this person may be: of members in turn, linear in the person's
-        vector."""
+        vector.
+        """
         assert isinstance(reading, PamelaReading)
         ensemble = self.ensemble
         generator, found = torch.Generator().manual_seed(seed), []
@@ -116,7 +119,8 @@ class PamelaTeacher(Teacher):
 
     def likeness(self, person: str) -> dict[str, float]:
         """Cosine of this person's vector to everybody's, each less nobody's, on the axes that people differ along; mean
-        over members."""
+        over members.
+        """
         ensemble = self.ensemble
         row = ensemble.config.index("person", person)
         total = torch.zeros(len(ensemble.config.people))

@@ -171,7 +171,8 @@ class _State:
         state: dict[str, Any] = torch.load(path, weights_only=True)
         if differing := [k for k, v in self.identity.items() if state["identity"].get(k) != v]:
             raise RewardError(
-                f"'{path}' was begun with other {', '.join(differing)}; choose another folder for the results or remove it"
+                f"'{path}' was begun with other {', '.join(differing)}; "
+                "choose another folder for the results or remove it"
             )
         self.member.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])

@@ -37,7 +37,8 @@ def check(ratings: Ratings, open_pictures: bool = True) -> Report:
     """Counts, scores, demographics, and whatever would spoil a training or an evaluation."""
     report, table = Report(), ratings.table
     report.lines.append(
-        f"{ratings.name}: {len(table)} ratings of {table['picture'].nunique()} pictures by {table['person'].nunique()} people"
+        f"{ratings.name}: {len(table)} ratings of {table['picture'].nunique()} pictures "
+        f"by {table['person'].nunique()} people"
     )
     report.lines += [f"  left out: {n} rows, {reason}" for reason, n in ratings.dropped.items()]
     for split in SPLITS:

@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Strict(BaseModel):
+    """Settings of which an unknown key is an error."""
+
     model_config = ConfigDict(extra="forbid")
 
 

@@ -41,7 +41,7 @@ class ClassifierScorer(Scorer):
         self.row = 0 if self.single else labels[str(label)]
         self.label, self.device, self.batch_size = label, device, batch_size
 
-    def score(self, images: Sequence[Image.Image], prompts: Sequence[str]) -> np.ndarray:
+    def score(self, images: Sequence[Image.Image], prompts: Sequence[str]) -> np.ndarray:  # noqa: ARG002
         """(n,) in [0, 1], or the raw output of a regression; NaN for a picture that does not open."""
         readable = np.array([opens(image) for image in images], dtype=bool)
         good = [image.convert("RGB") for image, fine in zip(images, readable, strict=True) if fine]

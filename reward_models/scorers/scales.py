@@ -20,7 +20,9 @@ COMPONENTS = ("personal", "population", "fidelity")
 class Scale(Protocol):
     """Raw scores to [0, 1], each by itself."""
 
-    def __call__(self, raw: np.ndarray) -> np.ndarray: ...
+    def __call__(self, raw: np.ndarray) -> np.ndarray:
+        """(n,) to (n,)."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Linear:
             raise RewardError(f"invalid scale {self.low:g}..{self.high:g}: the upper bound must be larger")
 
     def __call__(self, raw: np.ndarray) -> np.ndarray:
+        """(n,) to (n,) in [0, 1]."""
         return np.clip((raw - self.low) / (self.high - self.low), 0, 1)
 
 
@@ -55,6 +58,7 @@ class Gaussian:
         return cls(float(np.nanmean(raw)), float(np.nanstd(raw)))
 
     def __call__(self, raw: np.ndarray) -> np.ndarray:
+        """(n,) to (n,) in [0, 1]."""
         return ndtr((raw - self.mean) / self.std)
 
 

@@ -42,7 +42,7 @@ class RewardConformance(_OfReward):
     def test_scores_are_in_range_and_do_not_depend_on_company(self) -> None:
         """In [0, 1], one per picture, the same alone."""
         model, pictures = self.make(), self.pictures()
-        person, prompts = Person(list(model.people())[0]), ["a fox"] * len(pictures)
+        person, prompts = Person(next(iter(model.people()))), ["a fox"] * len(pictures)
         scores = model.score(pictures, prompts, person)
         assert len(scores) == len(pictures)
         for values in (scores.personal, scores.population, scores.fidelity):
@@ -56,7 +56,7 @@ class RewardConformance(_OfReward):
     def test_order_is_kept(self) -> None:
         """Backwards in, backwards out."""
         model, pictures = self.make(), self.pictures()
-        person, prompts = Person(list(model.people())[0]), ["a fox"] * len(pictures)
+        person, prompts = Person(next(iter(model.people()))), ["a fox"] * len(pictures)
         forward = model.score(pictures, prompts, person).personal
         backward = model.score(pictures[::-1], prompts, person).personal
         np.testing.assert_allclose(forward, backward[::-1], atol=1e-5)
@@ -90,7 +90,7 @@ class RewardConformance(_OfReward):
     def test_a_picture_that_does_not_open_is_nan_in_its_row(self) -> None:
         """And changes nothing for the others."""
         model, pictures = self.make(), self.pictures()[:2]
-        person = Person(list(model.people())[0])
+        person = Person(next(iter(model.people())))
         whole = model.score(pictures, ["a fox"] * 2, person)
         torn = model.score([pictures[0], torn_picture(), pictures[1]], ["a fox"] * 3, person)
         assert np.isnan(torn.personal[1])
@@ -168,7 +168,7 @@ class TeacherConformance(_OfReward):
         model, pictures = self.make(), self.pictures()
         assert model.teacher is not None
         kept = model.teacher.keep(pictures)
-        person = Person(list(model.people())[0])
+        person = Person(next(iter(model.people())))
         reading = model.teacher.reading([Seen(k) for k in kept])
         seen = model.judge(model.read(pictures, [""] * len(pictures)), person).personal
         assert np.abs(model.judge(reading, person).personal - seen).max() < 0.02
@@ -188,7 +188,7 @@ class ImaginationConformance(_OfReward):
         """One row per text, the same alone, with an error of its own."""
         model = self.make()
         assert model.imagination is not None
-        person = Person(list(model.people())[0])
+        person = Person(next(iter(model.people())))
         scores = model.judge(model.imagination.read(self.texts), person)
         assert len(scores) == len(self.texts)
         assert (scores.uncertainty > 0).all()
@@ -205,7 +205,7 @@ class WordsConformance(_OfReward):
         model, pictures = self.make(), self.pictures()
         assert model.words is not None
         reading = model.read(pictures, [""] * len(pictures))
-        found = model.words.reasons(reading, Person(list(model.people())[0]))
+        found = model.words.reasons(reading, Person(next(iter(model.people()))))
         assert len(found) == len(pictures)
         for reasons in found:
             sizes = [abs(v) for v in reasons.values()]
@@ -219,7 +219,7 @@ class CriticConformance(_OfReward):
         """The same picture, the same words; nobody in particular too."""
         model, (picture, *_) = self.make(), self.pictures()
         assert model.critic is not None
-        for person in (Person(list(model.people())[0]), Person()):
+        for person in (Person(next(iter(model.people()))), Person()):
             said = model.critic.critique(picture, "a fox", person)
             assert isinstance(said, str)
             assert said == model.critic.critique(picture, "a fox", person)

@@ -59,7 +59,7 @@ class FakeReward(RewardModel):
         self.words: Words | None = FakeWords(self)
         self.critic: Critic | None = FakeWords(self)
 
-    def read(self, images: Sequence[Image.Image], prompts: Sequence[str]) -> FakeReading:
+    def read(self, images: Sequence[Image.Image], prompts: Sequence[str]) -> FakeReading:  # noqa: ARG002
         """The first pixel of each picture; NaN for one that does not open."""
         rows = [_first_pixel(image) for image in images]
         return FakeReading(np.array(rows, dtype=float).reshape(-1, 3))
@@ -98,6 +98,7 @@ class FakeTeacher(Teacher):
 
     @property
     def key(self) -> str:
+        """Always the same."""
         return "fake"
 
     def keep(self, images: Sequence[Image.Image]) -> list[bytes]:
@@ -119,18 +120,18 @@ class FakeTeacher(Teacher):
         weights = np.linalg.solve(x.T @ x + 0.1 * np.eye(3), x.T @ y + 0.1 * np.eye(3)[0])
         return self._known(person, [round(float(w), 6) for w in weights])
 
-    def recall(self, person: str, lesson: bytes, demographics: Mapping[str, str]) -> None:
+    def recall(self, person: str, lesson: bytes, demographics: Mapping[str, str]) -> None:  # noqa: ARG002
         """From JSON."""
         weights = json.loads(lesson)
         if not (isinstance(weights, list) and len(weights) == 3):
             raise ValueError("the lesson is not one of this reward")
         self._known(person, weights)
 
-    def open_share(self, person: str) -> float:
+    def open_share(self, person: str) -> float:  # noqa: ARG002
         """Always half."""
         return 0.5
 
-    def ask(self, person: str, candidates: Sequence[Seen]) -> Questions:
+    def ask(self, person: str, candidates: Sequence[Seen]) -> Questions:  # noqa: ARG002
         """What is bright tells most."""
         worth = self.reading(candidates).rgb.sum(1)
         return Questions(

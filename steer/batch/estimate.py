@@ -16,7 +16,8 @@ from steer.parts import Parts
 @dataclass(frozen=True)
 class Estimate:
     """``picture_s``: seconds a picture with its scoring; ``cost`` of pictures where ``renderer.price`` is known. Texts
-    that a chat model writes are not in it."""
+    that a chat model writes are not in it.
+    """
 
     rows: int
     users: int
@@ -26,9 +27,11 @@ class Estimate:
     cost: float | None
 
     def plain(self) -> dict[str, Any]:
+        """JSON-ready."""
         return asdict(self)
 
     def text(self) -> str:
+        """One line."""
         hours = self.seconds / 3600
         took = (
             f"{self.seconds:.0f} s"
@@ -38,7 +41,10 @@ class Estimate:
             else f"{hours:.1f} h"
         )
         money = f", {self.cost:.2f} for the pictures" if self.cost is not None else ""
-        return f"{self.rows} rows for {self.users} users: up to {self.pictures} pictures, about {took} at {self.picture_s:.2f} s a picture{money}; nothing was kept"
+        return (
+            f"{self.rows} rows for {self.users} users: up to {self.pictures} pictures, "
+            f"about {took} at {self.picture_s:.2f} s per picture{money}; nothing was kept"
+        )
 
 
 def estimate(rows: Iterable[Row], parts: Parts) -> Estimate:

@@ -1,5 +1,6 @@
 """A batch on disk: ``manifest.json``, ``rows.jsonl``, one run folder a row under ``runs/``, and the results over all of
-them."""
+them.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ from steer.store.files import lock, storage_error, write_json, write_whole
 
 class BatchFolder:
     """Reads and writes one batch. A row is done when its run has a ``result.json``, failed when it has a
-    ``failed.json``."""
+    ``failed.json``.
+    """
 
     def __init__(self, path: Path):
         self.path = path
@@ -34,6 +36,7 @@ class BatchFolder:
 
     @property
     def manifest(self) -> dict[str, Any]:
+        """The content of ``manifest.json``."""
         try:
             found: dict[str, Any] = json.loads((self.path / "manifest.json").read_text())
         except (OSError, ValueError) as error:
@@ -45,7 +48,8 @@ class BatchFolder:
         if (self.path / "manifest.json").exists():
             if self.manifest.get("config") != json.loads(json.dumps(config)):
                 raise UsageError(
-                    f"'{self.path}' was made with another configuration; give another --out, or the same --config and --set"
+                    f"'{self.path}' was made with another configuration; "
+                    "give another --out, or the same --config and --set"
                 )
             return
         if self.path.is_file():
@@ -184,6 +188,7 @@ class BatchFolder:
         }
 
     def write_text(self, name: str, text: str) -> None:
+        """Write a file of the batch whole."""
         write_whole(self.path / name, lambda f: f.write(text.encode()))
 
 

@@ -1,5 +1,6 @@
 """Rows side by side in this process: their pictures share batches, their scores too, and chat models write
-meanwhile."""
+meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +48,7 @@ class LocalEngine:
         parts: RowParts,
         beside: int = BESIDE,
         counts: bool = True,
-        emit: Listener = lambda event: None,
+        emit: Listener = lambda event: None,  # noqa: ARG005
     ):
         self.folder, self.parts, self.beside, self.counts, self.emit = folder, parts, beside, counts, emit
         self.renderer, self.panel = parts.base.renderer, parts.base.panel
@@ -60,7 +61,8 @@ class LocalEngine:
 
     def run(self, rows: Iterator[Row]) -> Iterator[tuple[Row, Result | None]]:
         """Yields each row when it is done, with its result, or has failed. Raises SteerError where nothing can go on;
-        what was made is kept."""
+        what was made is kept.
+        """
         active: list[_Row] = []
         more = True
         if self.counts and self.renderer.meter:
@@ -233,7 +235,8 @@ class LocalEngine:
 
     def _writer_failed(self, each: _Row, error: ProposerError) -> None:
         """One row's writer may fail for its own reasons; row after row it is an outage, and the batch stops for another
-        day."""
+        day.
+        """
         each.session.give_up(error)
         self._outage.append((each.row, str(error)))
         if len(self._outage) >= OUTAGE:

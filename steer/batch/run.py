@@ -23,7 +23,9 @@ from steer.types import Result
 class Engine(Protocol):
     """Steers rows of a batch folder and yields each that is done or has failed, in any order."""
 
-    def run(self, rows: Iterator[Row]) -> Iterator[tuple[Row, Result | None]]: ...
+    def run(self, rows: Iterator[Row]) -> Iterator[tuple[Row, Result | None]]:
+        """Each row that is done, with its result, or has failed."""
+        ...
 
 
 def run_batch(
@@ -33,7 +35,7 @@ def run_batch(
     retry_failed: bool = False,
     ended: Callable[[Row], None] = lambda _: None,
     engine: Engine | None = None,
-    emit: Listener = lambda event: None,
+    emit: Listener = lambda event: None,  # noqa: ARG005
 ) -> Counter[str]:
     """Steer every row that is not done, and write the results; how many rows are done, failed, begun and waiting.
 
@@ -86,6 +88,7 @@ def _due(folder: BatchFolder, retry_failed: bool) -> Iterator[Row]:
 
 def default_folder(sources: list[str]) -> Path | None:
     """outputs/batch-STEM of the first file, so that the same command goes on; None where it reads standard input
-    alone."""
+    alone.
+    """
     named = [s for s in sources if s != "-"]
     return Path("outputs") / f"batch-{Path(named[0]).stem.replace('*', 'all')}" if named else None

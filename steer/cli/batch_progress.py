@@ -31,6 +31,7 @@ class BatchProgress:
         self.bar.stop()
 
     def __call__(self, event: Event) -> None:
+        """An event of one of the runs."""
         if isinstance(event, CandidateDone):
             self.pictures += 1
             self.bar.update(self.task, pictures=self.pictures)

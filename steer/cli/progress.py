@@ -53,6 +53,7 @@ class Progress:
         self.bar.stop()
 
     def __call__(self, event: Event) -> None:
+        """An event of the run."""
         if isinstance(event, RunStarted) and not self.quiet:
             self.bar.start()
             request = event.request

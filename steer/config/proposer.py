@@ -67,7 +67,8 @@ class LocalConfig(WriterConfig):
 
 class SmolLMConfig(WriterConfig):
     """SmolLM2-135M, a package. The defaults are what a model of its size can do: choose phrases, near those that
-    were liked."""
+    were liked.
+    """
 
     kind: Literal["smollm"] = "smollm"
     template: str = "choose"

@@ -20,7 +20,8 @@ class LoraConfig(Section):
 
 class DraftConfig(Section):
     """A cheaper picture to search with. Fewer steps keep the noise, and so mostly the picture; another size is
-    another noise."""
+    another noise.
+    """
 
     steps: int | None = Field(None, ge=1, le=200)  # None: as many as in full
     scale: float = Field(1.0, ge=0.25, le=1)  # of width and height
@@ -146,6 +147,7 @@ class RendererPlugin(_Bare):
 
     @property
     def model(self) -> str:
+        """The kind: a plug-in's model is its own affair."""
         return self.kind
 
 

@@ -42,13 +42,15 @@ class Kinds:
 
     def kind_of(self, value: Any) -> str | None:
         """The kind that plain values or a checked section name; the default where they name none, None for other
-        things."""
+        things.
+        """
         kind = value.get("kind", self.default) if isinstance(value, dict) else getattr(value, "kind", None)
         return kind if isinstance(kind, str) else None
 
     def read(self, value: Any) -> Any:
         """``painter`` is short for ``{kind: painter}``. Raises for a kind that does not exist; runs before
-        validation."""
+        validation.
+        """
         value = {"kind": value} if isinstance(value, str) else value
         kind = self.kind_of(value)
         if kind is None:

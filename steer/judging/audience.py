@@ -15,7 +15,8 @@ How = Literal["mean", "worst"]
 @dataclass(frozen=True)
 class Audience:
     """``towards``: liked by them; ``away``: not to the taste of these. Written "me,you,!him", which no single id can
-    be."""
+    be.
+    """
 
     towards: tuple[str, ...]
     away: tuple[str, ...] = ()
@@ -35,10 +36,12 @@ class Audience:
 
     @property
     def single(self) -> bool:
+        """Whether it is one person, and nobody to steer away from."""
         return len(self.towards) == 1 and not self.away
 
     @property
     def everyone(self) -> list[str]:
+        """Their ids, those to please first."""
         return [*self.towards, *self.away]
 
 
@@ -70,7 +73,8 @@ def combine(towards: np.ndarray, away: np.ndarray, how: How) -> np.ndarray:
 
 def spread(values: np.ndarray, towards: np.ndarray, away: np.ndarray, how: How) -> np.ndarray:
     """Standard deviation (n,) of :func:`combine` of likings with standard deviations (U, n) and (V, n), errors taken as
-    apart."""
+    apart.
+    """
     if how == "mean":
         liked = np.sqrt((towards**2).sum(0)) / len(towards)
     else:

@@ -14,7 +14,8 @@ from steer.judging.audience import How, People, combine, spread
 
 class Judge:
     """Bound once to a run's people, then asked with pictures alone. ``together``: how several people's likings become
-    one."""
+    one.
+    """
 
     def __init__(self, panel: Panel, people: People, together: How = "mean"):
         self.panel, self.people, self.together = panel, people, together
@@ -25,7 +26,8 @@ class Judge:
 
     def judge(self, look: Look) -> Scores:
         """Scores of what was read; for several people ``personal`` is what they make of a picture together, and
-        everyone's own liking is in ``others`` under "liked by ID"."""
+        everyone's own liking is in ``others`` under "liked by ID".
+        """
         if self.people.one is not None:
             return self.panel.judge(look, self.people.one)
         each = [self.panel.judge(look, p) for p in (*self.people.towards, *self.people.away)]
@@ -35,7 +37,8 @@ class Judge:
 
     def imagine(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray] | None:
         """Liking of the pictures that n texts would give and its standard deviation, (n,) each; None where the reward
-        cannot imagine pictures."""
+        cannot imagine pictures.
+        """
         reward = self.panel.reward
         if reward.imagination is None:
             return None
@@ -50,7 +53,8 @@ class Judge:
 
     def reasons(self, image: Image.Image, prompt: str) -> dict[str, float]:
         """What each attribute adds to the one person's liking, the largest first; empty where the reward has no
-        words."""
+        words.
+        """
         reward, person = self.panel.reward, self.people.one
         if reward.words is None or person is None or person.id is None:
             return {}

@@ -110,7 +110,8 @@ def _save(image: Image.Image, path: Path) -> None:
 
 def write_ratings(folder: Path, planned: list[Planned], read: dict[str, np.ndarray]) -> None:
     """Everybody's ratings of their share of the pictures; ``read``: probabilities per attribute, as an eye gives
-    them."""
+    them.
+    """
     (folder / "annotations").mkdir(exist_ok=True)
     seen_as = named(read)
     rng = np.random.default_rng(9)

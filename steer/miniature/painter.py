@@ -185,7 +185,7 @@ def _snow(canvas: Image.Image, light: str, horizon: int, rng: random.Random) -> 
         _disc(draw, rng.uniform(0, _S), rng.uniform(0, _S), rng.choice((3, 4)), flake)
 
 
-def _room(canvas: Image.Image, light: str, horizon: int, rng: random.Random) -> None:
+def _room(canvas: Image.Image, light: str, horizon: int, rng: random.Random) -> None:  # noqa: ARG001
     view = canvas.copy()
     draw = ImageDraw.Draw(canvas)
     floor = int(_S * 0.72)

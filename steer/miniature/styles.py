@@ -13,7 +13,7 @@ def apply_style(image: Image.Image, style: str, rng: random.Random) -> Image.Ima
     return _STYLES[style](image, rng)
 
 
-def _photo(image: Image.Image, rng: random.Random) -> Image.Image:
+def _photo(image: Image.Image, rng: random.Random) -> Image.Image:  # noqa: ARG001
     y, x = np.mgrid[-1 : 1 : image.height * 1j, -1 : 1 : image.width * 1j]
     vignette = 1 - 0.16 * (x**2 + y**2)
     return _from(np.asarray(image) * vignette[..., None])
@@ -37,13 +37,13 @@ def _oil(image: Image.Image, rng: random.Random) -> Image.Image:
     return _from(np.asarray(rich) + 9 * strokes[..., None])
 
 
-def _pixel(image: Image.Image, rng: random.Random) -> Image.Image:
+def _pixel(image: Image.Image, rng: random.Random) -> Image.Image:  # noqa: ARG001
     tiny = ImageOps.posterize(image.resize((32, 32), Image.Resampling.BOX), 3)
     bright = ImageEnhance.Color(tiny).enhance(1.4)
     return bright.resize(image.size, Image.Resampling.NEAREST)
 
 
-def _ink(image: Image.Image, rng: random.Random) -> Image.Image:
+def _ink(image: Image.Image, rng: random.Random) -> Image.Image:  # noqa: ARG001
     grey = image.convert("L").filter(ImageFilter.GaussianBlur(0.6))
     luminance = np.asarray(grey, dtype=np.float32)
     dy, dx = np.gradient(luminance)
@@ -52,17 +52,17 @@ def _ink(image: Image.Image, rng: random.Random) -> Image.Image:
     return _from(np.repeat((wash * (1 - line) + 20 * line)[..., None], 3, axis=2))
 
 
-def _monochrome(image: Image.Image, rng: random.Random) -> Image.Image:
+def _monochrome(image: Image.Image, rng: random.Random) -> Image.Image:  # noqa: ARG001
     return ImageEnhance.Contrast(image.convert("L")).enhance(1.3).convert("RGB")
 
 
-def _sepia(image: Image.Image, rng: random.Random) -> Image.Image:
+def _sepia(image: Image.Image, rng: random.Random) -> Image.Image:  # noqa: ARG001
     t = np.asarray(image.convert("L"), dtype=np.float32)[..., None] / 255
     dark, light = np.asarray([52.0, 30.0, 12.0]), np.asarray([246.0, 224.0, 180.0])
     return _from(dark * (1 - t) + light * t)
 
 
-def _neon(image: Image.Image, rng: random.Random) -> Image.Image:
+def _neon(image: Image.Image, rng: random.Random) -> Image.Image:  # noqa: ARG001
     t = np.asarray(image.convert("L"), dtype=np.float32) / 255
     stops = np.asarray([0.0, 0.3, 0.62, 1.0])
     colours = np.asarray([[16, 0, 52], [122, 0, 168], [255, 36, 150], [70, 244, 240]], dtype=np.float32)

@@ -69,6 +69,7 @@ class ChatProposer(Proposer):
         return self.lexicon.compose(prompt, changes)
 
     def propose(self, request: SteerRequest, history: History, n: int) -> list[Rewrite]:
+        """Ask the model, or the fallback where it fails."""
         try:
             found = self._ask_for(request, history, n)
             if found or self.fallback is None:

@@ -30,7 +30,8 @@ MODES = ("json_schema", "tool", "json_object", "text")  # how an answer's form i
 @dataclass
 class Endpoint(Backend):
     """``model`` at ``base_url`` (default: OpenAI). ``mode`` is found out: a server that refuses one is asked in the
-    next."""
+    next.
+    """
 
     model: str
     key: str = field(repr=False)

@@ -30,13 +30,16 @@ class Form(Protocol):
 class FreeTexts:
     """Each rewrite is a text."""
 
-    def schema(self, prompt: str, n: int) -> dict[str, Any]:
+    def schema(self, prompt: str, n: int) -> dict[str, Any]:  # noqa: ARG002
+        """JSON schema of a list of texts."""
         return as_schema({"type": "string"})
 
-    def options(self, prompt: str, seed: int) -> str:
+    def options(self, prompt: str, seed: int) -> str:  # noqa: ARG002
+        """Nothing to choose from."""
         return ""
 
-    def read(self, prompt: str, answer: str) -> list[Rewrite]:
+    def read(self, prompt: str, answer: str) -> list[Rewrite]:  # noqa: ARG002
+        """The texts in an answer."""
         return [Rewrite(t) for t in parse_answer(answer)]
 
 
@@ -50,6 +53,7 @@ class Choices:
         self.lexicon = lexicon
 
     def schema(self, prompt: str, n: int) -> dict[str, Any]:
+        """JSON schema of lists of phrases."""
         phrases = {"type": "string", "enum": self._phrases(prompt)}
         schema = as_schema({"type": "array", "items": phrases, "minItems": 2, "maxItems": 4})
         schema["properties"]["rewrites"] |= {"minItems": n, "maxItems": n}

@@ -30,6 +30,7 @@ class LexicalProposer(Proposer):
 
     @classmethod
     def from_name(cls, name: str) -> LexicalProposer:
+        """With the lexicon of a name or path."""
         return cls(Lexicon.load(name))
 
     def compose(self, prompt: str, changes: Mapping[str, str]) -> str:
@@ -81,7 +82,8 @@ class LexicalProposer(Proposer):
 
 def build(config: LexicalConfig, strength: StrengthName = "free") -> LexicalProposer:
     """The lexical search with the phrases that ``strength`` allows. Raises UsageError where there is no such
-    lexicon."""
+    lexicon.
+    """
     return LexicalProposer(Lexicon.load(config.lexicon).only(STRENGTHS[strength].kinds))
 
 
@@ -92,7 +94,8 @@ def columns(groups: Sequence[Group]) -> list[tuple[str, str]]:
 
 def effects_of(groups: Sequence[Group], history: History) -> tuple[np.ndarray, np.ndarray]:
     """Mean (k,) and covariance (k, k) of the phrases' effects on the deviation of a text's mean reward from the
-    overall mean."""
+    overall mean.
+    """
     names, stats = columns(groups), history.stats()
     x = np.array([[float(s.rewrite.changes.get(g, "") == phrase) for g, phrase in names] for s in stats])
     means = np.array([s.mean for s in stats])

@@ -47,7 +47,7 @@ class LocalChat(Backend):
     def ask(
         self,
         questions: Sequence[Sequence[Message]],
-        schema: dict[str, Any],
+        schema: dict[str, Any],  # noqa: ARG002
         temperature: float,
         seeds: Sequence[int],
         max_tokens: int,

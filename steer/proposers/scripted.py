@@ -34,11 +34,12 @@ class ScriptedWriter(Backend):
     def ask(
         self,
         questions: Sequence[Sequence[Message]],
-        schema: dict[str, Any],
-        temperature: float,
+        schema: dict[str, Any],  # noqa: ARG002
+        temperature: float,  # noqa: ARG002
         seeds: Sequence[int],
-        max_tokens: int,
+        max_tokens: int,  # noqa: ARG002
     ) -> list[str]:
+        """An answer to each question, by its seed."""
         self.limits.check(self.usage)
         self.usage.calls += len(questions)
         return [self._answer(q[-1]["content"], random.Random(s)) for q, s in zip(questions, seeds, strict=True)]

@@ -26,6 +26,7 @@ class Usage(Counter):
 
     @property
     def tokens(self) -> int:
+        """Of questions and answers."""
         return self.prompt_tokens + self.completion_tokens
 
     def spent(self) -> dict[str, float]:

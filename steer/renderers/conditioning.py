@@ -1,5 +1,6 @@
 """Texts as a pipeline's denoiser reads them, each encoded once: a text is drawn with several seeds, a negative one
-always."""
+always.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +63,8 @@ class Conditioning:
 
     def read(self, prompts: Sequence[str]) -> None:
         """Encode what is new among these texts: a round's at once, as the text encoders may have to come onto the
-        card."""
+        card.
+        """
         new = [p for p in dict.fromkeys(prompts) if p not in self._known]
         if self.family and new:
             with self.place.reading():
@@ -117,16 +119,16 @@ def _sdxl(p: Any, call: dict[str, Any], texts: list[str], device: str) -> Rows:
     return {"prompt_embeds": embeds, "pooled_prompt_embeds": pooled}
 
 
-def _flux_guided(p: Any, call: dict[str, Any], negative: bool) -> bool:
+def _flux_guided(p: Any, call: dict[str, Any], negative: bool) -> bool:  # noqa: ARG001
     return negative and float(call.get("true_cfg_scale", 1.0)) > 1
 
 
-def _flux2_guided(p: Any, call: dict[str, Any], negative: bool) -> bool:
+def _flux2_guided(p: Any, call: dict[str, Any], negative: bool) -> bool:  # noqa: ARG001
     takes = type(p).__name__ == "Flux2KleinPipeline"  # the big one is guided by a number alone
     return takes and not p.config.is_distilled and float(call.get("guidance_scale", 4.0)) > 1
 
 
-def _sdxl_guided(p: Any, call: dict[str, Any], negative: bool) -> bool:
+def _sdxl_guided(p: Any, call: dict[str, Any], negative: bool) -> bool:  # noqa: ARG001
     return float(call.get("guidance_scale", 5.0)) > 1 and p.unet.config.time_cond_proj_dim is None
 
 

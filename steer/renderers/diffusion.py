@@ -53,6 +53,7 @@ class DiffusersRenderer(Renderer):
         )
 
     def describe(self) -> dict[str, object]:
+        """Pipeline, scheduler, weights and settings."""
         return {
             "pipeline": type(self.pipeline).__name__,
             "scheduler": type(self.pipeline.scheduler).__name__,
@@ -73,7 +74,8 @@ class DiffusersRenderer(Renderer):
         on_step: OnStep | None = None,
     ) -> list[Image.Image | RenderFailure]:
         """One result a prompt, in order; ``seeds`` (n) are their noise. ``on_step`` is diffusers'
-        ``callback_on_step_end``."""
+        ``callback_on_step_end``.
+        """
         jobs = list(zip(prompts, seeds, strict=True))
         for prompt in dict.fromkeys(prompts):
             self._say_if_cut(prompt)

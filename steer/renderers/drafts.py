@@ -17,7 +17,9 @@ class DrawsDrafts(Renderer, Protocol):
 
     def render(
         self, prompts: Sequence[str], seeds: Sequence[int], draft: DraftConfig | None = None
-    ) -> list[Image.Image | RenderFailure]: ...
+    ) -> list[Image.Image | RenderFailure]:
+        """As :meth:`Renderer.render`; with a ``draft``, cheaper."""
+        ...
 
 
 class Drafts(Renderer):
@@ -32,7 +34,9 @@ class Drafts(Renderer):
         return self.whole.render(prompts, seeds, self.draft)
 
     def prepare(self, prompts: Sequence[str]) -> None:
+        """As the whole renderer does."""
         self.whole.prepare(prompts)
 
     def describe(self) -> dict[str, object]:
+        """As the whole renderer, told apart."""
         return {**self.whole.describe(), "tier": "draft"}

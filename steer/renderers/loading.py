@@ -61,7 +61,8 @@ def identity_of(pipeline: Any) -> dict[str, object]:
 
 def make_ready(pipeline: Any, config: DiffusersConfig, device: str) -> tuple[Place, dict[str, object]]:
     """Scheduler, LoRAs, speed and place in memory as ``config`` says; where its parts live and what was added to the
-    weights."""
+    weights.
+    """
     added: dict[str, object] = {}
     pipeline.set_progress_bar_config(disable=True)
     if config.scheduler or config.scheduler_settings:

@@ -21,9 +21,11 @@ class PainterRenderer(Renderer):
     name = "painter (drawn by code, not a diffusion model)"
 
     def render(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Image.Image | RenderFailure]:
+        """A painting of each prompt; a failure for a prompt without a known subject."""
         return [self._one(p, s) for p, s in zip(prompts, seeds, strict=True)]
 
     def describe(self) -> dict[str, object]:
+        """Its kind is all there is."""
         return {"kind": "painter"}
 
     def _one(self, prompt: str, seed: int) -> Image.Image | RenderFailure:

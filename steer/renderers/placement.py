@@ -1,5 +1,6 @@
 """Where a pipeline's parts live: all on the card, the text encoders only while they read, each part while it works,
-or layer by layer."""
+or layer by layer.
+"""
 
 from __future__ import annotations
 
@@ -96,6 +97,7 @@ def modules(pipeline: Any) -> dict[str, torch.nn.Module]:
 
 
 def is_encoder(name: str) -> bool:
+    """Whether a pipeline's part reads texts."""
     return name.startswith("text_encoder")
 
 
@@ -125,7 +127,8 @@ def choose(weights: dict[str, float], free: float, megapixels: float, apart: boo
 
 def _decode_within(pipeline: Any, left: float, megapixels: float, config: DiffusersConfig) -> None:
     """Decode picture by picture where a batch's decoding would not fit into ``left`` GiB, and in tiles where one
-    would not."""
+    would not.
+    """
     vae = getattr(pipeline, "vae", None)
     if vae is None:
         return

@@ -98,7 +98,7 @@ def _flux2(p: Any, latents: Tensor, width: int, height: int) -> Tensor:
     return p._unpatchify_latents(grid * torch.sqrt(variance + p.vae.config.batch_norm_eps) + mean)
 
 
-def _sdxl(p: Any, latents: Tensor, width: int, height: int) -> Tensor:
+def _sdxl(p: Any, latents: Tensor, width: int, height: int) -> Tensor:  # noqa: ARG001
     return latents / p.vae.config.scaling_factor
 
 

@@ -1,5 +1,6 @@
 """A second opinion on a search: a reward that does not steer says when what is gained is no longer gained
-(``search.held_out``)."""
+(``search.held_out``).
+"""
 
 from __future__ import annotations
 

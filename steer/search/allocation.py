@@ -1,5 +1,6 @@
 """How the pictures of a budget are shared out: one for each new text, more for the promising, all seeds for the
-leaders."""
+leaders.
+"""
 
 from __future__ import annotations
 

@@ -33,7 +33,8 @@ def contrast(history: History, n: int) -> list[RewriteStats]:
 
 def exploring(history: History, n: int) -> list[RewriteStats]:
     """The n of highest upper confidence bound: what few pictures have spoken for may be better than it looks;
-    ranked."""
+    ranked.
+    """
     hopeful = sorted(history.stats(), key=lambda s: -(s.mean + 2 * PICTURE_NOISE / math.sqrt(len(s.objectives))))[:n]
     return sorted(hopeful, key=lambda s: -s.mean)
 

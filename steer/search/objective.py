@@ -28,7 +28,7 @@ def fidelity_floor(baseline: Sequence[Candidate], goal: ObjectiveConfig, share: 
 
 
 def objective(candidate: Candidate, floor: float, goal: ObjectiveConfig) -> float:
-    """mix - caution * uncertainty - fidelity_weight * max(0, floor - fidelity); the mix is
+    """Mix - caution * uncertainty - fidelity_weight * max(0, floor - fidelity); the mix is
     ``reward_models.scorers.scales.weighted``. NaN where a part is.
 
     >>> candidate = Candidate(0, 0, Rewrite("a fox"), 1, personal=0.8, fidelity=0.3)        # doctest: +SKIP

@@ -32,7 +32,8 @@ class Screen:
 
     def choose(self, rewrites: Sequence[Rewrite], history: History, n: int) -> list[Rewrite]:
         """The n of highest upper confidence bound, one after another as if each were already seen as expected (a
-        "kriging believer", Ginsbourger et al. 2010), so that they differ."""
+        "kriging believer", Ginsbourger et al. 2010), so that they differ.
+        """
         if len(rewrites) <= n:
             return list(rewrites)
         seen = history.stats()
@@ -66,7 +67,8 @@ class Screen:
     @staticmethod
     def _kernel(features: np.ndarray, spread: np.ndarray) -> np.ndarray:
         """Squared exponential of the distance between texts, a third of their median squared distance its scale; what
-        is imagined less surely may be further off. Half of the variance is shared by all texts."""
+        is imagined less surely may be further off. Half of the variance is shared by all texts.
+        """
         squared = np.maximum(2 - 2 * features @ features.T, 0)
         apart = squared[np.triu_indices(len(squared), 1)]
         scale = float(np.median(apart)) / 3 or 1.0

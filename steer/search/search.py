@@ -117,7 +117,8 @@ class Search:
 
     def winner(self) -> RewriteStats | None:
         """The best text of those rendered on all seeds, pictures that failed among them; where a search ended before it
-        could confirm one, the best by :attr:`RewriteStats.cautious`."""
+        could confirm one, the best by :attr:`RewriteStats.cautious`.
+        """
         ranked = [s for s in self.history.ranked() if s.rewrite.text not in self._barred]
         whole = [s for s in ranked if len(self._seen(s.rewrite.text)) == len(self.seeds)]
         if len(whole) > 1:
@@ -144,7 +145,8 @@ class Search:
 
     def _spare(self) -> int:
         """New rewrites out of what the confirmation of the present leaders does not take: they had second looks
-        already."""
+        already.
+        """
         left = self.left() - len(self._missing(self.seeds))
         return max(0, min(left // min(self.config.draft_seeds, len(self.seeds)), self.config.rewrites))
 
@@ -169,7 +171,8 @@ class Search:
 
     def _confirm(self) -> list[Candidate]:
         """Original and leaders on the seeds they have not seen; then the search is over. What rounds left unspent buys
-        seeds."""
+        seeds.
+        """
         self._confirming = True
         self.stop = self._why or StopReason.BUDGET
         for many in range(len(self._every_seed), len(self.seeds), -1):
@@ -180,7 +183,8 @@ class Search:
 
     def _missing(self, seeds: list[int], most: float = math.inf) -> list[tuple[Rewrite, int]]:
         """What original and leaders have not seen of ``seeds``; a leader that would need more than ``most`` is passed
-        over."""
+        over.
+        """
         pairs = [(self.original, s) for s in seeds if s not in self._seen(self.request.prompt)]
         leaders = 0
         for stats in sorted(self.history.ranked(), key=lambda s: -s.cautious):

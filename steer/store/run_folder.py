@@ -109,9 +109,11 @@ class RunFolder:
         self.record(candidate)
 
     def record(self, candidate: Candidate) -> None:
+        """One journal line for a candidate."""
         self._append("candidate", candidate.facts())
 
     def record_proposed(self, round_: int, rewrites: list[Rewrite], dropped: list[tuple[str, str]]) -> None:
+        """One journal line for the texts of a round, and those dropped."""
         self._append("proposed", {"round": round_, "dropped": dropped, "rewrites": [vars(r) for r in rewrites]})
 
     def record_written(self, round_: int, rewrites: list[Rewrite]) -> None:
@@ -129,6 +131,7 @@ class RunFolder:
         self._writer.submit(lambda: write_json(self.path / "manifest.json", manifest))
 
     def record_stop(self, reason: str, seconds: float) -> None:
+        """One journal line for the end."""
         self._append("stopped", {"reason": reason, "seconds": round(seconds, 1)})
 
     def flush(self) -> None:

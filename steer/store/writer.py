@@ -12,7 +12,8 @@ WAITING = 32  # jobs; more and the work waits for the disk
 
 class Writer:
     """Jobs are done in the order they came. After one has failed none is begun: what is written later may rely on
-    it."""
+    it.
+    """
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(

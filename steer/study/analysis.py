@@ -47,7 +47,8 @@ class Judged:
 
     def likings(self, condition: str, cell: Cell, judge: str) -> np.ndarray:
         """How much the cell's user likes what the condition gives them, (n,): one picture, or those they might have
-        got."""
+        got.
+        """
         found = self.config.conditions[condition]
         if found.kind == "prompt":
             return np.array(self.look(condition, cell)[judge]["all"][cell.user])
@@ -84,12 +85,14 @@ class Judged:
         return [Cell(p, s, user) for p in range(len(self.config.prompts)) for s in self.config.seeds]
 
     def users_of(self, condition: str) -> list[str]:
+        """The users that a condition is tried for."""
         found = self.config.conditions[condition]
         return self.config.users_of(found.of if found.kind == "other" else condition)
 
     def by_user(self, value: Any, condition: str) -> np.ndarray:
         """Mean of ``value(condition, cell)`` over a user's cells, (U,); NaN for users the condition was not tried
-        for."""
+        for.
+        """
         tried = set(self.users_of(condition))
         return np.array(
             [
@@ -192,7 +195,8 @@ class Findings:
 
     def price(self, condition: str) -> dict[str, float]:
         """What a run takes, mean over runs: pictures, and of a writer that counts calls, tokens and, where it is known,
-        cost."""
+        cost.
+        """
         cells = list(self.judged.folder.cells(condition))
         results = [self.judged.folder.result(condition, cell) or {} for cell in cells]
         told = {"runs": float(len(results)), "pictures": float(np.mean([r["pictures"] for r in results]))}

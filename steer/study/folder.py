@@ -1,5 +1,6 @@
 """A study on disk: ``study.json``, a batch a condition under ``runs/``, fresh pictures under ``looks/``, findings and
-report."""
+report.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +28,7 @@ class Cell:
 
     @property
     def id(self) -> str:
+        """Also the row's id in a batch."""
         return f"p{self.prompt:02d}-s{self.seed}-{self.user}"
 
 

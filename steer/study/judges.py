@@ -24,7 +24,9 @@ class Judge(Protocol):
         """(U, n) in [0, 1]."""
         ...
 
-    def fingerprint(self) -> str: ...
+    def fingerprint(self) -> str:
+        """Changes whenever its likings would."""
+        ...
 
 
 class Simulated:
@@ -36,16 +38,19 @@ class Simulated:
 
         self.people, self.eye = simulated_people(), load_eye(miniature_weights("judge"))
 
-    def likings(self, images: Sequence[Image.Image], prompts: Sequence[str], users: Sequence[str]) -> np.ndarray:
+    def likings(self, images: Sequence[Image.Image], prompts: Sequence[str], users: Sequence[str]) -> np.ndarray:  # noqa: ARG002
+        """Their true satisfaction, (U, n)."""
         read = self.eye.read(images)
         return np.stack([self.people[u].satisfaction(read) for u in users])
 
     def fingerprint(self) -> str:
+        """Of the eye they look through."""
         from reward_models.encoders.base import weights_hash
 
         return weights_hash(self.eye)
 
     def knows(self) -> list[str]:
+        """Everybody's ids."""
         return list(self.people)
 
 
@@ -56,13 +61,16 @@ class RewardJudge:
         self.reward = load_reward(model)
 
     def likings(self, images: Sequence[Image.Image], prompts: Sequence[str], users: Sequence[str]) -> np.ndarray:
+        """The reward's predictions, (U, n)."""
         scores = self.reward.judge_many(self.reward.read(images, prompts), [Person(id=u) for u in users])
         return np.stack([s.personal for s in scores])
 
     def fingerprint(self) -> str:
+        """The reward's."""
         return self.reward.fingerprint()
 
     def knows(self) -> list[str]:
+        """The people it was trained on."""
         return list(self.reward.people())
 
 
@@ -84,6 +92,7 @@ class EyeFidelity:
         return np.mean(right, axis=0) if right else np.full(len(images), np.nan)
 
     def fingerprint(self) -> str:
+        """Of the eye."""
         from reward_models.encoders.base import weights_hash
 
         return weights_hash(self.eye)
@@ -101,11 +110,13 @@ class EncoderFidelity:
             raise UsageError(f"fidelity: {error}") from error
 
     def agree(self, images: Sequence[Image.Image], prompt: str) -> np.ndarray:
+        """(n,) in [0, 1]."""
         pictures = self.encoder.images(images)
         texts = self.encoder.texts([prompt]).expand(len(pictures), -1)
         return np.asarray(self.encoder.agreement(pictures, texts).cpu())
 
     def fingerprint(self) -> str:
+        """Of the encoder."""
         return self.encoder.fingerprint()
 
 

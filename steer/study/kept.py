@@ -29,6 +29,7 @@ class KeptRenderer(Renderer):
         self._settings = json.dumps(renderer.describe(), sort_keys=True, default=str)
 
     def prepare(self, prompts: Sequence[str]) -> None:
+        """Pass it on."""
         self.renderer.prepare(prompts)
 
     def describe(self) -> dict[str, object]:

@@ -61,7 +61,8 @@ def resampled(users: int) -> np.ndarray:
 
 def elo(wins: np.ndarray) -> np.ndarray:
     """Elo and its 95 % bootstrap interval over users, (C, 3), from each user's ``wins`` (U, C, C); NaN where a user has
-    no pair."""
+    no pair.
+    """
     filled = np.nan_to_num(wins)
     samples = bradley_terry(np.einsum("bu,uij->bij", resampled(len(wins)), filled))
     low, high = np.nanpercentile(samples, [2.5, 97.5], axis=0)

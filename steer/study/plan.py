@@ -44,7 +44,8 @@ class Condition(_Section):
 
 class JudgeConfig(_Section):
     """``simulated``: the miniature's people, looking through the second eye; ``reward``: a personal reward by folder or
-    name."""
+    name.
+    """
 
     kind: Literal["simulated", "reward"]
     model: str = ""
@@ -52,7 +53,8 @@ class JudgeConfig(_Section):
 
 class FidelityConfig(_Section):
     """``eye``: the share of what the prompt says that the second eye reads in the picture; ``encoder``: agreement of
-    picture and prompt by an encoder that did not steer."""
+    picture and prompt by an encoder that did not steer.
+    """
 
     kind: Literal["eye", "encoder"] = "eye"
     model: str = ""
@@ -98,7 +100,8 @@ class StudyConfig(_Section):
 
     def drawn(self, people: Sequence[str]) -> StudyConfig:
         """The study with its users drawn from ``people``, whom the steering reward knows. Raises UsageError for too few
-        or unknown ones."""
+        or unknown ones.
+        """
         if isinstance(self.users, list):
             if strangers := [u for u in self.users if u not in people]:
                 raise UsageError(f"the steering reward does not know '{strangers[0]}'")

@@ -103,7 +103,7 @@ class StudyRun:
         batch.prepare(config.model_dump(mode="json"), [], config.name, read_mappings(rows, RowParts(parts).check))
         ended = sum(batch.state(row) == "done" for row in batch.rows())
 
-        def one_more(row: Row) -> None:
+        def one_more(row: Row) -> None:  # noqa: ARG001
             nonlocal ended
             ended += 1
             self.tell(name, ended, len(rows))
@@ -123,7 +123,8 @@ class StudyRun:
 
 def draw_users(config: StudyConfig) -> StudyConfig:
     """The plan with its users by name: drawn from those whom the steering reward was trained on, or named, of the store
-    too."""
+    too.
+    """
     parts = Parts(load_config(config.config, config.settings))
     return config.drawn(parts.roster.ids() if isinstance(config.users, list) else list(parts.reward.people()))
 

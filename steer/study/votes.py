@@ -39,7 +39,8 @@ def study_key(folder: StudyFolder) -> str:
 
 class Ballot:
     """One person's choices, in an order and on sides that are random but theirs. What was voted on is not shown
-    again."""
+    again.
+    """
 
     def __init__(self, folder: StudyFolder, store: UserStore, user: str):
         if user not in folder.config.everyone:
@@ -94,7 +95,7 @@ class Ballot:
                 self._shown, self._questions = pair, (left, right)
         return self._questions if self._shown else None
 
-    def choose(self, better: Question, worse: Question) -> None:
+    def choose(self, better: Question, worse: Question) -> None:  # noqa: ARG002
         """The answer to the pair that is shown."""
         if self._shown is None or self._questions is None:
             return
@@ -120,12 +121,14 @@ class Ballot:
 
     @property
     def left(self) -> int:
+        """Pairs that were not shown yet."""
         return len(self._todo) + (self._shown is not None)
 
 
 def count_votes(folder: StudyFolder, store: UserStore) -> dict[str, Any]:
     """What people chose: Elo with intervals, and for each pair of conditions how often, how sure, and how many it would
-    need."""
+    need.
+    """
     names = list(folder.config.conditions)
     votes = [v for v in VoteBook(store, study_key(folder)).all() if v.better in names and v.worse in names]
     people = sorted({v.user for v in votes})

@@ -21,9 +21,11 @@ class FakeProposer(Proposer):
         self.asked: list[int] = []
 
     def fingerprint(self) -> str:
+        """Always the same."""
         return "fake"
 
     def propose(self, request: SteerRequest, history: History, n: int) -> list[Rewrite]:
+        """The next of the queue, or numbered variations."""
         self.asked.append(n)
         if self.queue:
             return [Rewrite(t) for t in self.queue.pop(0)]
@@ -41,6 +43,7 @@ class FakeRenderer(Renderer):
         self.rendered: list[tuple[str, int]] = []
 
     def render(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Image.Image | RenderFailure]:
+        """A flat colour each."""
         results: list[Image.Image | RenderFailure] = []
         for prompt, seed in zip(prompts, seeds, strict=True):
             if len(self.rendered) == self.interrupt_at:
@@ -56,4 +59,5 @@ class FakeRenderer(Renderer):
         return results
 
     def describe(self) -> dict[str, object]:
+        """Its kind."""
         return {"kind": "fake"}

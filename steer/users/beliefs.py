@@ -20,7 +20,8 @@ SURPRISE = 1.5  # standard deviations
 @dataclass(frozen=True)
 class Leaning:
     """How much more a person likes pictures with a phrase than with the others of its kind: points of [0, 1], mean and
-    95 % interval over the people they may be; ``average``: the same of nobody in particular."""
+    95 % interval over the people they may be; ``average``: the same of nobody in particular.
+    """
 
     kind: str
     phrase: str
@@ -31,6 +32,7 @@ class Leaning:
 
     @property
     def sure(self) -> bool:
+        """Whether the interval leaves out 0."""
         return self.low > 0 or self.high < 0
 
 
@@ -77,7 +79,8 @@ def beliefs(
 
 def leanings_of(reward: RewardModel, user: str, lexicon: Lexicon) -> list[Leaning]:
     """Contrasts of the lexicon's phrases over the probe prompts, by imagined pictures; the strongest first. None of a
-    reward that cannot imagine pictures, or cannot say who else the person may be."""
+    reward that cannot imagine pictures, or cannot say who else the person may be.
+    """
     if reward.imagination is None or reward.teacher is None:
         return []
     probes = probe_prompts()

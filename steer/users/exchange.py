@@ -22,7 +22,8 @@ AT_ONCE = 64  # pictures of a data set in memory
 
 def export_user(store: UserStore, user: str, keys: list[str]) -> dict[str, Any]:
     """All that is known of a person, JSON-ready. ``keys``: of the teachers whose kept pictures go along (base64), so
-    that the person can be learned elsewhere without the pictures."""
+    that the person can be learned elsewhere without the pictures.
+    """
     told = store.told(user)
     person, pictures = told.user, told.pictures
     features = {
@@ -80,7 +81,8 @@ def import_user(store: UserStore, path: Path, name: str | None = None) -> User:
 
 def rate_from_csv(store: UserStore, teacher: Teacher, user: str, path: Path) -> int:
     """Ratings from a csv with the columns picture (a file, also relative to the csv), score from 1 to 5 and, where it
-    is known, prompt; how many. Nothing is kept when a line is wrong, and the line is named."""
+    is known, prompt; how many. Nothing is kept when a line is wrong, and the line is named.
+    """
     rows: list[tuple[Image.Image, str, float]] = []
     try:
         with path.open(newline="") as file:
@@ -120,7 +122,8 @@ def _rated(path: Path, number: int, line: dict[str, str]) -> tuple[Image.Image, 
 
 def import_people(store: UserStore, source: str, kind: str | None, teacher: Teacher) -> int:
     """Everybody of a data set, with their ratings, read-only; how many. People whose ids are taken are refused before
-    anything is kept."""
+    anything is kept.
+    """
     from reward_models.ratings import DataError, load_ratings
 
     try:

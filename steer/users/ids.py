@@ -15,8 +15,8 @@ def check_id(text: str) -> str:
     if not _ID.match(text):
         shown = text if len(text) <= 40 else f"{text[:40]}..."
         raise UsageError(
-            f"'{_visible(shown)}' is no user id; an id is 1 to 64 of the letters a-z and A-Z, digits, _ and -, and begins "
-            "with a letter or digit"
+            f"'{_visible(shown)}' is not a valid user id: use 1-64 letters (a-z, A-Z), digits, - or _, "
+            "beginning with a letter or digit"
         )
     if text.lower() == AVERAGE:
         raise UsageError(f"'{text}' is nobody in particular and cannot be changed")

@@ -1,5 +1,6 @@
 """Teaching a reward model one person's taste by as few ratings as possible: what to show next, and when it is
-enough."""
+enough.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +29,8 @@ ANCHORS = {1: "not at all", 2: "a little", 3: "somewhat", 4: "a lot", 5: "very m
 class Progress:
     """``answers`` so far; ``known``: share in [0, 1] of what people differ by that is known; ``left``: pictures not
     shown yet;
-    ``worth``: share of what is open that the next answer would settle; ``enough``: further ones would change little."""
+    ``worth``: share of what is open that the next answer would settle; ``enough``: further ones would change little.
+    """
 
     answers: int
     known: float
@@ -127,6 +129,7 @@ class Interview:
         return True
 
     def progress(self) -> Progress:
+        """How far it has come."""
         left = self._open()
         worth = 1.0
         if self._questions is not None:

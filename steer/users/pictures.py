@@ -41,6 +41,7 @@ class Question:
 
     @cached_property
     def hash(self) -> str:
+        """SHA-256 of the pixels."""
         return picture_hash(self.image)
 
 
@@ -86,7 +87,8 @@ def pictures_in(folder: Path) -> list[Question]:
 
 def drawn_for(renderer: Renderer, lexicon: Lexicon, n: int) -> list[Question]:
     """``n`` pictures drawn for the purpose, of probe prompts with phrases of the lexicon, each kind's in turn; kept
-    under outputs/."""
+    under outputs/.
+    """
     probes = probe_prompts()
     rng = random.Random(n)
     texts = []

@@ -74,7 +74,8 @@ MIGRATIONS: list[str] = [
 
 def migrate(db: sqlite3.Connection, where: str) -> None:
     """Bring the store to the present version, one version a transaction. Raises StorageError for a store of the
-    future."""
+    future.
+    """
     version = db.execute("PRAGMA user_version").fetchone()[0]
     if version > len(MIGRATIONS):
         raise StorageError(f"the users in '{where}' were written by a newer steer (version {version}); update steer")

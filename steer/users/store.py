@@ -84,7 +84,8 @@ class Told:
 @dataclass(frozen=True)
 class KeptLesson:
     """What a reward learned of a person: ``basis`` is the digest it was learned from, ``open`` what is still
-    unknown."""
+    unknown.
+    """
 
     basis: str
     open: float
@@ -191,6 +192,7 @@ class UserStore:
         return [_user(r) for r in rows]
 
     def ids(self) -> list[str]:
+        """All ids, in order."""
         with self._errors():
             return [r[0] for r in self._db.execute("SELECT id FROM users ORDER BY id")]
 
@@ -271,7 +273,8 @@ class UserStore:
         self, user: str, ratings: Iterable[tuple[str, str, float]], origin: str = "", at: Sequence[str] = ()
     ) -> list[int]:
         """Many at once, in one transaction: (picture, prompt, score) each. Raises UsageError for a score not from 1 to
-        5."""
+        5.
+        """
         rows = list(ratings)
         for _, _, score in rows:
             if not 1 <= score <= 5:
@@ -332,6 +335,7 @@ class UserStore:
         return [Rating(*r) for r in rows]
 
     def choices(self, user: str) -> list[Choice]:
+        """A person's choices, in order."""
         with self._errors():
             rows = self._db.execute("SELECT id, better, worse, at FROM choices WHERE user = ? ORDER BY id", (user,))
             return [Choice(*r) for r in rows.fetchall()]
@@ -410,4 +414,5 @@ def _user(row: sqlite3.Row) -> User:
 
 
 def now() -> str:
+    """The time as it is written down."""
     return time.strftime("%Y-%m-%dT%H:%M:%S%z")

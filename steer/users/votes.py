@@ -10,7 +10,8 @@ from steer.users.store import UserStore, now
 @dataclass(frozen=True)
 class Vote:
     """``user`` chose condition ``better`` over ``worse`` for a prompt (its number) and seed; ``first`` was on the
-    left."""
+    left.
+    """
 
     user: str
     prompt: int
@@ -30,7 +31,8 @@ class VoteBook:
         """Keep a vote; its id."""
         with self.store.writing() as db:
             made = db.execute(
-                "INSERT INTO votes (study, user, prompt, seed, better, worse, first, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                """INSERT INTO votes (study, user, prompt, seed, better, worse, first, at)
+                   VALUES (?, ?, ?, ?, ?, ?, ?, ?)""",
                 (self.study, *astuple(vote), now()),
             )
             return int(made.lastrowid or 0)

@@ -18,7 +18,8 @@ SHOWN = 512  # pixels of a small picture's side on the page
 
 class RatingPage:
     """One person's page. What a browser says of a picture that is no longer shown is not counted: a key pressed
-    twice."""
+    twice.
+    """
 
     def __init__(self, interview: Interview, pairs: bool = False):
         self.interview, self.pairs = interview, pairs
@@ -59,7 +60,7 @@ class RatingPage:
                 self.interview.skip(*self._shown)
             return self._next()
 
-    def _undo(self, shown: str) -> list[Any]:
+    def _undo(self, shown: str) -> list[Any]:  # noqa: ARG002
         with self._lock:
             self.interview.undo()
             return self._next()
@@ -92,7 +93,10 @@ class RatingPage:
         if not self._shown:
             said = "All pictures were shown. <b>Done</b> ends."
         elif p.enough:
-            said = "<span class='enough'>That is enough: more ratings would change little.</span> <b>Done</b> ends; you can go on."
+            said = (
+                "<span class='enough'>That is enough: more ratings would change little.</span> "
+                "<b>Done</b> ends; you can go on."
+            )
         else:
             said = f"the next answer settles about {p.worth:.0%} of what is open"
         answers = f"{p.answers} answer{'' if p.answers == 1 else 's'}"

@@ -52,10 +52,12 @@ class Served:
         webbrowser.open(self.url)
 
     def close(self) -> None:
+        """Stop serving."""
         self.page.close(verbose=False)
 
 
 def announce(served: Served, browser: bool, console: Any) -> None:
+    """Print where the page is, and open it."""
     console.print(f"open {served.url} (this machine only; Ctrl-C ends, every answer is kept at once)")
     if browser:
         served.open()

@@ -19,7 +19,7 @@ def steer(*arguments, cwd=None):
 
 
 def test_version_and_help_need_no_torch():
-    code = "import sys; sys.argv=['steer','--version']; import steer.cli\ntry: steer.cli.main()\nexcept SystemExit: pass\nprint('torch' in sys.modules)"
+    code = "import sys; sys.argv=['steer','--version']; import steer.cli\ntry: steer.cli.main()\nexcept SystemExit: pass\nprint('torch' in sys.modules)"  # noqa: E501
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stdout.splitlines()[0].startswith("steer 0.")
     assert done.stdout.splitlines()[-1] == "False"

@@ -55,7 +55,7 @@ def test_from_the_first_word_to_the_last(steer, tmp_path):
     ("arguments", "said"),
     [
         (("show", "nobody-here"), "user 'nobody-here' not found"),
-        (("add", "a/b"), "is no user id"),
+        (("add", "a/b"), "is not a valid user id"),
         (("add", "u17"), "a person of the reward's data set"),
         (("add", "x", "--about", "gender"), "has no value"),
         (("add", "x", "--about", "shoe_size=42"), "does not know 'shoe_size'"),

@@ -60,7 +60,7 @@ def folder(tmp_path_factory):
     model.save_pretrained(path)
     words.save_pretrained(path)
     (path / "short.j2").write_text(  # the network has learnt to overlook questions of 90 bytes, no longer ones
-        "{% macro system(ask) %}Help.{% endmacro %}{% macro user(ask) %}Write {{ ask.n }} of {{ ask.prompt }}{% endmacro %}"
+        "{% macro system(ask) %}Help.{% endmacro %}{% macro user(ask) %}Write {{ ask.n }} of {{ ask.prompt }}{% endmacro %}"  # noqa: E501
     )
     return path
 

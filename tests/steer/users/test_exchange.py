@@ -52,7 +52,7 @@ def test_a_person_moves_to_another_machine_without_the_pictures(rated, miniature
         '{"steer_user": 99}',
         '{"steer_user": 1, "id": "x"}',
         "\x00\x01",
-        '{"steer_user": 1, "id": "x", "demographics": {}, "profile": "", "ratings": [{"picture": "h", "score": 9, "at": ""}], "choices": []}',
+        '{"steer_user": 1, "id": "x", "demographics": {}, "profile": "", "ratings": [{"picture": "h", "score": 9, "at": ""}], "choices": []}',  # noqa: E501
         '{"steer_user": 1, "id": "a/b", "demographics": {}, "profile": "", "ratings": [], "choices": []}',
     ],
 )
