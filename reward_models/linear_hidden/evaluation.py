@@ -181,5 +181,5 @@ def as_markdown(told: dict[str, Any]) -> str:
     """The tables as text."""
     best = sorted(told.get("pairs", {}).items(), key=lambda kv: -kv[1]["spearman"][0])[:10]
     facts = {k: told[k] for k in ("people", "alphas", "table")}
-    optional = {k: told.get(k) for k in ("inner", "probing")}
-    return render("linear_hidden.md.j2", seed=SEED, pairs=best, **facts, **optional)
+    inner, probing = told.get("inner"), told.get("probing")
+    return render("linear_hidden.md.j2", seed=SEED, pairs=best, inner=inner, probing=probing, **facts)
