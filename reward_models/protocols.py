@@ -151,7 +151,10 @@ class Words(Protocol):
     """Says why, in named attributes."""
 
     def reasons(self, reading: Reading, person: Person) -> list[dict[str, float]]:
-        """For each picture, what each attribute adds to the person's liking, in [0, 1] units, the largest first."""
+        """For each picture, what each attribute adds to the person's liking, in [0, 1] units, the largest first.
+
+        Empty for a picture that does not open, and where there is nothing to say. Raises UnknownPerson.
+        """
         ...
 
 
@@ -159,7 +162,7 @@ class Critic(Protocol):
     """Says in a sentence what to change."""
 
     def critique(self, image: Image.Image, prompt: str, person: Person) -> str:
-        """What the picture has too much or too little of for the person; "" for nothing."""
+        """What the picture has too much or too little of for the person; "" for nothing. Raises UnknownPerson."""
         ...
 
 

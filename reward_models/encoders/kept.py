@@ -24,9 +24,10 @@ def keep_features(encoder: Encoder, images: Sequence[Image.Image]) -> list[bytes
 
 def kept_features(seen: Sequence[Seen], width: int) -> Tensor:
     """The reverse: features (n, ``width``). Raises RewardError for bytes of another width."""
+    if wrong := [s for s in seen if len(s.kept) != 2 * width]:
+        found = len(wrong[0].kept) // 2
+        raise RewardError(f"a kept picture has {found} features, not {width}; it belongs to another encoder")
     rows = [np.frombuffer(s.kept, dtype=np.float16).astype(np.float32) for s in seen]
-    if wrong := [r for r in rows if len(r) != width]:
-        raise RewardError(f"a kept picture has {len(wrong[0])} features, not {width}; it belongs to another encoder")
     return torch.from_numpy(np.stack(rows)) if rows else torch.zeros(0, width)
 
 

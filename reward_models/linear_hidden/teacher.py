@@ -82,11 +82,8 @@ class RidgeTeacher(Teacher):
             x, y = tensors["x"].double().numpy(), tensors["y"].double().numpy()
         except (SafetensorError, KeyError, ValueError) as error:
             raise ValueError(f"the lesson does not open: {error}") from error
-        if (
-            x.ndim != 2
-            or x.shape != (len(y), self.encoder.width)
-            or not (np.isfinite(x).all() and np.isfinite(y).all())
-        ):
+        fits = y.ndim == 1 and x.shape == (len(y), self.encoder.width)
+        if not fits or not (np.isfinite(x).all() and np.isfinite(y).all()):
             raise ValueError("the lesson is not one of this reward")
         self._learned(person, x, y)
 

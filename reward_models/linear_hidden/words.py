@@ -31,17 +31,17 @@ class AttributeWords(Words, Critic):
 
     def reasons(self, reading: Reading, person: Person) -> list[dict[str, float]]:
         """What each attribute adds to the person's score, above that of the mean rated picture; in [0, 1] units, the
-        largest first. An attribute that the picture has less of than the mean one is "little NAME". Empty for
-        nobody.
+        largest first. An attribute that the picture has less of than the mean one is "little NAME". Empty for nobody
+        and for a picture that does not open.
         """
         assert isinstance(reading, HiddenReading)
         if person.id is None:
             return [{} for _ in range(len(reading))]
         weights = self._weights(person.id)
         found = []
-        for level in self._levels(reading.x):
+        for level, readable in zip(self._levels(reading.x), reading.readable, strict=True):
             said = [n if there > 0 else f"little {n}" for n, there in zip(self.names, level, strict=True)]
-            found.append(_largest_first(said, level * weights))
+            found.append(_largest_first(said, level * weights) if readable else {})
         return found
 
     def effects(self, reading: HiddenReading, person: str) -> list[dict[str, float]]:
@@ -53,8 +53,11 @@ class AttributeWords(Words, Critic):
         """What a picture has too much of for this person, and too little: "more evening light, less photo"."""
         if person.id is None:
             return ""
-        features, _ = encode_readable(self.encoder, [image])
-        level, weights = self._levels(features.double().cpu().numpy())[0], self._weights(person.id)
+        weights = self._weights(person.id)
+        features, readable = encode_readable(self.encoder, [image])
+        if not readable[0]:
+            return ""
+        level = self._levels(features.double().cpu().numpy())[0]
         added = level * weights
         worst = [i for i in np.argsort(added) if added[i] < 0][:MOST]
         return ", ".join(f"{'more' if weights[i] > 0 else 'less'} {self.names[i]}" for i in worst)

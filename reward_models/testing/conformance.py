@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
-from reward_models.base import Person, UnknownPerson
+from reward_models.base import Person, RewardError, UnknownPerson
 from reward_models.encoders.base import Encoder
 from reward_models.protocols import Evidence, RewardModel, Seen
 from reward_models.scorers.base import Scorer
@@ -142,6 +142,16 @@ class TeacherConformance(_OfReward):
             with pytest.raises(ValueError):  # noqa: PT011
                 teacher.recall("somebody-new", rubbish, {})
 
+    def test_bytes_of_another_encoder_are_one_clear_line(self) -> None:
+        """Never a crash, never read as something else."""
+        import pytest
+
+        teacher = self.make().teacher
+        assert teacher is not None
+        for kept in (b"x", b"rubbish"):
+            with pytest.raises((RewardError, ValueError)):
+                teacher.reading([Seen(kept)])
+
     def test_nothing_told_is_enough_to_begin_with(self) -> None:
         """So are words alone, whether they are understood or not."""
         model = self.make()
@@ -210,6 +220,7 @@ class WordsConformance(_OfReward):
         for reasons in found:
             sizes = [abs(v) for v in reasons.values()]
             assert sizes == sorted(sizes, reverse=True)
+        assert model.words.reasons(model.read([torn_picture()], [""]), Person(next(iter(model.people())))) == [{}]
 
 
 class CriticConformance(_OfReward):
@@ -223,6 +234,7 @@ class CriticConformance(_OfReward):
             said = model.critic.critique(picture, "a fox", person)
             assert isinstance(said, str)
             assert said == model.critic.critique(picture, "a fox", person)
+            assert model.critic.critique(torn_picture(), "a fox", person) == ""
 
 
 class ScorerConformance:

@@ -165,7 +165,7 @@ class FakeWords(Words, Critic):
         found = []
         for row in reading.rgb * weights:
             order = np.argsort(-np.abs(row))
-            found.append({COLOURS[i]: float(row[i]) for i in order})
+            found.append({} if np.isnan(row).any() else {COLOURS[i]: float(row[i]) for i in order})
         return found
 
     def critique(self, image: Image.Image, prompt: str, person: Person) -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from steer.testing import FakeProposer, FakeRenderer, FakeReward
+from steer.testing import FakeProposer, FakeRenderer
 from steer.testing import ProposerConformance as _Proposer
 from steer.testing import RendererConformance as _Renderer
-from steer.testing import RewardConformance as _Reward
 
 
 class TestFakeProposer(_Proposer):
@@ -16,8 +15,3 @@ class TestFakeProposer(_Proposer):
 class TestFakeRenderer(_Renderer):
     def make(self):
         return FakeRenderer()
-
-
-class TestFakeReward(_Reward):
-    def make(self):
-        return FakeReward()
