@@ -19,6 +19,7 @@ from steer.batch.rows import read_rows
 from steer.batch.run import run_batch
 from steer.config import load_config
 from steer.errors import ProposerError, SteerError
+from steer.parts import Parts
 from steer.testing import FakeProposer, FakeRenderer, FakeReward
 from tests.steer.batch.test_local import check_whole, facts_of, in_journals
 
@@ -43,7 +44,7 @@ def maker(log):
             renderer=Logged(FakeRenderer(), log, 0.02),
             reward=FakeReward(),
             proposer=FakeProposer(),
-        )
+        ).parts
 
     return make
 
@@ -95,7 +96,7 @@ def real_maker(log):
         with open(log.with_suffix(".pids"), "a") as file:
             file.write(f"{os.getpid()}\n")
         config = load_config("miniature", ["search.budget=6"])
-        return Steerer(config, renderer=Logged(Steerer(config).parts.renderer, log, 0))
+        return Parts(config, renderer=Logged(Parts(config).renderer, log, 0))
 
     return make
 
@@ -170,7 +171,7 @@ def test_what_stops_a_batch_stops_it_here_too(tmp_path):
     def make():
         return Steerer(
             load_config("miniature", SETTINGS), renderer=FakeRenderer(), reward=FakeReward(), proposer=Gone()
-        )
+        ).parts
 
     folder = batch_of(tmp_path, "out", 8)
     with pytest.raises(ProposerError, match="3 rows one after another"):

@@ -194,12 +194,12 @@ def test_an_outage_stops_the_batch_and_fails_no_row(tmp_path, fake_steerer):
     with pytest.raises(ProposerError, match="3 rows one after another, last: the server is gone"):
         run_batch(folder, steerer.parts)
     assert {folder.state(r) for r in folder.rows()} <= {"begun", "waiting"}
-    assert run_batch(folder, fake_steerer(("search.budget=8",))) == Counter(done=5)
+    assert run_batch(folder, fake_steerer(("search.budget=8",)).parts) == Counter(done=5)
 
 
 def test_ctrl_c_and_a_full_disk_lose_nothing(tmp_path, fake_steerer, monkeypatch):
     whole, steerer = make(tmp_path, fake_steerer, "whole")
-    run_batch(whole, steerer)
+    run_batch(whole, steerer.parts)
     renderer = FakeRenderer(interrupt_at=17)
     folder, steerer = make(tmp_path, fake_steerer, renderer=renderer)
     with pytest.raises(KeyboardInterrupt):
@@ -217,8 +217,8 @@ def test_ctrl_c_and_a_full_disk_lose_nothing(tmp_path, fake_steerer, monkeypatch
     with monkeypatch.context() as m:
         m.setattr(store, "write_whole", full)
         with pytest.raises(StorageError, match="the disk is full"):
-            run_batch(folder, fake_steerer(("search.budget=8",)))
-    assert run_batch(folder, fake_steerer(("search.budget=8",))) == Counter(done=5)
+            run_batch(folder, fake_steerer(("search.budget=8",)).parts)
+    assert run_batch(folder, fake_steerer(("search.budget=8",)).parts) == Counter(done=5)
     assert facts_of(folder) == facts_of(whole)
 
 
