@@ -13,7 +13,8 @@ from reward_models import Evidence, RewardModel, Seen
 from reward_models.protocols import Teacher
 from steer.errors import UsageError
 from steer.users.pictures import shipped_pictures
-from steer.users.store import Told, UserStore
+from steer.users.records import Told
+from steer.users.store import UserStore
 
 log = logging.getLogger(__name__)
 

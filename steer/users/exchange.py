@@ -14,7 +14,8 @@ from PIL import Image
 from reward_models.protocols import Teacher
 from steer.errors import StorageError, UsageError
 from steer.users.enrolment import keep_pictures
-from steer.users.store import User, UserStore, picture_hash
+from steer.users.records import User, picture_hash
+from steer.users.store import UserStore
 
 FORMAT = 1
 AT_ONCE = 64  # pictures of a data set in memory

@@ -17,7 +17,7 @@ from steer.errors import UsageError
 from steer.lexicon import Lexicon
 from steer.protocols import Renderer
 from steer.resources import data_folder, miniature_weights
-from steer.users.store import picture_hash
+from steer.users.records import picture_hash
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,8 @@ from PIL import Image
 
 from reward_models import RewardModel
 from steer.users.enrolment import keep_pictures, teacher_of
-from steer.users.store import UserStore, picture_hash
+from steer.users.records import picture_hash
+from steer.users.store import UserStore
 
 
 def rate_candidate(

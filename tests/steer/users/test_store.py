@@ -19,7 +19,8 @@ from reward_models import Lesson
 from steer.errors import StorageError, UsageError
 from steer.users import schema
 from steer.users.ids import check_id
-from steer.users.store import UserStore, picture_hash, store_path
+from steer.users.records import picture_hash, store_path
+from steer.users.store import UserStore
 
 
 @pytest.mark.parametrize(
