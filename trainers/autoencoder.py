@@ -54,7 +54,7 @@ def train(
     """
     torch.manual_seed(0 if start is None else 1)
     model = build() if start is None else AutoencoderKL.from_pretrained(start)
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model.to(memory_format=torch.channels_last)
     model.encoder.requires_grad_(start is None)
     generator = torch.Generator().manual_seed(0 if start is None else 1)
     index = batches(len(data), batch, generator)

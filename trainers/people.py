@@ -51,12 +51,12 @@ def train(work: Path) -> None:
     for row in rows:
         print(row.text(), flush=True)
     for split in ("val_unseen", "test_unseen"):
-        new = NewPeople(corpus, reward, split)
+        new = NewPeople(corpus, reward.ensemble, split)
         given, owner = new.given(CONTEXT)
         x, q = corpus.pictures[given.picture], corpus.prompts[given.prompt]
-        fitted = reward.fit_people(x, q, given.liking, owner, new.known)
-        people = {p: [member[u] for member in fitted] for u, p in enumerate(new.people)}
-        reward.add_people(people, dict(zip(new.people, new.known, strict=True)))
+        fitted = reward.ensemble.fit_people(x, q, given.liking, owner, new.known)
+        for u, person in enumerate(new.people):
+            reward.ensemble.add_person(person, [member[u] for member in fitted], new.known[u])
     reward.save(out / "model", as_metrics(rows), {"data": corpus.fingerprint}, encoder=os.path.join("..", "siglip"))
 
 
@@ -65,10 +65,10 @@ def by_kind(corpus: Corpus, reward: PamelaReward, folder: Path) -> list[Row]:
     test, frame = corpus.tables["test_seen"], corpus.frames["test_seen"]
     truth = json.loads((folder / "truth.json").read_text())
     generated = frame["picture"].isin(json.loads((folder / "generated.json").read_text())).to_numpy()
-    features = corpus.pictures, corpus.prompts
+    features, members = (corpus.pictures, corpus.prompts), reward.ensemble.members
     predictions = {
-        "population head": predict(reward.members, *features, test, personal=False, demographics=False),
-        "personal": predict(reward.members, *features, test),
+        "population head": predict(members, *features, test, personal=False, demographics=False),
+        "personal": predict(members, *features, test),
         "ceiling (noise-free truth)": np.asarray(
             [truth[person][picture] for person, picture in zip(frame["person"], frame["picture"], strict=True)]
         ),

@@ -12,9 +12,10 @@ import torch
 from PIL import Image
 
 import reward_models
-from reward_models.pamela.people import FittedPerson
+from reward_models.pamela.ensemble import Ensemble
+from reward_models.pamela.people import sensitivity
 from reward_models.pamela.reward import PamelaReward
-from reward_models.questions import gains, slopes
+from reward_models.questions import gains
 from steer.miniature.dataset import N_PICTURES, SHARES, plan
 from steer.resources import miniature_weights
 
@@ -31,7 +32,7 @@ def write_questions(dataset: Path, target: Path, n: int = 60) -> None:
     rows = np.random.default_rng(1).choice(len(planned), CANDIDATES, replace=False)
     images = [Image.open(dataset / planned[i].file).convert("RGB") for i in rows]
     pictures, prompts = reward.encoder.images(images), reward.encoder.texts([planned[i].prompt for i in rows])
-    chosen = design(reward, pictures, prompts, n)
+    chosen = design(reward.ensemble, pictures, prompts, n)
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     names = {}
@@ -42,19 +43,23 @@ def write_questions(dataset: Path, target: Path, n: int = 60) -> None:
     (target / "prompts.json").write_text(json.dumps(names, indent=1) + "\n")
 
 
-def design(reward: PamelaReward, pictures: torch.Tensor, prompts: torch.Tensor, n: int) -> list[int]:
+def design(ensemble: Ensemble, pictures: torch.Tensor, prompts: torch.Tensor, n: int) -> list[int]:
     """Rows of the ``n`` pictures that a person of the prior should rate, one after another."""
-    nobody = [FittedPerson(p.mean, torch.eye(len(p.axes))) for p in reward.priors]
-    slope = slopes(reward, nobody, pictures, prompts)
-    covariance = torch.stack([f.covariance for f in nobody])
+    fields = torch.tensor([ensemble.config.row({})]).expand(len(pictures), -1)
+    each = []
+    for member, prior in zip(ensemble.members, ensemble.priors, strict=True):
+        _, along_vector = sensitivity(member, pictures, prompts, prior.mean.expand(len(pictures), -1), fields)
+        each.append(along_vector @ prior.axes.T)
+    slope = torch.stack(each)  # (M, n, K)
+    noise, covariance = ensemble.config.noise, torch.eye(slope.shape[2]).expand(len(each), -1, -1)
     chosen: list[int] = []
     for _ in range(n):
-        gain = gains(slope, covariance, reward.config.noise)
+        gain = gains(slope, covariance, noise)
         gain[chosen] = -1
         best = int(gain.argmax())
         chosen.append(best)
         along = slope[:, best]  # (M, K)
         seen = torch.einsum("mkl,ml->mk", covariance, along)
-        scale = reward.config.noise**2 + (along * seen).sum(1)
+        scale = noise**2 + (along * seen).sum(1)
         covariance = covariance - seen[:, :, None] * seen[:, None, :] / scale[:, None, None]
     return chosen
