@@ -20,7 +20,7 @@ class ChatServer:
         outer = self
         self.queue, self.requests, self.refuse = [], [], set()
         self.lock = threading.Lock()
-        self.delay_s = 0.0
+        self.together: threading.Barrier | None = None  # requests that must be under way at once
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self):
@@ -37,7 +37,8 @@ class ChatServer:
                     )
                     turn = outer.queue.pop(0) if outer.queue else None
                     number = len(outer.requests)
-                time.sleep(outer.delay_s)
+                if outer.together:
+                    outer.together.wait(60)
                 if mode_of(body) in outer.refuse:
                     turn = 400, b'{"error": {"message": "response_format is not supported"}}'
                 status, content, headers = (*(turn or (200, outer.plain(body, number))), {})[:3]

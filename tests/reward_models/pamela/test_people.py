@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 import torch
@@ -99,10 +97,8 @@ def test_uncertainty_falls_with_ratings_and_starts_at_the_prior(world):
     assert spreads[0] == len(prior.axes) > spreads[1] > spreads[2]
 
 
-def test_fifteen_ratings_take_less_than_a_second_and_leave_the_member_alone(world):
+def test_fitting_a_person_leaves_the_member_alone(world):
     member, prior, x, _ = world
     before = {k: v.clone() for k, v in member.state_dict().items()}
-    begun = time.monotonic()
     fit_person(member, prior, x[:15], torch.zeros(15, 16), torch.linspace(0, 1, 15))
-    assert time.monotonic() - begun < 1
     assert all(torch.equal(v, before[k]) for k, v in member.state_dict().items())

@@ -40,7 +40,8 @@ def test_after_a_fault_nothing_more_is_written_and_it_is_said():
         raise StorageError("no room")
 
     writer.submit(full)
-    time.sleep(0.05)
+    while not writer._failed:
+        time.sleep(0.001)
     with pytest.raises(StorageError, match="no room"):
         writer.submit(lambda: done.append(1))
     writer.submit(lambda: done.append(2))  # it was said; still nothing may follow what is not there

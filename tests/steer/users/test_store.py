@@ -9,7 +9,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -201,10 +200,8 @@ def test_a_locked_store_is_said(store, monkeypatch):
     other.execute("BEGIN IMMEDIATE")
     waiting = UserStore.__new__(UserStore)
     waiting.path, waiting._own = store.path, __import__("threading").local()
-    begun = time.monotonic()
     with pytest.raises(StorageError, match="in use by another process"):
         waiting.rate("me", "h1", 3)
-    assert time.monotonic() - begun < 5
     other.rollback()
     waiting.rate("me", "h1", 3)
 
