@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from PIL import Image
 
 from reward_models import Evidence, RewardModel, Seen
 from reward_models.protocols import Teacher
 from steer.errors import UsageError
-from steer.users.pictures import shipped_pictures
+from steer.users.pictures import Question, shipped_pictures
 from steer.users.records import Told
 from steer.users.store import UserStore
 
@@ -79,6 +80,30 @@ def enrol(store: UserStore, reward: RewardModel, user: str) -> Enrolled:
     return Enrolled(user, basis, used, lost, lesson.open, told)
 
 
+class Thumbnails(Mapping[int, Image.Image]):
+    """Pictures by row, opened when a teacher looks at them: those that come with the miniature.
+
+    A person's own pictures are not kept, only what a teacher keeps of them.
+    """
+
+    def __init__(self, hashes: Sequence[str]):
+        self.hashes = hashes
+
+    @cached_property
+    def _at(self) -> dict[int, Question]:
+        shipped = {q.hash: q for q in shipped_pictures()}
+        return {i: shipped[h] for i, h in enumerate(self.hashes) if h in shipped}
+
+    def __getitem__(self, row: int) -> Image.Image:
+        return self._at[row].image
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._at)
+
+    def __len__(self) -> int:
+        return len(self._at)
+
+
 def gather(store: UserStore, teacher: Teacher, told: Told) -> tuple[Evidence, int]:
     """What a teacher is given of a person, and how many ratings and choices are in it."""
     kept = store.features(teacher.key, told.pictures)
@@ -94,6 +119,7 @@ def gather(store: UserStore, teacher: Teacher, told: Told) -> tuple[Evidence, in
         choices,
         told.user.demographics,
         told.user.profile,
+        Thumbnails(pictures),
     )
     return evidence, sum(h in row for h in score) + len(choices)
 

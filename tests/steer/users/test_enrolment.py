@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from scipy.stats import spearmanr
@@ -10,7 +11,7 @@ from reward_models import Person
 from steer import Steerer
 from steer.errors import UsageError
 from steer.testing import FakeReward
-from steer.users.enrolment import enrol
+from steer.users.enrolment import enrol, gather
 from steer.users.interview import Interview
 
 
@@ -130,3 +131,24 @@ def test_a_run_for_a_person_of_the_store_and_its_resume_after_new_ratings(taught
     steerer.parts.roster.learn("new")
     with pytest.raises(UsageError, match=r"made with other settings \(parts\.people\.new"):
         steerer.resume(tmp_path / "run")
+
+
+def test_all_that_a_person_told_reaches_the_teacher_as_one_value(store, questions):
+    """Ratings, choices, demographics, the profile in words, and the pictures that ship; the prompts with them."""
+    store.add("me", {"gender": "female"}, "warm light, no neon")
+    a, b, c = questions[:3]
+    store.rate("me", a.hash, 5, a.prompt)
+    store.rate("me", "somebody's own picture", 2, "a cat")
+    store.choose("me", b.hash, c.hash, (b.prompt, c.prompt))
+    reward = FakeReward()
+    store.keep_features("fake", {"somebody's own picture": np.zeros(3, np.float16).tobytes()})
+    evidence, used = gather(store, reward.teacher, store.told("me"))
+    assert used == 3
+    assert [s.prompt for s in evidence.pictures] == [a.prompt, "a cat", b.prompt, c.prompt]
+    assert evidence.likings[:2] == [1.0, 0.25]
+    assert np.isnan(evidence.likings[2:]).all()
+    assert list(evidence.choices) == [(2, 3)]
+    assert evidence.demographics == {"gender": "female"}
+    assert evidence.profile == "warm light, no neon"
+    assert set(evidence.thumbnails) == {0, 2, 3}
+    assert evidence.thumbnails[2].tobytes() == b.image.tobytes()
