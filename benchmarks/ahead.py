@@ -68,7 +68,7 @@ def main(answer_s: float = 1.0, runs: int = 3, budget: int = 48) -> None:
         ):
             delay[0] = wait
             config = load_config("miniature", [*chat, f"search.ahead={ahead}"])
-            steerer = Steerer(config, renderer=base.renderer, reward=base.reward)
+            steerer = Steerer(config, renderer=base.parts.renderer, reward=base.parts.reward)
             folder = Path(tempfile.mkdtemp()) / "run"
             result = steerer.run("a lighthouse by the sea", "u17", budget, out=folder)
             usage = json.loads((folder / "manifest.json").read_text())["usage"]["proposer"]
@@ -76,8 +76,8 @@ def main(answer_s: float = 1.0, runs: int = 3, budget: int = 48) -> None:
     for name, rows in seconds.items():
         run, writing = (statistics.median(column) for column in zip(*rows, strict=True))
         print(f"{name:8s} run {run:5.1f} s, of writing {writing:5.1f} s")
-    plain, turn, ahead = (statistics.median(r for r, _ in seconds[k]) for k in ("at once", "in turn", "ahead"))
-    print(f"hidden: {(turn - ahead) / (turn - plain):.0%} of the time that writing adds")
+    plain, turn, beside = (statistics.median(r for r, _ in seconds[k]) for k in ("at once", "in turn", "ahead"))
+    print(f"hidden: {(turn - beside) / (turn - plain):.0%} of the time that writing adds")
 
 
 if __name__ == "__main__":

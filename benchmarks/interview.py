@@ -46,13 +46,12 @@ class Test:
     def __init__(self, steerer: Steerer, dataset: Path):
         planned = plan(N_PICTURES)[-round(SHARES["test"] * N_PICTURES) :]
         images = [Image.open(dataset / p.file).convert("RGB") for p in planned]
-        self.reward: Any = steerer.parts.reward
-        self.pictures = self.reward.picture_encoder.images(images)
-        self.prompts = self.reward.encoder.texts([p.prompt for p in planned])
+        self.reward = steerer.parts.reward
+        self.reading = self.reward.read(images, [p.prompt for p in planned])
         self.read = load_eye(miniature_weights("eye")).read(images)
 
     def reached(self, user: str, person: SimulatedPerson) -> float:
-        (liking,), _ = self.reward.predict(self.pictures, self.prompts, [Person(user)], posterior=False)
+        liking = self.reward.judge(self.reading, Person(user)).personal
         return float(spearmanr(liking, person.satisfaction(self.read)).statistic)
 
 
@@ -153,7 +152,8 @@ def main(
         print(f"{n:8d}  {told}   {beyond}{same:.1f} [{low:.1f}, {high:.1f}]")
     stops = ended[ended > 0]
     print(
-        f"ended by itself: {len(stops)} of {len(ended)}, after {np.median(stops):.0f} [{stops.min():.0f}, {stops.max():.0f}]"  # noqa: E501
+        f"ended by itself: {len(stops)} of {len(ended)}, "
+        f"after {np.median(stops):.0f} [{stops.min():.0f}, {stops.max():.0f}]"
     )
     print(json.dumps({"people": len(everyone), "browser": browser, "reward": reward}))
 

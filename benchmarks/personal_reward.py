@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from reward_models import Person
+from reward_models import Person, teach
 from reward_models.pamela.fit import load_corpus
 from reward_models.pamela.newcomers import NewPeople
 from reward_models.pamela.reward import PamelaReward
@@ -28,7 +28,7 @@ COUNTS = (0, 1, 2, 5, 15, 40, 100)
 
 def calibration(new: NewPeople, truth: dict[str, dict[str, float]]) -> None:
     """RMS error against the noise-free liking beside the uncertainty that was said, by ratings given."""
-    reward, corpus = new.reward, new.corpus
+    ensemble, corpus = new.ensemble, new.corpus
     rest, owner = new.later(max(COUNTS))
     frame = corpus.frames["test_unseen"]
     names = dict(zip(corpus.tables["test_unseen"].picture, frame["picture"], strict=True))
@@ -40,19 +40,18 @@ def calibration(new: NewPeople, truth: dict[str, dict[str, float]]) -> None:
     for n in COUNTS:
         given, whose = new.given(n)
         features = corpus.pictures[given.picture], corpus.prompts[given.prompt]
-        fitted = reward.fit_people(*features, given.liking, whose, new.known)
-        reward.add_people(
-            {p: [member[u] for member in fitted] for u, p in enumerate(new.people)},
-            dict(zip(new.people, new.known, strict=True)),
-        )
+        fitted = ensemble.fit_people(*features, given.liking, whose, new.known)
+        for u, person in enumerate(new.people):
+            ensemble.add_person(person, [member[u] for member in fitted], new.known[u])
         mean, spread = np.zeros(len(actual)), np.zeros(len(actual))
         for u, person in enumerate(new.people):
             own = owner == u
-            (mean[own],), (spread[own],) = reward.predict(x[own], q[own], [Person(person)])
+            (mean[own],), (spread[own],) = ensemble.predict(x[own], q[own], [Person(person)])
         error = np.abs(mean - actual)
         rms, said = float(np.sqrt((error**2).mean())), float(np.sqrt((spread**2).mean()))
         print(
-            f"{n:8d} {rms:10.3f} {said:12.3f} {said / rms:6.2f} {(error < spread).mean():12.2f} {(error < 2 * spread).mean():12.2f}"  # noqa: E501
+            f"{n:8d} {rms:10.3f} {said:12.3f} {said / rms:6.2f} "
+            f"{(error < spread).mean():12.2f} {(error < 2 * spread).mean():12.2f}"
         )
 
 
@@ -70,21 +69,17 @@ def speed(reward: PamelaReward, pictures: list[Image.Image]) -> None:
         return statistics.median(times[1:])
 
     liking = np.linspace(0, 1, 15)
-    print(
-        f"enrol from 15 ratings, features there: {median(lambda: reward.fit(features[:15], texts[:15], liking)):.3f} s"
-    )
-    print(
-        f"enrol from 15 pictures: {median(lambda: reward.parts.roster.learn('new', pictures[:15], prompts[:15], liking)):.3f} s"  # noqa: E501
-    )
+    alone: np.ndarray = np.zeros(15, dtype=int)
+    s = median(lambda: reward.ensemble.fit_people(features[:15], texts[:15], liking, alone, [{}]))
+    print(f"enrol from 15 ratings, features there: {s:.3f} s")
+    s = median(lambda: teach(reward, "new", pictures[:15], prompts[:15], liking.tolist()))
+    print(f"enrol from 15 pictures: {s:.3f} s")
     one = median(lambda: reward.score(pictures[:4], prompts[:4], Person("u17")))
     print(f"score 4 pictures for one person: {one * 1e3:.0f} ms")
     people = [Person(f"u{1 + k % 150}") for k in range(1000)]
-    for posterior in (False, True):
-        s = median(lambda p=posterior: reward.predict(features, texts, people, p), 3)
-        rate = len(people) * len(pictures) / s
-        print(
-            f"1,000 people x {len(pictures)} pictures, {'with' if posterior else 'without'} posterior: {s:.2f} s, {rate:,.0f} scores/s"  # noqa: E501
-        )
+    s = median(lambda: reward.ensemble.predict(features, texts, people), 3)
+    rate = len(people) * len(pictures) / s
+    print(f"1,000 people x {len(pictures)} pictures: {s:.2f} s, {rate:,.0f} scores/s")
 
 
 def main() -> None:
@@ -94,13 +89,13 @@ def main() -> None:
     options = parser.parse_args()
     settings = load_training(options.config)
     corpus, encoder = load_corpus(settings, "cpu")
-    reward = PamelaReward.from_folder(options.reward, encoder)
-    print(f"{len(reward.members)} members")
+    reward = PamelaReward.from_folder(options.reward, encoder=encoder)
+    print(f"{len(reward.ensemble.members)} members")
     source = Path(settings.data[0].source)
     speed(reward, [Image.open(source / "images" / f"{i:05d}.png") for i in range(20)])
-    reward = PamelaReward.from_folder(options.reward, encoder)
+    reward = PamelaReward.from_folder(options.reward, encoder=encoder)
     truth = json.loads((source / "truth.json").read_text())
-    calibration(NewPeople(corpus.for_config(reward.config), reward), truth)
+    calibration(NewPeople(corpus.with_fields(reward.ensemble.config), reward.ensemble), truth)
 
 
 if __name__ == "__main__":

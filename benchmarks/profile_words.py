@@ -40,14 +40,15 @@ def main(dataset: Path = Path("training/pamela")) -> None:
         words, known = ", ".join([*liked, *disliked]), dict(person.demographics)
         for kind, told in zip(KINDS, (({}, ""), ({}, words), (known, ""), (known, words)), strict=True):
             store.add(f"{kind}-{name}", *told)
-        left.append([steerer.enrol(f"{kind}-{name}").uncertainty for kind in KINDS])
+        left.append([steerer.parts.roster.learn(f"{kind}-{name}").uncertainty for kind in KINDS])
         reached.append([test.reached(f"{kind}-{name}", person) for kind in KINDS])
     values = np.array(reached)
     for i, kind in enumerate(KINDS):
         mean, low, high = interval(values[:, i])
         more, least, most = interval(values[:, i] - values[:, 0])
         print(
-            f"{kind:13s} {mean:.3f} [{low:.3f}, {high:.3f}]  {more:+.3f} [{least:+.3f}, {most:+.3f}]  open {np.mean(left, axis=0)[i]:.2f}"  # noqa: E501
+            f"{kind:13s} {mean:.3f} [{low:.3f}, {high:.3f}]  {more:+.3f} [{least:+.3f}, {most:+.3f}]  "
+            f"open {np.mean(left, axis=0)[i]:.2f}"
         )
 
 

@@ -26,6 +26,7 @@ import typer
 
 from steer import Steerer
 from steer.config import load_config
+from steer.judging.judge import Judge
 from steer.renderers.diffusion import DiffusersRenderer
 
 
@@ -84,8 +85,9 @@ def split_run(steerer: Steerer, folder: Path) -> dict[str, float]:
     timed(steerer.parts.proposer, "propose", "propose")
     timed(steerer.parts.renderer, "render", "render")
     timed(steerer.parts.renderer.pipeline.vae, "decode", "of it decode")
-    timed(steerer.parts.reward, "score", "score")
-    timed(steerer.parts.reward, "score_text_features", "screen")
+    timed(Judge, "score", "score")
+    timed(Judge, "imagine", "screen")
+    timed(steerer.parts.reward, "text_features", "read texts")
     timed(store, "write_whole", "write pictures")
     timed(store, "append_line", "write journal")
     whole = seconds_of(lambda: steerer.run("a lighthouse by the sea", "u17", out=folder))
@@ -140,7 +142,8 @@ def main(model: str = "miniature", rounds: int = 5, texts: int = 8, seeds: int =
         print(f"{name:6s} {len(prompts) / statistics.median(each):6.2f} pictures/s")
     ratios = [p / o for p, o in zip(times["plain"], times["ours"], strict=True)]
     print(
-        f"ours is {statistics.median(ratios):.2f} x plain [{min(ratios):.2f}, {max(ratios):.2f}], peak {peak_gib():.1f} GiB"  # noqa: E501
+        f"ours is {statistics.median(ratios):.2f} x plain [{min(ratios):.2f}, {max(ratios):.2f}], "
+        f"peak {peak_gib():.1f} GiB"
     )
     if torch.cuda.is_available():
         rate, each = matrix_rate(), operations(plain)

@@ -62,7 +62,7 @@ def one_prompt(
     """A row a user: truth and subject read under each condition."""
     prompt, people = PROMPTS[p], simulated_people()
     results = [steer_once(steerer, prompt, u, budget, p, runs / f"{p}-{u}") for u in users]
-    texts = [r.winner.rewrite.text for r in results]
+    texts = [r.winner.rewrite.text if r.winner else prompt for r in results]
     rng = random.Random(1000 + p)
     seeds = [rng.getrandbits(31) for _ in range(fresh)]
     shown = {t: look(steerer, judge, t, seeds) for t in dict.fromkeys([prompt, *texts])}

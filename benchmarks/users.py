@@ -21,6 +21,7 @@ import numpy as np
 import typer
 
 from reward_models import Person
+from reward_models.pamela.reward import PamelaReward
 from steer import Steerer
 from steer.users.exchange import export_user
 from steer.users.pictures import shipped_pictures
@@ -41,6 +42,9 @@ def main(people: int = 10_000, each: int = 100, pictures: int = 5_000) -> None:
     store, rng, questions = UserStore(path), np.random.default_rng(0), shipped_pictures()
     steerer = Steerer("miniature", store=store)
     reward = steerer.parts.reward
+    assert isinstance(reward, PamelaReward)
+    assert reward.teacher
+    key = reward.teacher.key
     hashes = [q.hash for q in questions] + [f"picture-{i}" for i in range(pictures - len(questions))]
     prompts = [q.prompt for q in questions] + [""] * (pictures - len(questions))
     begun = time.perf_counter()
@@ -54,11 +58,13 @@ def main(people: int = 10_000, each: int = 100, pictures: int = 5_000) -> None:
                     [(hashes[i], prompts[i], float(s)) for i, s in zip(rows, rng.uniform(1, 5, each), strict=True)],
                 )
     print(
-        f"written    {people} people, {people * each} ratings: {time.perf_counter() - begun:.0f} s, {path.stat().st_size / 2**20:.0f} MiB"  # noqa: E501
+        f"written    {people} people, {people * each} ratings: {time.perf_counter() - begun:.0f} s, "
+        f"{path.stat().st_size / 2**20:.0f} MiB"
     )
-    features = rng.normal(size=(pictures, reward.config.features)).astype(np.float32)
+    features = rng.normal(size=(pictures, reward.encoder.width)).astype(np.float32)
     features /= np.linalg.norm(features, axis=1, keepdims=True)
-    store.keep_features(reward.encoder.fingerprint(), dict(zip(hashes, features, strict=True)))
+    kept = [row.tobytes() for row in features.astype(np.float16)]
+    store.keep_features(key, dict(zip(hashes, kept, strict=True)))
     images = [q.image for q in questions[:4]]
     turn = iter(range(people))
     print(f"list       {seconds(lambda: store.users()):.2f} s")
@@ -69,10 +75,10 @@ def main(people: int = 10_000, each: int = 100, pictures: int = 5_000) -> None:
     )
     print(f"show one   {seconds(lambda: store.user('person77')):.3f} s")
     print(f"rate       {seconds(lambda: store.rate('person77', 'picture-3', 4)):.3f} s")
-    print(f"enrol      {seconds(lambda: steerer.enrol(f'person{next(turn)}')):.2f} s, from {each} ratings")
+    print(f"enrol      {seconds(lambda: steerer.parts.roster.learn(f'person{next(turn)}')):.2f} s, from {each} ratings")
     print(f"again      {seconds(lambda: steerer.parts.roster.learn('person0')):.2f} s, nothing changed")
     print(f"score      {seconds(lambda: reward.score(images, ['a fox'] * 4, Person('person0'))):.2f} s, 4 pictures")
-    print(f"export     {seconds(lambda: export_user(store, 'person0', [reward.encoder.fingerprint()])):.2f} s")
+    print(f"export     {seconds(lambda: export_user(store, 'person0', [key])):.2f} s")
     gone = iter(range(100, people))
     print(f"delete     {seconds(lambda: store.delete(f'person{next(gone)}')):.2f} s")
 
