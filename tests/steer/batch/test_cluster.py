@@ -21,7 +21,7 @@ from steer.config import load_config
 from steer.errors import ProposerError, SteerError
 from steer.parts import Parts
 from steer.testing import FakeProposer, FakeRenderer, FakeReward
-from tests.steer.batch.test_local import check_whole, facts_of, in_journals
+from tests.steer.batch.runs import check_whole, facts_of, in_journals
 
 SETTINGS = ["search.screen=1", "search.budget=8"]
 

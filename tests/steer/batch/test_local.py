@@ -4,14 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import random
-import signal
-import subprocess
-import sys
-import time
 from collections import Counter
-from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
@@ -25,10 +18,9 @@ from steer.batch.rows import read_rows
 from steer.batch.run import run_batch
 from steer.config import load_config
 from steer.errors import ProposerError, SteerError, StorageError, UsageError
-from steer.store.files import lock, read_lines
+from steer.store.files import lock
 from steer.testing import FakeProposer, FakeRenderer
-
-PROMPTS = ["a fox", "a castle", "a lighthouse", "a robot", "a cake"]
+from tests.steer.batch.runs import PROMPTS, check_whole, facts_of
 
 
 def make(tmp_path, fake_steerer, name="batch", lines=None, user="u1", settings=("search.budget=8",), **parts):
@@ -40,15 +32,6 @@ def make(tmp_path, fake_steerer, name="batch", lines=None, user="u1", settings=(
     folder.begin(steerer.config.model_dump(mode="json"), [], "miniature")
     folder.add(read_rows([str(file)], user, RowParts(steerer.parts).check))
     return folder, steerer
-
-
-def facts_of(folder):
-    """Everything a batch found but for times and places."""
-    found = {}
-    for row in folder.rows():
-        result = json.loads((folder.run_of(row) / "result.json").read_text())
-        found[row.id] = {k: v for k, v in result.items() if k not in ("seconds", "folder")}
-    return found
 
 
 def test_each_row_is_what_a_run_of_its_own_would_be(tmp_path, fake_steerer):
@@ -262,105 +245,6 @@ def test_what_pictures_cost_is_counted_over_all_rows(tmp_path, fake_steerer):
     folder, steerer = make(tmp_path, fake_steerer, renderer=Paid())
     run_batch(folder, steerer.parts)
     assert 40 <= folder.manifest["usage"]["renderer"]["cost"] <= 44
-
-
-def in_journals(batch):
-    """What the journals of a batch's runs name, as in the log of what was drawn."""
-    lines = [line for path in batch.rglob("journal.jsonl") for line in read_lines(path)]
-    return {f"{line['seed']} {line['text']}" for line in lines if line["kind"] == "candidate"}
-
-
-def check_whole(folder):
-    """No torn picture, nothing half written, and every picture says its own row."""
-    for row in folder.rows():
-        run = folder.run_of(row)
-        by_picture = {c["picture"]: c for c in json.loads((run / "result.json").read_text())["candidates"]}
-        assert {str(p.relative_to(run)) for p in run.rglob("pictures/*.png")} == set(by_picture)
-        for name, candidate in by_picture.items():
-            with Image.open(run / name) as image:
-                image.load()
-                told = json.loads(image.text["steer"])
-            assert (told["prompt"], told["user"]) == (row.prompt, row.user)
-            assert (told["text"], told["seed"]) == (candidate["text"], candidate["seed"])
-    assert not list(folder.path.rglob("*.partial"))
-
-
-def _killed(tmp_path, kind, prompts, kills, longest):
-    """Start, kill after a random time, again and again; then let it end. The batch, and how often each picture was
-    drawn."""
-    rows = tmp_path / "rows.txt"
-    rows.write_text("\n".join(prompts))
-    rng, outcome = random.Random(0), {}
-    for name, times in (("whole", 0), ("killed", kills)):
-        command = [
-            sys.executable,
-            "-m",
-            "tests.steer.batch.killed",
-            str(tmp_path / name),
-            str(rows),
-            str(tmp_path / f"{name}.log"),
-            kind,
-        ]
-        done, kept = 0, []
-        while done < times:
-            process = subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=Path(__file__).parents[3]
-            )
-            begun, log = time.monotonic(), tmp_path / f"{name}.log"
-            size = log.stat().st_size if log.exists() else 0
-            while process.poll() is None and (not log.exists() or log.stat().st_size == size):
-                time.sleep(0.01)  # it draws now
-                assert time.monotonic() - begun < 300
-            time.sleep(rng.uniform(0, longest))
-            if process.poll() is not None:
-                break  # it was quicker
-            os.kill(process.pid, signal.SIGKILL)
-            process.wait()
-            done += 1
-            kept.append((len(log.read_text().splitlines()), in_journals(tmp_path / name)))
-        assert done >= min(times, 3)
-        last = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[3])
-        assert last.returncode == 0, last.stderr
-        drawn = (tmp_path / f"{name}.log").read_text().splitlines()
-        for until, known in kept:
-            assert not known & set(drawn[until:])  # what a journal names is never drawn again
-        outcome[name] = BatchFolder(tmp_path / name), Counter(drawn), done
-    return outcome
-
-
-def _check_killed(outcome, in_flight):
-    """Equal results, no torn file, and drawn twice only what was on its way to the disk when it was killed."""
-    (whole, once, _), (killed, drawn, kills) = outcome["whole"], outcome["killed"]
-    assert facts_of(killed) == facts_of(whole)
-    assert max(once.values()) == 1
-    assert set(drawn) == set(once)
-    assert sum(drawn.values()) - len(drawn) <= kills * in_flight
-    check_whole(killed)
-
-
-def test_killed_again_and_again_it_ends_as_if_undisturbed(tmp_path):
-    _check_killed(
-        _killed(tmp_path, "fake", [f"a fox number {i}" for i in range(12)], kills=3, longest=0.3), in_flight=8
-    )
-
-
-@pytest.mark.slow
-def test_forty_rows_of_the_miniature_killed_twenty_times(tmp_path):
-    prompts = [
-        f"{p} {place}"
-        for p in PROMPTS
-        for place in (
-            "by the sea",
-            "in a forest",
-            "in the city",
-            "in the snow",
-            "in the desert",
-            "in a meadow",
-            "in a room",
-            "in the mountains",
-        )
-    ]
-    _check_killed(_killed(tmp_path, "miniature", prompts, kills=20, longest=4), in_flight=8)
 
 
 def test_a_real_small_batch_is_bit_for_bit_the_single_runs(miniature, tmp_path):
