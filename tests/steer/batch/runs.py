@@ -6,6 +6,8 @@ import json
 
 from PIL import Image
 
+from steer.store.files import read_lines
+
 PROMPTS = ["a fox", "a castle", "a lighthouse", "a robot", "a cake"]
 
 
