@@ -29,7 +29,7 @@ import typer
 from steering import PROMPTS, interval
 
 from steer import Steerer
-from steer.config import load_config
+from steer.config import WriterConfig, load_config
 from steer.lexicon import Lexicon
 from steer.miniature.eye import Eye, load_eye
 from steer.miniature.raters import simulated_people
@@ -97,8 +97,11 @@ def main(
             continue
         config = load_config("miniature", ["search.patience=99", *(settings or ()), *more])
         writer = ScriptedWriter(Lexicon.load("miniature"))
-        proposer = ChatProposer(config.proposer, writer) if "scripted" in way else None
-        steerer = Steerer(config, proposer=proposer, renderer=base.renderer, reward=base.reward)
+        proposer = None
+        if "scripted" in way:
+            assert isinstance(config.proposer, WriterConfig)
+            proposer = ChatProposer(config.proposer, writer)
+        steerer = Steerer(config, proposer=proposer, renderer=base.parts.renderer, reward=base.parts.reward)
         for p, prompt in enumerate(PROMPTS):
             for seed in range(seeds):
                 path = out / f"{_slug(way)}-{p}-{seed}"

@@ -41,6 +41,7 @@ WAYS: dict[str, dict[str, Any]] = {
 def main(texts: int = 8, rounds: int = 3, users: int = 20) -> None:
     config = load_config("miniature")
     steerer = Steerer(config)
+    reward = steerer.parts.reward
     people = [Person(f"u{i}") for i in range(1, users + 1)]
     work = []
     for i, prompt in enumerate(PROMPTS):
@@ -49,7 +50,8 @@ def main(texts: int = 8, rounds: int = 3, users: int = 20) -> None:
         ]
         work.append((prompt, rewrites, [i] * len(rewrites)))
     print(
-        f"{'way':18s} {'speed':>6s} {'pixels':>7s} {'most':>5s} {'change of the reward':>26s} {'most':>6s} {'ranks':>6s}"  # noqa: E501
+        f"{'way':18s} {'speed':>6s} {'pixels':>7s} {'most':>5s} "
+        f"{'change of the reward':>26s} {'most':>6s} {'ranks':>6s}"
     )
     plain = DiffusersRenderer(config.renderer)
     plain.render(*work[0][1:])
@@ -66,12 +68,7 @@ def main(texts: int = 8, rounds: int = 3, users: int = 20) -> None:
             drawn = [r.render(rewrites, seeds) for r in (plain, way)]
             pixels += [np.abs(np.asarray(a, float) - np.asarray(b, float)).mean() for a, b in zip(*drawn, strict=True)]
             liking = [
-                np.array(
-                    [
-                        s.personal
-                        for s in steerer.parts.reward.score_users(p, [prompt] * len(p), people, posterior=False)
-                    ]
-                )
+                np.array([s.personal for s in reward.judge_many(reward.read(p, [prompt] * len(p)), people)])
                 for p in drawn
             ]
             moved.append((liking[1] - liking[0]).T)  # (texts, users)

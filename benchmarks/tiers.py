@@ -59,7 +59,7 @@ class Look:
 
 def main(texts: int = 12, users: int = 20) -> None:
     steerer = Steerer(load_config("miniature"))
-    renderer = steerer.parts.renderer
+    renderer, reward = steerer.parts.renderer, steerer.parts.reward
     assert isinstance(renderer, DiffusersRenderer)
     people = [Person(u) for u in random.Random(0).sample([f"u{i}" for i in range(1, 157)], users)]
     looks = {name: Look(renderer, preview) for name, preview in PREVIEWS.items()}
@@ -76,7 +76,7 @@ def main(texts: int = 12, users: int = 20) -> None:
             begun = time.perf_counter()
             pictures = way.render(rewrites, [i] * len(rewrites))
             seconds[name] += time.perf_counter() - begun
-            scores = steerer.parts.reward.score_users(pictures, [prompt] * len(pictures), people, posterior=False)
+            scores = reward.judge_many(reward.read(pictures, [prompt] * len(pictures)), people)
             liking[name] = np.array([s.personal for s in scores])  # (users, texts)
         full = liking["full"]
         for name in correlation:
