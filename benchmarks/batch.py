@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 import tracemalloc
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -29,6 +30,8 @@ from steer.batch.results import write_results
 from steer.batch.rows import read_rows
 from steer.batch.run import run_batch
 from steer.config import load_config
+from steer.parts import Parts
+from steer.renderers.workers import Workers
 from steer.testing import FakeProposer, FakeRenderer, FakeReward
 
 STEER = [sys.executable, "-m", "steer"]
@@ -71,10 +74,12 @@ def overhead(work: Path, rows: int) -> None:
     for name, seconds in waited.items():
         print(f"waited     {1000 * seconds / (rows * 8):.2f} ms a candidate for the {name}, on the loop")
     print(
-        f"journal    {1000 * spent / lines:.2f} ms a line ({lines} lines), all of it {1000 * spent / (rows * 8):.2f} ms a candidate, beside the work"  # noqa: E501
+        f"journal    {1000 * spent / lines:.2f} ms a line ({lines} lines), "
+        f"all of it {1000 * spent / (rows * 8):.2f} ms a candidate, beside the work"
     )
     print(
-        f"all        {1000 * whole / (rows * 8):.1f} ms a candidate besides drawing and scoring: search, PNG, journal, report, table"  # noqa: E501
+        f"all        {1000 * whole / (rows * 8):.1f} ms a candidate besides drawing and scoring: "
+        "search, PNG, journal, report, table"
     )
 
 
@@ -103,7 +108,8 @@ def plan(work: Path, rows: int = 100_000) -> None:
     states = write_results(folder)
     peak = tracemalloc.get_traced_memory()[1] / 2**20
     print(
-        f"plan       {rows} rows read and kept in {read:.0f} s, listed in {time.perf_counter() - begun - read:.0f} s (traced), peak {peak:.0f} MiB, {dict(states)}"  # noqa: E501
+        f"plan       {rows} rows read and kept in {read:.0f} s, "
+        f"listed in {time.perf_counter() - begun - read:.0f} s (traced), peak {peak:.0f} MiB, {dict(states)}"
     )
 
 
@@ -124,17 +130,17 @@ def scaling(work: Path, prompts: list[str], budget: int) -> None:
             if kind == "ray":
                 from steer.batch.cluster import RayEngine
 
-                engine = RayEngine(folder, lambda: Steerer(config), workers=n, beside=4)  # noqa: B023
+                engine = RayEngine(folder, partial(Parts, config), workers=n, beside=4)
             else:
                 steerer.parts.renderer.render(["a fox"] * 8, range(8))
             steerer.parts.reward.people()
             begun = time.perf_counter()
             run_batch(folder, steerer.parts, engine=engine)
             minutes[n] = (time.perf_counter() - begun) / 60
-            if kind == "processes" and n > 1:
+            if kind == "processes" and isinstance(steerer.parts.renderer, Workers):
                 steerer.parts.renderer.close()
-        told = ", ".join(f"{n} {len(prompts) / m:.1f} rows a minute" for n, m in minutes.items())
-        print(f"{kind:10s} {told}: {minutes[1] / minutes[2]:.2f} times", flush=True)
+        shown = ", ".join(f"{n} {len(prompts) / m:.1f} rows a minute" for n, m in minutes.items())
+        print(f"{kind:10s} {shown}: {minutes[1] / minutes[2]:.2f} times", flush=True)
 
 
 def main(rows: int = 8, budget: int = 8, rounds: int = 2, scaling_rows: int = 24) -> None:

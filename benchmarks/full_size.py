@@ -124,36 +124,34 @@ def measure(work: Path, device: str, n: int, users: int) -> None:
     assert isinstance(encoder, SiglipEncoder)
     size = sum(p.numel() for p in encoder.model.parameters()) / 1e9
     print(
-        f"device {device}; encoder {size:.2f} B parameters, {encoder.width} features; load and {n} pictures: {time.perf_counter() - begun:.1f} s"  # noqa: E501
+        f"device {device}; encoder {size:.2f} B parameters, {encoder.width} features; "
+        f"load and {n} pictures: {time.perf_counter() - begun:.1f} s"
     )
     pictures = [Image.open(work / "data" / "images" / f"{i}.png") for i in range(n)]
     ready = [encoder.prepare(p) for p in pictures]
     seconds = median_s(lambda: encoder.prepared(ready), 3, device)
-    print(
-        f"features: {n / seconds:.2f} pictures/s ({median_s(lambda: encoder.prepare(pictures[0]), 5, 'cpu') * 1e3:.0f} ms each to resize)"  # noqa: E501
-    )
+    resizing = median_s(lambda: encoder.prepare(pictures[0]), 5, "cpu")
+    print(f"features: {n / seconds:.2f} pictures/s ({resizing * 1e3:.0f} ms each to resize)")
     reward = fit_reward(corpus, encoder, settings, device)
     reward.save(work / "reward", {})
-    reward = PamelaReward.from_folder(work / "reward", encoder)
-    width = reward.config.width
-    print(
-        f"predictor: {width} wide, {reward.config.layers} layers, {sum(p.numel() for p in reward.members[0].parameters()) / 1e6:.1f} M parameters"  # noqa: E501
-    )
+    reward = PamelaReward.from_folder(work / "reward", encoder=encoder)
+    ensemble = reward.ensemble
+    size = sum(p.numel() for p in ensemble.members[0].parameters()) / 1e6
+    print(f"predictor: {ensemble.config.width} wide, {ensemble.config.layers} layers, {size:.1f} M parameters")
     context = min(15, n)
-    x, q = corpus.pictures[:context], corpus.prompts[torch.ones(context, dtype=int)]
-    seconds = median_s(lambda: reward.fit(x, q, np.linspace(0, 1, context)), 5, device)
+    x, q = corpus.pictures[:context], corpus.prompts[torch.ones(context, dtype=torch.long)]
+    alone: np.ndarray = np.zeros(context, dtype=int)
+    seconds = median_s(lambda: ensemble.fit_people(x, q, np.linspace(0, 1, context), alone, [{}]), 5, device)
     print(f"enrolling a person from {context} ratings with features: {seconds * 1e3:.0f} ms a member")
     everybody = [Person(f"u{k % 18}") for k in range(users)]
-    texts = corpus.prompts[torch.ones(n, dtype=int)]
-    for posterior in (False, True):
-        seconds = median_s(lambda p=posterior: reward.predict(corpus.pictures, texts, everybody, p), 3, device)
-        print(
-            f"head, {'with' if posterior else 'without'} each person's posterior: {users * n / seconds:,.0f} users x pictures/s a member"  # noqa: E501
-        )
+    texts = corpus.prompts[torch.ones(n, dtype=torch.long)]
+    seconds = median_s(lambda: ensemble.predict(corpus.pictures, texts, everybody), 3, device)
+    print(f"head, with each person's posterior: {users * n / seconds:,.0f} users x pictures/s a member")
     scores = reward.score(pictures[:2], ["a fox in snow"] * 2, Person("u1"))
-    alone = reward.score(pictures[1:2], ["a fox in snow"], Person("u1"))
+    by_itself = reward.score(pictures[1:2], ["a fox in snow"], Person("u1"))
     print(
-        f"personal {scores.personal.round(4)}, uncertainty {scores.uncertainty.round(4)}; the second one alone differs by {abs(scores.personal[1] - alone.personal[0]):.1e}"  # noqa: E501
+        f"personal {scores.personal.round(4)}, uncertainty {scores.uncertainty.round(4)}; "
+        f"the second one alone differs by {abs(scores.personal[1] - by_itself.personal[0]):.1e}"
     )
 
 

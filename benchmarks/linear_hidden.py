@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -22,12 +23,17 @@ import typer
 from PIL import Image
 from transformers import Gemma3Config, Gemma3ForConditionalGeneration, Gemma3ImageProcessorPil, SiglipVisionModel
 
+from reward_models import RewardModel
+from reward_models.encoders.base import Encoder
 from reward_models.evaluation.metrics import per_person, summary
 from reward_models.linear_hidden.drawn import spearman
 from reward_models.linear_hidden.fit import fit_linear_hidden
-from reward_models.linear_hidden.people import PersonModel
+from reward_models.linear_hidden.known import KnownPeople
+from reward_models.linear_hidden.people import Estimator, PersonModel
+from reward_models.linear_hidden.reward import LinearHiddenReward
 from reward_models.linear_hidden.ridge import Ridge
 from reward_models.linear_hidden.settings import LinearHiddenSettings, load_settings
+from reward_models.linear_hidden.words import AttributeWords
 from reward_models.pamela.fit import load_corpus
 from reward_models.pamela.newcomers import with_enough
 from reward_models.pamela.reward import PamelaReward
@@ -38,11 +44,13 @@ from steer.users.pictures import shipped_pictures
 from steer.users.store import UserStore
 from trainers import vlm
 
+WAYS: tuple[Estimator, ...] = ("hierarchical", "residual", "direct")
 COUNTS = (2, 5, 10, 15, 25, 40, 60, 100)
 GEMMA = ["<bos>", "<start_of_turn>", "<end_of_turn>", "<start_of_image>", "<end_of_image>", "<image_soft_token>"]
 TEMPLATE = (
-    "<bos>{% for m in messages %}<start_of_turn>{{ m['role'] }}\n{% for c in m['content'] %}{% if c['type'] == 'image' %}<start_of_image>"  # noqa: E501
-    "{% else %}{{ c['text'] }}{% endif %}{% endfor %}<end_of_turn>\n{% endfor %}"
+    "<bos>{% for m in messages %}<start_of_turn>{{ m['role'] }}\n{% for c in m['content'] %}"
+    "{% if c['type'] == 'image' %}<start_of_image>{% else %}{{ c['text'] }}{% endif %}{% endfor %}"
+    "<end_of_turn>\n{% endfor %}"
 )
 
 
@@ -53,16 +61,17 @@ def main(
     settings = load_settings(config)
     hidden, ratings = fit_linear_hidden(settings, "cpu")
     corpus, encoder = load_corpus(load_training(Path("configs/train/miniature.yaml")), "cpu", print, lambda *_: None)
-    reward = PamelaReward.from_folder(pamela, encoder)
-    corpus = corpus.for_config(reward.config)
-    new = with_enough(corpus, reward, "test_unseen")
+    reward = PamelaReward.from_folder(pamela, encoder=encoder)
+    corpus = corpus.with_fields(reward.ensemble.config)
+    new = with_enough(corpus, reward.ensemble, "test_unseen")
     frame = corpus.frames["test_unseen"]
     rows_of = {p: i for i, p in enumerate(sorted(ratings.table["picture"].unique()))}
     at, liking = [rows_of[p] for p in frame["picture"]], frame["score"].to_numpy(float)
     counts = [n for n in COUNTS if n <= min(map(len, new.rows.values())) - 5]
     most = counts[-1]
     later, _ = new.later(most)
-    people = list(new.rows.values())
+    people, known_people = list(new.rows.values()), hidden.known
+    x = known_people.pictures[at]
 
     def shown(row: dict[str, float]) -> str:
         return f"{row['srocc']:.3f} [{row['srocc_low']:.3f}, {row['srocc_high']:.3f}]"
@@ -70,57 +79,62 @@ def main(
     def told(predicted: np.ndarray) -> str:
         return shown(summary(per_person(predicted, later.liking, later.person)))
 
-    def models(of: Any, way: str, n: int) -> list[tuple[PersonModel, np.ndarray]]:
+    def models(of: KnownPeople, way: Estimator, n: int) -> list[tuple[PersonModel, np.ndarray]]:
         x = of.pictures[at]
-        return [
-            (PersonModel(x[r[:n]], liking[r[:n]], of.general, way, "wide", None, of.scaler, of.population), x[r[most:]])
-            for r in people
-        ]
+        return [(model_of(of, x[r[:n]], liking[r[:n]], way), x[r[most:]]) for r in people]
 
-    def column(of: Any, way: str, n: int) -> str:
+    def column(of: KnownPeople, way: Estimator, n: int) -> str:
         return told(np.concatenate([model.raw(x) for model, x in models(of, way, n)]))
 
     print(f"{len(people)} people, judged on what they rated after the first {most}")
     known = dict(new.curve([0, *counts], ["fitted"])["fitted"])
     print("| ratings | PAMELA | hierarchical | residual | direct |\n|---|---|---|---|---|")
     for n in counts:
-        cells = [column(hidden, way, n) for way in ("hierarchical", "residual", "direct")]
+        cells = [column(known_people, way, n) for way in WAYS]
         print(f"| {n} | {shown(summary(known[n]))} | {' | '.join(cells)} |", flush=True)
-    general = np.concatenate([hidden.general(hidden.pictures[at][r[most:]]) for r in people])
+    general = np.concatenate([known_people.general(x[r[most:]]) for r in people])
     print(f"nothing of the person: {told(general)}; PAMELA {shown(summary(known[0]))}")
     for n in (2, 10, 25, 100):
         off = []
-        for (model, x), r in zip(models(hidden, "hierarchical", n), people, strict=True):
-            off.append((liking[r[most:]] - model.raw(x)) / np.hypot(model.uncertainty(x), model.ridge.noise))  # type: ignore[union-attr]
+        for (model, later_x), r in zip(models(known_people, "hierarchical", n), people, strict=True):
+            assert model.ridge
+            spread = np.hypot(model.uncertainty(later_x), model.ridge.noise)
+            off.append((liking[r[most:]] - model.raw(later_x)) / spread)
         z = np.concatenate(off)
         print(
-            f"hierarchical from {n}: spread of (rating - answer) / its standard deviation {z.std():.2f}, within two {np.mean(np.abs(z) < 2):.3f}"  # noqa: E501
+            f"hierarchical from {n}: spread of (rating - answer) / its standard deviation {z.std():.2f}, "
+            f"within two {np.mean(np.abs(z) < 2):.3f}"
         )
-    words(hidden, [(hidden.pictures[at][r], liking[r]) for r in people])
+    words(hidden, [(x[r], liking[r]) for r in people])
     bodies(settings, column)
-    cost(hidden, reward, hidden.pictures[at], liking)
+    cost(hidden, reward, x, liking)
     answer(hidden, reward)
 
 
-def words(hidden: Any, people: list[tuple[np.ndarray, np.ndarray]]) -> None:
+def model_of(of: KnownPeople, x: np.ndarray, y: np.ndarray, way: Estimator) -> PersonModel:
+    return PersonModel(x, y, of.general, way, "wide", None, of.general_map.scaler, of.population)
+
+
+def words(hidden: LinearHiddenReward, people: list[tuple[np.ndarray, np.ndarray]]) -> None:
     """Do the attributes' weights from n ratings agree with those that a ridge on attributes finds in all the ratings of
     the person?"""
-    if hidden.named is None:
+    said = hidden.words
+    if not isinstance(said, AttributeWords):
         return
-    attributes = hidden.named[1]
+    attributes = said.attributes
     print("| ratings | the score in words | a ridge on attributes |\n|---|---|---|")
     for n in (5, 10, 25, 100):
         agreed = []
         for x, y in people:
             reference = Ridge(attributes(x), y).coefficients
-            hidden.add_people({"new": hidden.fit(torch.from_numpy(x[:n]), torch.empty(n, 0), y[:n])}, {})
-            told = np.array([c for c, _ in hidden.tastes("new").values()])
+            hidden.known.add("new", hidden.known.fit(x[:n], y[:n]))
+            told = np.array([c for c, _ in said.tastes("new").values()])
             alone = Ridge(attributes(x[:n]), y[:n]).coefficients
             agreed.append([spearman(told, reference), spearman(alone, reference)])
         print("| {} | {:.3f} | {:.3f} |".format(n, *np.mean(agreed, axis=0)), flush=True)
 
 
-def bodies(settings: LinearHiddenSettings, column: Any) -> None:
+def bodies(settings: LinearHiddenSettings, column: Callable[[KnownPeople, Estimator, int], str]) -> None:
     """The same people through other bodies, each at the layer that inner cross-validation finds."""
     print("| body | layer | hierarchical, 10 | hierarchical, 100 | direct, 100 |\n|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as work:
@@ -133,11 +147,11 @@ def bodies(settings: LinearHiddenSettings, column: Any) -> None:
             change = {"vlm": str(folder), "pools": ["LT_auto"], "attributes": None, "fidelity": None}
             hidden, _ = fit_linear_hidden(settings.model_copy(update=change), "cpu")
             cells = (
-                column(hidden, "hierarchical", 10),
-                column(hidden, "hierarchical", 100),
-                column(hidden, "direct", 100),
+                column(hidden.known, "hierarchical", 10),
+                column(hidden.known, "hierarchical", 100),
+                column(hidden.known, "direct", 100),
             )
-            print(f"| {name} | {hidden.hidden.pools[0]} | {' | '.join(cells)} |", flush=True)
+            print(f"| {name} | {hidden.encoder.pools[0]} | {' | '.join(cells)} |", flush=True)
 
 
 def _random_qwen(work: Path) -> Path:
@@ -186,12 +200,13 @@ def _gemma(work: Path) -> Path:
     return work / "gemma"
 
 
-def cost(hidden: Any, reward: Any, x: np.ndarray, liking: np.ndarray) -> None:
+def cost(hidden: LinearHiddenReward, reward: PamelaReward, x: np.ndarray, liking: np.ndarray) -> None:
     """What a picture and a person take; threads as OMP_NUM_THREADS says."""
     images = [
         Image.fromarray(np.random.default_rng(i).integers(0, 255, (128, 128, 3), dtype=np.uint8)) for i in range(64)
     ]
-    for name, encoder in (("VLM", hidden.hidden), ("SigLIP", reward.encoder)):
+    encoders: dict[str, Encoder] = {"VLM": hidden.encoder, "SigLIP": reward.encoder}
+    for name, encoder in encoders.items():
         encoder.images(images[:16])
         begun = time.perf_counter()
         encoder.images(images)
@@ -199,18 +214,16 @@ def cost(hidden: Any, reward: Any, x: np.ndarray, liking: np.ndarray) -> None:
     for n in (10, 100):
         begun = time.perf_counter()
         for k in range(20):
-            PersonModel(
-                x[k : k + n], liking[k : k + n], hidden.general, "auto", "wide", None, hidden.scaler, hidden.population
-            )
+            model_of(hidden.known, x[k : k + n], liking[k : k + n], "auto")
         print(f"a person from {n} ratings: {1000 * (time.perf_counter() - begun) / 20:.2f} ms, {x.shape[1]} features")
-    model = PersonModel(x[:100], liking[:100], hidden.general, "direct", "wide", None, hidden.scaler)
+    model = model_of(hidden.known, x[:100], liking[:100], "direct")
     begun = time.perf_counter()
     for k in range(20):
         model.add(x[100 + k], float(liking[100 + k]))
     print(f"one rating more, after 100: {1000 * (time.perf_counter() - begun) / 20:.2f} ms")
 
 
-def answer(*rewards: Any) -> None:
+def answer(*rewards: RewardModel) -> None:
     """What one answer in an interview with the shipped pictures takes, all told: kept, learnt from, the next question
     found."""
     with tempfile.TemporaryDirectory() as work:
