@@ -80,11 +80,10 @@ def page(folder: Folder, user: Voter, port: Port = 0, browser: Browser = True) -
     from steer.study.folder import StudyFolder
     from steer.study.votes import Ballot
     from steer.users.store import UserStore
+    from steer.web import serve_voting
 
     ballot = Ballot(StudyFolder.open(folder), UserStore(), user)
-    with extra("page", "gradio"):
-        from steer.web.voting import VotingPage
-    VotingPage(ballot).serve(port, browser, console)
+    serve_voting(ballot, port, browser, console)
     console.print(f"{ballot.given} answers of {user}; steer study votes {folder}")
 
 
@@ -128,10 +127,9 @@ def _print_findings(folder: StudyFolder, table: dict[str, Any], as_json: bool) -
     if as_json:
         return print(json.dumps({"folder": str(folder.path), **table}))
     from steer.study.analysis import Findings
-    from steer.study.report import verdicts
+    from steer.study.report import orders
 
-    for line in verdicts(Findings(folder), table):
-        order, judge, verdict, difference, share = (cell.strip() for cell in line.strip("|").split("|"))
+    for order, judge, verdict, difference, share in orders(Findings(folder), table):
         console.print(f"  {order}: {verdict}, {difference}, chosen {share}  ({judge})", highlight=False, markup=False)
     console.print(f"  report    {folder.path / 'report.html'}\n  numbers   {folder.path / 'findings.json'}")
 

@@ -61,11 +61,6 @@ def orders(findings: Findings, table: dict[str, Any]) -> list[tuple[str, str, st
     return found
 
 
-def verdicts(findings: Findings, table: dict[str, Any]) -> list[str]:
-    """:func:`orders` as lines of a Markdown table."""
-    return [f"| {' | '.join(cells)} |" for cells in orders(findings, table)]
-
-
 def steered_by(config: StudyConfig, judge: str) -> list[str]:
     """Conditions that steered by the very reward that judges."""
     asked = config.judges[judge]

@@ -7,17 +7,33 @@ import importlib.util
 import os
 import shutil
 import tempfile
-from typing import Any
+from typing import TYPE_CHECKING
 
 from steer.errors import UsageError
 
+if TYPE_CHECKING:
+    from rich.console import Console
 
-def serve_rating(interview: Any, pairs: bool, port: int, browser: bool, console: Any) -> None:
+    from steer.parts import Parts
+    from steer.study.votes import Ballot
+    from steer.users.interview import Interview
+    from steer.web.live import LivePage
+
+
+def serve_rating(interview: Interview, pairs: bool, port: int, browser: bool, console: Console) -> None:
     """The rating page until its person is done or Ctrl-C. Raises UsageError where Gradio is not installed."""
     _need_gradio()
     from steer.web.rating import RatingPage
 
     RatingPage(interview, pairs).serve(port, browser, console)
+
+
+def serve_voting(ballot: Ballot, port: int, browser: bool, console: Console) -> None:
+    """The page of a study until its person is done or Ctrl-C. Raises UsageError where Gradio is not installed."""
+    _need_gradio()
+    from steer.web.voting import VotingPage
+
+    VotingPage(ballot).serve(port, browser, console)
 
 
 def _need_gradio() -> None:
@@ -30,7 +46,7 @@ def _need_gradio() -> None:
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
 
 
-def live_page(parts: Any) -> Any:
+def live_page(parts: Parts) -> LivePage:
     """A page that listens to the runs of these parts. Raises UsageError where Gradio is not installed."""
     _need_gradio()
     from steer.web.live import LivePage
