@@ -23,7 +23,8 @@ from reward_models.linear_hidden.population import Population
 from reward_models.linear_hidden.reward import LinearHiddenReward
 from reward_models.linear_hidden.ridge import Affine, Scaler, Support, many_outputs
 from reward_models.linear_hidden.settings import LinearHiddenSettings
-from reward_models.ratings import Ratings, load_ratings
+from reward_models.ratings.sets import load_ratings
+from reward_models.ratings.table import Ratings
 
 
 def fit_linear_hidden(

@@ -22,9 +22,9 @@ from reward_models.pamela.people import priors, trained_covariances
 from reward_models.pamela.reward import PamelaReward
 from reward_models.pamela.settings import RewardTraining
 from reward_models.pamela.training import predict, train_member
-from reward_models.ratings import load_ratings
 from reward_models.ratings.arrays import RatingTable
 from reward_models.ratings.corpus import Corpus, build_corpus
+from reward_models.ratings.sets import load_ratings
 from reward_models.ratings.table import reasons
 
 EpochReport = Callable[[dict[str, float]], None]

@@ -14,9 +14,8 @@ from torch import Tensor
 
 from reward_models.encoders.base import Encoder
 from reward_models.encoders.cache import FeatureCache, Progress
-from reward_models.ratings import DataError, Ratings
 from reward_models.ratings.arrays import RatingTable
-from reward_models.ratings.table import SPLITS
+from reward_models.ratings.table import SPLITS, DataError, Ratings
 
 
 class Fields(Protocol):

@@ -28,8 +28,9 @@ def check(
 ) -> None:
     """Read a data set as training does; print what it holds, what was left out, and any warnings."""
     with extra("train", "pandas"):
-        from reward_models.ratings import DataError, load_ratings
         from reward_models.ratings.check import check as check_ratings
+        from reward_models.ratings.sets import load_ratings
+        from reward_models.ratings.table import DataError
     if "/" not in source and not Path(source).exists():
         raise UsageError(f"there is no folder or file '{source}'")
     try:

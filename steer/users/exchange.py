@@ -125,7 +125,8 @@ def import_people(store: UserStore, source: str, kind: str | None, teacher: Teac
     """Everybody of a data set, with their ratings, read-only; how many. People whose ids are taken are refused before
     anything is kept.
     """
-    from reward_models.ratings import DataError, load_ratings
+    from reward_models.ratings.sets import load_ratings
+    from reward_models.ratings.table import DataError
 
     try:
         ratings = load_ratings(source, kind)

@@ -9,7 +9,7 @@ import yaml
 
 from reward_models import Evidence, Family, Lesson, RewardModel, Scores, UnknownPerson
 from reward_models.protocols import Reading, Teacher
-from reward_models.ratings import load_ratings
+from reward_models.ratings.sets import load_ratings
 
 
 @dataclass(frozen=True)

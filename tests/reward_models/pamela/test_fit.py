@@ -20,9 +20,10 @@ from reward_models.pamela.fit import fit_reward, load_corpus
 from reward_models.pamela.report import disagreement
 from reward_models.pamela.reward import PamelaReward
 from reward_models.pamela.settings import RewardTraining, load_training
-from reward_models.ratings import DataError, load_ratings
 from reward_models.ratings.arrays import RatingTable
 from reward_models.ratings.corpus import build_corpus
+from reward_models.ratings.sets import load_ratings
+from reward_models.ratings.table import DataError
 from tests.reward_models.worlds import EACH, PEOPLE, N, save_vit, write_set
 
 CONFIGS = Path(__file__).parents[3] / "configs" / "train"

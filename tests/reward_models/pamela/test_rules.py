@@ -23,8 +23,8 @@ from reward_models.pamela.newcomers import NewPeople, with_enough
 from reward_models.pamela.people import fit_people
 from reward_models.pamela.report import evaluate_all
 from reward_models.pamela.settings import RewardTraining
-from reward_models.ratings import DataError
 from reward_models.ratings.sets import load_csv
+from reward_models.ratings.table import DataError
 from reward_models.testing import RewardConformance, TeacherConformance, random_pictures
 from reward_models.testing.conformance import torn_picture
 from tests.reward_models import shipped

@@ -8,10 +8,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from reward_models.ratings import DataError, load_ratings
 from reward_models.ratings.check import check
-from reward_models.ratings.sets import age_bins, load_csv
-from reward_models.ratings.table import split_by_hash
+from reward_models.ratings.sets import age_bins, load_csv, load_ratings
+from reward_models.ratings.table import DataError, split_by_hash
 
 
 def picture(path, colour=(10, 20, 30)):

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from reward_models.ratings import load_ratings
+from reward_models.ratings.sets import load_ratings
 from steer.miniature.dataset import plan, write_dataset
 from steer.renderers import miniature_renderer
 

