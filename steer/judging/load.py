@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import reward_models
 from reward_models import RewardModel
 from reward_models.scorers.base import load_scorer
@@ -9,16 +11,19 @@ from reward_models.scorers.panel import Panel
 from reward_models.scorers.scales import Gaussian, Linear
 from steer.config import ObjectiveConfig, RewardConfig
 from steer.devices import pick_device
-from steer.errors import MissingWeights, SteerError
-from steer.resources import MINIATURE_WEIGHTS, miniature_weights, shipped_reward
+from steer.errors import MissingWeights, SteerError, unknown
+from steer.resources import MINIATURE_WEIGHTS, REWARDS, miniature_weights, shipped_reward
 
 
 def load_reward(name: str, device: str = "auto", members: int | None = None) -> RewardModel:
     """A shipped reward by name (see :data:`steer.resources.REWARDS`), a folder or a hub name.
 
-    ``members``: the first so many of an ensemble. Raises SteerError where it does not load.
+    ``members``: the first so many of an ensemble. Raises UsageError for a name that is none of these and
+    SteerError where it does not load.
     """
     shipped = shipped_reward(name)
+    if shipped is None and "/" not in name and not Path(name).exists():  # neither a folder nor a hub's owner/name
+        raise unknown("reward", name, REWARDS)
     if shipped is not None:  # hashes checked
         for folder in (shipped.relative_to(MINIATURE_WEIGHTS).parts[0], "siglip"):
             miniature_weights(folder)
