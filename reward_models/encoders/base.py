@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, Protocol
@@ -18,7 +19,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 log = logging.getLogger(__name__)
-Prepared = dict[str, Tensor]
+Prepared = dict[str, Any]  # what a model reads of one picture, without the batch dimension
 
 
 def weights_hash(*models: nn.Module, dtype: torch.dtype = torch.float32) -> str:
@@ -36,6 +37,7 @@ class Encoder(Protocol):
 
     ``kind``: the name by which :func:`~reward_models.encoders.load.load_encoder` finds the class again; "own" is not
     found. ``revision``: the commit of a hub model. ``batch_size``: how many pictures it reads at once.
+    ``precision``: of its weights. ``by_name``: it knows pictures by name alone, through :meth:`look_up`.
     """
 
     kind: str = "own"
@@ -45,10 +47,24 @@ class Encoder(Protocol):
     device: str = "cpu"
     batch_size: int = 1
     revision: str | None = None
+    precision: str = "float32"
+    by_name: bool = False
 
     def images(self, images: Sequence[Image.Image]) -> Tensor:
         """Unit vectors (n, D) of pictures, each the same in any company."""
         ...
+
+    def prepare(self, image: Image.Image) -> Prepared:
+        """What :meth:`prepared` wants of one picture; safe to call from threads. The picture itself by default."""
+        return {"picture": image.copy()}
+
+    def prepared(self, inputs: Sequence[Prepared]) -> Tensor:
+        """Unit vectors (n, D) of pictures that :meth:`prepare` made ready."""
+        return self.images([each["picture"] for each in inputs])
+
+    def look_up(self, picture: str) -> Tensor | None:  # noqa: ARG002
+        """The vector (D,) of a picture by its name, None where it is not known."""
+        return None
 
     def texts(self, texts: Sequence[str]) -> Tensor:
         """Unit vectors (n, D) of texts; zeros, which reward models read as "no prompt", where ``has_text`` is false."""
@@ -74,13 +90,19 @@ class FrozenEncoder(Encoder):
         self.model: Any = model.eval().requires_grad_(False).to(device)
         self.name, self.width, self.device, self.batch_size = name, width, device, batch_size
 
+    @property
+    def precision(self) -> str:  # type: ignore[override]
+        """Of the first of the model's weights: "float32", "bfloat16"."""
+        weights = (p.dtype for p in self.model.parameters() if p.is_floating_point())
+        return str(next(weights, torch.float32)).removeprefix("torch.")
+
+    @abstractmethod
     def prepare(self, image: Image.Image) -> Prepared:
         """The model's inputs for one picture, without the batch dimension."""
-        raise NotImplementedError
 
+    @abstractmethod
     def encode(self, batch: Prepared) -> Tensor:
         """Vectors (B, D) of a batch on ``device``; their length does not matter."""
-        raise NotImplementedError
 
     def images(self, images: Sequence[Image.Image]) -> Tensor:
         """Unit vectors (n, D) of pictures."""

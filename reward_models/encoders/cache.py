@@ -23,8 +23,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from reward_models.encoders.base import Encoder, FrozenEncoder, Prepared
-from reward_models.encoders.table import FeatureTable
+from reward_models.encoders.base import Encoder, Prepared
 
 SHARD = 512
 Progress = Callable[[int, int], None]  # done, total
@@ -47,8 +46,7 @@ class FeatureCache:
 
     def __init__(self, folder: str | Path, encoder: Encoder, workers: int = 4):
         self.encoder, self.workers = encoder, workers
-        precision = str(getattr(getattr(encoder, "model", None), "dtype", torch.float32)).removeprefix("torch.")
-        self.folder = Path(folder) / f"{encoder.fingerprint()}-{precision}"
+        self.folder = Path(folder) / f"{encoder.fingerprint()}-{encoder.precision}"
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "encoder.txt").write_text(f"{encoder.name}\n")
         self._vectors: dict[str, Tensor] = {}
@@ -60,15 +58,13 @@ class FeatureCache:
 
     def pictures(self, root: Path, names: Sequence[str], progress: Progress | None = None) -> Features:
         """Features of the pictures ``root / name``; one that does not open is listed, not raised."""
-        if isinstance(self.encoder, FeatureTable):
-            return self._from_table(self.encoder, names)
-        if not isinstance(self.encoder, FrozenEncoder):
-            raise TypeError(f"{type(self.encoder).__name__} cannot prepare pictures; derive it from FrozenEncoder")
+        if self.encoder.by_name:
+            return self._by_name(names)
         unreadable: dict[str, str] = {}
         keys: dict[str, str] = {}
         unique = list(dict.fromkeys(names))
         waiting: list[tuple[str, Prepared]] = []
-        for done, (name, key, prepared) in enumerate(self._prepare(self.encoder, root, unique), 1):
+        for done, (name, key, prepared) in enumerate(self._prepare(root, unique), 1):
             if key is None:
                 unreadable[name] = str(prepared)
             else:
@@ -93,7 +89,7 @@ class FeatureCache:
             self._write([keys[t] for t in chunk], self.encoder.texts(chunk))
         return self._collect(keys, {})
 
-    def _prepare(self, encoder: FrozenEncoder, root: Path, names: list[str]) -> Iterator[tuple[str, str | None, Any]]:
+    def _prepare(self, root: Path, names: list[str]) -> Iterator[tuple[str, str | None, Any]]:
         """In order: (name, key, inputs or None where cached), or (name, None, reason)."""
 
         def one(name: str) -> tuple[str, str | None, Any]:
@@ -103,7 +99,7 @@ class FeatureCache:
                 if key in self._vectors:
                     return name, key, None
                 with Image.open(BytesIO(data)) as image:
-                    return name, key, encoder.prepare(image)
+                    return name, key, self.encoder.prepare(image)
             except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
                 return name, None, f"{type(error).__name__}: {error}"
 
@@ -111,10 +107,10 @@ class FeatureCache:
             for start in range(0, len(names), SHARD):  # bounded: no more than a shard of pixels at once
                 yield from pool.map(one, names[start : start + SHARD])
 
-    def _from_table(self, table: FeatureTable, names: Sequence[str]) -> Features:
-        found = {n: v for n in dict.fromkeys(names) if (v := table.look_up(n)) is not None}
+    def _by_name(self, names: Sequence[str]) -> Features:
+        found = {n: v for n in dict.fromkeys(names) if (v := self.encoder.look_up(n)) is not None}
         missing = {n: "not in the table of features" for n in dict.fromkeys(names) if n not in found}
-        vectors = torch.stack(list(found.values())) if found else torch.zeros(0, table.width)
+        vectors = torch.stack(list(found.values())) if found else torch.zeros(0, self.encoder.width)
         return Features(vectors, {n: i for i, n in enumerate(found)}, missing)
 
     def _collect(self, keys: dict[str, str], unreadable: dict[str, str]) -> Features:

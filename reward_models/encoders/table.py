@@ -24,6 +24,7 @@ class FeatureTable(Encoder):
     """
 
     kind = "table"
+    by_name = True
 
     def __init__(self, path: str | Path, device: str = "cpu", batch_size: int = 1, revision: str | None = None):  # noqa: ARG002
         try:

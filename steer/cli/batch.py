@@ -71,11 +71,13 @@ def batch(
 
     steer batch --user u17 prompts/examples/holiday.txt
 
-    A row's own user, budget and settings take precedence over the options. Results go to outputs/batch-FILE unless
-    --out is given.
+    A row's own user, budget and settings take precedence over the options.
 
-    All rows are checked before anything is rendered. Exit code 0; 1 if rows failed or the batch was interrupted; 2 for
-    bad input.
+    Results go to outputs/batch-FILE unless --out is given.
+
+    All rows are checked before anything is rendered.
+
+    Exit code 0; 1 if rows failed or the batch was interrupted; 2 for bad input.
     """
     from steer.batch.folder import BatchFolder
     from steer.batch.run import default_folder

@@ -107,7 +107,8 @@ class DiffusersRenderer(Renderer):
 
     def _say_if_cut(self, prompt: str) -> None:
         """Warn once about a text that the pipeline's last text encoder does not read to its end."""
-        tokenizer = getattr(self.pipeline, "tokenizer_2", None) or getattr(self.pipeline, "tokenizer", None)
+        parts = self.pipeline.components
+        tokenizer = parts.get("tokenizer_2") or parts.get("tokenizer")
         if tokenizer is None or prompt in self._said_cut:
             return
         limit = min(self.config.call.get("max_sequence_length", 10**9), tokenizer.model_max_length)

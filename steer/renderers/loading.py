@@ -13,6 +13,7 @@ from typing import Any
 import diffusers
 import torch
 from diffusers import DiffusionPipeline
+from diffusers.loaders.lora_base import LoraBaseMixin
 from huggingface_hub.errors import (
     GatedRepoError,
     LocalEntryNotFoundError,
@@ -137,7 +138,7 @@ def _scheduler(config: DiffusersConfig, own: Any) -> Any:
 
 def _add_lora(pipeline: Any, lora: Any) -> object:
     """Fuse a LoRA into the weights, so that it costs nothing; its identity."""
-    if not hasattr(pipeline, "load_lora_weights"):
+    if not isinstance(pipeline, LoraBaseMixin):
         raise RenderError(f"{type(pipeline).__name__} takes no LoRA files")
     path = Path(lora.path)
     source, file = (str(path.parent), path.name) if path.is_file() else (lora.path, lora.file)

@@ -129,7 +129,7 @@ def _decode_within(pipeline: Any, left: float, megapixels: float, config: Diffus
     """Decode picture by picture where a batch's decoding would not fit into ``left`` GiB, and in tiles where one
     would not.
     """
-    vae = getattr(pipeline, "vae", None)
+    vae = pipeline.components.get("vae")
     if vae is None:
         return
     if config.batch_size > 1 and ACTIVATIONS * megapixels * config.batch_size > left:

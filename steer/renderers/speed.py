@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 def denoiser(pipeline: Any) -> Any:
     """The part that is called at every step."""
-    part = getattr(pipeline, "transformer", None) or getattr(pipeline, "unet", None)
+    part = pipeline.components.get("transformer") or pipeline.components.get("unet")
     if part is None:
         raise RenderError(
             f"{type(pipeline).__name__} has neither transformer nor unet; leave renderer.compile and the like"
@@ -36,7 +36,7 @@ def lighten(pipeline: Any, config: DiffusersConfig) -> None:
             )
         fuse()
     if config.channels_last:
-        for part in (denoiser(pipeline), getattr(pipeline, "vae", None)):
+        for part in (denoiser(pipeline), pipeline.components.get("vae")):
             if part is not None:
                 part.to(memory_format=torch.channels_last)
     if config.quantize != "none":

@@ -131,6 +131,41 @@ def test_features_are_computed_once_and_found_again_by_content(siglip, pictures,
     assert torch.equal(again.texts(["a castle"]).vectors[0], words.vectors[words.row["a castle"]])
 
 
+class MeanColour(Encoder):
+    """The least that an encoder is: what is optional keeps its default."""
+
+    name, width = "mean colour", 3
+
+    def images(self, images):
+        colours = [np.asarray(i.convert("RGB"), dtype=np.float32).mean((0, 1)) + 1 for i in images]
+        return torch.nn.functional.normalize(torch.tensor(np.array(colours)), dim=-1)
+
+    def texts(self, texts):
+        return torch.zeros(len(texts), 3)
+
+    def agreement(self, images, texts):
+        return torch.full((len(images),), float("nan"))
+
+    def fingerprint(self):
+        return "mean-colour"
+
+
+def test_an_encoder_of_ones_own_needs_no_base_class_to_be_cached(pictures, tmp_path):
+    root, names = pictures
+    encoder = MeanColour()
+    features = FeatureCache(tmp_path / "cache", encoder).pictures(root, names)
+    assert torch.equal(features.vectors[features.row["3.png"]], encoder.images([Image.open(root / "3.png")])[0])
+
+
+def test_a_frozen_encoder_says_what_it_lacks_when_it_is_made():
+    class Half(FrozenEncoder):
+        def encode(self, batch):
+            return batch["pixels"]
+
+    with pytest.raises(TypeError, match="prepare"):
+        Half("half", torch.nn.Linear(1, 1), 1)
+
+
 def test_a_killed_run_goes_on_after_its_last_shard(siglip, pictures, tmp_path, monkeypatch):
     root, names = pictures
     monkeypatch.setattr("reward_models.encoders.cache.SHARD", 3)
