@@ -31,9 +31,12 @@ def load_config(name_or_path: str | Path = DEFAULT, *layers: Sequence[str]) -> S
     path = find_config(name_or_path)
     values = read_values(path)
     values.pop("card", None)  # facts about its model, for people; see steer.models
+    typed: dict[str, str] = {}
     for layer in layers:
-        values = with_settings(values, [_setting(text) for text in layer])
-    return parse_config(values, str(path))
+        settings = [_setting(text) for text in layer]
+        typed |= {key: text for (key, _), text in zip(settings, layer, strict=True)}
+        values = with_settings(values, settings)
+    return parse_config(values, str(path), typed)
 
 
 def find_config(name_or_path: str | Path) -> Path:
@@ -64,12 +67,17 @@ def read_values(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     return merged(read_values(found, (path, *above)), values)
 
 
-def parse_config(values: Mapping[str, Any], source: str = "config") -> SteerConfig:
-    """Checked configuration from plain values."""
+def parse_config(
+    values: Mapping[str, Any], source: str = "config", typed: Mapping[str, str] | None = None
+) -> SteerConfig:
+    """Checked configuration from plain values.
+
+    ``typed``: settings as they were typed, by key. Raises UsageError, which blames one of them or else ``source``.
+    """
     try:
         return SteerConfig.model_validate(values)
     except ValidationError as error:
-        raise UsageError(_one_line(error, values, source)) from error
+        raise UsageError(_one_line(error, values, source, typed or {})) from error
 
 
 def override(config: SteerConfig, settings: Mapping[str, Any], source: str = "config") -> SteerConfig:
@@ -91,7 +99,7 @@ def _setting(text: str) -> Setting:
         raise UsageError(f"--set '{text}': the value is not YAML") from error
 
 
-def _one_line(error: ValidationError, values: Mapping[str, Any], source: str) -> str:
+def _one_line(error: ValidationError, values: Mapping[str, Any], source: str, typed: Mapping[str, str]) -> str:
     first = error.errors()[0]
     section, *rest = first["loc"]
     kinds = KINDS.get(str(section))
@@ -99,6 +107,8 @@ def _one_line(error: ValidationError, values: Mapping[str, Any], source: str) ->
     if kinds and rest:
         rest.pop(0)  # pydantic names the kind between section and key
     key = ".".join(str(part) for part in (section, *rest))
+    above = [typed[k] for k in typed if f"{key}.".startswith(f"{k}.")]
+    source = f"the setting '{above[-1]}'" if above else source
     if first["type"] == "extra_forbidden":
         model = kinds.model(str(kind)) if kinds else SteerConfig
         owners = kinds.owners(str(rest[0])) if kinds and len(rest) == 1 else []

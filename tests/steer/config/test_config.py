@@ -267,3 +267,16 @@ def test_a_file_that_is_not_yaml(tmp_path):
     path.write_text("- a\n- b\n")
     with pytest.raises(UsageError, match="mapping"):
         load_config(path)
+
+
+def test_an_error_blames_what_was_typed_and_not_the_preset():
+    with pytest.raises(UsageError) as error:
+        load_config("miniature", ["search.seeds=2", "renderer.widht=3"])
+    assert "the setting 'renderer.widht=3'" in str(error.value)
+    assert "miniature.yaml" not in str(error.value)
+
+
+def test_an_error_of_the_file_blames_the_file_beside_any_setting(tmp_path):
+    (tmp_path / "mine.yaml").write_text("base: miniature\nsearch: {sedes: 2}\n")
+    with pytest.raises(UsageError, match=r"unknown key 'search\.sedes' in .*mine\.yaml"):
+        load_config(tmp_path / "mine.yaml", ["search.budget=8"])
