@@ -53,7 +53,12 @@ Kind = Annotated[
 ]
 
 # Pages in the browser
-Port = Annotated[
-    int, typer.Option("--port", help="Port of the page, on this machine only; 0 picks a free one.", min=0, max=65535)
+Host = Annotated[
+    str,
+    typer.Option(
+        "--host",
+        help="Address the page listens on; 0.0.0.0 lets other machines open it, with the token in the printed link.",
+    ),
 ]
+Port = Annotated[int, typer.Option("--port", help="Port of the page; 0 picks a free one.", min=0, max=65535)]
 Browser = Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")]

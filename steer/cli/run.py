@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
 
-from steer.cli.options import AsJson, Budget, Config, Out, Seed, Settings, User
+from steer.cli.options import AsJson, Browser, Budget, Config, Host, Out, Port, Seed, Settings, User
 from steer.config import DEFAULT
+from steer.errors import UsageError
+from steer.web.address import LOOPBACK, Address
 
 if TYPE_CHECKING:
     from steer.config import SteerConfig
@@ -63,6 +66,9 @@ def run(
     not_user: NotUser = None,
     together: Together = None,
     page: Page = False,
+    host: Host = LOOPBACK,
+    port: Port = 0,
+    browser: Browser = True,
     learn: Learn = False,
     settings: Settings = None,
 ) -> None:
@@ -77,13 +83,18 @@ def run(
     from steer.words import check_prompt
 
     check_prompt(prompt)  # before models are loaded
+    address = Address(host, port, browser)
+    if not page and address != Address():
+        raise UsageError("--host, --port and --no-browser belong to --page")
     flags = [f"search.strength={strength}"] if strength is not None else []
     flags += ["search.rewrite=false"] if no_rewrite else []
     flags += [f"objective.together={together}"] if together is not None else []
     flags += ["search.learn=true"] if learn else []
     audience = str(Audience(tuple(user), tuple(not_user or ())))
     loaded = load_config(config, [*(settings or ()), *flags])
-    _drive(loaded, as_json, lambda s: s.run(prompt, audience, budget, seed, out), show_rewrites, page)
+    _drive(
+        loaded, as_json, lambda s: s.run(prompt, audience, budget, seed, out), show_rewrites, address if page else None
+    )
 
 
 def resume(
@@ -111,7 +122,7 @@ def _drive(
     as_json: bool,
     action: Callable[[Steerer], Result],
     show_rewrites: bool = False,
-    page: bool = False,
+    page: Address | None = None,
 ) -> None:
     """Load the models, do ``action`` and print its result. Raises typer.Exit(1) for an interrupted or empty run."""
     from steer.cli.progress import Progress, loading
@@ -124,7 +135,8 @@ def _drive(
         progress = Progress(quiet=as_json, show_rewrites=show_rewrites)
         steerer = Steerer(config, listeners=[progress])
         _ = steerer.parts.reward, steerer.parts.renderer
-        live = _live_page(steerer) if page else None
+        console = Console(stderr=as_json, soft_wrap=True, highlight=False)  # JSON has standard output to itself
+        live = _live_page(steerer, page, console) if page else None
     with progress:
         result = action(steerer)
     if as_json:
@@ -134,16 +146,15 @@ def _drive(
 
         print_result(result)
     if live:
-        live.stay()
+        live.stay(console)
     if result.stop is StopReason.INTERRUPTED or result.best is None:
         raise typer.Exit(1)
 
 
-def _live_page(steerer: Steerer) -> LivePage:
-    from steer.cli.console import console
+def _live_page(steerer: Steerer, address: Address, console: Console) -> LivePage:
     from steer.web import live_page
 
     page: LivePage = live_page(steerer.parts)
     steerer.listeners.append(page)
-    page.begin(console)
+    page.begin(console, address)
     return page

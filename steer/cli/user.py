@@ -13,9 +13,10 @@ import typer
 from rich.markup import escape
 
 from steer.cli.console import console
-from steer.cli.options import AsJson, Browser, Config, Kind, Port, Settings, Store, UserId
+from steer.cli.options import AsJson, Browser, Config, Host, Kind, Port, Settings, Store, UserId
 from steer.config import DEFAULT
 from steer.errors import UsageError
+from steer.web.address import LOOPBACK
 
 if TYPE_CHECKING:
     from reward_models import RewardModel
@@ -119,6 +120,7 @@ def rate(
     ] = None,
     pairs: Annotated[bool, typer.Option("--pairs", help="Choose between two pictures instead of rating one.")] = False,
     terminal: Annotated[bool, typer.Option("--terminal", help="Rate in the terminal, without a browser.")] = False,
+    host: Host = LOOPBACK,
     port: Port = 0,
     browser: Browser = True,
     store: Store = None,
@@ -127,7 +129,8 @@ def rate(
 ) -> None:
     """Teach your taste by rating pictures in the browser.
 
-    The next picture is always the most informative one; it stops when further answers would change little.
+    The next picture is always the most informative one. When more answers would change little it says so and stops
+    asking; you may keep going.
     """
     from steer.users.ids import check_id
 
@@ -142,9 +145,9 @@ def rate(
 
         ask(interview, pairs, console)
     else:
-        from steer.web import serve_rating
+        from steer.web import Address, serve_rating
 
-        serve_rating(interview, pairs, port, browser, console)
+        serve_rating(interview, pairs, Address(host, port, browser), console)
     console.print(f"{interview.progress()}; 'steer user show {name}' shows what steer has learned")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import socket
 from dataclasses import dataclass
@@ -35,15 +36,13 @@ class Address:
         return f"[{self.host}]" if ":" in self.host else self.host
 
     def bind(self) -> socket.socket:
-        """A listening socket. Raises UsageError where the port is taken or the host is not of this machine."""
+        """A listening socket. Raises UsageError where the port is taken or the host is not this machine."""
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
         try:
             return socket.create_server((self.host, self.port), family=family)
-        except socket.gaierror as error:
-            raise UsageError(f"--host: there is no host '{self.host}'") from error
-        except (PermissionError, OverflowError) as error:
-            raise UsageError(f"--port: {self.port} is not allowed; take one above 1023") from error
         except OSError as error:
-            if error.errno == 99 or "assign" in str(error):
-                raise UsageError(f"--host: '{self.host}' is no address of this machine") from error
-            raise UsageError(f"--port: {self.port} is taken; choose another, or 0 for any free one") from error
+            if error.errno == errno.EADDRINUSE:
+                raise UsageError(f"--port: {self.port} is taken; choose another, or 0 for any free one") from error
+            if error.errno == errno.EACCES:
+                raise UsageError(f"--port: {self.port} needs more rights; choose one above 1023") from error
+            raise UsageError(f"--host: '{self.host}' is not an address of this machine") from error

@@ -90,9 +90,10 @@ def beside(board: Board, drawn: Sequence[Candidate], url: Callable[[Candidate], 
 def gallery(board: Board, drawn: Sequence[Candidate], chosen: int, url: Callable[[Candidate], str]) -> str:
     """All pictures, the best first, each a button; ``chosen`` is the index of the one to rate."""
     best = board.result.best if board.result else None
+    mark = {best.index: " &middot; best"} if best else {}
     return "".join(
         f"<button id='picture-{c.index}' aria-pressed='{str(c.index == chosen).lower()}'>"
-        f"<img src='{url(c)}' alt='' loading='lazy'><b>{liking(c)}{' best' if best and c.index == best.index else ''}</b>"
+        f"<img src='{url(c)}' alt='' loading='lazy'><b>{liking(c)}{mark.get(c.index, '')}</b>"
         f"<span>{escape(c.rewrite.text)}</span></button>"
         for c in board.ranked(drawn)
     )

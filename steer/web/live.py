@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from functools import partial
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from steer.web.serving import Served
 EVERY_S = 1.0
 SMALL, LARGE = 256, 768  # longest side of a picture in the gallery and above it, in pixels
 SHOWN_FILES = (".html", ".png", ".jpg", ".webp")  # of a run's folder
+NOTHING_CHOSEN = "<figure><div class='none'>Choose a picture below to rate it</div></figure>"
 READ_ONLY = "People of a data set are read-only, so there is nothing to rate."
 
 
@@ -61,7 +63,7 @@ class LivePage:
                 self._board.candidates.append(event.candidate)
             elif isinstance(event, RunStopped):
                 self._board.result = event.result
-        if self._stopping.is_set() and not isinstance(event, RunStopped):
+        if self._stopping.is_set() and isinstance(event, CandidateDone):
             raise KeyboardInterrupt
 
     def begin(self, console: Console, address: Address | None = None) -> Served:
@@ -120,9 +122,10 @@ class LivePage:
         candidate, request = self._candidate(index), self._board.request
         if candidate is None or request is None:
             return [gr.skip()] * 5
-        asked = f"How much does {self.rater} like it?" if self.rater else READ_ONLY
-        large = chosen(candidate, request.prompt, self._url(candidate, LARGE))
-        return [index, large, asked, gr.Column(visible=self.rater is not None), -1]
+        large, rater = chosen(candidate, request.prompt, self._url(candidate, LARGE)), self.rater
+        if rater is None:
+            return [index, f"{large}<p>{READ_ONLY}</p>", "", gr.Column(visible=False), -1]
+        return [index, large, f"<p>How much does {escape(rater)} like it?</p>", gr.Column(visible=True), -1]
 
     def _rate(self, index: float, score: float) -> str:
         candidate, user, request = self._candidate(int(index)), self.rater, self._board.request
@@ -140,13 +143,13 @@ class LivePage:
         self._ratings.append(rated)
         going_on = self._board.result is None and self.parts.config.search.learn
         then = "The next round takes it into account." if going_on else "The next run takes it into account."
-        return f"Saved: {score:g} of 5. {then}"
+        return f"<p><b>Saved: {score:g} of 5.</b> {then}</p>"
 
     def _undo(self) -> str:
         if not self._ratings:
-            return "There is no rating to take back."
+            return "<p>There is no rating to take back.</p>"
         take_back(self.parts.store, self._ratings.pop())
-        return "The last rating is taken back."
+        return "<p>The last rating is taken back.</p>"
 
     def _stop(self) -> int:
         self._stopping.set()
@@ -186,16 +189,17 @@ class LivePage:
                 top = gr.HTML(head(Board(), False), html_template=LIVE, elem_id="progress")
                 stop = gr.Button("Stop", elem_id="stop", size="sm")
             with gr.Row(elem_id="board"):
-                pair = gr.HTML(elem_id="beside")
+                pair = gr.HTML(html_template="<div class='sides'>${value}</div>", elem_id="beside")
                 with gr.Column(elem_id="rate"):
-                    picture = gr.HTML("<figure><div class='none'>Choose a picture to rate it</div></figure>", elem_id="chosen")
-                    with gr.Column(visible=False) as answers, gr.Row(elem_id="scale"):
-                        buttons = {n: gr.Button(f"{n}\n{word}", elem_id=f"key-{n}") for n, word in ANCHORS.items()}
-                    with gr.Row():
-                        said = gr.HTML(html_template=LIVE, elem_id="said")
-                        undo = gr.Button("Undo", elem_id="key-u", size="sm")
+                    picture = gr.HTML(NOTHING_CHOSEN, elem_id="chosen")
+                    with gr.Column(visible=False) as answers:
+                        with gr.Row(elem_id="scale"):
+                            buttons = {n: gr.Button(f"{n}\n{word}", elem_id=f"key-{n}") for n, word in ANCHORS.items()}
+                        with gr.Row(elem_id="rated"):
+                            said = gr.HTML(html_template=LIVE, elem_id="said")
+                            undo = gr.Button("Undo", elem_id="key-u", size="sm")
             over = gr.HTML(elem_id="over")
-            pictures = gr.HTML(elem_id="gallery", js_on_load=PRESSED)
+            pictures = gr.HTML(html_template="<div class='grid'>${value}</div>", elem_id="gallery", js_on_load=PRESSED)
             index, seen = gr.Number(-1, visible=False), gr.Number(-1, visible=False)
             shown = [top, pair, pictures, over, stop, seen]
             for n, button in buttons.items():
@@ -203,7 +207,8 @@ class LivePage:
             undo.click(self._undo, None, said, show_progress="hidden")
             stop.click(self._stop, None, seen, show_progress="hidden")
             refresh = {"fn": self._refresh, "inputs": [seen, index], "outputs": shown, "show_progress": "hidden"}
-            pictures.click(self._choose, None, [index, picture, said, answers, seen], show_progress="hidden").then(**refresh)
+            choice = [index, picture, said, answers, seen]
+            pictures.click(self._choose, None, choice, show_progress="hidden").then(**refresh)
             gr.Timer(EVERY_S).tick(**refresh)
             page.load(**refresh)
         return page

@@ -43,11 +43,13 @@ class RatingPage(AskingPage):
             with gr.Row(elem_id="scale"):
                 self._anchors = {n: gr.Button(f"{n}\n{word}", elem_id=f"key-{n}") for n, word in ANCHORS.items()}
             with gr.Row(elem_id="fine"):
-                self._slider = gr.Slider(1, 5, value=MIDDLE, step=0.1, label="Or in between", elem_id="slider", buttons=[])
+                self._slider = gr.Slider(
+                    1, 5, value=MIDDLE, step=0.1, label="Or in between", elem_id="slider", buttons=[]
+                )
                 self._use = gr.Button(_use_label(MIDDLE), size="sm", elem_id="use-slider")
         return picture, [column]
 
-    def _answers(self, picture: gr.HTML) -> None:
+    def _answers(self, picture: gr.HTML) -> None:  # noqa: ARG002
         outputs = [*self.outputs, self._slider, self._use]
         for n, button in self._anchors.items():
             button.click(partial(self._rate, score=n), self.shown, outputs, show_progress="hidden")

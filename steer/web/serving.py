@@ -95,5 +95,6 @@ class Served:
 
 
 def _head() -> str:
-    """Style and keyboard. In the head rather than given to Gradio as ``css``, so that they hold before its script runs."""
-    return f"<style id='steer'>{(HERE / 'page.css').read_text()}</style><script>{(HERE / 'keys.js').read_text()}</script>"
+    """Style and keyboard; in the head, since what Gradio is given as ``css`` comes with its script, a second later."""
+    style, keys = (HERE / "page.css").read_text(), (HERE / "keys.js").read_text()
+    return f"<style id='steer'>{style}</style><script>{keys}</script>"

@@ -19,4 +19,5 @@ class VotingPage(PairsPage):
         given, left = self.ballot.given, self.ballot.left
         bar = f"<progress max='{max(given + left, 1)}' value='{given}' aria-label='Votes'></progress>"
         asked = f"<p class='prompt'>&ldquo;{escape(self._shown[0].prompt)}&rdquo;</p>" if self._shown else ""
-        return f"{bar}<p>{given} answer{'' if given == 1 else 's'} &middot; {left} pair{'' if left == 1 else 's'} left</p>{asked}"
+        said = f"{given} answer{'' if given == 1 else 's'} &middot; {left} pair{'' if left == 1 else 's'} left"
+        return f"{bar}<p>{said}</p>{asked}"
