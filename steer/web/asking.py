@@ -68,7 +68,7 @@ class AskingPage(ABC):
     def serve(self, address: Address, console: Console) -> None:
         """Until the person is done, or Ctrl-C."""
         served = self.start(address)
-        served.announce(console, "every answer is saved at once")
+        served.announce(console, "every answer is saved at once; Done on the page or Ctrl-C here ends it")
         served.wait()
 
     def start(self, address: Address | None = None) -> Served:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from html import escape
 
 from steer.report.changes import word_changes
@@ -14,13 +14,13 @@ from steer.web.serving import DONE
 MARK = {"same": "{}", "added": "<ins>{}</ins>", "removed": "<del>{}</del>"}
 
 
-@dataclass
+@dataclass(frozen=True)
 class Board:
     """A run as far as it has come. ``candidates`` are scored or failed; ``result`` is there once it has ended."""
 
     request: SteerRequest | None = None
     folder: str = ""
-    candidates: list[Candidate] = field(default_factory=list)
+    candidates: tuple[Candidate, ...] = ()
     result: Result | None = None
 
     def ranked(self, drawn: Sequence[Candidate]) -> list[Candidate]:

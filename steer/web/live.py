@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from functools import partial
 from html import escape
 from pathlib import Path
@@ -31,6 +32,7 @@ from steer.web.serving import Served
 EVERY_S = 1.0
 SMALL, LARGE = 256, 768  # longest side of a picture in the gallery and above it, in pixels
 SHOWN_FILES = (".html", ".png", ".jpg", ".webp")  # of a run's folder
+SCROLL = "() => document.getElementById('rate').scrollIntoView({behavior: 'smooth', block: 'nearest'})"
 NOTHING_CHOSEN = "<figure><div class='none'>Choose a picture below to rate it</div></figure>"
 READ_ONLY = "People of a data set are read-only, so there is nothing to rate."
 
@@ -50,40 +52,42 @@ class LivePage:
         self._stopping = threading.Event()
         self._ratings: list[RatedPicture] = []  # to take back
         self.blocks = self._page()
-        self._served: Served | None = None
+        self.served: Served | None = None
 
     def __call__(self, event: Event) -> None:
         """From the run's thread."""
         with self._lock:
-            self._version += 1
             if isinstance(event, RunStarted):
                 self._board = Board(event.request, event.folder)
                 self._stopping.clear()
             elif isinstance(event, CandidateDone):
-                self._board.candidates.append(event.candidate)
+                self._board = replace(self._board, candidates=(*self._board.candidates, event.candidate))
             elif isinstance(event, RunStopped):
-                self._board.result = event.result
+                self._board = replace(self._board, result=event.result)
+            else:
+                return
+            self._version += 1
         if self._stopping.is_set() and isinstance(event, CandidateDone):
             raise KeyboardInterrupt
 
     def begin(self, console: Console, address: Address | None = None) -> Served:
         """Serve in the background."""
         routes = [self.pictures.route, Route("/run/{file:path}", self._file)]
-        self._served = Served(self.blocks, address or Address(browser=False), routes)
-        self._served.announce(console, "ratings are saved at once")
-        return self._served
+        self.served = Served(self.blocks, address or Address(browser=False), routes)
+        self.served.announce(console, "Stop on the page or Ctrl-C here ends the run, and keeps what there is")
+        return self.served
 
     def stay(self, console: Console) -> None:
         """Serve on after the run, until Done or Ctrl-C; not after a run that Ctrl-C ended."""
         result = self._board.result
-        if self._served is None or self._served.done.is_set():
+        if self.served is None or self.served.done.is_set():
             return
         if result and result.stop is StopReason.INTERRUPTED and not self._stopping.is_set():
-            self._served.close()
+            self.served.close()
             return
-        console.print(f"the page stays open at {self._served.url}", soft_wrap=True, highlight=False)
+        console.print(f"the page stays open at {self.served.url}", soft_wrap=True, highlight=False)
         console.print("  press Done on it, or Ctrl-C here, to leave")
-        self._served.wait()
+        self.served.wait()
 
     @property
     def rater(self) -> str | None:
@@ -100,7 +104,7 @@ class LivePage:
     def _refresh(self, seen: int, index: int) -> list[Any]:
         with self._lock:
             version, board = self._version, self._board
-            scored = [c for c in board.candidates if c.state is State.SCORED]
+        scored = [c for c in board.candidates if c.state is State.SCORED]
         if seen == version:
             return [gr.skip()] * 6
         drawn = [c for c in scored if self._path(c).exists()]  # the writer may be behind
@@ -110,7 +114,7 @@ class LivePage:
             beside(board, drawn, partial(self._url, side=LARGE)),
             gallery(board, drawn, int(index), partial(self._url, side=SMALL)),
             ending(board, self._report.exists()),
-            gr.Button(visible=not over, interactive=not self._stopping.is_set()),
+            gr.Button(visible=not over, interactive=board.request is not None and not self._stopping.is_set()),
             version if len(drawn) == len(scored) else -1,
         ]
 
@@ -156,8 +160,7 @@ class LivePage:
         return -1
 
     def _candidate(self, index: int) -> Candidate | None:
-        with self._lock:
-            return next((c for c in self._board.candidates if c.index == index), None)
+        return next((c for c in self._board.candidates if c.index == index), None)
 
     def _path(self, candidate: Candidate) -> Path:
         return Path(self._board.folder) / candidate.picture
@@ -198,7 +201,7 @@ class LivePage:
                         with gr.Row(elem_id="rated"):
                             said = gr.HTML(html_template=LIVE, elem_id="said")
                             undo = gr.Button("Undo", elem_id="key-u", size="sm")
-            over = gr.HTML(elem_id="over")
+            over = gr.HTML(html_template="<div class='over'>${value}</div>", elem_id="over")
             pictures = gr.HTML(html_template="<div class='grid'>${value}</div>", elem_id="gallery", js_on_load=PRESSED)
             index, seen = gr.Number(-1, visible=False), gr.Number(-1, visible=False)
             shown = [top, pair, pictures, over, stop, seen]
@@ -208,7 +211,8 @@ class LivePage:
             stop.click(self._stop, None, seen, show_progress="hidden")
             refresh = {"fn": self._refresh, "inputs": [seen, index], "outputs": shown, "show_progress": "hidden"}
             choice = [index, picture, said, answers, seen]
-            pictures.click(self._choose, None, choice, show_progress="hidden").then(**refresh)
+            chose = pictures.click(self._choose, None, choice, show_progress="hidden").then(**refresh)
+            chose.then(None, None, None, js=SCROLL)
             gr.Timer(EVERY_S).tick(**refresh)
             page.load(**refresh)
         return page

@@ -70,11 +70,11 @@ class Served:
         """The last page; nothing on it needs the server, which ends when it has been sent."""
         return HTMLResponse((HERE / "goodbye.html").read_text(), background=BackgroundTask(self.done.set))
 
-    def announce(self, console: Console, promise: str) -> None:
-        """Print where the page is and who reaches it, and open it."""
+    def announce(self, console: Console, ends: str) -> None:
+        """Print where the page is, who reaches it and how it ``ends``, and open it in the browser."""
         who = "only this machine can open it" if self.address.private else "whoever has this link can open it"
         console.print(f"open {self.url}", soft_wrap=True, highlight=False)
-        console.print(f"  {who}; {promise}; Done on the page or Ctrl-C here ends it")
+        console.print(f"  {who}; {ends}")
         if self.address.browser:
             webbrowser.open(self.url)
 

@@ -65,7 +65,7 @@ def test_another_host_needs_the_token_of_the_printed_link(start):
 
 def test_the_link_is_printed_whole_on_a_narrow_terminal(start, capsys):
     served = start(host="0.0.0.0")
-    served.announce(Console(width=40), "every answer is saved at once")
+    served.announce(Console(width=40), "Ctrl-C ends it")
     assert served.url in capsys.readouterr().out
 
 
