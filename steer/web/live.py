@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from html import escape
@@ -85,9 +86,10 @@ class LivePage:
         if result and result.stop is StopReason.INTERRUPTED and not self._stopping.is_set():
             self.served.close()
             return
-        console.print(f"the page stays open at {self.served.url}", soft_wrap=True, highlight=False)
-        console.print("  press Done on it, or Ctrl-C here, to leave")
-        self.served.wait()
+        with suppress(KeyboardInterrupt):
+            console.print(f"the page stays open at {self.served.url}", soft_wrap=True, highlight=False)
+            console.print("  press Done on it, or Ctrl-C here, to leave")
+            self.served.wait()
 
     @property
     def rater(self) -> str | None:
