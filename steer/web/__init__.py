@@ -22,7 +22,7 @@ __all__ = ["Address", "live_page", "need_gradio", "serve_rating", "serve_voting"
 
 def serve_rating(interview: Interview, pairs: bool, address: Address, console: Console) -> None:
     """The rating page until its person is done or Ctrl-C. Raises UsageError where Gradio is not installed."""
-    need_gradio()
+    need_gradio("; or rate with --terminal")
     from steer.web.rating import RatingPage, TastePairsPage
 
     page = TastePairsPage(interview) if pairs else RatingPage(interview)
@@ -45,8 +45,8 @@ def live_page(parts: Parts) -> LivePage:
     return LivePage(parts)
 
 
-def need_gradio() -> None:
+def need_gradio(instead: str = "") -> None:
     """Raise UsageError where Gradio is not installed; else turn off its analytics, before it is imported."""
     if importlib.util.find_spec("gradio") is None:
-        raise UsageError("the page needs Gradio: pip install 'steer-t2i[page]'; or rate with --terminal")
+        raise UsageError(f"the page needs Gradio: pip install 'steer-t2i[page]'{instead}")
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # nothing leaves this machine

@@ -29,7 +29,7 @@ class RatingPage(AskingPage):
         return () if found is None else (found,)
 
     def _progress(self) -> str:
-        return progress_of(self.interview)
+        return progress_of(self.interview, "picture")
 
     def _enough(self) -> str:
         return enough_of(self.interview)
@@ -43,9 +43,7 @@ class RatingPage(AskingPage):
             with gr.Row(elem_id="scale"):
                 self._anchors = {n: gr.Button(f"{n}\n{word}", elem_id=f"key-{n}") for n, word in ANCHORS.items()}
             with gr.Row(elem_id="fine"):
-                self._slider = gr.Slider(
-                    1, 5, value=MIDDLE, step=0.1, label="Or in between", elem_id="slider", buttons=[]
-                )
+                self._slider = gr.Slider(1, 5, value=MIDDLE, step=0.1, label="In between", elem_id="slider", buttons=[])
                 self._use = gr.Button(_use_label(MIDDLE), size="sm", elem_id="use-slider")
         return picture, [column]
 
@@ -71,17 +69,17 @@ class TastePairsPage(PairsPage):
         super().__init__(interview)
 
     def _progress(self) -> str:
-        return progress_of(self.interview)
+        return progress_of(self.interview, "pair")
 
     def _enough(self) -> str:
         return enough_of(self.interview)
 
 
-def progress_of(interview: Interview) -> str:
+def progress_of(interview: Interview, noun: str) -> str:
     """A bar and a line: answers so far, and about how many more."""
     p = interview.progress()
     done = 1.0 if p.enough else p.answers / (p.answers + p.more)
-    left = "that is enough" if p.enough else f"about {p.more} more picture{'' if p.more == 1 else 's'}"
+    left = "that is enough" if p.enough else f"about {p.more} more {noun}{'' if p.more == 1 else 's'}"
     bar = f"<progress max='100' value='{100 * done:.0f}' aria-label='Interview'></progress>"
     return f"{bar}<p>{p.counted} &middot; {left}</p>"
 
