@@ -39,11 +39,11 @@ def no_library_bars() -> None:
 
 
 class Progress:
-    """Listener that prints the parts of a run, then a bar with the best reward so far."""
+    """Listener that prints the parts of a run, then a bar with the liking of the leading text."""
 
     def __init__(self, quiet: bool, show_rewrites: bool = False):
         self.quiet, self.show_rewrites = quiet, show_rewrites and not quiet
-        self.bar = progress_bar("pictures", "best [bold]{task.fields[best]}[/]", quiet=quiet)
+        self.bar = progress_bar("pictures", "liking [bold]{task.fields[best]}[/]", quiet=quiet)
         self.task = self.bar.add_task("starting", total=None, best="-")
 
     def __enter__(self) -> Progress:
@@ -76,8 +76,9 @@ class Progress:
             round_ = event.candidate.round
             leading = event.history.ranked()[:1]  # complete rounds only
             label = "original" if round_ == 0 else f"round {round_}"
-            best = f"{leading[0].mean:.2f}" if leading else "-"
+            best = f"{leading[0].liking:.2f}" if leading else "-"
             self.bar.update(self.task, advance=1, description=label, best=best)
         elif isinstance(event, RunStopped):
-            done = len(event.result.candidates)
-            self.bar.update(self.task, completed=done, total=max(done, 1))
+            done, winner = len(event.result.candidates), event.result.winner
+            best = f"{winner.liking:.2f}" if winner else "-"
+            self.bar.update(self.task, completed=done, total=max(done, 1), best=best)
