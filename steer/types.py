@@ -7,11 +7,13 @@ import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from PIL import Image
 
 from reward_models import Scores
+from steer.notebook import figures
 
 SCORES = ("personal", "population", "fidelity", "uncertainty", "objective")
 PICTURE_NOISE = 0.12  # standard deviation of one picture's reward around its text's mean; measured on the miniature
@@ -259,3 +261,14 @@ class Result:
         if self.stop is StopReason.BUDGET and unspent > 0:
             return f"{unspent} of {self.request.budget} pictures left are too few for a fair comparison"
         return self.because or self.stop.value
+
+    def _repr_html_(self) -> str:
+        """In a notebook: the unchanged prompt's picture beside the best one, with how much the person likes each."""
+        shown = [("original", self.first), ("best", self.best)]
+        return figures(
+            [
+                (Path(self.folder) / c.picture, f"{title}, liked {c.personal:.2f}", c.rewrite.text)
+                for title, c in shown
+                if c is not None and c.picture
+            ]
+        )

@@ -24,7 +24,8 @@ CLOSE = 0.7  # likeness of a mistyped word to the one that was meant, as difflib
 _WORD = re.compile(r"[^\W_]+(?:[-'][^\W_]+)*")
 # Words without which the picture would be the same; function words are none to begin with.
 _HARMLESS = frozenset(
-    "my your our their it be very one picture image among before below behind beside around into through".split()
+    ("my", "your", "our", "their", "it", "be", "very", "one", "picture", "image")
+    + ("among", "before", "below", "behind", "beside", "around", "into", "through")
 )
 
 
@@ -60,9 +61,7 @@ class WorldVocabulary(Vocabulary):
         if len(subjects) > 1:
             fate = f"only the first, '{subjects[0]}'" if self.read_by_code else "a mixture of them"
             found.append(
-                PromptWarning(
-                    f"{name} draws one subject per picture; of {_listed(subjects)} it will draw {fate}."
-                )
+                PromptWarning(f"{name} draws one subject per picture; of {_listed(subjects)} it will draw {fate}.")
             )
         if strange:
             found.append(PromptWarning(f"{name} does not know {_listed(strange)} and will ignore {_them(strange)}."))
