@@ -9,14 +9,15 @@ from typing import Any
 
 from PIL import Image
 
+from reward_models.plural import count
 from steer.batch.rows import Row
 from steer.parts import Parts
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """``picture_s``: seconds a picture with its scoring; ``cost`` of pictures where ``renderer.price`` is known. Texts
-    that a chat model writes are not in it.
+    """``picture_s``: seconds per picture with its scoring; ``cost`` of the pictures where ``renderer.price`` is known.
+    Texts that a chat model writes are not counted.
     """
 
     rows: int
@@ -42,18 +43,18 @@ class Estimate:
         )
         money = f", {self.cost:.2f} for the pictures" if self.cost is not None else ""
         return (
-            f"{self.rows} rows for {self.users} users: up to {self.pictures} pictures, "
+            f"{count(self.rows, 'row')} for {count(self.users, 'user')}: up to {count(self.pictures, 'picture')}, "
             f"about {took} at {self.picture_s:.2f} s per picture{money}; nothing was kept"
         )
 
 
 def estimate(rows: Iterable[Row], parts: Parts) -> Estimate:
     """Read all rows; then draw and score one batch twice, of which the first is for warming up."""
-    count = pictures = 0
+    total = pictures = 0
     users: set[str] = set()
     first: Row | None = None
     for row in rows:
-        count += 1
+        total += 1
         first = first or row
         users.add(row.user)
         pictures += row.budget or int(row.settings.get("search.budget", parts.config.search.budget))
@@ -68,7 +69,7 @@ def estimate(rows: Iterable[Row], parts: Parts) -> Estimate:
         taken = (time.perf_counter() - begun) / size
     price = parts.config.renderer.price
     return Estimate(
-        count,
+        total,
         len(users),
         pictures,
         round(taken, 3),

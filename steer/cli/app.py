@@ -55,7 +55,7 @@ def root(
     show_version: Annotated[
         bool, typer.Option("--version", help="Print the version and exit.", callback=_version, is_eager=True)
     ] = False,
-    debug: Annotated[  # noqa: ARG001  # main() takes it out of the arguments, wherever it stands
+    debug: Annotated[  # main() takes it out of the arguments, wherever it stands
         bool,
         typer.Option("--debug", help="Show tracebacks and the warnings of libraries. Works with every command."),
     ] = False,

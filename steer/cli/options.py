@@ -80,7 +80,7 @@ Seed = Annotated[
         help="The same seed draws the same pictures again; 'random' draws new ones.",
     ),
 ]
-Beside = Annotated[int, typer.Option("--beside", metavar="N", help="Runs in progress at the same time.", min=1)]
+Beside = Annotated[int, typer.Option("--beside", metavar="N", help="Runs in progress at once.", min=1, max=256)]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Check the input and estimate the work; keep nothing.")]
 
 # Where the results go
@@ -99,6 +99,7 @@ Kind = Annotated[
 
 # Pages in the browser
 Port = Annotated[
-    int, typer.Option("--port", metavar="N", help="Port of the page on this machine; 0 picks a free one.", min=0)
+    int,
+    typer.Option("--port", metavar="N", help="Port of the page; 0 picks a free one.", min=0, max=65535),
 ]
 Browser = Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")]
