@@ -10,7 +10,7 @@ from rich.markup import escape
 from reward_models.plural import count
 from steer.cli.bars import progress_bar
 from steer.cli.console import console
-from steer.events import CandidateDone, Event, PhaseBegan, RoundProposed, RunStarted
+from steer.events import CandidateDone, Event, PhaseBegan, RoundProposed, RunStarted, RunStopped
 
 
 @contextmanager
@@ -51,12 +51,12 @@ PHASES = {
 
 
 class Progress:
-    """Listener that prints the parts of a run, then a bar: what the run does now, and the best reward so far."""
+    """Listener that prints the parts of a run, then a bar: what the run does now, and the liking of the leading text."""
 
     def __init__(self, quiet: bool, show_rewrites: bool = False):
         self.quiet, self.show_rewrites = quiet, show_rewrites and not quiet
         self.bar = progress_bar(
-            "pictures", "best [bold]{task.fields[best]}[/]", now="[dim]{task.fields[phase]}[/]", quiet=quiet
+            "pictures", "liking [bold]{task.fields[best]}[/]", now="[dim]{task.fields[phase]}[/]", quiet=quiet
         )
         self.task = self.bar.add_task("original", total=None, best="-", phase="")
         self._phase, self._written = "", ""  # of the run; what its writer said last
@@ -93,8 +93,10 @@ class Progress:
             round_ = event.candidate.round
             leading = event.history.ranked()[:1]  # complete rounds only
             label = "original" if round_ == 0 else f"round {round_}"
-            best = f"{leading[0].mean:.2f}" if leading else "-"
+            best = f"{leading[0].liking:.2f}" if leading else "-"
             self.bar.update(self.task, advance=1, description=label, best=best)
+        elif isinstance(event, RunStopped) and (winner := event.result.winner):
+            self.bar.update(self.task, best=f"{winner.liking:.2f}")
 
     def _began(self, event: PhaseBegan) -> None:
         if event.phase == "writing":
