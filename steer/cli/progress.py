@@ -51,7 +51,7 @@ PHASES = {
 
 
 class Progress:
-    """Listener that prints the parts of a run, then a bar: what the run does now, and the liking of the leading text."""
+    """Listener that prints the parts of a run, then a bar: what it does now, and the leading liking."""
 
     def __init__(self, quiet: bool, show_rewrites: bool = False):
         self.quiet, self.show_rewrites = quiet, show_rewrites and not quiet

@@ -109,23 +109,26 @@ def _given(prompt: str | None) -> str:
 
 
 def resume(
-    run: Annotated[Path, typer.Argument(help="Folder of the interrupted run or batch.")], as_json: AsJson = False
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of the run, batch or study.")],
+    as_json: AsJson = False,
 ) -> None:
-    """Resume an interrupted run or batch; nothing is rendered twice."""
-    from steer.batch.folder import is_batch
+    """Resume an interrupted run, batch or study; nothing is rendered twice."""
     from steer.cli.batch import resume_batch
+    from steer.cli.folders import kind_of
     from steer.cli.show import print_result_of
+    from steer.cli.study import resume_study
     from steer.steerer import Steerer
     from steer.store.run_folder import RunFolder
 
-    if is_batch(run):
-        resume_batch(run, as_json)
-        return
-    folder = RunFolder.open(run)
-    if folder.stopped and folder.stopped != "INTERRUPTED" and (run / "result.json").exists():
-        print_result_of(run, as_json)
-        return
-    _drive(Steerer.config_of(run), as_json, lambda s: s.resume(run))
+    kind = kind_of(folder)
+    if kind == "batch":
+        return resume_batch(folder, as_json)
+    if kind == "study":
+        return resume_study(folder, as_json)
+    opened = RunFolder.open(folder)
+    if opened.stopped and opened.stopped != "INTERRUPTED" and (folder / "result.json").exists():
+        return print_result_of(folder, as_json)
+    _drive(Steerer.config_of(folder), as_json, lambda s: s.resume(folder))
 
 
 def _drive(
