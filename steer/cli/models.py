@@ -26,7 +26,15 @@ def models(as_json: AsJson = False) -> None:
     if as_json:
         print(json.dumps({"machine": asdict(machine), "models": [asdict(f) for f in facts]}))
         return
-    columns = Column("preset", no_wrap=True), "what", "licence", "GiB", "on disk", "reward", "runs here"
+    columns = (
+        Column("preset", no_wrap=True),
+        "what",
+        Column("licence", overflow="fold"),
+        "GiB",
+        "on disk",
+        "reward",
+        "runs here",
+    )
     table = Table(*columns, box=None, pad_edge=False)
     for f in facts:
         need = f"{f.memory:.0f} / {f.least:.0f}" if f.memory >= 5 else "< 2"
@@ -40,8 +48,7 @@ def models(as_json: AsJson = False) -> None:
             escape(f.here),
         )
     console.print(table)
-    console.print(
-        f"\nthis machine: {escape(machine.name)}, {machine.free:.0f} GiB free; use a preset with --config NAME"
-    )
+    console.print(f"\nthis machine: {escape(machine.name)}, {machine.free:.0f} GiB free")
+    console.print("to use a preset: --config NAME")
     if absent := sorted({f.reward for f in facts if f.reward_cached == "no"}):
-        console.print(f"train the reward {', '.join(absent)} with: steer reward train -c pamela", soft_wrap=True)
+        console.print(f"to train a reward such as {', '.join(absent)}: steer reward train -c pamela")
