@@ -61,7 +61,7 @@ def test_a_prompt_without_a_known_subject(miniature_words, prompt, said):
     assert said in str(warning)
     assert "It draws 32 subjects: fox, lion, " in str(warning)
     assert miniature_words.knows(prompt) == (prompt == "in the snow")
-    with pytest.raises(UsageError, match="The painter .*It draws 32 subjects"):
+    with pytest.raises(UsageError, match=r"The painter .*It draws 32 subjects"):
         painter_vocabulary().warnings(prompt)
 
 
