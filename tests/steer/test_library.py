@@ -49,7 +49,7 @@ def test_a_folder_of_that_name_wins(by_name, tmp_path, monkeypatch):
 
 
 def test_a_mistyped_name_is_told_from_a_folder_that_is_not_there(by_name):
-    with pytest.raises(reward_models.RewardError, match="reward 'minature' not found .*Did you mean 'miniature'"):
+    with pytest.raises(reward_models.RewardError, match=r"reward 'minature' not found .*Did you mean 'miniature'"):
         reward_models.load("minature")
     with pytest.raises(reward_models.RewardError, match=r"no reward model in './minature'"):
         reward_models.load("./minature")
@@ -63,7 +63,7 @@ def test_scoring_takes_ids_and_refuses_what_is_no_person(by_name):
     assert model.judge(reading, "u42").personal == pytest.approx(two.personal)
     with pytest.raises(reward_models.UnknownPerson, match=r"person 'u1700' not found \(200 known\)"):
         model.judge(reading, "u1700")
-    with pytest.raises(reward_models.RewardError, match="an id such as 'u17' or a reward_models.Person, not 17"):
+    with pytest.raises(reward_models.RewardError, match=r"an id such as 'u17' or a reward_models.Person, not 17"):
         model.judge(reading, 17)
     for prompts in ("a fox", ["a fox", "a cat"]):
         with pytest.raises(reward_models.RewardError, match="one prompt for each of 1 pictures"):
