@@ -48,7 +48,7 @@ def batch(
     files: Annotated[
         list[str],
         typer.Argument(
-            metavar="FILES...",
+            metavar="FILES",
             help="Prompts: txt, csv, jsonl or parquet files, globs, an example that ships (holiday), or - for "
             "standard input.",
         ),
