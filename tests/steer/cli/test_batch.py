@@ -24,8 +24,8 @@ def batch(tmp_path_factory):
 def test_rows_are_steered_and_results_are_named(batch):
     folder, done = batch
     assert done.returncode == 0, done.stderr
-    assert "2 done" in done.stdout
-    assert "2/2 8 pictures" in done.stdout
+    assert "batch outputs/batch-rows: 2 of 2 rows done, mean gain +" in done.stdout
+    assert "2/2 rows 8 of 8 pictures" in done.stdout
     assert "results.csv" in done.stdout
     assert (folder / "outputs" / "batch-rows" / "index.html").exists()
 
@@ -36,7 +36,7 @@ def test_the_same_command_and_resume_find_nothing_left_to_do(batch):
     assert json.loads(again.stdout) == {"folder": "outputs/batch-rows", "done": 2, "warnings": []}
     resumed = steer_here("resume", "outputs/batch-rows", cwd=folder)
     assert resumed.returncode == 0, resumed.stderr
-    assert "2/2 0 pictures" in resumed.stdout
+    assert "2/2 rows 0 of 0 pictures" in resumed.stdout
 
 
 def test_what_a_row_cannot_get_is_said_before_it_is_drawn_and_kept(tmp_path):
@@ -74,9 +74,9 @@ def test_a_dry_run_keeps_nothing(batch, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("-",), "need --out, so that the batch can be resumed"),
-        (("rows.txt", "--engine", "rya"), "Did you mean 'ray'"),
-        (("rows.txt",), "no user; give one in the row or by --user"),
+        (("-",), "need --out FOLDER, so that the batch can be resumed"),
+        (("rows.txt", "--engine", "rya"), "'rya' is not one of 'local', 'ray'"),
+        (("rows.txt",), "no user; name one in the row, or for all rows with --user"),
         (("none.txt", "--user", "u3"), "there is no file 'none.txt'"),
     ],
 )
