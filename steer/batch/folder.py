@@ -163,12 +163,13 @@ class BatchFolder:
             "state": state,
             "pictures": None,
             "original": None,
-            "reward": None,
+            "liking": None,
             "gain": None,
             "text": None,
             "picture": None,
             "seconds": None,
             "reason": None,
+            "warnings": None,
         }
         if state == "failed":
             told["reason"] = json.loads((run / "failed.json").read_text())["reason"]
@@ -178,12 +179,13 @@ class BatchFolder:
         best, original = result["best"] or {}, result["original"] or {}
         return told | {
             "pictures": result["pictures"],
-            "original": original.get("reward"),
-            "reward": best.get("reward"),
+            "original": original.get("liking"),
+            "liking": best.get("liking"),
             "gain": result["gain"],
             "text": best.get("text"),
             "seconds": result["seconds"],
             "reason": result["why"],
+            "warnings": " ".join(result.get("warnings", [])) or None,
             "picture": str(run.relative_to(self.path) / result["picture"]) if result["picture"] else None,
         }
 

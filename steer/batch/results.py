@@ -21,12 +21,13 @@ COLUMNS = (
     "state",
     "pictures",
     "original",
-    "reward",
+    "liking",
     "gain",
     "text",
     "picture",
     "seconds",
     "reason",
+    "warnings",
 )
 ON_THE_PAGE, ON_THE_SHEET = 500, 100  # rows; the table has all of them
 CELL, GAP, MARGIN, COLUMN_COUNT = 128, 10, 24, 10
@@ -72,7 +73,7 @@ class _Parquet:
             "seed": pa.int64(),
             "pictures": pa.int64(),
             "original": number,
-            "reward": number,
+            "liking": number,
             "gain": number,
             "seconds": number,
         }
@@ -131,5 +132,5 @@ def _sheet(folder: BatchFolder, rows: list[dict[str, Any]]) -> Image.Image:
             small = image.convert("RGB")
         small.thumbnail((CELL, CELL))
         sheet.paste(small, (x, y))
-        draw.text((x, y + CELL + 4), f"{r['reward']:.2f}  {r['user'][:12]}", (130, 130, 138), font)
+        draw.text((x, y + CELL + 4), f"{r['liking']:.2f}  {r['user'][:12]}", (130, 130, 138), font)
     return sheet

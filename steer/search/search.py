@@ -16,17 +16,19 @@ from steer.config import ObjectiveConfig, SearchConfig
 from steer.errors import ProposerBudgetSpent
 from steer.search.allocation import second_looks, seed_count
 from steer.search.funnel import Funnel
+from steer.search.guard import explain
 from steer.search.objective import fidelity_floor, objective
-from steer.types import Candidate, History, Rewrite, RewriteStats, State, SteerRequest, StopReason
+from steer.types import Candidate, Dropped, History, Rewrite, RewriteStats, State, SteerRequest, StopReason
 
-OnProposed = Callable[[int, list[Rewrite], list[tuple[str, str]]], None]
+OnProposed = Callable[[int, list[Rewrite], list[Dropped]], None]
 
 
 class Search:
     """State of one run without any rendering; deterministic given what it is told.
 
-    ``funnel`` gives the texts of a round. ``recorded``: those of an earlier start of the same run, by round; a recorded
-    round is not proposed again.
+    ``funnel`` gives the texts of a round. ``recorded``: those of an earlier start of the same run, by round, and
+    ``dropped`` what the guard held back; a recorded round is not proposed again. ``because``: more about why rounds
+    ended, "" where ``stop`` says it all.
     """
 
     def __init__(
@@ -38,10 +40,11 @@ class Search:
         recorded: dict[int, list[Rewrite]] | None = None,
         on_proposed: OnProposed | None = None,
         drafts: bool = False,
+        dropped: dict[int, list[Dropped]] | None = None,
     ):
         self.request, self.funnel, self.config, self.goal = request, funnel, config, goal
         self.history, self.drafts = History(), drafts
-        self.recorded = recorded or {}
+        self.recorded, self.dropped, self.because = recorded or {}, dict(dropped or {}), ""
         self.on_proposed = on_proposed or (lambda *_: None)
         self.stop: StopReason | None = None
         self._floor = 0.0
@@ -73,7 +76,7 @@ class Search:
             if rewrites := self._rewrites(n):
                 drafts = self.seeds[: self.config.draft_seeds]
                 return self._begun([*looks, *((r, s) for r in rewrites for s in drafts)])
-            self._why = self._why or StopReason.NO_PROPOSALS
+            self._nothing_usable()
         return self._confirm()
 
     def tell(self, candidates: list[Candidate]) -> None:
@@ -108,8 +111,12 @@ class Search:
             candidate.objective = self.objective_of(candidate)
 
     def objective_of(self, candidate: Candidate) -> float:
-        """The objective of a candidate's scores; NaN where a part of them is."""
-        return objective(candidate, self._floor, self.goal)
+        """The objective of a candidate's scores; NaN where a part of them is.
+
+        The prompt itself cannot leave the prompt, so its pictures pay no penalty for their fidelity.
+        """
+        floor = -math.inf if candidate.rewrite.text == self.request.prompt else self._floor
+        return objective(candidate, floor, self.goal)
 
     def end_rounds(self, why: StopReason) -> None:
         """Nothing new from here on: original and leaders are confirmed, then it is over."""
@@ -126,12 +133,12 @@ class Search:
         return max(ranked, key=lambda s: s.cautious, default=None)
 
     def best(self) -> Candidate | None:
-        """The winner's best picture."""
+        """The winner's best picture; among those of the prompt itself, a picture that does not show it is no choice."""
         winner = self.winner()
         if winner is None:
             return None
         own = [c for c in self.history.scored() if c.rewrite.text == winner.rewrite.text]
-        return max([c for c in own if c.tier == "full"] or own, key=lambda c: c.objective)
+        return max([c for c in own if c.tier == "full"] or own, key=lambda c: objective(c, self._floor, self.goal))
 
     def _affordable(self, left: int) -> int:
         """How many new rewrites leave enough of ``left`` pictures to confirm the leaders, or else one leader."""
@@ -166,8 +173,15 @@ class Search:
         except ProposerBudgetSpent:
             self._why = StopReason.PROPOSER_BUDGET
             return []
+        self.dropped[self.round] = dropped
         self.on_proposed(self.round, good, dropped)
         return good
+
+    def _nothing_usable(self) -> None:
+        """A round without texts ends the rounds: nothing new was written, or the guard held all of it back."""
+        if self._why is None:
+            self.because = explain(self.request.prompt, self.dropped.get(self.round, []))
+            self._why = StopReason.GUARD if self.because else StopReason.NO_PROPOSALS
 
     def _confirm(self) -> list[Candidate]:
         """Original and leaders on the seeds they have not seen; then the search is over. What rounds left unspent buys
