@@ -56,7 +56,7 @@ def enrol(store: UserStore, reward: RewardModel, user: str) -> Enrolled:
     they are.
     """
     if user in trained_people(reward):
-        raise UsageError(f"'{user}' is a person of the reward '{reward.name}' and is read-only")
+        raise UsageError(f"'{user}' is a person the reward was trained on and is read-only")
     teacher, told = teacher_of(reward, user), store.told(user)
     trained, basis = reward.fingerprint(), told.digest()
     kept = store.lesson(user, trained)

@@ -7,6 +7,7 @@ import csv
 import itertools
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,8 +61,8 @@ def export_user(store: UserStore, user: str, keys: list[str]) -> dict[str, Any]:
     }
 
 
-def import_user(store: UserStore, path: Path, name: str | None = None) -> User:
-    """Add a person from an exported file. ``name``: another id for them.
+def import_user(store: UserStore, path: Path, name: str | None = None, trained: Sequence[str] = ()) -> User:
+    """Add a person from an exported file. ``name``: another id for them; ``trained``: ids of the reward model's people.
 
     Raises UsageError, and adds nobody, if the file is not an export or the id is taken.
     """
@@ -86,8 +87,9 @@ def import_user(store: UserStore, path: Path, name: str | None = None) -> User:
     if bad := [s for *_, s in ratings if not 1 <= s <= 5]:
         raise UsageError(f"'{path}': the rating {bad[0]:g} is not on the scale from 1 to 5")
     check_id(user)
-    if taken := next((i for i in store.ids() if i.lower() == user.lower()), None):
-        raise UsageError(f"there is already a user '{taken}'; import the file under another id: --as NAME")
+    for ids, what in ((trained, "a person of the reward"), (store.ids(), "a user")):
+        if taken := next((i for i in ids if i.lower() == user.lower()), None):
+            raise UsageError(f"there is already {what} '{taken}'; import the file under another id: --as NAME")
     with store.together():
         store.add(user, demographics, profile)
         store.rate_many(user, ratings, "import", times)

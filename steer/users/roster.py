@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
+import shlex
 
 from reward_models import Person, RewardModel
 from steer.errors import UsageError
 from steer.judging.audience import Audience, People
 from steer.users.enrolment import Enrolled, enrol, trained_people
 from steer.users.ids import AVERAGE, unknown_user
-from steer.users.records import User
 from steer.users.store import UserStore
 
 log = logging.getLogger(__name__)
@@ -31,10 +31,6 @@ class Roster:
     def ids(self) -> list[str]:
         """All ids. "average", which is nobody in particular, is not among them."""
         return list(dict.fromkeys([*self.store.ids(), *self.reward.people()]))
-
-    def hidden(self, like: str = "") -> list[User]:
-        """People of the store whose id belongs to a person of the reward model, and who are therefore not used."""
-        return [u for u in self.store.users(like) if u.id in self._trained]
 
     def person(self, user: str) -> Person:
         """The reward model's person with this id. Raises UsageError if there is none."""
@@ -73,17 +69,15 @@ class Roster:
             return
         if not stored.source:
             raise UsageError(
-                f"'{user}' is both one of your users and a person of the reward '{self.reward.name}'; "
-                f"rename yours: steer user rename {user} NEW"
+                f"'{user}' is both one of your users and a person the reward was trained on; rename yours: "
+                f"steer user rename {user} NEW"
             )
         if user not in self._said:
             self._said.add(user)
             log.warning(
-                "'%s' is the person of the reward '%s'; the '%s' imported from '%s' is not used (remove that import: "
-                "steer user delete --import %s)",
-                user,
-                self.reward.name,
+                "'%s' is the person the reward was trained on, not the one imported from '%s'; to remove that import: "
+                "steer user delete --import %s",
                 user,
                 stored.source,
-                stored.source,
+                shlex.quote(stored.source),
             )

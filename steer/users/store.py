@@ -112,9 +112,25 @@ class UserStore(RewardData):
 
     # removal
 
+    def votes_of(self, user: str) -> int:
+        """Number of votes in studies under this id."""
+        with self._errors():
+            return int(self._db.execute("SELECT count(*) FROM votes WHERE user = ?", (user,)).fetchone()[0])
+
+    def deletable(self, user: str) -> User:
+        """The person with this id, also one of whom the store has nothing but votes.
+
+        Raises UsageError if there is nothing to delete.
+        """
+        found = self.get(check_id(user))
+        return User(user) if found is None and self.votes_of(user) else self.user(user)
+
     def delete(self, user: str) -> dict[str, int]:
-        """Remove every trace of a person from the store; returns the number of rows removed, by kind."""
-        return self._delete([self.user(user).id])
+        """Remove every trace of a person from the store; returns the number of rows removed, by kind.
+
+        Raises UsageError if there is nothing to delete.
+        """
+        return self._delete([self.deletable(user).id])
 
     def imported(self, source: str) -> list[str]:
         """Ids of the people imported from a data set. Raises UsageError if nobody was."""
