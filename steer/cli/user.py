@@ -110,8 +110,7 @@ def rate(
 ) -> None:
     """Teach steer your taste by rating pictures in the browser.
 
-    You are always shown the picture whose rating tells most. About twenty ratings are enough for a start; rate more at
-    any time.
+    You are always shown the picture whose rating tells most. About twenty ratings are enough for a start.
     """
     from steer.users.ids import check_id
 

@@ -67,8 +67,8 @@ def list_(
         _print_group(f"{counted(len(trained), 'person')} of the reward '{teaching.config.reward.model}'", trained)
     for source, some in _by_source([u for u in users if u.id in of_reward]).items():
         console.print(
-            f"{counted(len(some), 'person')} imported from '{source}' cannot be used: the reward has people with the same "
-            f"ids. Remove them: steer user delete --import {shlex.quote(source)}",
+            f"{counted(len(some), 'person')} imported from '{source}' cannot be used: the reward has people with the "
+            f"same ids. Remove them: steer user delete --import {shlex.quote(source)}",
             markup=False,
         )
     if not own and not like:
@@ -132,7 +132,9 @@ def export_(
 
 
 def import_(
-    source: Annotated[str, typer.Argument(help="A file written by 'steer user export', or a data set of ratings.")],
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="A file written by 'steer user export', or a data set of ratings.")
+    ],
     name: Annotated[str | None, typer.Option("--as", help="New id for the user of an exported file.")] = None,
     prefix: Annotated[str, typer.Option(help="Text to put before the ids of a data set's people.")] = "",
     kind: Kind = None,

@@ -25,7 +25,7 @@ class Judge:
     def judge(self, look: Look) -> Scores:
         """Scores of pictures already read.
 
-        For several people ``personal`` is their combined liking, and each person's own is in ``others`` as "liked by ID".
+        For several people, ``personal`` is their combined liking; each person's own is in ``others`` as "liked by ID".
         """
         if self.people.one is not None:
             return self.panel.judge(look, self.people.one)

@@ -86,7 +86,7 @@ def pictures_in(folder: Path) -> list[Question]:
 
 
 def drawn_for(renderer: Renderer, lexicon: Lexicon, n: int) -> list[Question]:
-    """Render ``n`` pictures to rate, of the probe prompts with random phrases of the lexicon, and keep them under outputs/.
+    """Render ``n`` pictures to rate, of probe prompts with random phrases of the lexicon, and keep them under outputs/.
 
     Raises UsageError if none could be rendered.
     """

@@ -48,7 +48,8 @@ class RewardData(Database):
         values = user, reward, told.digest(), json.dumps(rows), lesson.open, lesson.data
         with self.writing() as db:
             db.execute(
-                "INSERT OR REPLACE INTO vectors SELECT ?, ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM users WHERE id = ?)",
+                """INSERT OR REPLACE INTO vectors SELECT ?, ?, ?, ?, ?, ?
+                   WHERE EXISTS (SELECT 1 FROM users WHERE id = ?)""",
                 (*values, user),
             )
 

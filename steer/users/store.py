@@ -274,9 +274,7 @@ class UserStore(RewardData):
 
 def _user(row: sqlite3.Row) -> User:
     demographics = json.loads(row["demographics"])
-    return User(
-        row["id"], demographics, row["profile"], row["source"], row["created"], row["ratings"], row["choices"]
-    )
+    return User(row["id"], demographics, row["profile"], row["source"], row["created"], row["ratings"], row["choices"])
 
 
 def now() -> str:

@@ -90,7 +90,10 @@ def test_an_import_never_hides_people_of_the_reward_and_goes_with_one_command(st
     assert before.startswith("u17: 91% of their taste is known\na person of the reward 'miniature'\n")
     refused = steer("user", "import", data_set)
     assert refused.returncode == 2
-    assert "1 of the 2 people in 'my set.csv' have ids of people the reward was trained on, such as 'u17'" in refused.stderr
+    assert (
+        "1 of the 2 people in 'my set.csv' have ids of people the reward was trained on, such as 'u17'"
+        in refused.stderr
+    )
     assert "--prefix my-set-" in refused.stderr
     imported = steer("user", "import", data_set, "--prefix", "my-set-").stdout
     assert "imported 2 people from 'my set', read-only: my-set-ann, my-set-u17" in imported

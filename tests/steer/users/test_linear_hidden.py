@@ -119,5 +119,5 @@ def test_the_commands(tmp_path, questions, ratings_of, store):
     assert refused.returncode == 2
     assert "it learns from ratings only" in refused.stderr
     taken = steer_here("user", "add", "u17", *told)
-    assert (taken.returncode, "read-only" in taken.stderr) == (2, True)
+    assert (taken.returncode, "choose another id" in taken.stderr) == (2, True)
     assert len(UserStore(tmp_path / "users.db").ratings("me")) == 25
