@@ -18,6 +18,7 @@ from steer.errors import UsageError
 from steer.users.enrolment import Enrolled, enrol, teacher_of
 from steer.users.pictures import Question
 from steer.users.store import UserStore
+from steer.words import counted
 
 ENOUGH = 0.04  # share of the open variance that the best next rating would take away
 FEWEST = 8  # ratings before an interview ends by itself
@@ -41,16 +42,7 @@ class Progress:
 
     def __str__(self) -> str:
         end = "more would change little" if self.enough else f"about {self.more} more to go"
-        return f"{self.counted}, {self.known:.0%} of your taste known, {end}"
-
-    @property
-    def counted(self) -> str:
-        """The number of answers in words.
-
-        >>> Progress(1, 0.1, 59, 18, False).counted
-        '1 answer'
-        """
-        return f"{self.answers} answer{'' if self.answers == 1 else 's'}"
+        return f"{counted(self.answers, 'answer')}, {self.known:.0%} of your taste known, {end}"
 
 
 class Interview:

@@ -10,6 +10,7 @@ from html import escape
 from steer.report.changes import word_changes
 from steer.types import Candidate, Result, SteerRequest
 from steer.web.serving import DONE
+from steer.words import counted
 
 MARK = {"same": "{}", "added": "<ins>{}</ins>", "removed": "<del>{}</del>"}
 
@@ -46,7 +47,9 @@ def head(board: Board, stopping: bool) -> str:
         return "<h1>The run is about to begin</h1><progress max='1' value='0' aria-label='Pictures'></progress>"
     n, budget = len(board.candidates), board.request.budget
     if board.result:
-        said = f"Finished: {escape(board.result.why)}. {n} picture{'' if n == 1 else 's'}."
+        said = f"Finished: {escape(board.result.why)}. {counted(n, 'picture')}."
+        if board.result.comparison:
+            said += f" Gain in liking: {str(board.result.comparison)}."
     elif stopping:
         said = "Stopping after this picture; everything so far is kept."
     else:
@@ -81,7 +84,7 @@ def beside(board: Board, drawn: Sequence[Candidate], url: Callable[[Candidate], 
     shown = [("Original", original), ("Best" if board.result else "Best so far", best)]
     return "".join(
         f"<figure><img src='{url(c)}' alt='{title}: {escape(c.rewrite.text, True)}'>"
-        f"<figcaption><b>{title}</b> {liking(c)}<span>{changes(board.request.prompt, c)}</span></figcaption></figure>"
+        f"<figcaption><b>{title}</b> liking {liking(c)}<span>{changes(board.request.prompt, c)}</span></figcaption></figure>"
         for title, c in shown
         if c is not None
     )
@@ -103,13 +106,13 @@ def chosen(candidate: Candidate, prompt: str, url: str) -> str:
     """The picture to rate, large."""
     return (
         f"<figure><img src='{url}' alt='The picture to rate: {escape(candidate.rewrite.text, True)}'>"
-        f"<figcaption><b>To rate</b> {liking(candidate)}<span>{changes(prompt, candidate)}</span></figcaption></figure>"
+        f"<figcaption><b>To rate</b> liking {liking(candidate)}<span>{changes(prompt, candidate)}</span></figcaption></figure>"
     )
 
 
 def liking(candidate: Candidate) -> str:
     """The predicted liking, from 0 to 1."""
-    return "" if math.isnan(candidate.personal) else f"{candidate.personal:.2f}"
+    return f"{candidate.personal:.2f}"
 
 
 def changes(prompt: str, candidate: Candidate) -> str:

@@ -131,7 +131,7 @@ class LivePage:
         large, rater = chosen(candidate, request.prompt, self._url(candidate, LARGE)), self.rater
         if rater is None:
             return [index, f"{large}<p>{READ_ONLY}</p>", "", gr.Column(visible=False), -1]
-        return [index, large, f"<p>How much does {escape(rater)} like it?</p>", gr.Column(visible=True), -1]
+        return [index, large, f"<p>Rate it as <b>{escape(rater)}</b>.</p>", gr.Column(visible=True), -1]
 
     def _rate(self, index: float, score: float) -> str:
         candidate, user, request = self._candidate(int(index)), self.rater, self._board.request

@@ -10,6 +10,7 @@ import gradio as gr
 from steer.users.interview import ANCHORS, Interview
 from steer.users.pictures import Question
 from steer.web.asking import AskingPage, PairsPage
+from steer.words import counted
 
 MIDDLE = 3.0  # of the slider
 
@@ -79,9 +80,9 @@ def progress_of(interview: Interview, noun: str) -> str:
     """A bar and a line: answers so far, and about how many more."""
     p = interview.progress()
     done = 1.0 if p.enough else p.answers / (p.answers + p.more)
-    left = "that is enough" if p.enough else f"about {p.more} more {noun}{'' if p.more == 1 else 's'}"
+    left = "that is enough" if p.enough else f"about {counted(p.more, f'more {noun}')}"
     bar = f"<progress max='100' value='{100 * done:.0f}' aria-label='Interview'></progress>"
-    return f"{bar}<p>{p.counted} &middot; {left}</p>"
+    return f"{bar}<p>{counted(p.answers, 'answer')} &middot; {left}</p>"
 
 
 def enough_of(interview: Interview) -> str:

@@ -6,6 +6,7 @@ from html import escape
 
 from steer.study.votes import Ballot
 from steer.web.asking import PairsPage
+from steer.words import counted
 
 
 class VotingPage(PairsPage):
@@ -19,5 +20,5 @@ class VotingPage(PairsPage):
         given, left = self.ballot.given, self.ballot.left
         bar = f"<progress max='{max(given + left, 1)}' value='{given}' aria-label='Votes'></progress>"
         asked = f"<p class='prompt'>&ldquo;{escape(self._shown[0].prompt)}&rdquo;</p>" if self._shown else ""
-        said = f"{given} answer{'' if given == 1 else 's'} &middot; {left} pair{'' if left == 1 else 's'} left"
+        said = f"{counted(given, 'answer')} &middot; {counted(left, 'pair')} left"
         return f"{bar}<p>{said}</p>{asked}"
