@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from reward_models.plural import counted
 from steer.batch.folder import BatchFolder
 from steer.batch.local import BESIDE, LocalEngine
 from steer.batch.results import write_results

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
+from reward_models.plural import counted
 from steer.cli.console import console
 from steer.cli.folders import OUTPUTS, Entry, entries, read_json
 from steer.cli.options import AsJson

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.markup import escape
 from rich.table import Column, Table
 
+from reward_models.plural import counted
 from steer.cli.console import console
 from steer.errors import UsageError
 
