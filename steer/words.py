@@ -70,13 +70,3 @@ def kept_share(prompt: str, rewrite: str) -> float:
     """Share of the prompt's content words that the rewrite still has, in [0, 1]."""
     wanted = content_words(prompt)
     return len(wanted & content_words(rewrite)) / len(wanted) if wanted else 1.0
-
-
-def counted(n: int, noun: str) -> str:
-    """A number with its noun, in the plural where needed; for nouns that take an -s, and "person".
-
-    >>> counted(1, "picture"), counted(1200, "rating"), counted(0, "person")
-    ('1 picture', '1,200 ratings', '0 people')
-    """
-    plural = "people" if noun == "person" else f"{noun}s"
-    return f"{n:,} {noun if n == 1 else plural}"

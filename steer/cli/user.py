@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from reward_models.plural import counted
 from steer.cli import user_store
 from steer.cli.console import console
 from steer.cli.options import AsJson, Browser, Config, Host, Port, Settings, Store, UserId
@@ -18,7 +19,6 @@ from steer.cli.teaching import Teaching
 from steer.config import DEFAULT
 from steer.errors import SteerError, UsageError
 from steer.web.address import LOOPBACK
-from steer.words import counted
 
 if TYPE_CHECKING:
     from steer.users.interview import Interview

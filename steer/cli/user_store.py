@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from reward_models.plural import counted
 from steer.cli.console import console
 from steer.cli.options import AsJson, Config, Kind, Settings, Store, UserId
 from steer.cli.teaching import Teaching
 from steer.config import DEFAULT
 from steer.errors import UsageError
-from steer.words import counted
 
 if TYPE_CHECKING:
     from steer.users.records import User

@@ -14,13 +14,13 @@ from typing import Any
 
 from PIL import Image
 
+from reward_models.plural import counted
 from reward_models.protocols import Teacher
 from steer.errors import StorageError, UsageError
 from steer.users.enrolment import keep_pictures
 from steer.users.ids import check_id
 from steer.users.records import User, picture_hash
 from steer.users.store import UserStore
-from steer.words import counted
 
 FORMAT = 1
 AT_ONCE = 64  # pictures of a data set in memory

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from reward_models import RewardModel, Seen
+from reward_models.plural import counted
 from reward_models.protocols import Questions
 from steer.errors import UsageError
 from steer.users.enrolment import Enrolled, enrol, teacher_of
 from steer.users.pictures import Question
 from steer.users.store import UserStore
-from steer.words import counted
 
 ENOUGH = 0.04  # share of the open variance that the best next rating would take away
 FEWEST = 8  # ratings before an interview ends by itself

@@ -13,12 +13,12 @@ from pathlib import Path
 
 from PIL import Image
 
+from reward_models.plural import counted
 from steer.errors import UsageError
 from steer.lexicon import Lexicon
 from steer.protocols import Renderer
 from steer.resources import data_folder, miniature_weights
 from steer.users.records import picture_hash
-from steer.words import counted
 
 log = logging.getLogger(__name__)
 

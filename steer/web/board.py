@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from reward_models.plural import counted
 from steer.report.changes import word_changes
 from steer.types import Candidate, Result, SteerRequest
 from steer.web.serving import DONE
-from steer.words import counted
 
 MARK = {"same": "{}", "added": "<ins>{}</ins>", "removed": "<del>{}</del>"}
 
@@ -49,7 +49,7 @@ def head(board: Board, stopping: bool) -> str:
     if board.result:
         said = f"Finished: {escape(board.result.why)}. {counted(n, 'picture')}."
         if board.result.comparison:
-            said += f" Gain in liking: {str(board.result.comparison)}."
+            said += f" Gain in liking: {board.result.comparison}."
     elif stopping:
         said = "Stopping after this picture; everything so far is kept."
     else:
@@ -84,7 +84,8 @@ def beside(board: Board, drawn: Sequence[Candidate], url: Callable[[Candidate], 
     shown = [("Original", original), ("Best" if board.result else "Best so far", best)]
     return "".join(
         f"<figure><img src='{url(c)}' alt='{title}: {escape(c.rewrite.text, True)}'>"
-        f"<figcaption><b>{title}</b> liking {liking(c)}<span>{changes(board.request.prompt, c)}</span></figcaption></figure>"
+        f"<figcaption><b>{title}</b> liking {liking(c)}<span>{changes(board.request.prompt, c)}</span></figcaption>"
+        "</figure>"
         for title, c in shown
         if c is not None
     )
@@ -106,7 +107,8 @@ def chosen(candidate: Candidate, prompt: str, url: str) -> str:
     """The picture to rate, large."""
     return (
         f"<figure><img src='{url}' alt='The picture to rate: {escape(candidate.rewrite.text, True)}'>"
-        f"<figcaption><b>To rate</b> liking {liking(candidate)}<span>{changes(prompt, candidate)}</span></figcaption></figure>"
+        f"<figcaption><b>To rate</b> liking {liking(candidate)}<span>{changes(prompt, candidate)}</span></figcaption>"
+        "</figure>"
     )
 
 

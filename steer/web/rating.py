@@ -7,10 +7,10 @@ from typing import Any
 
 import gradio as gr
 
+from reward_models.plural import counted
 from steer.users.interview import ANCHORS, Interview
 from steer.users.pictures import Question
 from steer.web.asking import AskingPage, PairsPage
-from steer.words import counted
 
 MIDDLE = 3.0  # of the slider
 

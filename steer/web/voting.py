@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from html import escape
 
+from reward_models.plural import counted
 from steer.study.votes import Ballot
 from steer.web.asking import PairsPage
-from steer.words import counted
 
 
 class VotingPage(PairsPage):
