@@ -170,6 +170,7 @@ class BatchFolder:
             "original_picture": None,
             "seconds": None,
             "reason": None,
+            "warnings": None,
         }
         if state == "failed":
             told["reason"] = json.loads((run / "failed.json").read_text())["reason"]
@@ -189,6 +190,7 @@ class BatchFolder:
             "text": best.get("text"),
             "seconds": result["seconds"],
             "reason": result["why"],
+            "warnings": " ".join(result.get("warnings", [])) or None,
             "picture": path(result["picture"]),
             "original_picture": path(original.get("picture")),
         }

@@ -33,6 +33,7 @@ COLUMNS = (
     "original_picture",
     "seconds",
     "reason",
+    "warnings",
 )
 ON_THE_PAGE, ON_THE_SHEET = 500, 100  # rows; the table has all of them
 CELL, CAPTION, GAP, MARGIN, COLUMN_COUNT = 128, 28, 12, 24, 10  # pixels but for the last

@@ -12,7 +12,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from steer.cli.console import console
+from steer.cli.folders import kind_of, latest
 from steer.cli.options import AsJson
+from steer.cli.show_many import show_batch, show_study
 from steer.errors import UsageError
 from steer.report.changes import word_changes
 from steer.types import Result
@@ -21,16 +23,37 @@ _MARK = {"same": "{}", "added": "[bold green]{}[/]", "removed": "[red strike]{}[
 
 
 def show(
-    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    folder: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="FOLDER",
+            help="Folder of a run, batch or study. Default: the newest in outputs/.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: AsJson = False,
-    top: Annotated[int, typer.Option(help="Number of texts to list.")] = 8,
+    top: Annotated[int, typer.Option(metavar="N", help="Texts of a run to list.", min=0)] = 8,
 ) -> None:
-    """Show a run's results: rewards, the best prompt and its changes, the best texts, and the words that helped."""
-    print_result_of(run, as_json)
-    if not as_json:
-        stored = _load(run)
-        _print_texts(stored, top)
-        _print_words(stored.get("words", []))
+    """Show the results of a run, a batch or a study.
+
+    Of a run: the gain, the best text and what changed in it, the best texts, and the words that helped.
+    """
+    path = latest() if folder is None else folder
+    kind = kind_of(path)
+    if kind == "batch":
+        show_batch(path, as_json)
+    elif kind == "study":
+        show_study(path, as_json)
+    else:
+        if folder is None and not as_json:
+            console.print(str(path))
+        print_result_of(path, as_json)
+        if not as_json:
+            stored = _load(path)
+            for warning in stored.get("warnings", []):
+                console.print(f"  [yellow]warning[/]   {escape(warning)}")
+            _print_texts(stored, top)
+            _print_words(stored.get("words", []))
 
 
 def print_result_of(run: Path, as_json: bool) -> None:
