@@ -63,7 +63,7 @@ def write_results(folder: BatchFolder) -> Counter[str]:
             if len(first) < ON_THE_PAGE:
                 first.append(told)
     partial.replace(folder.path / "results.csv")
-    folder.write_text("index.html", _page(folder, first, states, gains))
+    folder.write_text("index.html", page_of(folder, first, states, gains))
     sheet = _sheet(folder, first[:ON_THE_SHEET])
     write_whole(folder.path / "sheet.png", lambda f: sheet.save(f, "PNG"))
     return states
@@ -119,7 +119,7 @@ def _harmless(text: str | None) -> str | None:
     return f"'{text}" if text and text[0] in "=+-@" else text
 
 
-def _page(folder: BatchFolder, rows: list[dict[str, Any]], states: Counter[str], gains: list[float]) -> str:
+def page_of(folder: BatchFolder, rows: list[dict[str, Any]], states: Counter[str], gains: list[float]) -> str:
     """``index.html``: the first rows, each with its original and its best picture; prompts and reasons are escaped."""
     shown = [
         row

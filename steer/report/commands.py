@@ -7,8 +7,7 @@ import shlex
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
+from reward_models import yaml12
 from steer.config import DEFAULT, SteerConfig, load_config, parse_config, presets
 from steer.errors import UsageError
 from steer.types import Result, StopReason
@@ -30,12 +29,12 @@ def next_commands(result: Result, manifest: dict[str, Any]) -> list[Command]:
         found.append(Command("Finish this run", _line("resume", folder)))
     settings = typed_settings(manifest["config"])
     if settings is not None:
-        again = ["run", "--user", request.user, "--prompt", request.prompt]
+        prompt = ["--prompt", request.prompt] if request.prompt.startswith("-") else [request.prompt]
+        again = ["run", *prompt, "--user", request.user]
         again += [] if (name := manifest["config"]["name"]) == DEFAULT else ["--config", name]
         again += ["--budget", str(request.budget), "--seed", str(request.seed + 1)]
-        found.append(
-            Command("Run it again with other seeds", _line(*again, *(x for s in settings for x in ("--set", s))))
-        )
+        again += [word for setting in settings for word in ("--set", setting)]
+        found.append(Command("Run it again with other seeds", _line(*again)))
     in_store = manifest["parts"].get("people", {})  # people whose ratings steer has, and who can add to them
     rater = next((u for u in request.user.split(",") if u in in_store), "me")
     found.append(Command(f"Rate these pictures as '{rater}'", _line("user", "rate", rater, "--pictures", folder)))
@@ -81,10 +80,10 @@ def _plain(config: SteerConfig) -> dict[str, dict[str, Any]]:
 def _typed(value: Any) -> str:
     """A value as YAML on one line.
 
-    >>> _typed("3:2"), _typed("plain"), _typed(["a"])
-    ('"3:2"', 'plain', '["a"]')
+    >>> _typed("3:2"), _typed("7"), _typed(["a"])
+    ('3:2', '"7"', '["a"]')
     """
-    return value if isinstance(value, str) and yaml.safe_load(value or "''") == value else json.dumps(value)
+    return value if isinstance(value, str) and yaml12.load(value or "''") == value else json.dumps(value)
 
 
 def _line(*arguments: str) -> str:
