@@ -23,6 +23,8 @@ from steer.study.report import write_study
 from steer.study.running import StudyRun, draw_users
 from steer.testing import FakeRenderer, RendererConformance
 from tests.steer.command import steer_here
+from tests.steer.web.axe import faults
+from tests.steer.web.browser import DARK, DESKTOP, PHONE, open_tab, sideways
 
 PLAN = {
     "name": "small",
@@ -187,6 +189,19 @@ def test_every_link_of_a_study_leads_somewhere_and_its_batches_lead_back(done):
             assert (here.parent / link).exists(), f"{here}: {link}"
     for here in batches:
         assert "&larr; the study" in here.read_text()
+
+
+@pytest.mark.browser
+def test_the_page_is_accessible_and_fits_a_phone_in_light_and_dark(done):
+    folder, _ = done
+    shown = set()
+    for settings in (DESKTOP, PHONE, DARK):
+        with open_tab(**settings) as tab:
+            tab.goto((folder.path / "report.html").as_uri())
+            assert faults(tab) == []
+            assert sideways(tab) == 0
+            shown.add(tab.evaluate("document.querySelector('.plot img').currentSrc"))
+    assert len(shown) == 2  # a plot for light screens, another for dark ones
 
 
 def test_wrong_plans_are_one_line(tmp_path):
