@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from reward_models.plural import count
+from reward_models.plural import counted
 from steer.cli.console import console
 from steer.cli.folders import OUTPUTS, Entry, entries, read_json
 from steer.cli.options import AsJson
@@ -42,18 +42,18 @@ def list_(
         console.print(escape(line.rstrip()))
         console.print(f"  [dim]{escape(row['folder'])}[/]")
     if len(found) > len(rows):
-        console.print(f"and {count(len(found) - len(rows), 'older one')}; --last {len(found)} lists all")
+        console.print(f"and {counted(len(found) - len(rows), 'older one')}; --last {len(found)} lists all")
 
 
 def _about(entry: Entry) -> dict[str, Any]:
     """One row, JSON-ready."""
     row = {"kind": entry.kind, "when": entry.when, "folder": str(entry.path), "user": "", "liking": None, "gain": None}
     if entry.kind == "run":
-        result, request = read_json(entry.path / "result.json"), read_json(entry.path / "manifest.json")["request"]
-        unfinished = "" if result else " (unfinished)"
+        result = read_json(entry.path / "result.json")
+        request = read_json(entry.path / "manifest.json").get("request", {})
         return row | {
-            "user": request["user"],
-            "what": request["prompt"] + unfinished,
+            "user": request.get("user", ""),
+            "what": request.get("prompt", "") + ("" if result else " (unfinished)"),
             "liking": (result.get("best") or {}).get("liking"),
             "gain": result.get("gain"),
         }
@@ -62,7 +62,7 @@ def _about(entry: Entry) -> dict[str, Any]:
 
         batch = BatchFolder(entry.path)
         states = [batch.state(each) for each in batch.rows()]
-        return row | {"what": f"batch, {states.count('done')} of {count(len(states), 'row')} done"}
+        return row | {"what": f"batch, {states.count('done')} of {counted(len(states), 'row')} done"}
     plan = read_json(entry.path / "study.json").get("plan", {})
     return row | {"what": f"study '{plan.get('name', '')}'"}
 

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 
 from rich.markup import escape
 
-from reward_models.plural import count
+from reward_models.plural import counted
 from steer.cli.bars import progress_bar
 from steer.cli.console import console
+from steer.config import SteerConfig
 from steer.events import CandidateDone, Event, PhaseBegan, PromptDoubted, RoundProposed, RunStarted, RunStopped
 
 
@@ -31,6 +32,11 @@ def loading(quiet: bool, large: bool) -> Iterator[None]:
         return
     with console.status("loading the models ...", refresh_per_second=4):
         yield
+
+
+def loads_large(config: SteerConfig) -> bool:
+    """Whether a config's image model takes minutes to load, so that the libraries' own bars are worth showing."""
+    return config.renderer.kind == "diffusers" and config.renderer.model != "miniature"
 
 
 def no_library_bars() -> None:
@@ -74,12 +80,12 @@ class Progress:
             request = event.request
             self.bar.console.print(
                 f'[bold]"{escape(request.prompt)}"[/] for [bold]{escape(request.user)}[/], '
-                f"{count(request.budget, 'picture')}, seed {request.seed}"
+                f"{counted(request.budget, 'picture')}, seed {request.seed}"
             )
             for kind, name in event.parts.items():
                 self.bar.console.print(f"  {kind:9s} {escape(name)}")
             if event.already:
-                self.bar.console.print(f"  resuming with {count(event.already, 'picture')} from an earlier start")
+                self.bar.console.print(f"  resuming with {counted(event.already, 'picture')} from an earlier start")
             self.bar.update(self.task, total=request.budget)
         elif isinstance(event, PromptDoubted) and not self.quiet:
             for warning in event.warnings:
@@ -103,7 +109,7 @@ class Progress:
 
     def _began(self, event: PhaseBegan) -> None:
         if event.phase == "writing":
-            self._written = f"writing {event.done} of {count(event.total, 'text')}"
+            self._written = f"writing {event.done} of {counted(event.total, 'text')}"
         else:
             self._phase = event.phase
             self._written = self._written if event.phase in ("proposing", "drawing", "scoring") else ""
