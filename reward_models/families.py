@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from reward_models import yaml12
 from reward_models.base import RewardError
 from reward_models.protocols import RewardModel
 from reward_models.registry import Registry, UnknownName
@@ -67,10 +66,10 @@ def family(name: str) -> Family:
 def family_of(config: Path) -> Family:
     """The family that a training's YAML is of: its ``family``, pamela where it names none. Raises RewardError."""
     try:
-        values = yaml.safe_load(config.read_text())
+        values = yaml12.load(config.read_text())
     except FileNotFoundError as error:
         raise RewardError(f"there is no file '{config}'") from error
-    except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
+    except (yaml12.YAMLError, OSError, UnicodeDecodeError) as error:
         raise RewardError(f"'{config}' does not read as YAML: {str(error).splitlines()[0]}") from error
     return family(str(values.get("family", "pamela")) if isinstance(values, dict) else "pamela")
 

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import yaml
-
+from reward_models import yaml12
 from steer.errors import UsageError, unknown
 from steer.resources import data_folder
 
@@ -50,12 +49,12 @@ class Lexicon:
         if not path.is_file():
             raise unknown("lexicon", name_or_path, sorted(p.stem for p in folder.glob("*.yaml")))
         try:
-            raw = yaml.safe_load(path.read_text())["groups"]
+            raw = yaml12.load(path.read_text())["groups"]
             groups = tuple(
                 Group(n, g["where"], tuple(map(str, g["phrases"])), tuple(map(str, g.get("words", ()))))
                 for n, g in raw.items()
             )
-        except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+        except (yaml12.YAMLError, KeyError, TypeError, AttributeError) as error:
             raise UsageError(f"lexicon '{path}' is not groups of where and phrases: {error!r}") from error
         for group in groups:
             if group.where not in _WHERE:

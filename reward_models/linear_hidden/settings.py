@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-import yaml
 from pydantic import Field, ValidationError, field_validator
 
+from reward_models import yaml12
 from reward_models.base import RewardError
 from reward_models.linear_hidden.people import Estimator
 from reward_models.ratings.settings import DataSetting, Strict
@@ -59,7 +59,7 @@ class LinearHiddenSettings(Strict):
 def load_settings(path: Path) -> LinearHiddenSettings:
     """Raises RewardError with the key that is wrong."""
     try:
-        return LinearHiddenSettings.model_validate(yaml.safe_load(path.read_text()))
+        return LinearHiddenSettings.model_validate(yaml12.load(path.read_text()))
     except ValidationError as error:
         first = error.errors()[0]
         raise RewardError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error

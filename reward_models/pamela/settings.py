@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from reward_models import yaml12
 from reward_models.base import RewardError
 from reward_models.pamela.training import TrainingSettings
 from reward_models.ratings.settings import DataSetting, EncoderSetting, Strict
@@ -96,11 +96,11 @@ def _folder(name: str) -> str:
 def load_training(path: Path) -> RewardTraining:
     """The settings in a YAML file. Raises RewardError with the key that is wrong."""
     try:
-        values = yaml.safe_load(path.read_text())
+        values = yaml12.load(path.read_text())
         return RewardTraining.model_validate(values)
     except FileNotFoundError as error:
         raise RewardError(f"there is no file '{path}'") from error
-    except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
+    except (yaml12.YAMLError, OSError, UnicodeDecodeError) as error:
         raise RewardError(f"'{path}' does not read as YAML: {str(error).splitlines()[0]}") from error
     except ValidationError as error:
         raise RewardError(f"'{path}': {_first(error)}") from error

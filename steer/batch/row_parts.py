@@ -20,17 +20,19 @@ class RowParts:
 
     def config(self, row: Row) -> SteerConfig:
         """The base with the row's settings. Raises UsageError for settings that do not fit."""
-        found, base = override(self.base.config, row.settings, "the row"), self.base.config
+        found, base = override(self.base.config, row.settings), self.base.config
         for name, of_row, of_batch in (
             ("renderer", found.renderer, base.renderer),
             ("reward", found.reward, base.reward),
         ):
             if of_row != of_batch:
-                raise UsageError(f"'{name}' is the whole batch's; a row sets search, proposer and objective alone")
+                raise UsageError(
+                    f"a row cannot change '{name}', which all rows share; it can change search, proposer and objective"
+                )
         if found.renderer.preview:
-            raise UsageError("renderer.preview stops pictures of a single run; leave it out of a batch")
+            raise UsageError("renderer.preview does not work in a batch; it is for a single run")
         if found.search.time_limit_s is not None:
-            raise UsageError("search.time_limit_s is for a single run; give a batch budgets")
+            raise UsageError("search.time_limit_s does not work in a batch; limit the budget instead")
         return found
 
     def of(self, row: Row) -> Parts:

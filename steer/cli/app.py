@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from steer.cli import batch, data, models, reward, run, show, study, user
+from steer.cli import batch, config, data, models, reward, run, show, study, user
 from steer.errors import SteerError
 
 # newer releases of Typer vendor Click, so the base class of input errors is looked up by name
@@ -37,6 +37,7 @@ app.command("resume")(run.resume)
 app.command("batch")(batch.batch)
 app.command("show")(show.show)
 app.command("models")(models.models)
+app.command("config")(config.config)
 app.add_typer(data.app, name="data")
 app.add_typer(reward.app, name="reward")
 app.add_typer(study.app, name="study")

@@ -88,7 +88,7 @@ def batch(
     if engine == "ray":
         need_extra("cluster", "ray")
     overrides = [*(settings or ()), *([f"search.budget={budget}"] if budget is not None else [])]
-    loaded = load_config(config, overrides)
+    loaded = load_config(config, overrides, typed_as="--set")
     path = out or default_folder(files)
     if path is None and not dry_run:
         raise UsageError("rows from standard input need --out, so that the batch can be resumed")

@@ -82,7 +82,7 @@ def run(
     flags += [f"objective.together={together}"] if together is not None else []
     flags += ["search.learn=true"] if learn else []
     audience = str(Audience(tuple(user), tuple(not_user or ())))
-    loaded = load_config(config, [*(settings or ()), *flags])
+    loaded = load_config(config, [*(settings or ()), *flags], typed_as="--set")
     _drive(loaded, as_json, lambda s: s.run(prompt, audience, budget, seed, out), show_rewrites, page)
 
 

@@ -303,7 +303,7 @@ def _teaching(store: Path | None, config: str, settings: Sequence[str] | None) -
     from steer.config import load_config
     from steer.users.store import UserStore
 
-    loaded = load_config(config, settings or ())
+    loaded = load_config(config, settings or (), typed_as="--set")
     return _Teaching(UserStore(store), loaded)
 
 

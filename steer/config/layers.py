@@ -51,6 +51,17 @@ def with_settings(values: Mapping[str, Any], settings: Sequence[Setting]) -> dic
     return result
 
 
+def kinds_of(values: Mapping[str, Any]) -> dict[str, str]:
+    """The kind of each section that comes in several, as plain values name it."""
+    kinds = {s: k.kind_of(spelled_out(s, values.get(s, {}))) for s, k in KINDS.items()}
+    return {section: kind for section, kind in kinds.items() if kind is not None}
+
+
+def names_a_kind(setting: Setting) -> bool:
+    """Whether a setting says of which kind a section is."""
+    return any(_kind_in(section, *setting) is not None for section in KINDS)
+
+
 def _kind_in(section: str, key: str, value: Any) -> str | None:
     """The kind that a setting gives a section, if it gives one."""
     if key == section:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
-from steer.config.layers import Setting, merged, with_settings
-from steer.config.section import UNKNOWN_KIND, Section
-from steer.config.sections import DEFAULT, KINDS, SteerConfig, spelled_out
+from reward_models import yaml12
+from steer.config.faults import first_fault
+from steer.config.layers import Setting, kinds_of, merged, names_a_kind, with_settings
+from steer.config.sections import DEFAULT, KINDS, SteerConfig
+from steer.config.typed import read_typed, type_of
 from steer.errors import UsageError, unknown
 from steer.resources import data_folder
 
@@ -22,20 +22,23 @@ def presets() -> list[str]:
     return sorted(p.stem for p in data_folder("configs").glob("*.yaml"))
 
 
-def load_config(name_or_path: str | Path = DEFAULT, *layers: Sequence[str]) -> SteerConfig:
+def load_config(
+    name_or_path: str | Path = DEFAULT, *layers: Sequence[str], typed_as: str = "the setting"
+) -> SteerConfig:
     """The preset or YAML file with layers of settings ("search.seeds=2") on top, each upon those before it.
 
-    All ``--set`` of a command are one layer. Raises UsageError with a suggestion for an unknown preset, key or
-    value, and for a setting that does not belong to the kind that its layer names.
+    All ``--set`` of a command are one layer; ``typed_as`` is what an error calls a setting. Values are read as the
+    type of their setting, see :mod:`steer.config.typed`. Raises UsageError with a suggestion for an unknown preset,
+    key or value, and for a setting that does not belong to the kind that its layer names.
     """
     path = find_config(name_or_path)
     values = read_values(path)
     values.pop("card", None)  # facts about its model, for people; see steer.models
     typed: dict[str, str] = {}
     for layer in layers:
-        settings = [_setting(text) for text in layer]
-        typed |= {key: text for (key, _), text in zip(settings, layer, strict=True)}
-        values = with_settings(values, settings)
+        pairs = [_pair(text, typed_as) for text in layer]
+        typed |= {key: f"{typed_as} {key}={value}" for key, value in pairs}
+        values = with_settings(values, _read(pairs, values, typed))
     return parse_config(values, str(path), typed)
 
 
@@ -54,11 +57,11 @@ def find_config(name_or_path: str | Path) -> Path:
 def read_values(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     """The plain values of a file, upon those of the preset or file that its ``base`` names."""
     try:
-        values = yaml.safe_load(path.read_text()) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        values = yaml12.load(path.read_text()) or {}
+    except (yaml12.YAMLError, UnicodeDecodeError) as error:
         raise UsageError(f"config '{path}' is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
-        raise UsageError(f"config '{path}' must be a mapping of sections")
+        raise UsageError(f"config '{path}' must be a mapping such as 'search: {{budget: 24}}'")
     if (base := values.pop("base", None)) is None:
         return values
     found = find_config(base)
@@ -72,75 +75,43 @@ def parse_config(
 ) -> SteerConfig:
     """Checked configuration from plain values.
 
-    ``typed``: settings as they were typed, by key. Raises UsageError, which blames one of them or else ``source``.
+    ``typed``: how settings were typed, by key. Raises UsageError that blames one of them, or else ``source``.
     """
     try:
         return SteerConfig.model_validate(values)
     except ValidationError as error:
-        raise UsageError(_one_line(error, values, source, typed or {})) from error
+        raise UsageError(first_fault(error, values, source, typed or {})) from error
 
 
-def override(config: SteerConfig, settings: Mapping[str, Any], source: str = "config") -> SteerConfig:
+def override(config: SteerConfig, settings: Mapping[str, Any]) -> SteerConfig:
     """``config`` with a layer of settings ({"search.seeds": 2}) upon it. Raises UsageError as :func:`load_config` does.
 
-    >>> override(load_config(), {"search.seeds": 2}).search.seeds
+    Text is read as the type of its setting, as it is on the command line.
+
+    >>> override(load_config(), {"search.seeds": "2"}).search.seeds
     2
     """
-    return parse_config(with_settings(config.model_dump(), list(settings.items())), source)
+    values = config.model_dump()
+    typed = {key: f"{key}={value}" for key, value in settings.items()}
+    layer = _read(list(settings.items()), values, typed)
+    return parse_config(with_settings(values, layer), "the settings", typed)
 
 
-def _setting(text: str) -> Setting:
+def _pair(text: str, typed_as: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not equals or not key:
-        raise UsageError(f"--set '{text}' has no value; write it as key=value, for example search.seeds=2")
-    try:
-        return key, yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise UsageError(f"--set '{text}': the value is not YAML") from error
+        raise UsageError(f"{typed_as} {text}: there is no value; write key=value, for example search.seeds=2")
+    return key, value
 
 
-def _one_line(error: ValidationError, values: Mapping[str, Any], source: str, typed: Mapping[str, str]) -> str:
-    first = error.errors()[0]
-    section, *rest = first["loc"]
-    kinds = KINDS.get(str(section))
-    kind = kinds.kind_of(spelled_out(str(section), values.get(str(section), {}))) if kinds else None
-    if kinds and rest:
-        rest.pop(0)  # pydantic names the kind between section and key
-    key = ".".join(str(part) for part in (section, *rest))
-    above = [typed[k] for k in typed if f"{key}.".startswith(f"{k}.")]
-    source = f"the setting '{above[-1]}'" if above else source
-    if first["type"] == "extra_forbidden":
-        model = kinds.model(str(kind)) if kinds else SteerConfig
-        owners = kinds.owners(str(rest[0])) if kinds and len(rest) == 1 else []
-        if owners:
-            return f"{source}: {key} is a setting of {_either(owners)}, not of {kind!r}"
-        known = _keys_at(model, rest if kinds else first["loc"])
-        close = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
-        hint = f"Did you mean '{close[0]}'?" if close else f"Known: {', '.join(known)}."
-        return f"unknown key '{key}' in {source}. {hint}"
-    if first["type"] == UNKNOWN_KIND:
-        return f"{source}: {first['msg']}"
-    if first["type"] == "value_error":  # our own words
-        return f"{source}: {key}: {first['ctx']['error']}"
-    return f"{source}: '{key}' is {first['input']!r}: {first['msg'].lower()}"
-
-
-def _either(names: Sequence[str]) -> str:
-    """'a', 'b' or 'c'."""
-    *most, last = [f"'{name}'" for name in names]
-    return f"{', '.join(most)} or {last}" if most else last
-
-
-def _keys_at(model: Any, location: Sequence[Any]) -> list[str]:
-    """The keys beside the last one of ``location``, which begins at a key of ``model``."""
-    for part in location[:-1]:
-        if part in model.model_fields:  # else an index of a list, or a name in a mapping
-            model = _section_in(model.model_fields[part].annotation) or model
-    return list(model.model_fields)
-
-
-def _section_in(annotation: Any) -> Any:
-    """The section's class in a type such as ``DraftConfig | None``."""
-    if isinstance(annotation, type) and issubclass(annotation, Section):
-        return annotation
-    return next((found for inner in get_args(annotation) if (found := _section_in(inner))), None)
+def _read(pairs: Sequence[Setting], values: Mapping[str, Any], typed: Mapping[str, str]) -> list[Setting]:
+    """The settings of a layer upon ``values``, with text read as the type of its setting."""
+    short = [(key, read_typed(value, type_of(key, {})) if key in KINDS else value) for key, value in pairs]
+    kinds = kinds_of(with_settings(values, [s for s in short if names_a_kind(s)]))
+    found: list[Setting] = []
+    for key, value in pairs:
+        try:
+            found.append((key, read_typed(value, type_of(key, kinds)) if isinstance(value, str) else value))
+        except UsageError as error:
+            raise UsageError(f"{typed[key]}: {error}") from error
+    return found

@@ -10,21 +10,24 @@ from steer.config.section import Section
 
 
 class ScorerConfig(Section):
-    """A further judge of pictures and how its raw scores come to [0, 1]; see ``reward_models.scorers.scales``.
+    """A further scorer of pictures, and how its raw scores are mapped to [0, 1]; see ``reward_models.scorers.scales``.
 
-    ``linear: [low, high]`` or ``gaussian: [mean, std]`` of reference pictures; ``settings`` go to the scorer as they
-    are.
+    Give either ``linear`` or ``gaussian``.
     """
 
     kind: str = "classifier"
+    """Kind of scorer, by name."""
     settings: dict[str, Any] = Field(default_factory=dict)
+    """Settings that are passed to the scorer unchanged."""
     linear: tuple[float, float] | None = None
+    """[low, high]: raw scores that become 0 and 1."""
     gaussian: tuple[float, float] | None = None
+    """[mean, standard deviation] of the raw scores of reference pictures."""
 
     @model_validator(mode="after")
     def _one_scale(self) -> ScorerConfig:
         if (self.linear is None) == (self.gaussian is None):
-            raise ValueError("give either linear: [low, high] or gaussian: [mean, std], so that its scale is known")
+            raise ValueError("give either linear: [low, high] or gaussian: [mean, std], so that the scale is known")
         return self
 
 
@@ -36,18 +39,24 @@ class ObjectiveConfig(Section):
     """
 
     weights: dict[str, float] = Field(default_factory=lambda: {"personal": 1.0})
+    """Weight of each part of the objective: personal, population, fidelity, or the name of a scorer."""
     scorers: dict[str, ScorerConfig] = Field(default_factory=dict)
-    together: Literal["mean", "worst"] = "mean"  # of several users: their mean liking, or the least
-    caution: float = Field(0.0, ge=0, le=10)  # standard deviations of the personal reward below which it is taken
-    fidelity_floor: float | None = Field(None, ge=0, le=1)  # None: by search.strength
+    """Further scorers of pictures, by name; one without a weight is only recorded."""
+    together: Literal["mean", "worst"] = "mean"
+    """With several users: their mean liking, or the liking of the one who likes it least (worst)."""
+    caution: float = Field(0.0, ge=0, le=10)
+    """Standard deviations to subtract from the personal score where the reward is unsure."""
+    fidelity_floor: float | None = Field(None, ge=0, le=1)
+    """Share of the original's fidelity below which a picture is penalised; null means what `strength` says."""
     fidelity_weight: float = Field(1.0, ge=0)
+    """Weight of that penalty."""
 
     @model_validator(mode="after")
     def _weights_have_components(self) -> ObjectiveConfig:
         known = ["personal", "population", "fidelity", *self.scorers]
         for name in self.weights:
             if name not in known:
-                raise ValueError(f"weights: there is no component '{name}'; known: {', '.join(known)}")
+                raise ValueError(f"weights: there is no part '{name}'; known: {', '.join(known)}")
         if not any(self.weights.values()):
-            raise ValueError("weights: all are 0; nothing is steered for")
+            raise ValueError("weights: all are 0; give at least one a value")
         return self

@@ -11,91 +11,137 @@ from steer.registry import PROPOSERS
 
 
 class ProposerBase(Section):
-    """What a preset says about its image model, whoever writes for it."""
+    """What every proposer needs to know about the image model."""
 
-    lexicon: str = "miniature"  # phrases that the image model understands: a file in prompts/lexicons or a path
-    style: Literal["sentences", "tags", "words"] = "sentences"  # what the image model reads best
+    lexicon: str = "miniature"
+    """Phrases that the image model understands: a file in prompts/lexicons, or a path."""
+    style: Literal["sentences", "tags", "words"] = "sentences"
+    """What the image model reads best: full sentences, tags, or single words."""
 
 
 class LexicalConfig(ProposerBase):
-    """The lexical search, which needs no language model."""
+    """The lexical search: it combines phrases of the lexicon and needs no language model."""
 
     kind: Literal["lexical"] = "lexical"
+    """Which proposer writes the rewrites."""
 
 
 class WriterConfig(ProposerBase):
     """How a language model is asked for rewrites."""
 
-    template: str = "reflect"  # a file in prompts/chat or a path
-    form: Literal["texts", "choices"] = "texts"  # free texts, or phrases of the lexicon, for small models
-    memory: Literal["elitist", "diverse", "contrast", "exploring"] = "contrast"  # which earlier texts are shown
-    shown: int = Field(8, ge=1, le=200)  # how many
-    profile: str = ""  # what the user says of their taste
-    most: int = Field(24, ge=1)  # texts asked for in a round when a screen chooses among them
-    turns: int = Field(3, ge=1, le=10)  # times asked in a round while texts are missing
-    enough: float = Field(1.0, gt=0, le=1)  # share of the texts asked for with which a round is content
-    parallel: int = Field(1, ge=1, le=32)  # questions asked at once
+    template: str = "reflect"
+    """Instructions for the model: a file in prompts/chat, or a path."""
+    form: Literal["texts", "choices"] = "texts"
+    """Form of an answer: free texts, or choices of phrases from the lexicon (for small models)."""
+    memory: Literal["elitist", "diverse", "contrast", "exploring"] = "contrast"
+    """Which earlier texts the model is shown."""
+    shown: int = Field(8, ge=1, le=200)
+    """How many earlier texts the model is shown."""
+    profile: str = ""
+    """The user's taste in words, as the model is told it."""
+    most: int = Field(24, ge=1)
+    """Most texts to ask for per round when a screen chooses among them."""
+    turns: int = Field(3, ge=1, le=10)
+    """How often to ask per round while texts are missing."""
+    enough: float = Field(1.0, gt=0, le=1)
+    """Share of the wanted texts that is enough to go on with."""
+    parallel: int = Field(1, ge=1, le=32)
+    """Questions to ask at the same time."""
     temperature: float = Field(0.9, ge=0, le=2)
+    """Sampling temperature of the model."""
     max_answer_tokens: int = Field(2048, ge=16)
-    max_calls: int | None = Field(None, ge=1)  # of a run
+    """Most tokens in one answer."""
+    max_calls: int | None = Field(None, ge=1)
+    """Most calls to the model in one run."""
     max_tokens: int | None = Field(None, ge=1)
-    price: tuple[float, float] | None = None  # of a million prompt and completion tokens
+    """Most tokens, read and written, in one run."""
+    price: tuple[float, float] | None = None
+    """[prompt, completion]: price of a million tokens of each, to count what a run costs."""
     fallback: Literal["none", "lexical"] = "none"
+    """What writes when the model fails: nothing, or the lexical search."""
 
 
 class ChatConfig(WriterConfig):
-    """An OpenAI-compatible endpoint, its key in the environment variable ``api_key_env``."""
+    """A chat model behind an OpenAI-compatible endpoint."""
 
     kind: Literal["chat"] = "chat"
-    model: str = ""  # a name the endpoint knows
+    """Which proposer writes the rewrites."""
+    model: str = ""
+    """Name of the model at the endpoint."""
     base_url: str | None = None
+    """Address of an OpenAI-compatible endpoint; null means OpenAI's own."""
     api_key_env: str = "OPENAI_API_KEY"
-    timeout_s: float = Field(60, gt=0)  # one attempt
+    """Environment variable that holds the API key."""
+    timeout_s: float = Field(60, gt=0)
+    """Seconds to wait for one attempt."""
     retries: int = Field(3, ge=0, le=20)
-    extra: dict[str, Any] = Field(default_factory=dict)  # further fields of every request, as they are
+    """Attempts after the first one fails."""
+    extra: dict[str, Any] = Field(default_factory=dict)
+    """Further fields that every request carries unchanged."""
 
 
 class LocalConfig(WriterConfig):
-    """A chat model of transformers in this process."""
+    """A chat model that transformers runs in this process."""
 
     kind: Literal["local"] = "local"
-    model: str = ""  # a folder or a hub name
-    revision: str | None = None  # of a hub name
+    """Which proposer writes the rewrites."""
+    model: str = ""
+    """A folder or a hub name of a transformers chat model."""
+    revision: str | None = None
+    """Branch, tag or commit of the hub model."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    timeout_s: float = Field(60, gt=0)  # all questions that are asked at once
+    """Where the model runs; auto takes a GPU if there is one."""
+    timeout_s: float = Field(60, gt=0)
+    """Seconds for all the questions that are asked at the same time."""
 
 
 class SmolLMConfig(WriterConfig):
-    """SmolLM2-135M, a package. The defaults are what a model of its size can do: choose phrases, near those that
-    were liked.
+    """SmolLM2-135M, a small model from a Python package. Its defaults suit its size: it chooses phrases near those
+    that were liked.
     """
 
     kind: Literal["smollm"] = "smollm"
+    """Which proposer writes the rewrites."""
     template: str = "choose"
+    """Instructions for the model: a file in prompts/chat, or a path."""
     form: Literal["texts", "choices"] = "choices"
+    """Form of an answer: free texts, or choices of phrases from the lexicon (for small models)."""
     memory: Literal["elitist", "diverse", "contrast", "exploring"] = "elitist"
+    """Which earlier texts the model is shown."""
     shown: int = Field(5, ge=1, le=200)
+    """How many earlier texts the model is shown."""
     most: int = Field(12, ge=1)
+    """Most texts to ask for per round when a screen chooses among them."""
     parallel: int = Field(4, ge=1, le=32)
+    """Questions to ask at the same time."""
     enough: float = Field(0.5, gt=0, le=1)
+    """Share of the wanted texts that is enough to go on with."""
     temperature: float = Field(1.0, ge=0, le=2)
+    """Sampling temperature of the model."""
     max_answer_tokens: int = Field(300, ge=16)
-    timeout_s: float = Field(120, gt=0)  # one attempt
+    """Most tokens in one answer."""
+    timeout_s: float = Field(120, gt=0)
+    """Seconds to wait for one attempt."""
     retries: int = Field(3, ge=0, le=20)
+    """Attempts after the first one fails."""
     extra: dict[str, Any] = Field(default_factory=lambda: {"repeat_penalty": 1.15})
+    """Further fields that every request carries unchanged."""
 
 
 class ScriptedConfig(WriterConfig):
-    """A script in a language model's place, for measuring a search where there is none."""
+    """A script in place of a language model, to measure a search without one."""
 
     kind: Literal["scripted"] = "scripted"
+    """Which proposer writes the rewrites."""
 
 
 class ProposerPlugin(ProposerBase):
-    """A proposer that a plug-in registers; ``settings`` are its keyword arguments."""
+    """A proposer from a plug-in."""
 
     kind: str
+    """Which proposer writes the rewrites."""
     settings: dict[str, Any] = Field(default_factory=dict)
+    """Keyword arguments of the plug-in."""
 
 
 KINDS = Kinds(

@@ -11,35 +11,45 @@ from steer.registry import RENDERERS
 
 
 class LoraConfig(Section):
-    """A LoRA: a safetensors file, or a hub name and a file in it."""
+    """A LoRA to load into the pipeline."""
 
     path: str
+    """A safetensors file, or a hub name."""
     file: str | None = None
+    """File within the hub repository."""
     scale: float = 1.0
+    """Strength of the LoRA."""
 
 
 class DraftConfig(Section):
-    """A cheaper picture to search with. Fewer steps keep the noise, and so mostly the picture; another size is
-    another noise.
+    """A cheaper picture to search with. Fewer steps keep the noise and so most of the picture; another size starts
+    from other noise.
     """
 
-    steps: int | None = Field(None, ge=1, le=200)  # None: as many as in full
-    scale: float = Field(1.0, ge=0.25, le=1)  # of width and height
+    steps: int | None = Field(None, ge=1, le=200)
+    """Denoising steps of a draft; null means as many as in full."""
+    scale: float = Field(1.0, ge=0.25, le=1)
+    """Width and height of a draft, as a share of the full size."""
 
 
 class PreviewConfig(Section):
-    """A look at a picture while it is made; without hope it is stopped there. See ``steer.run.early``."""
+    """Look at a picture while it is made, and stop it if it is hopeless. See ``steer.run.early``."""
 
-    step: int = Field(ge=2, le=199)  # after this many
-    scale: float = Field(1.0, ge=0.25, le=1)  # of the preview's width and height
+    step: int = Field(ge=2, le=199)
+    """Look at the picture after this many steps."""
+    scale: float = Field(1.0, ge=0.25, le=1)
+    """Width and height of the preview, as a share of the full size."""
 
 
 class _Sized(Section):
     """Renderers whose pictures can have any size."""
 
     width: int = Field(128, ge=16, le=4096)
+    """Width in pixels."""
     height: int = Field(128, ge=16, le=4096)
-    aspect: str | None = Field(None, pattern=r"^[1-9]\d?(\.\d+)?:[1-9]\d?(\.\d+)?$")  # "3:2", of width x height's area
+    """Height in pixels."""
+    aspect: str | None = Field(None, pattern=r"^[1-9]\d?(\.\d+)?:[1-9]\d?(\.\d+)?$")
+    """Aspect ratio such as 3:2, keeping the area of width x height."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -57,30 +67,52 @@ class _Sized(Section):
 
 
 class DiffusersConfig(_Sized):
-    """A text-to-image pipeline of diffusers in this process. ``call`` goes to the pipeline as it is."""
+    """A text-to-image pipeline of diffusers in this process."""
 
     kind: Literal["diffusers"] = "diffusers"
-    model: str = "miniature"  # "miniature", a folder or a hub name
+    """Which renderer draws the pictures."""
+    model: str = "miniature"
+    """`miniature`, a folder, or a hub name of a diffusers pipeline."""
     revision: str | None = None
+    """Branch, tag or commit of the hub model."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where the pipeline runs; auto takes a GPU if there is one."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Number format of the weights."""
     steps: int = Field(12, ge=1, le=200)
-    draft: DraftConfig | None = None  # rounds are drawn so; original and leaders again in full
-    preview: PreviewConfig | None = None  # stop hopeless pictures early
+    """Denoising steps."""
+    draft: DraftConfig | None = None
+    """Search with cheaper pictures; the original and the leaders are rendered again in full."""
+    preview: PreviewConfig | None = None
+    """Look at each picture while it is made and stop the hopeless ones."""
     batch_size: int = Field(4, ge=1, le=256)
-    workers: Literal["auto"] | Annotated[int, Field(ge=1, le=64)] = "auto"  # processes; auto: one per CUDA card
+    """Pictures rendered together."""
+    workers: Literal["auto"] | Annotated[int, Field(ge=1, le=64)] = "auto"
+    """Processes that render; auto takes one per CUDA card."""
     negative_prompt: str = ""
-    scheduler: str | None = None  # a class of diffusers; None: the pipeline's own
+    """What the pictures should not show."""
+    scheduler: str | None = None
+    """Class name of a diffusers scheduler; null keeps the pipeline's own."""
     scheduler_settings: dict[str, Any] = Field(default_factory=dict)
+    """Settings of that scheduler."""
     loras: list[LoraConfig] = Field(default_factory=list)
-    variant: str | None = None  # of the weight files, for example fp16
-    offload: Literal["auto", "none", "encoders", "model", "sequential"] = "auto"  # what leaves the card while idle
-    tiling: Literal["auto", "on", "off"] = "auto"  # pictures decoded in tiles: less memory, faint differences
-    compile: bool = False  # the denoiser's blocks, in the first pictures
-    quantize: Literal["none", "int8", "int8-dynamic", "fp8"] = "none"  # the denoiser's matrices; int8: weights alone
+    """LoRAs to load."""
+    variant: str | None = None
+    """Variant of the weight files, for example fp16."""
+    offload: Literal["auto", "none", "encoders", "model", "sequential"] = "auto"
+    """What leaves the GPU while it is idle, to save memory."""
+    tiling: Literal["auto", "on", "off"] = "auto"
+    """Decode pictures in tiles: less memory, faint differences."""
+    compile: bool = False
+    """Compile the denoiser's blocks; the first pictures take longer."""
+    quantize: Literal["none", "int8", "int8-dynamic", "fp8"] = "none"
+    """Quantize the denoiser's weights (int8-dynamic and fp8: its activations too)."""
     channels_last: bool = False
+    """Use the channels-last memory layout."""
     fuse_projections: bool = False
+    """Fuse the attention projections."""
     call: dict[str, Any] = Field(default_factory=dict)
+    """Further arguments of the pipeline's call, passed on unchanged."""
 
     @property
     def price(self) -> None:
@@ -90,25 +122,35 @@ class DiffusersConfig(_Sized):
     @model_validator(mode="after")
     def _previews_are_of_single_pictures(self) -> DiffusersConfig:
         if self.preview and (self.batch_size > 1 or self.workers not in ("auto", 1) or self.draft):
-            raise ValueError("preview stops single pictures: it needs batch_size 1, one worker and no draft")
+            raise ValueError("a preview needs batch_size 1, one worker and no draft")
         if self.preview and self.preview.step >= self.steps:
             raise ValueError(f"preview.step must come before the last of {self.steps} steps")
         return self
 
 
 class RemoteConfig(_Sized):
-    """An image API that OpenAI's client speaks to. ``call`` goes to the API as it is."""
+    """An image API that OpenAI's client can talk to."""
 
     kind: Literal["remote"] = "remote"
-    model: str = ""  # a name the API knows
+    """Which renderer draws the pictures."""
+    model: str = ""
+    """Name of the model at the API."""
     call: dict[str, Any] = Field(default_factory=dict)
+    """Further arguments of the API's call, passed on unchanged."""
     base_url: str | None = None
+    """Address of an OpenAI-compatible image API; null means OpenAI's own."""
     api_key_env: str = "OPENAI_API_KEY"
-    seed_field: str | None = None  # what the API calls a seed; None: it takes none
-    parallel: int = Field(4, ge=1, le=64)  # pictures asked for at once
-    timeout_s: float = Field(180, gt=0)  # one attempt
+    """Environment variable that holds the API key."""
+    seed_field: str | None = None
+    """Name of the API's field for a seed; null means it has none."""
+    parallel: int = Field(4, ge=1, le=64)
+    """Pictures to request at the same time."""
+    timeout_s: float = Field(180, gt=0)
+    """Seconds to wait for one attempt."""
     retries: int = Field(3, ge=0, le=20)
-    price: float | None = Field(None, ge=0)  # of a picture
+    """Attempts after the first one fails."""
+    price: float | None = Field(None, ge=0)
+    """Price of a picture, to count what a run costs."""
 
     @property
     def preview(self) -> None:
@@ -129,9 +171,10 @@ class _Bare(Section):
 
 
 class PainterConfig(_Bare):
-    """The code that drew the miniature's world."""
+    """The code that draws the miniature's world without a model."""
 
     kind: Literal["painter"] = "painter"
+    """Which renderer draws the pictures."""
 
     @property
     def model(self) -> str:
@@ -140,10 +183,12 @@ class PainterConfig(_Bare):
 
 
 class RendererPlugin(_Bare):
-    """A renderer that a plug-in registers; ``settings`` are its keyword arguments."""
+    """A renderer from a plug-in."""
 
     kind: str
+    """Which renderer draws the pictures."""
     settings: dict[str, Any] = Field(default_factory=dict)
+    """Keyword arguments of the plug-in."""
 
     @property
     def model(self) -> str:

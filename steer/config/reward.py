@@ -12,6 +12,9 @@ from steer.config.section import Section
 class RewardConfig(Section):
     """``reward: NAME`` is short for ``reward: {model: NAME}``; its own folder says which family it is of."""
 
-    model: str = "miniature"  # one that ships ("miniature", "miniature/linear-hidden"), a folder or a hub name
-    members: int | None = Field(None, ge=1)  # the first so many of its members; None: all
+    model: str = "miniature"
+    """A reward that ships (`miniature`, `miniature/linear-hidden`), a folder, or a hub name."""
+    members: int | None = Field(None, ge=1)
+    """Use only the first N members of an ensemble; null uses all."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where the reward runs; auto takes a GPU if there is one."""

@@ -1,4 +1,4 @@
-"""How a budget of pictures is spent."""
+"""How the budget of pictures is spent."""
 
 from __future__ import annotations
 
@@ -11,26 +11,44 @@ from steer.config.strength import STRENGTHS, Strength, StrengthName
 
 
 class SearchConfig(Section):
-    """How a budget is spent; see ``steer.search.search``."""
+    """How the budget of pictures is spent; see ``steer.search.search``."""
 
-    budget: int = Field(48, ge=1, le=100_000)  # pictures
-    rewrite: bool = True  # False: the best of the budget's pictures of the unchanged prompt
-    strength: StrengthName = "free"  # how far rewrites may leave the prompt
-    seeds: int = Field(4, ge=1, le=64)  # on which original and leaders are compared in the end, given the budget
-    original_seeds: int = Field(2, ge=1, le=64)  # pictures of the original at first
-    draft_seeds: int = Field(1, ge=1, le=64)  # pictures of a rewrite at first
-    second_looks: int = Field(2, ge=0)  # earlier rewrites a round that get one picture more
-    rewrites: int = Field(6, ge=1, le=200)  # new ones a round
-    screen: int = Field(1, ge=1, le=1000)  # texts ranked for each one rendered; 1: none is screened
-    ahead: bool | None = None  # write the next texts while these are rendered; None: where a chat model writes
-    confirm: int = Field(2, ge=0, le=50)  # leaders rendered on the remaining seeds
-    patience: int = Field(6, ge=1)  # rounds without a better rewrite
-    learn: bool = False  # ratings given on the page while the run goes on change what it looks for
-    held_out: str | None = None  # a reward by folder that does not steer: rounds end where it no longer agrees
-    target: float | None = None  # mean objective at which to stop
+    budget: int = Field(48, ge=1, le=100_000)
+    """Pictures to render per prompt."""
+    rewrite: bool = True
+    """Try rewrites of the prompt; false renders only the prompt itself and keeps the best picture."""
+    strength: StrengthName = "free"
+    """How far rewrites may leave the prompt."""
+    seeds: int = Field(4, ge=1, le=64)
+    """Seeds on which the original and the leading rewrites are compared at the end, as far as the budget goes."""
+    original_seeds: int = Field(2, ge=1, le=64)
+    """Pictures of the original prompt in the first round."""
+    draft_seeds: int = Field(1, ge=1, le=64)
+    """Pictures of a new rewrite in its first round."""
+    second_looks: int = Field(2, ge=0)
+    """Earlier rewrites that get one more picture in each round."""
+    rewrites: int = Field(6, ge=1, le=200)
+    """New rewrites per round."""
+    screen: int = Field(1, ge=1, le=1000)
+    """Texts that the reward ranks for each one that is rendered; 1 renders every text."""
+    ahead: bool | None = None
+    """Write the next texts while the current ones are rendered; null means only with a chat model."""
+    confirm: int = Field(2, ge=0, le=50)
+    """Leading rewrites that are rendered on all seeds at the end."""
+    patience: int = Field(6, ge=1)
+    """Stop after this many rounds without a better rewrite."""
+    learn: bool = False
+    """Let ratings given on the live page change what the rest of the run looks for."""
+    held_out: str | None = None
+    """A reward (name or folder) that takes no part in steering; the run stops when it no longer agrees."""
+    target: float | None = None
+    """Stop when the mean objective of a rewrite reaches this value."""
     time_limit_s: float | None = Field(None, gt=0)
-    min_kept: float | None = Field(None, ge=0, le=1)  # share of the prompt's words a rewrite keeps; None: by strength
-    min_likeness: float | None = Field(None, ge=0, le=1)  # of a rewrite to the prompt, likewise
+    """Stop after this many seconds."""
+    min_kept: float | None = Field(None, ge=0, le=1)
+    """Share of the prompt's words that a rewrite must keep; null means what `strength` says."""
+    min_likeness: float | None = Field(None, ge=0, le=1)
+    """How similar a rewrite must be to the prompt, from 0 to 1; null means what `strength` says."""
 
     @property
     def limits(self) -> Strength:

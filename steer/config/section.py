@@ -16,10 +16,13 @@ UNKNOWN_KIND = "unknown_kind"  # the type of pydantic's error
 
 
 class Section(BaseModel):
-    """Checked once, then fixed; an unknown key is an error."""
+    """Checked once, then fixed; an unknown key is an error.
+
+    The text below a field is its description in ``steer config`` and in the reference of settings.
+    """
 
     # defaults are validated too: 60 and 60.0 must not make two fingerprints
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, use_attribute_docstrings=True)
 
 
 @dataclass(frozen=True)

@@ -28,9 +28,16 @@ class SteerConfig(Section):
     """Everything that a run depends on besides prompt, user and seed."""
 
     name: str = DEFAULT
+    """Name of the preset."""
     about: str = ""
+    """What the preset is, in a few words."""
     renderer: RendererConfig = DiffusersConfig()
+    """What draws the pictures."""
     reward: Annotated[RewardConfig, BeforeValidator(lambda value: spelled_out("reward", value))] = RewardConfig()
+    """The personal reward model, which predicts how much a user likes a picture."""
     proposer: ProposerConfig = LexicalConfig()
+    """What writes the rewrites."""
     search: SearchConfig = SearchConfig()
+    """How the budget of pictures is spent."""
     objective: ObjectiveConfig = ObjectiveConfig()
+    """What the search maximises."""

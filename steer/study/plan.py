@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from reward_models import yaml12
 from steer.errors import UsageError
 from steer.resources import data_folder
 
@@ -126,11 +126,11 @@ def load_study(path: str | Path) -> StudyConfig:
     if not file.is_file() and file.suffix == "" and len(file.parts) == 1:
         file = data_folder("configs") / "study" / f"{path}.yaml"
     try:
-        values: Any = yaml.safe_load(file.read_text())
+        values: Any = yaml12.load(file.read_text())
     except OSError as error:
         known = ", ".join(sorted(p.stem for p in (data_folder("configs") / "study").glob("*.yaml")))
         raise UsageError(f"there is no study '{path}'; shipped: {known}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml12.YAMLError, UnicodeDecodeError) as error:
         raise UsageError(f"'{path}' is not YAML: {' '.join(str(error).split())}") from error
     return parse_study(values, str(path))
 
