@@ -12,12 +12,14 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import typer
 
 from steer.cli.app import app
+from steer.config.reference import Setting, kind_about, section_about, settings_table
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ROOT / "build/pages"
@@ -69,9 +71,34 @@ def _cell(text: str | None) -> str:
     return re.sub(r"\s+", " ", text or "").replace("|", "\\|").replace("<", "&lt;")
 
 
+def settings_reference() -> str:
+    """docs/reference/settings.md: every setting, from the classes of ``steer.config``."""
+    intro = (
+        "# Settings\n\nSet a value on the command line (`--set search.seeds=2`) or in a YAML file ([how](../settings.md)). "
+        "`steer config` prints the settings that a run would use. A plug-in's own settings are in its documentation.\n"
+    )
+    return NOTE + intro + "".join(_settings())
+
+
+def _settings() -> Iterator[str]:
+    for section, below in groupby(settings_table(), key=lambda s: s.section):
+        if section:
+            yield f"\n## {section}\n\n{section_about(section)}\n"
+        for kind, settings in groupby(below, key=lambda s: s.kind):
+            if kind:
+                yield f"\n### {section}: {kind}\n\n{_cell(kind_about(section, kind))}\n"
+            yield "\n| setting | default | values | |\n|---|---|---|---|\n" + "".join(map(_setting, settings))
+
+
+def _setting(setting: Setting) -> str:
+    default = f"`{setting.default}`" if setting.default else "must be given"
+    return f"| `{setting.key}` | {default} | {_cell(setting.type)} | {_cell(setting.description)} |\n"
+
+
 def references() -> dict[Path, str]:
     """Every generated page by its path."""
-    return {ROOT / "docs/reference/commands.md": command_reference()}
+    folder = ROOT / "docs/reference"
+    return {folder / "commands.md": command_reference(), folder / "settings.md": settings_reference()}
 
 
 def stage() -> None:
