@@ -46,14 +46,16 @@ class Block:
 
     def commands(self) -> list[list[str]]:
         """The commands of a shell block as lists of words; comments are left out."""
-        lexer = shlex.shlex(self.text.replace("\\\n", " ").replace("\n", " ;\n"), posix=True, punctuation_chars=";&")
-        lexer.whitespace_split, lexer.commenters = True, "#"
-        commands: list[list[str]] = [[]]
-        for word in lexer:
-            if set(word) <= {";", "&"}:
-                commands.append([])
-            else:
-                commands[-1].append(word)
+        commands: list[list[str]] = []
+        for line in self.text.replace("\\\n", " ").splitlines():
+            lexer = shlex.shlex(line, posix=True, punctuation_chars=";&")
+            lexer.whitespace_split, lexer.commenters = True, "#"
+            commands.append([])
+            for word in lexer:
+                if set(word) <= {";", "&"}:
+                    commands.append([])
+                else:
+                    commands[-1].append(word)
         return [c for c in commands if c]
 
 

@@ -1,4 +1,7 @@
-"""Every code block of README.md and docs/ works: run as printed, or, where it needs what a test has not, parsed."""
+"""Every code block of README.md and docs/ works: it is run, or, where it needs what a test has not, parsed.
+
+The quick test runs commands with fewer denoising steps; `pytest -m slow tests/docs` runs them exactly as printed.
+"""
 
 from __future__ import annotations
 
@@ -16,21 +19,24 @@ from tests.docs.pages import GENERATED, NEEDS, PAGES, ROOT, Block, blocks, inlin
 from tests.steer.command import steer_here
 
 WRITTEN = [p for p in PAGES if p not in GENERATED]
-SMALL = ["--budget", "6"]  # where a page prints no budget and the default would take its time
+STEPS = ["--set", "renderer.steps=2"]  # of a picture: blurred ones are enough here
+SMALL = ["--budget", "6"]  # where a page prints no budget
 
 
 def runs(block: Block, slow: bool) -> bool:
+    if block.language not in ("sh", "python") and not block.title:
+        return False
     return block.needs is None or (slow and block.needs == "slow")
 
 
-@pytest.mark.parametrize("page", [p for p in WRITTEN if any(b.needs is None for b in blocks(p))])
+@pytest.mark.parametrize("page", [p for p in WRITTEN if any(runs(b, slow=False) for b in blocks(p))])
 def test_the_blocks_of_a_page_run_in_order(page, clone):
     run_page(page, clone)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", [p for p in WRITTEN if any(b.needs == "slow" for b in blocks(p))])
-def test_the_slow_blocks_run_too_and_exactly_as_printed(page, clone):
+@pytest.mark.parametrize("page", [p for p in WRITTEN if any(runs(b, slow=True) for b in blocks(p))])
+def test_the_blocks_run_exactly_as_printed_the_slow_ones_too(page, clone):
     run_page(page, clone, slow=True)
 
 
@@ -54,8 +60,9 @@ def run_page(page: str, folder, slow: bool = False) -> None:
 
 def run_command(words: list[str], block: Block, folder, slow: bool) -> None:
     assert words[0] == "steer", f"{block.where}: only steer runs here; mark the block: {words}"
-    if not slow and words[1] in ("run", "batch") and not {"-n", "--budget", "--dry-run"} & set(words):
-        words = [*words, *SMALL]
+    if not slow and words[1] in ("run", "batch"):
+        words = [*words, *([] if {"-n", "--budget"} & set(words) else SMALL)]
+        words = [*words, *([] if any("renderer" in w for w in words) else STEPS)]
     done = steer_here(*words[1:], cwd=folder, stdin="y\n")
     assert done.returncode == 0, f"{block.where}: {' '.join(words)}\n{done.stdout}{done.stderr}"
     assert "Traceback" not in done.stderr
