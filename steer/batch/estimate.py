@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from PIL import Image
 
-from steer.batch.rows import Row
+from steer.batch.rows import SHOWN, Row
 from steer.parts import Parts
 
 
 @dataclass(frozen=True)
 class Estimate:
     """``picture_s``: seconds a picture with its scoring; ``cost`` of pictures where ``renderer.price`` is known. Texts
-    that a chat model writes are not in it.
+    that a chat model writes are not in it. ``warnings``: what the renderer cannot draw, by prompt.
     """
 
     rows: int
@@ -25,13 +25,14 @@ class Estimate:
     picture_s: float
     seconds: float
     cost: float | None
+    warnings: dict[str, list[str]] = field(default_factory=dict)
 
     def plain(self) -> dict[str, Any]:
         """JSON-ready."""
         return asdict(self)
 
     def text(self) -> str:
-        """One line."""
+        """One line, after one for each warning."""
         hours = self.seconds / 3600
         took = (
             f"{self.seconds:.0f} s"
@@ -41,7 +42,10 @@ class Estimate:
             else f"{hours:.1f} h"
         )
         money = f", {self.cost:.2f} for the pictures" if self.cost is not None else ""
-        return (
+        doubts = [f"warning: {p[:60]}: {text}\n" for p, texts in [*self.warnings.items()][:SHOWN] for text in texts]
+        if len(self.warnings) > SHOWN:
+            doubts.append(f"warning: {len(self.warnings) - SHOWN} more prompts cannot be drawn as they are\n")
+        return "".join(doubts) + (
             f"{self.rows} rows for {self.users} users: up to {self.pictures} pictures, "
             f"about {took} at {self.picture_s:.2f} s per picture{money}; nothing was kept"
         )
@@ -52,10 +56,13 @@ def estimate(rows: Iterable[Row], parts: Parts) -> Estimate:
     count = pictures = 0
     users: set[str] = set()
     first: Row | None = None
+    warnings: dict[str, list[str]] = {}
     for row in rows:
         count += 1
         first = first or row
         users.add(row.user)
+        if row.prompt not in warnings and (found := parts.warnings(row.prompt)):
+            warnings[row.prompt] = [each.text for each in found]
         pictures += row.budget or int(row.settings.get("search.budget", parts.config.search.budget))
     assert first is not None
     size = parts.renderer.batch_size
@@ -74,4 +81,5 @@ def estimate(rows: Iterable[Row], parts: Parts) -> Estimate:
         round(taken, 3),
         round(taken * pictures, 1),
         None if price is None else round(price * pictures, 2),
+        warnings,
     )

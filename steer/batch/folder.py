@@ -169,6 +169,7 @@ class BatchFolder:
             "picture": None,
             "seconds": None,
             "reason": None,
+            "warnings": None,
         }
         if state == "failed":
             told["reason"] = json.loads((run / "failed.json").read_text())["reason"]
@@ -184,6 +185,7 @@ class BatchFolder:
             "text": best.get("text"),
             "seconds": result["seconds"],
             "reason": result["why"],
+            "warnings": " ".join(result.get("warnings", [])) or None,
             "picture": str(run.relative_to(self.path) / result["picture"]) if result["picture"] else None,
         }
 

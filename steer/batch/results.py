@@ -27,6 +27,7 @@ COLUMNS = (
     "picture",
     "seconds",
     "reason",
+    "warnings",
 )
 ON_THE_PAGE, ON_THE_SHEET = 500, 100  # rows; the table has all of them
 CELL, GAP, MARGIN, COLUMN_COUNT = 128, 10, 24, 10

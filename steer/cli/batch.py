@@ -141,7 +141,9 @@ def _steer_rows(folder: BatchFolder, config: SteerConfig, options: BatchOptions)
         _ = engine or parts.renderer
     states = _run(folder, parts, options, engine, (fresh, total))
     if options.as_json:
-        print(json.dumps({"folder": str(folder.path), **states}))
+        told = (folder.outcome(row) for row in folder.rows())
+        warnings = [{k: row[k] for k in ("id", "prompt", "warnings")} for row in told if row["warnings"]]
+        print(json.dumps({"folder": str(folder.path), **states, "warnings": warnings}, ensure_ascii=False))
     else:
         counts = ", ".join(f"{n} {state}" for state, n in states.items())
         console.print(f"{counts}\n  table     {folder.path / 'results.csv'}\n  page      {folder.path / 'index.html'}")

@@ -8,7 +8,7 @@ from steer.batch.folder import BatchFolder
 from steer.batch.rows import Row
 from steer.cli.bars import progress_bar
 from steer.cli.console import console
-from steer.events import CandidateDone, Event
+from steer.events import CandidateDone, Event, PromptDoubted
 
 
 class BatchProgress:
@@ -16,6 +16,7 @@ class BatchProgress:
 
     def __init__(self, folder: BatchFolder, total: int, fresh: int, quiet: bool):
         self.folder, self.quiet, self.pictures = folder, quiet, 0
+        self.said: set[str] = set()  # of what a renderer can draw
         self.bar = progress_bar("{task.fields[pictures]} pictures", quiet=quiet)
         self.task = self.bar.add_task("rows", total=total, pictures=0)
         self.head = f"{escape(str(folder.path))}: {total} rows" + (f", {fresh} new" if fresh != total else "")
@@ -32,7 +33,15 @@ class BatchProgress:
 
     def __call__(self, event: Event) -> None:
         """An event of one of the runs."""
-        if isinstance(event, CandidateDone):
+        if isinstance(event, PromptDoubted) and not self.quiet:
+            for warning in event.warnings:
+                self.bar.console.print(
+                    f"  [yellow]warning[/] {escape(event.request.prompt[:60])}: {escape(warning.text)}"
+                )
+                if warning.known and warning.known not in self.said:
+                    self.said.add(warning.known)
+                    self.bar.console.print(f"  [yellow]warning[/] {escape(warning.known)}")
+        elif isinstance(event, CandidateDone):
             self.pictures += 1
             self.bar.update(self.task, pictures=self.pictures)
 

@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from steer.cli.bars import progress_bar
 from steer.cli.console import console
-from steer.events import CandidateDone, Event, RoundProposed, RunStarted, RunStopped
+from steer.events import CandidateDone, Event, PromptDoubted, RoundProposed, RunStarted, RunStopped
 
 
 @contextmanager
@@ -66,12 +66,15 @@ class Progress:
             if event.already:
                 self.bar.console.print(f"  resuming with {event.already} pictures from an earlier start")
             self.bar.update(self.task, description="original", total=request.budget)
+        elif isinstance(event, PromptDoubted) and not self.quiet:
+            for warning in event.warnings:
+                self.bar.console.print(f"  [yellow]warning[/]   {escape(str(warning))}")
         elif isinstance(event, RoundProposed) and self.show_rewrites:
             for rewrite in event.rewrites:
                 note = f" [dim]({escape(rewrite.note)})[/]" if rewrite.note else ""
                 self.bar.console.print(f"  round {event.round}  {escape(rewrite.text)}{note}")
-            for text, reason in event.dropped:
-                self.bar.console.print(f"  [dim]dropped   {escape(text)}: {escape(reason)}[/]")
+            for dropped in event.dropped:
+                self.bar.console.print(f"  [dim]dropped   {escape(dropped.text)}: {escape(dropped.reason)}[/]")
         elif isinstance(event, CandidateDone):
             round_ = event.candidate.round
             leading = event.history.ranked()[:1]  # complete rounds only

@@ -28,6 +28,8 @@ def show(
     print_result_of(run, as_json)
     if not as_json:
         stored = _load(run)
+        for warning in stored.get("warnings", []):
+            console.print(f"  [yellow]warning[/]   {escape(warning)}")
         _print_texts(stored, top)
         _print_words(stored.get("words", []))
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import reward_models
 from reward_models import RewardModel
+from reward_models.quiet import quietly
 from reward_models.scorers.base import load_scorer
 from reward_models.scorers.panel import Panel
 from reward_models.scorers.scales import Gaussian, Linear
@@ -29,7 +31,8 @@ def load_reward(name: str, device: str = "auto", members: int | None = None) -> 
             miniature_weights(folder)
     options = {} if members is None else {"members": members}
     try:
-        return reward_models.load(shipped or name, pick_device(device), options=options)
+        with quietly("transformers") if shipped else nullcontext():
+            return reward_models.load(shipped or name, pick_device(device), options=options)
     except reward_models.RewardError as error:
         if shipped is not None and not options:
             raise MissingWeights(name, error) from error

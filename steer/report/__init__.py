@@ -32,6 +32,7 @@ def summary(result: Result) -> dict[str, object]:
         "folder": result.folder,
         "stop": result.stop.name,
         "why": result.why,
+        "warnings": result.warnings,
         "seconds": round(result.seconds, 1),
         "pictures": sum(1 for c in result.candidates if c.picture),
         "failed": [c.facts() for c in result.candidates if c.state.value == "FAILED"],
