@@ -20,6 +20,7 @@ from tests.steer.command import steer_here
 
 WRITTEN = [p for p in PAGES if p not in GENERATED]
 STEPS = ["--set", "renderer.steps=2"]  # of a picture: blurred ones are enough here
+WIDTH = 84  # characters that the site shows without scrolling
 SMALL = ["--budget", "6"]  # where a page prints no budget
 
 
@@ -114,10 +115,17 @@ def test_links_and_pictures_within_the_repository_exist(page):
 def test_blocks_say_what_they_are(page):
     for block in blocks(page):
         assert block.language in {"sh", "python", "yaml", "csv", "text", "json"}, block.where
+        wide = [line for line in block.text.splitlines() if len(line) > WIDTH]
+        assert not wide, f"{block.where}: {wide[0]}"
         if block.language == "yaml":
             yaml.safe_load(block.text)
         if block.language == "python":
             compile(block.text, block.where, "exec")
+
+
+def test_the_site_lists_every_page():
+    listed = (ROOT / "mkdocs.yml").read_text()
+    assert [p for p in PAGES if f": {p}\n" not in listed] == []
 
 
 def test_the_reasons_not_to_run_a_block_are_few():
