@@ -74,8 +74,9 @@ def _cell(text: str | None) -> str:
 def settings_reference() -> str:
     """docs/reference/settings.md: every setting, from the classes of ``steer.config``."""
     intro = (
-        "# All settings\n\nSet a value on the command line (`--set search.seeds=2`) or in a YAML file ([how](../settings.md)). "
-        "`steer config` prints the settings that a run would use. A plug-in's own settings are in its documentation.\n"
+        "# All settings\n\nSet a value on the command line (`--set search.seeds=2`) or in a YAML file "
+        "([how](../settings.md)). `steer config` prints the settings that a run would use. A plug-in's own settings "
+        "are in its documentation.\n"
     )
     return NOTE + intro + "".join(_settings())
 

@@ -51,5 +51,5 @@ def every_option(command: Any = ROOT_COMMAND) -> set[str]:
 
 def missing_paths(words: list[str]) -> list[str]:
     """The words that look like files of the repository and are none."""
-    named = [w.split(":")[0].rstrip(".,") for w in words if w.startswith(TREES) and not re.search(r"[*<>{}A-Z]{2}|\*", w)]
-    return [w for w in named if not (ROOT / w).exists()]
+    plain = [w for w in words if w.startswith(TREES) and not re.search(r"[A-Z<>{}]{2}|\*", w)]
+    return [w for w in plain if not (ROOT / w.split(":")[0].rstrip(".,")).exists()]

@@ -1,6 +1,6 @@
 """Every code block of README.md and docs/ works: it is run, or, where it needs what a test has not, parsed.
 
-The quick test runs commands with fewer denoising steps; `pytest -m slow tests/docs` runs them exactly as printed.
+In the quick test the preset of the miniature is made smaller; `pytest -m slow tests/docs` runs everything as it is.
 """
 
 from __future__ import annotations
@@ -19,9 +19,7 @@ from tests.docs.pages import GENERATED, NEEDS, PAGES, ROOT, Block, blocks, inlin
 from tests.steer.command import steer_here
 
 WRITTEN = [p for p in PAGES if p not in GENERATED]
-STEPS = ["--set", "renderer.steps=2"]  # of a picture: blurred ones are enough here
 WIDTH = 84  # characters that the site shows without scrolling
-SMALL = ["--budget", "6"]  # where a page prints no budget
 
 
 def runs(block: Block, slow: bool) -> bool:
@@ -31,6 +29,7 @@ def runs(block: Block, slow: bool) -> bool:
 
 
 @pytest.mark.parametrize("page", [p for p in WRITTEN if any(runs(b, slow=False) for b in blocks(p))])
+@pytest.mark.usefixtures("quick")
 def test_the_blocks_of_a_page_run_in_order(page, clone):
     run_page(page, clone)
 
@@ -50,7 +49,7 @@ def run_page(page: str, folder, slow: bool = False) -> None:
             continue
         if block.language == "sh":
             for words in block.commands():
-                run_command(words, block, folder, slow)
+                run_command(words, block, folder)
         elif block.language == "python":
             code = compile("\n" * block.line + block.text, ROOT / page, "exec")
             with contextlib.redirect_stdout(io.StringIO()):
@@ -59,11 +58,8 @@ def run_page(page: str, folder, slow: bool = False) -> None:
             load_config(str(folder / block.title))
 
 
-def run_command(words: list[str], block: Block, folder, slow: bool) -> None:
+def run_command(words: list[str], block: Block, folder) -> None:
     assert words[0] == "steer", f"{block.where}: only steer runs here; mark the block: {words}"
-    if not slow and words[1] in ("run", "batch"):
-        words = [*words, *([] if {"-n", "--budget"} & set(words) else SMALL)]
-        words = [*words, *([] if any("renderer" in w for w in words) else STEPS)]
     done = steer_here(*words[1:], cwd=folder, stdin="y\n")
     assert done.returncode == 0, f"{block.where}: {' '.join(words)}\n{done.stdout}{done.stderr}"
     assert "Traceback" not in done.stderr
