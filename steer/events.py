@@ -37,6 +37,19 @@ class RoundProposed:
 
 
 @dataclass(frozen=True)
+class PhaseBegan:
+    """What the run does from now on: "proposing" texts, "drawing", "scoring", "reporting".
+
+    "writing" is told by proposers that wait for a model, with texts ``done`` of ``total``; also while texts of the next
+    round are written beside the drawing.
+    """
+
+    phase: str
+    done: int = 0
+    total: int = 0
+
+
+@dataclass(frozen=True)
 class CandidateDone:
     """A picture is scored or has failed."""
 
@@ -51,5 +64,5 @@ class RunStopped:
     result: Result
 
 
-Event = RunStarted | PromptDoubted | RoundProposed | CandidateDone | RunStopped
+Event = RunStarted | PromptDoubted | RoundProposed | PhaseBegan | CandidateDone | RunStopped
 Listener = Callable[[Event], None]

@@ -6,8 +6,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from steer.config import DiffusersConfig, find_config, parse_config, presets, read_values
+from steer.config import DiffusersConfig, SmolLMConfig, SteerConfig, find_config, parse_config, presets, read_values
 from steer.errors import UsageError
+from steer.resources import shipped_reward
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
@@ -23,8 +24,11 @@ class Machine:
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """One preset. ``memory`` and ``least`` in GiB: all on the card, and with parts moved off it; by parameter
-    counts.
+    """One preset.
+
+    ``memory`` and ``least`` in GiB, by parameter counts: with all parts on the card, and with one at a time.
+    ``cached`` and ``reward_cached``: what this disk has of the image model and of the reward, "no" for nothing.
+    ``here``: whether all of it runs on this machine now, in words.
     """
 
     preset: str
@@ -35,6 +39,8 @@ class ModelFacts:
     memory: float
     least: float
     cached: str
+    reward: str
+    reward_cached: str
     here: str
 
 
@@ -51,6 +57,7 @@ def model_facts(machine: Machine | None = None) -> list[ModelFacts]:
             if not isinstance(renderer, DiffusersConfig):
                 raise UsageError(f"the preset '{name}' has a card, which only a renderer of kind diffusers can have")
             memory, least = memory_need(card["parameters"], renderer)
+            reward_cached = cached_reward(config.reward.model)
             found.append(
                 ModelFacts(
                     name,
@@ -61,7 +68,9 @@ def model_facts(machine: Machine | None = None) -> list[ModelFacts]:
                     memory,
                     least,
                     cached(renderer.model),
-                    runs_here(renderer, memory, least, machine),
+                    config.reward.model,
+                    reward_cached,
+                    _no(needs(config, machine, reward_cached)) or runs_here(renderer, memory, least, machine),
                 )
             )
     return sorted(found, key=lambda f: f.memory)
@@ -79,24 +88,53 @@ def memory_need(parameters: dict[str, float], renderer: DiffusersConfig) -> tupl
 
 def runs_here(renderer: DiffusersConfig, memory: float, least: float, machine: Machine) -> str:
     """In words, whether and how ``machine`` runs it."""
-    wanted = renderer.device
-    if wanted == "auto":
-        return "yes"
-    if machine.device != wanted:
-        return f"no: needs {'a CUDA card' if wanted == 'cuda' else wanted}"
-    if memory <= machine.free:
+    if card := needed_device(renderer, machine):
+        return _no([card])
+    if renderer.device == "auto" or memory <= machine.free:
         return "yes"
     if least <= machine.free:
         return "yes, parts moved off the card"
     return f"slowly, layer by layer ({machine.free:.0f} GiB free)"
 
 
+def needed_device(renderer: DiffusersConfig, machine: Machine) -> str:
+    """The device that a renderer needs and ``machine`` has not, in words; "" where it has it."""
+    if renderer.device in ("auto", machine.device):
+        return ""
+    return "a CUDA card" if renderer.device == "cuda" else f"the device {renderer.device}"
+
+
+def needs(config: SteerConfig, machine: Machine, reward_cached: str) -> list[str]:
+    """All that a preset needs and that is not here, in words."""
+    found: list[str] = []
+    if isinstance(config.renderer, DiffusersConfig) and (card := needed_device(config.renderer, machine)):
+        found.append(card)
+    if isinstance(config.proposer, SmolLMConfig):
+        from steer.proposers.smollm import missing_packages
+
+        found += [f"the package {name}" for name in missing_packages()]
+    return found + (["a reward"] if reward_cached == "no" else [])
+
+
+def _no(needed: list[str]) -> str:
+    return f"no: needs {' and '.join(needed)}" if needed else ""
+
+
+def cached_reward(name: str) -> str:
+    """What this disk has of a reward, in words."""
+    if shipped_reward(name) is not None:
+        return "shipped"
+    return "a folder" if (Path(name) / "config.json").is_file() else _in_hub_cache(name)
+
+
 def cached(model: str) -> str:
-    """What the local cache has of a model, in words."""
+    """What this disk has of an image model, in words."""
     if model == "miniature":
         return "shipped"
-    if Path(model).is_dir():
-        return "a folder"
+    return "a folder" if Path(model).is_dir() else _in_hub_cache(model)
+
+
+def _in_hub_cache(model: str) -> str:
     from huggingface_hub import scan_cache_dir
     from huggingface_hub.errors import CacheNotFound
 

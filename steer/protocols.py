@@ -13,6 +13,7 @@ from PIL import Image
 from steer.types import History, RenderFailure, Rewrite, SteerRequest, Stopped
 from steer.vocabulary import Vocabulary
 
+Wrote = Callable[[int, int], None]  # texts written, texts wanted
 GoesOn = Callable[[int, Image.Image], bool]  # number of the prompt in the call, and its preview
 
 
@@ -77,6 +78,7 @@ class Proposer(Protocol):
     meter: Meter | None = None  # counts what texts cost
     slow: bool = False  # waits for a model: the next texts are written while these are rendered, and unused ones kept
     reads_critique: bool = False  # uses ``history.critique``, so a reward that can criticise pictures is asked to
+    wrote: Wrote = staticmethod(lambda done, total: None)  # noqa: ARG005  # a slow one tells how far it is
     most: int | None = None  # texts asked for in one round for a screen to choose from; None: as many as it can rank
 
     def propose(self, request: SteerRequest, history: History, n: int) -> list[Rewrite]:

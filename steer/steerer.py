@@ -10,8 +10,6 @@ In a notebook a result shows the original's picture beside the best one.
 from __future__ import annotations
 
 import logging
-import time
-import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +26,7 @@ from steer.run.loop import run_loop
 from steer.run.requests import check_request, plain, run_folder
 from steer.run.session import Session
 from steer.search.search import Search
+from steer.store.names import new_run_folder
 from steer.store.run_folder import RunFolder
 from steer.types import Candidate, RenderFailure, Result, State, SteerRequest
 from steer.users.store import UserStore
@@ -113,9 +112,9 @@ class Steerer:
     ) -> Result:
         """Steer one prompt; everything is kept in a new folder (``out`` or under outputs/)."""
         request = self.request(prompt, user, budget, seed)
-        path = Path(out) if out else _new_folder()
         people = self.parts.roster.people(user)
         told = plain(request), self.config.model_dump(), self.parts.describe(people)
+        path = Path(out) if out else new_run_folder(Path("outputs"), request.prompt, request.user)
         return self._drive(request, RunFolder.create(path, *told))
 
     def resume(self, run: str | Path) -> Result:
@@ -162,8 +161,3 @@ class Steerer:
             raise session.give_up(error) from error
         finally:
             session.release()
-
-
-def _new_folder() -> Path:
-    """outputs/<date>-<time>-<random>: nothing a user typed becomes a path."""
-    return Path("outputs") / f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:6]}"

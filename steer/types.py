@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -16,6 +16,7 @@ from reward_models import Scores
 from steer.notebook import figures
 
 SCORES = ("personal", "population", "fidelity", "uncertainty", "objective")
+LIKED_BY = "liked by "  # and an id: the name in ``Candidate.others`` of one person's liking, in a run for several
 PICTURE_NOISE = 0.12  # standard deviation of one picture's reward around its text's mean; measured on the miniature
 
 
@@ -154,16 +155,39 @@ class Candidate:
 
 @dataclass(frozen=True)
 class RewriteStats:
-    """All scored pictures of one text taken together."""
+    """All scored pictures of one text taken together. The tuples have one entry a picture, in the same order."""
 
     rewrite: Rewrite
     objectives: tuple[float, ...]
     seeds: tuple[int, ...]
+    likings: tuple[float, ...] = ()  # personal, in [0, 1]
+    fidelities: tuple[float, ...] = ()  # to the prompt as typed, in [0, 1]
+
+    @classmethod
+    def of(cls, pictures: Sequence[Candidate]) -> RewriteStats:
+        """Of the scored pictures of one text; at least one."""
+        return cls(
+            pictures[0].rewrite,
+            tuple(c.objective for c in pictures),
+            tuple(c.seed for c in pictures),
+            tuple(c.personal for c in pictures),
+            tuple(c.fidelity for c in pictures),
+        )
 
     @property
     def mean(self) -> float:
         """Mean objective over the pictures."""
         return statistics.fmean(self.objectives)
+
+    @property
+    def liking(self) -> float:
+        """Mean liking over the pictures."""
+        return statistics.fmean(self.likings)
+
+    @property
+    def fidelity(self) -> float:
+        """Mean fidelity over the pictures; NaN where the encoder reads no texts."""
+        return statistics.fmean(self.fidelities)
 
     @property
     def cautious(self) -> float:
@@ -172,8 +196,8 @@ class RewriteStats:
 
     @property
     def spread(self) -> float:
-        """Standard deviation over seeds; 0 for a single one."""
-        return statistics.stdev(self.objectives) if len(self.objectives) > 1 else 0.0
+        """Standard deviation of the liking over seeds; 0 for a single one."""
+        return statistics.stdev(self.likings) if len(self.likings) > 1 else 0.0
 
 
 class History:
@@ -197,11 +221,75 @@ class History:
         for c in self.scored():
             groups.setdefault(c.rewrite.text, []).append(c)
         counting = [[c for c in g if c.tier == "full"] or g for g in groups.values()]
-        return [RewriteStats(g[0].rewrite, tuple(c.objective for c in g), tuple(c.seed for c in g)) for g in counting]
+        return [RewriteStats.of(g) for g in counting]
 
     def ranked(self) -> list[RewriteStats]:
         """The best first; of equals the earlier."""
         return sorted(self.stats(), key=lambda s: -s.mean)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The best of a run against the prompt as typed, as this person likes them: both in [0, 1].
+
+    ``best`` and ``original`` are mean likings on the same ``seeds``. Where a run only chose among pictures of the
+    prompt itself (``chosen``), ``best`` is the liking of the picture it chose, ``original`` the mean of all ``seeds``.
+    ``error``: standard error of the gain; NaN where one seed, or a choice among pictures, gives none.
+    """
+
+    best: float
+    original: float
+    seeds: int
+    error: float = math.nan
+    chosen: bool = False
+
+    @property
+    def gain(self) -> float:
+        """Liking of the best less that of the original."""
+        return round(self.best - self.original, 6)
+
+    @property
+    def percent(self) -> float:
+        """The gain in per cent of the original's liking; NaN where that is 0."""
+        return 100 * self.gain / self.original if self.original > 0 else math.nan
+
+    def __str__(self) -> str:
+        """As the summary of a run prints it.
+
+        >>> str(Comparison(best=0.9, original=0.5, seeds=4, error=0.05))
+        '+0.40 ± 0.05 (+80 %) on the same 4 seeds'
+        """
+        gain = f"{self.gain:+.2f}" + ("" if math.isnan(self.error) else f" ± {self.error:.2f}")
+        gain += "" if math.isnan(self.percent) else f" ({self.percent:+.0f} %)"
+        if self.chosen:
+            return f"{gain}, the best of {self.seeds} pictures against their mean"
+        return gain + (f" on the same {self.seeds} seeds" if self.seeds > 1 else " on the same seed")
+
+
+def compare(candidates: Iterable[Candidate], prompt: str, winner: str, best: Candidate) -> Comparison | None:
+    """The pictures of the text ``winner`` against those of ``prompt``; None where they share no seed.
+
+    Pictures in full count; drafts only where one of the two texts was never drawn in full.
+    """
+    groups: dict[str, dict[int, float]] = {}
+    scored = [c for c in candidates if c.state is State.SCORED]
+    in_full = {c.rewrite.text for c in scored if c.tier == "full"}
+    for c in scored:
+        if c.tier == "full" or not {prompt, winner} <= in_full:
+            groups.setdefault(c.rewrite.text, {})[c.seed] = c.personal
+    original, theirs = groups.get(prompt, {}), groups.get(winner, {})
+    if winner == prompt and original and all(c.rewrite.text == prompt for c in scored):
+        return Comparison(best.personal, statistics.fmean(original.values()), len(original), chosen=True)
+    shared = [seed for seed in original if seed in theirs]
+    if not shared:
+        return None
+    differences = [theirs[s] - original[s] for s in shared]
+    return Comparison(
+        statistics.fmean(theirs[s] for s in shared),
+        statistics.fmean(original[s] for s in shared),
+        len(shared),
+        statistics.stdev(differences) / math.sqrt(len(shared)) if len(shared) > 1 else math.nan,
+    )
 
 
 @dataclass(frozen=True)
@@ -230,11 +318,16 @@ class Result:
         return next(iter(same or own), None)
 
     @property
+    def comparison(self) -> Comparison | None:
+        """The winner against the prompt as typed; None where one of them has no picture, or no seed in common."""
+        if not self.winner or not self.original or not self.best:
+            return None
+        return compare(self.candidates, self.request.prompt, self.winner.rewrite.text, self.best)
+
+    @property
     def gain(self) -> float:
-        """Mean objective of the winner above that of the unchanged prompt."""
-        if not self.winner or not self.original:
-            return math.nan
-        return self.winner.mean - self.original.mean
+        """Liking of the best less liking of the prompt as typed on the same seeds; NaN where nothing compares them."""
+        return self.comparison.gain if self.comparison else math.nan
 
     @property
     def agreement(self) -> tuple[float, int]:

@@ -51,7 +51,7 @@ def check_prompt(prompt: str) -> str:
     """The user's prompt, cleaned. Raises UsageError when empty or too long."""
     text = clean(prompt)
     if not text:
-        raise UsageError("the prompt is empty; say what to draw, for example --prompt 'a fox in snow'")
+        raise UsageError("the prompt is empty; say what to draw, for example 'a fox in the snow'")
     if len(text) > MAX_CHARACTERS:
         raise UsageError(
             f"the prompt has {len(text)} characters, more than {MAX_CHARACTERS}; shorten it "

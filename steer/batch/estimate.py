@@ -9,14 +9,15 @@ from typing import Any
 
 from PIL import Image
 
+from reward_models.plural import count
 from steer.batch.rows import SHOWN, Row
 from steer.parts import Parts
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """``picture_s``: seconds a picture with its scoring; ``cost`` of pictures where ``renderer.price`` is known. Texts
-    that a chat model writes are not in it. ``warnings``: what the renderer cannot draw, by prompt.
+    """``picture_s``: seconds per picture with its scoring; ``cost`` of the pictures where ``renderer.price`` is known.
+    Texts that a chat model writes are not counted. ``warnings``: what the renderer cannot draw, by prompt.
     """
 
     rows: int
@@ -46,19 +47,19 @@ class Estimate:
         if len(self.warnings) > SHOWN:
             doubts.append(f"warning: {len(self.warnings) - SHOWN} more prompts cannot be drawn as they are\n")
         return "".join(doubts) + (
-            f"{self.rows} rows for {self.users} users: up to {self.pictures} pictures, "
+            f"{count(self.rows, 'row')} for {count(self.users, 'user')}: up to {count(self.pictures, 'picture')}, "
             f"about {took} at {self.picture_s:.2f} s per picture{money}; nothing was kept"
         )
 
 
 def estimate(rows: Iterable[Row], parts: Parts) -> Estimate:
     """Read all rows; then draw and score one batch twice, of which the first is for warming up."""
-    count = pictures = 0
+    total = pictures = 0
     users: set[str] = set()
     first: Row | None = None
     warnings: dict[str, list[str]] = {}
     for row in rows:
-        count += 1
+        total += 1
         first = first or row
         users.add(row.user)
         if row.prompt not in warnings and (found := parts.warnings(row.prompt)):
@@ -75,7 +76,7 @@ def estimate(rows: Iterable[Row], parts: Parts) -> Estimate:
         taken = (time.perf_counter() - begun) / size
     price = parts.config.renderer.price
     return Estimate(
-        count,
+        total,
         len(users),
         pictures,
         round(taken, 3),

@@ -163,7 +163,7 @@ class BatchFolder:
             "state": state,
             "pictures": None,
             "original": None,
-            "reward": None,
+            "liking": None,
             "gain": None,
             "text": None,
             "picture": None,
@@ -179,8 +179,8 @@ class BatchFolder:
         best, original = result["best"] or {}, result["original"] or {}
         return told | {
             "pictures": result["pictures"],
-            "original": original.get("reward"),
-            "reward": best.get("reward"),
+            "original": original.get("liking"),
+            "liking": best.get("liking"),
             "gain": result["gain"],
             "text": best.get("text"),
             "seconds": result["seconds"],

@@ -21,7 +21,7 @@ COLUMNS = (
     "state",
     "pictures",
     "original",
-    "reward",
+    "liking",
     "gain",
     "text",
     "picture",
@@ -73,7 +73,7 @@ class _Parquet:
             "seed": pa.int64(),
             "pictures": pa.int64(),
             "original": number,
-            "reward": number,
+            "liking": number,
             "gain": number,
             "seconds": number,
         }
@@ -132,5 +132,5 @@ def _sheet(folder: BatchFolder, rows: list[dict[str, Any]]) -> Image.Image:
             small = image.convert("RGB")
         small.thumbnail((CELL, CELL))
         sheet.paste(small, (x, y))
-        draw.text((x, y + CELL + 4), f"{r['reward']:.2f}  {r['user'][:12]}", (130, 130, 138), font)
+        draw.text((x, y + CELL + 4), f"{r['liking']:.2f}  {r['user'][:12]}", (130, 130, 138), font)
     return sheet

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import traceback
 import warnings
 from importlib.metadata import version
 from typing import Annotated, Any
@@ -13,29 +14,29 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from steer.cli import batch, config, data, models, reward, run, show, study, user
+from steer.cli import batch, config, data, listing, models, reward, run, show, study, user
 from steer.errors import SteerError
 
-# newer releases of Typer vendor Click, so the base class of input errors is looked up by name
+# Typer vendors Click, so Click's base classes of input errors are looked up by name
 _InputError: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+_CommandError: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "UsageError")
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     help=(
         "Make a text-to-image model draw for ONE person.\n\n"
-        '[bold]steer run --user u17 --prompt "a lighthouse by the sea"[/bold]\n\n'
-        "proposes rewrites of your prompt, renders them, scores each picture for that user and keeps the best. "
-        "Without a GPU it runs on the [italic]miniature[/italic]: small, synthetic models that ship with steer. "
-        "Errors are one line; --debug shows the traceback."
+        '[bold]steer run "a lighthouse by the sea" --user u17[/bold]\n\n'
+        "tries rewrites of your prompt, renders them, predicts how much that user likes each picture and keeps the "
+        "best. Without a GPU it runs on the [italic]miniature[/italic]: small, synthetic models that ship with steer."
     ),
 )
 app.command("run")(run.run)
 app.command("resume")(run.resume)
 app.command("batch")(batch.batch)
 app.command("show")(show.show)
+app.command("list")(listing.list_)
 app.command("models")(models.models)
 app.command("config")(config.config)
 app.add_typer(data.app, name="data")
@@ -55,40 +56,47 @@ def root(
     show_version: Annotated[
         bool, typer.Option("--version", help="Print the version and exit.", callback=_version, is_eager=True)
     ] = False,
+    debug: Annotated[  # main() takes it out of the arguments, wherever it stands
+        bool,
+        typer.Option("--debug", help="Show tracebacks and the warnings of libraries. Works with every command."),
+    ] = False,
 ) -> None:
     """Options of ``steer`` itself; there is nothing to do before a sub-command."""
 
 
 def main() -> None:
-    """Entry point. Errors are printed as one line, with --debug as a traceback."""
+    """Entry point. An error is one line and, with --debug, its traceback; 2 for wrong input, 1 for a failure."""
     arguments = [a for a in sys.argv[1:] if a != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
     _quieten(debug)
-    console = Console(stderr=True, soft_wrap=True)
     try:
-        sys.exit(app(arguments, prog_name="steer", standalone_mode=False) or 0)
+        code = app(arguments, prog_name="steer", standalone_mode=False) or 0
     except typer.Exit as exit_:
-        sys.exit(exit_.exit_code)
+        code = exit_.exit_code
+    except _CommandError as error:
+        command = error.ctx.command_path if error.ctx else "steer"
+        message = error.format_message().replace("Value error, ", "")
+        code = _report(f"{message}  ({command} --help)", 2) if message else 0  # without a message the help was shown
     except _InputError as error:
-        if message := error.format_message():  # empty if the help was shown
-            console.print(f"[bold red]error:[/] {escape(message)}  (steer --help)")
-        sys.exit(2)
+        code = _report(error.format_message(), 2)
     except (typer.Abort, KeyboardInterrupt):
-        console.print("interrupted")
-        sys.exit(1)
+        Console(stderr=True).print("interrupted")
+        code = 1
     except SteerError as error:
-        if debug:
-            raise
-        console.print(f"[bold red]error:[/] {escape(str(error))}")
-        sys.exit(error.exit_code)
+        code = _report(str(error), error.exit_code, debug)
     except Exception as error:
-        if debug:
-            raise
         line = str(error).splitlines()[0] if str(error) else ""
-        console.print(
-            f"[bold red]error:[/] {type(error).__name__}: {escape(line)}  (this is a bug; --debug shows the traceback)"
-        )
-        sys.exit(1)
+        hint = "" if debug else "  (this is a bug; --debug shows the traceback)"
+        code = _report(f"{type(error).__name__}: {line}{hint}", 1, debug)
+    sys.exit(code)
+
+
+def _report(message: str, code: int, debug: bool = False) -> int:
+    """Print an error, with its traceback where one is wanted; the exit code."""
+    if debug:
+        traceback.print_exc()
+    Console(stderr=True, soft_wrap=True, highlight=False).print(f"[bold red]error:[/] {escape(message)}")
+    return code
 
 
 def _quieten(debug: bool) -> None:

@@ -14,20 +14,23 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column
 
 from steer.cli.console import console
 
-WIDTH = 32  # characters
+WIDTH, NARROW = 32, 16  # characters of the bar; the second in terminals below 100 columns
 
 
-def progress_bar(*fields: str, quiet: bool = False, transient: bool = False) -> Progress:
-    """Description, bar, done of total, ``fields`` ("best {task.fields[best]}"), time left.
+def progress_bar(*fields: str, now: str = "", quiet: bool = False, transient: bool = False) -> Progress:
+    """Description, bar, done of total, ``fields`` ("best {task.fields[best]}"), time left, ``now`` (what is done now).
 
     ``quiet``: draw nothing. ``transient``: remove the bar at the end.
     """
-    columns: list[ProgressColumn] = [TextColumn("{task.description}"), BarColumn(WIDTH), MofNCompleteColumn()]
-    columns += [TextColumn(field) for field in fields]
-    return Progress(*columns, TimeRemainingColumn(), console=console, disable=quiet, transient=transient)
+    bar = BarColumn(WIDTH if console.width >= 100 else NARROW)
+    columns: list[ProgressColumn] = [TextColumn("{task.description}"), bar, MofNCompleteColumn()]
+    columns += [*(TextColumn(field) for field in fields), TimeRemainingColumn()]
+    columns += [TextColumn(now, table_column=Column(no_wrap=True, overflow="ellipsis"))] if now else []
+    return Progress(*columns, console=console, disable=quiet, transient=transient)
 
 
 @contextmanager

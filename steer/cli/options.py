@@ -3,57 +3,103 @@
 from __future__ import annotations
 
 from pathlib import Path
+from random import SystemRandom
 from typing import Annotated
 
 import typer
 
+MOST_SEED = 2**31 - 1
+
+
+def _seed(text: str) -> int:
+    if text == "random":
+        return SystemRandom().randint(0, MOST_SEED)
+    if not str(text).isdecimal() or int(text) > MOST_SEED:
+        raise typer.BadParameter(f"{text!r} is neither a whole number from 0 to {MOST_SEED} nor 'random'.")
+    return int(text)
+
+
 # Which configuration
-Config = Annotated[str, typer.Option("--config", "-c", help="A preset ('steer models' lists them) or a YAML file.")]
+Config = Annotated[
+    str,
+    typer.Option("--config", "-c", metavar="NAME|FILE", help="A preset ('steer models' lists them) or a YAML file."),
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", "-s", help="Change a setting, for example --set search.seeds=2 or --set renderer=painter. Repeatable."
+        "--set",
+        "-s",
+        metavar="KEY=VALUE",
+        help="Change a setting, for example --set search.seeds=2 or --set renderer=painter. Repeatable. "
+        "'steer config' lists all settings.",
     ),
 ]
 
 # Who
 User = Annotated[
-    list[str],
+    list[str] | None,
     typer.Option(
         "--user",
         "-u",
-        help="User to steer for: one of yours, u1 ... u200 on the miniature, or 'average' for nobody in particular. "
-        "Repeat it to steer for several users together.",
+        metavar="NAME",
+        help="Who to draw for: one of your users, u1 ... u200 on the miniature, or 'average' for nobody in "
+        "particular. Repeat it to draw for several people together. Default: $STEER_USER, else your only user.",
     ),
 ]
-RowUser = Annotated[str | None, typer.Option("--user", "-u", help="User for rows that do not name one.")]
-Voter = Annotated[str, typer.Option("--user", "-u", help="User who votes; the study must have steered for them.")]
+RowUser = Annotated[
+    str | None, typer.Option("--user", "-u", metavar="NAME", help="User for rows that do not name one.")
+]
+Voter = Annotated[
+    str, typer.Option("--user", "-u", metavar="NAME", help="User who votes; the study must have steered for them.")
+]
 UserId = Annotated[str, typer.Argument(metavar="USER", help="User id.")]
 Store = Annotated[
     Path | None,
-    typer.Option("--store", help="Database of users (default: $STEER_USERS, else the platform's data folder)."),
+    typer.Option(
+        "--store", metavar="FILE", help="Database of users. Default: $STEER_USERS, else the platform's data folder."
+    ),
 ]
 
 # How much
 Budget = Annotated[
-    int | None, typer.Option("--budget", "-n", help="Pictures to render per prompt (default: from the config, 48).")
+    int | None,
+    typer.Option(
+        "--budget",
+        "-n",
+        metavar="N",
+        help="Pictures to render per prompt. Default: search.budget of the config.",
+        min=1,
+    ),
 ]
-Seed = Annotated[int, typer.Option("--seed", help="The same seed gives the same run, picture for picture.")]
-Beside = Annotated[int, typer.Option("--beside", help="Runs in progress at the same time.", min=1, max=256)]
+Seed = Annotated[
+    int,
+    typer.Option(
+        "--seed",
+        metavar="N|random",
+        parser=_seed,
+        help="The same seed draws the same pictures again; 'random' draws new ones.",
+    ),
+]
+Beside = Annotated[int, typer.Option("--beside", metavar="N", help="Runs in progress at once.", min=1, max=256)]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Check the input and estimate the work; keep nothing.")]
 
 # Where the results go
-Out = Annotated[Path | None, typer.Option("--out", "-o", help="Output folder (default: a folder under outputs/).")]
+Out = Annotated[
+    Path | None, typer.Option("--out", "-o", metavar="FOLDER", help="Output folder. Default: a new one in outputs/.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, nothing else.")]
 
 # Data sets
 Kind = Annotated[
     str | None,
-    typer.Option("--kind", help="Format of a data set: pamela, para or lapis (default: detected from its files)."),
+    typer.Option(
+        "--kind", metavar="NAME", help="Format of the data set: pamela, para or lapis. Default: found from its files."
+    ),
 ]
 
 # Pages in the browser
 Port = Annotated[
-    int, typer.Option("--port", help="Port of the page, on this machine only; 0 picks a free one.", min=0, max=65535)
+    int,
+    typer.Option("--port", metavar="N", help="Port of the page; 0 picks a free one.", min=0, max=65535),
 ]
 Browser = Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")]

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from steer.cli.console import console
 from steer.cli.options import AsJson, Budget, Config, Out, Seed, Settings, User
+from steer.cli.who import default_users
 from steer.config import DEFAULT
+from steer.config.strength import StrengthName
+from steer.errors import UsageError
 
 if TYPE_CHECKING:
     from steer.config import SteerConfig
@@ -18,40 +22,43 @@ if TYPE_CHECKING:
     from steer.types import Result
     from steer.web.live import LivePage
 
-Prompt = Annotated[
-    str, typer.Option("--prompt", "-p", help="What to draw. The prompt stays as it is; rewrites are tried beside it.")
-]
+Text = Annotated[str | None, typer.Argument(metavar="PROMPT", help="What to draw.", show_default=False)]
+Prompt = Annotated[str | None, typer.Option("--prompt", "-p", metavar="PROMPT", help="The same as the argument.")]
 NotUser = Annotated[
-    list[str] | None, typer.Option("--not-user", help="User whose taste to steer away from. Repeatable.")
+    list[str] | None,
+    typer.Option("--not-user", metavar="NAME", help="User whose taste to steer away from. Repeatable."),
 ]
 Together = Annotated[
-    str | None,
+    Literal["mean", "worst"] | None,
     typer.Option(
-        "--together", help="How to combine several users: mean (default), or worst, the user who likes it least."
+        "--together",
+        help="With several users, maximise their mean liking (mean, the default) or the liking of the one who likes "
+        "it least (worst).",
     ),
 ]
 Page = Annotated[
-    bool, typer.Option("--page", help="Show the pictures live in the browser, to rate there (extra page).")
+    bool, typer.Option("--page", help="Show the pictures live in the browser and rate them there (extra: page).")
 ]
 Learn = Annotated[bool, typer.Option("--learn", help="Let ratings given on the page steer the rest of the run.")]
 Strength = Annotated[
-    str | None,
+    StrengthName | None,
     typer.Option(
         "--strength",
-        help="How far rewrites may leave the prompt: light (only the lighting), gentle, free (default), surprise.",
+        metavar="LEVEL",
+        help="How far rewrites may leave the prompt: light changes only the lighting, gentle keeps every word, free "
+        "(default) keeps the subject, surprise goes furthest.",
     ),
 ]
 ShowRewrites = Annotated[
     bool, typer.Option("--show-rewrites", help="Print the rewrites of each round, and why others were dropped.")
 ]
-NoRewrite = Annotated[
-    bool, typer.Option("--no-rewrite", help="Render only the prompt itself and keep the best picture.")
-]
+NoRewrite = Annotated[bool, typer.Option("--no-rewrite", help="Render only the prompt itself; keep the best picture.")]
 
 
 def run(
-    prompt: Prompt,
-    user: User,
+    text: Text = None,
+    prompt: Prompt = None,
+    user: User = None,
     budget: Budget = None,
     config: Config = DEFAULT,
     seed: Seed = 0,
@@ -66,44 +73,62 @@ def run(
     learn: Learn = False,
     settings: Settings = None,
 ) -> None:
-    """Steer one prompt to one user's taste.
+    """Draw one prompt for one user.
 
-    steer run --user u17 --prompt "a lighthouse by the sea"
+    steer run "a lighthouse by the sea" --user u17
 
-    steer run --user u17 --prompt "a fox" --budget 24 --strength light --set renderer=painter
+    steer run "a fox" --user u17 --budget 24 --strength light --set renderer=painter
+
+    The prompt is rendered as it is and in rewrites; the picture that the user should like best wins.
+
+    Exit code 0; 1 if the run failed or was interrupted; 2 for wrong input.
     """
     from steer.config import load_config
     from steer.judging.audience import Audience
     from steer.words import check_prompt
 
-    check_prompt(prompt)  # before models are loaded
+    if text is not None and prompt is not None:
+        raise UsageError(f"there are two prompts, '{text}' and --prompt '{prompt}'; give one")
+    wanted = check_prompt(_given(text if prompt is None else prompt))  # before models are loaded
     flags = [f"search.strength={strength}"] if strength is not None else []
     flags += ["search.rewrite=false"] if no_rewrite else []
     flags += [f"objective.together={together}"] if together is not None else []
     flags += ["search.learn=true"] if learn else []
-    audience = str(Audience(tuple(user), tuple(not_user or ())))
     loaded = load_config(config, [*(settings or ()), *flags], typed_as="--set")
-    _drive(loaded, as_json, lambda s: s.run(prompt, audience, budget, seed, out), show_rewrites, page)
+    users, whence = (user, "") if user else default_users()
+    audience = str(Audience(tuple(users), tuple(not_user or ())))
+    if whence and not as_json:
+        console.print(f"drawing for {', '.join(users)} ({whence})")
+    _drive(loaded, as_json, lambda s: s.run(wanted, audience, budget, seed, out), show_rewrites, page)
+
+
+def _given(prompt: str | None) -> str:
+    if prompt is None:
+        raise UsageError('there is no prompt; say what to draw, for example: steer run "a fox in the snow"')
+    return prompt
 
 
 def resume(
-    run: Annotated[Path, typer.Argument(help="Folder of the interrupted run or batch.")], as_json: AsJson = False
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of the run, batch or study.")],
+    as_json: AsJson = False,
 ) -> None:
-    """Resume an interrupted run or batch; nothing is rendered twice."""
-    from steer.batch.folder import is_batch
+    """Resume an interrupted run, batch or study; nothing is rendered twice."""
     from steer.cli.batch import resume_batch
+    from steer.cli.folders import kind_of
     from steer.cli.show import print_result_of
+    from steer.cli.study import resume_study
     from steer.steerer import Steerer
     from steer.store.run_folder import RunFolder
 
-    if is_batch(run):
-        resume_batch(run, as_json)
-        return
-    folder = RunFolder.open(run)
-    if folder.stopped and folder.stopped != "INTERRUPTED" and (run / "result.json").exists():
-        print_result_of(run, as_json)
-        return
-    _drive(Steerer.config_of(run), as_json, lambda s: s.resume(run))
+    kind = kind_of(folder)
+    if kind == "batch":
+        return resume_batch(folder, as_json)
+    if kind == "study":
+        return resume_study(folder, as_json)
+    opened = RunFolder.open(folder)
+    if opened.stopped and opened.stopped != "INTERRUPTED" and (folder / "result.json").exists():
+        return print_result_of(folder, as_json)
+    _drive(Steerer.config_of(folder), as_json, lambda s: s.resume(folder))
 
 
 def _drive(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +12,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from steer.cli.console import console
+from steer.cli.folders import kind_of, latest
 from steer.cli.options import AsJson
+from steer.cli.show_many import show_batch, show_study
 from steer.errors import UsageError
 from steer.report.changes import word_changes
 from steer.types import Result
@@ -20,18 +23,37 @@ _MARK = {"same": "{}", "added": "[bold green]{}[/]", "removed": "[red strike]{}[
 
 
 def show(
-    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    folder: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="FOLDER",
+            help="Folder of a run, batch or study. Default: the newest in outputs/.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: AsJson = False,
-    top: Annotated[int, typer.Option(help="Number of texts to list.")] = 8,
+    top: Annotated[int, typer.Option(metavar="N", help="Texts of a run to list.", min=0)] = 8,
 ) -> None:
-    """Show a run's results: rewards, the best prompt and its changes, the best texts, and the words that helped."""
-    print_result_of(run, as_json)
-    if not as_json:
-        stored = _load(run)
-        for warning in stored.get("warnings", []):
-            console.print(f"  [yellow]warning[/]   {escape(warning)}")
-        _print_texts(stored, top)
-        _print_words(stored.get("words", []))
+    """Show the results of a run, a batch or a study.
+
+    Of a run: the gain, the best text and what changed in it, the best texts, and the words that helped.
+    """
+    path = latest() if folder is None else folder
+    kind = kind_of(path)
+    if kind == "batch":
+        show_batch(path, as_json)
+    elif kind == "study":
+        show_study(path, as_json)
+    else:
+        if folder is None and not as_json:
+            console.print(str(path))
+        print_result_of(path, as_json)
+        if not as_json:
+            stored = _load(path)
+            for warning in stored.get("warnings", []):
+                console.print(f"  [yellow]warning[/]   {escape(warning)}")
+            _print_texts(stored, top)
+            _print_words(stored.get("words", []))
 
 
 def print_result_of(run: Path, as_json: bool) -> None:
@@ -55,16 +77,20 @@ def print_summary(s: dict[str, Any]) -> None:
     folder = Path(s["folder"])
     console.print()
     if s["original"]:
-        console.print(f"  original  {_reward(s['original'])}  {escape(s['prompt'])}")
+        console.print(f"  original  {_liking(s['original'])}  {escape(s['prompt'])}")
     if s["best"]:
         pieces = word_changes(s["prompt"], s["best"]["text"])
         marked = " ".join(_MARK[kind].format(escape(words)) for kind, words in pieces)
-        console.print(f"  best      {_reward(s['best'])}  {marked}")
+        console.print(f"  best      {_liking(s['best'])}  {marked}")
+    if s["gain"] is not None:
+        console.print(f"  gain      [bold]{escape(s['gain_words'])}[/]")
+    for user, liking in _each(s):
+        console.print(f"  {escape(user):9s} {liking}")
     for name, added in s.get("explained", {}).items():
         words = ", ".join(f"{n} {v:+.2f}" for n, v in list(added.items())[:4])
         console.print(f"  why       {name}: {escape(words)}")
     if s["picture"]:
-        console.print(f"  picture   {folder / s['picture']}")
+        console.print(f"  picture   {folder / s['picture']}{_of_picture(s['best'])}")
     console.print(f"  sheet     {folder / 'contact_sheet.png'}")
     console.print(f"  report    {folder / 'report.html'}")
     if s.get("agreement") is not None:
@@ -81,21 +107,40 @@ def print_summary(s: dict[str, Any]) -> None:
         console.print(f"  everything so far is kept; resume with: [bold]steer resume {folder}[/]")
 
 
-def _reward(stats: dict[str, Any]) -> str:
+def _liking(stats: dict[str, Any]) -> str:
+    """Mean liking of a text's pictures, in [0, 1]."""
+    if stats["liking"] is None:
+        return "-"
     if stats["seeds"] == 1:  # one picture has no spread
-        return f"[bold]{stats['reward']:.2f}[/] (1 seed)"
-    return f"[bold]{stats['reward']:.2f}[/] ± {stats['spread']:.2f} ({stats['seeds']} seeds)"
+        return f"[bold]{stats['liking']:.2f}[/] (1 seed)"
+    return f"[bold]{stats['liking']:.2f}[/] ± {stats['spread']:.2f} ({stats['seeds']} seeds)"
+
+
+def _of_picture(best: dict[str, Any]) -> str:
+    """How much the chosen picture itself is liked, where that is not the mean of a single one."""
+    return "" if best["seeds"] == 1 or best["picture_liking"] is None else f" (liking {best['picture_liking']:.2f})"
+
+
+def _each(s: dict[str, Any]) -> list[tuple[str, str]]:
+    """Of a run for several people: each one's liking of the original and of the best."""
+    before, after = (s[name].get("liked_by", {}) if s[name] else {} for name in ("original", "best"))
+    return [(u, f"likes the original {before[u]:.2f}, the best {after[u]:.2f}") for u in after if u in before]
 
 
 def _print_texts(stored: dict[str, Any], top: int) -> None:
-    groups: dict[str, list[float]] = {}
+    groups: dict[str, list[dict[str, Any]]] = {}
     for c in stored["candidates"]:
         if c["objective"] is not None:
-            groups.setdefault(c["text"], []).append(c["objective"])
-    ranked = sorted(groups.items(), key=lambda item: -sum(item[1]) / len(item[1]))[:top]
-    table = Table("reward", "pictures", "text", box=None, pad_edge=False)
-    for text, values in ranked:
-        table.add_row(f"{sum(values) / len(values):.3f}", str(len(values)), escape(text))
+            groups.setdefault(c["text"], []).append(c)
+
+    def mean(text: str, name: str) -> float:
+        values = [c[name] for c in groups[text] if c[name] is not None]
+        return sum(values) / len(values) if values else math.nan
+
+    table = Table("liking", "fidelity", "pictures", "text", box=None, pad_edge=False)
+    for text in sorted(groups, key=lambda t: -mean(t, "objective"))[:top]:
+        shown = [f"{mean(text, name):.3f}" for name in ("personal", "fidelity")]
+        table.add_row(*shown, str(len(groups[text])), escape(text))
     console.print()
     console.print(table)
 
@@ -121,4 +166,6 @@ def _load(run: Path) -> dict[str, Any]:
         ) from error
     except ValueError as error:
         raise UsageError(f"'{run / 'result.json'}' is damaged; 'steer resume {run}' rewrites it") from error
+    if "gain_seeds" not in stored:
+        raise UsageError(f"the run in '{run}' was made by an older version of steer; open its report.html instead")
     return stored

@@ -51,13 +51,28 @@ def study(
         return _print_plan(plan, as_json)
     with _report_packages():
         from steer.study.folder import StudyFolder
-        from steer.study.report import write_study
-        from steer.study.running import StudyRun, draw_users
+        from steer.study.running import draw_users
 
-        folder = StudyFolder.begin(out or Path("outputs") / f"study-{plan.name}", draw_users(plan))
-        with task_bars(as_json) as tell:
-            StudyRun(folder, beside, tell).run()
-        _print_findings(folder, write_study(folder), as_json)
+        _run(StudyFolder.begin(out or Path("outputs") / f"study-{plan.name}", draw_users(plan)), as_json, beside)
+
+
+def resume_study(path: Path, as_json: bool) -> None:
+    """Do what is missing of an existing study, and report it."""
+    from steer.study.folder import StudyFolder
+
+    with _report_packages():
+        _run(StudyFolder.open(path), as_json)
+
+
+def _run(folder: StudyFolder, as_json: bool, beside: int = 8) -> None:
+    from steer.cli.progress import no_library_bars
+    from steer.study.report import write_study
+    from steer.study.running import StudyRun
+
+    no_library_bars()
+    with task_bars(as_json) as tell:
+        StudyRun(folder, beside, tell).run()
+    print_findings(folder, write_study(folder), as_json)
 
 
 @app.command()
@@ -71,7 +86,7 @@ def report(folder: Folder, as_json: AsJson = False) -> None:
         opened = StudyFolder.open(folder)
         with task_bars(as_json) as tell:
             StudyRun(opened, tell=tell).judge()
-        _print_findings(opened, write_study(opened), as_json)
+        print_findings(opened, write_study(opened), as_json)
 
 
 @app.command()
@@ -123,7 +138,8 @@ def _print_plan(plan: StudyConfig, as_json: bool) -> None:
     )
 
 
-def _print_findings(folder: StudyFolder, table: dict[str, Any], as_json: bool) -> None:
+def print_findings(folder: StudyFolder, table: dict[str, Any], as_json: bool) -> None:
+    """Print the verdicts of a study, and where its report is."""
     if as_json:
         return print(json.dumps({"folder": str(folder.path), **table}))
     from steer.study.analysis import Findings

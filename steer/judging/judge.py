@@ -10,6 +10,7 @@ from PIL import Image
 from reward_models import Scores
 from reward_models.scorers.panel import Look, Panel
 from steer.judging.audience import How, People, combine, spread
+from steer.types import LIKED_BY
 
 
 class Judge:
@@ -32,7 +33,7 @@ class Judge:
             return self.panel.judge(look, self.people.one)
         each = [self.panel.judge(look, p) for p in (*self.people.towards, *self.people.away)]
         personal, error = self._combined(each)
-        own = {f"liked by {u}": s.personal for u, s in zip(self.people.audience.everyone, each, strict=True)}
+        own = {LIKED_BY + u: s.personal for u, s in zip(self.people.audience.everyone, each, strict=True)}
         return Scores(personal, each[0].population, each[0].fidelity, error, {**each[0].others, **own})
 
     def imagine(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray] | None:

@@ -100,6 +100,7 @@ class ChatProposer(Proposer):
         last, repeated = "", 0
         for turn in range(c.turns):
             missing = n - len(found)
+            self.wrote(len(found), n)
             answers = self._answers(request, history, whole, [r.text for r in found], missing, turn)
             for answer in answers:
                 last = answer or last

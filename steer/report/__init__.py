@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from statistics import fmean
 
 from steer.report.contact_sheet import contact_sheet
 from steer.report.page import render_page
 from steer.search.attribution import word_effects
 from steer.store.files import write_json, write_whole
 from steer.store.run_folder import RunFolder
-from steer.types import History, Result
+from steer.types import LIKED_BY, Comparison, History, Result, RewriteStats, State
 
 
 def write_report(result: Result, folder: RunFolder) -> None:
@@ -36,9 +37,9 @@ def summary(result: Result) -> dict[str, object]:
         "seconds": round(result.seconds, 1),
         "pictures": sum(1 for c in result.candidates if c.picture),
         "failed": [c.facts() for c in result.candidates if c.state.value == "FAILED"],
-        "original": None if original is None else _stats(original),
-        "best": None if winner is None else _stats(winner) | {"changes": winner.rewrite.changes},
-        "gain": None if winner is None or original is None else round(result.gain, 4),
+        "original": None if original is None else _stats(original) | _liked_by(result, original),
+        "best": None if winner is None else _best(result, winner),
+        **_gain(result.comparison),
         "agreement": None if math.isnan(result.agreement[0]) else round(result.agreement[0], 3),
         "agreement_pictures": result.agreement[1],
         "agreement_of": "drafts" if any(c.tier == "draft" for c in result.candidates) else "previews",
@@ -58,10 +59,45 @@ def summary(result: Result) -> dict[str, object]:
     }
 
 
-def _stats(stats) -> dict[str, object]:  # type: ignore[no-untyped-def]
+def _stats(stats: RewriteStats) -> dict[str, object]:
+    """Means over the pictures of a text, and the spread of the liking over its seeds."""
     return {
         "text": stats.rewrite.text,
-        "reward": round(stats.mean, 4),
-        "spread": round(stats.spread, 4),
-        "seeds": len(stats.objectives),
+        "liking": _number(stats.liking),
+        "spread": _number(stats.spread),
+        "fidelity": _number(stats.fidelity),
+        "objective": _number(stats.mean),
+        "seeds": len(stats.seeds),
     }
+
+
+def _best(result: Result, winner: RewriteStats) -> dict[str, object]:
+    """The winning text, and the liking of the one picture that was chosen."""
+    picture = {} if result.best is None else {"picture_liking": _number(result.best.personal)}
+    return _stats(winner) | picture | {"changes": winner.rewrite.changes} | _liked_by(result, winner)
+
+
+def _liked_by(result: Result, stats: RewriteStats) -> dict[str, object]:
+    """Of a run for several people: how much each of them likes the pictures of a text, in the mean."""
+    own = [c for c in result.candidates if c.state is State.SCORED and c.rewrite.text == stats.rewrite.text]
+    counted = [c for c in own if c.tier == "full"] or own
+    people = [name for name in counted[0].others if name.startswith(LIKED_BY)] if counted else []
+    each = {name.removeprefix(LIKED_BY): _number(fmean(c.others[name] for c in counted)) for name in people}
+    return {"liked_by": each} if each else {}
+
+
+def _gain(compared: Comparison | None) -> dict[str, object]:
+    """The gain in liking, in per cent of the original's, its standard error and on how many seeds."""
+    if compared is None:
+        return {"gain": None, "gain_percent": None, "gain_error": None, "gain_seeds": 0, "gain_words": ""}
+    return {
+        "gain": _number(compared.gain),
+        "gain_percent": None if math.isnan(compared.percent) else round(compared.percent, 1),
+        "gain_error": _number(compared.error),
+        "gain_seeds": compared.seeds,
+        "gain_words": str(compared),
+    }
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else round(value, 4)

@@ -1,4 +1,4 @@
-"""One picture of a whole run: a row a round, the reward under each picture, the best framed."""
+"""One picture of a whole run: a row a round, the liking under each picture, the best framed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ INK, PALE, PAPER, GOLD, GREY = (32, 32, 36), (130, 130, 138), (250, 249, 246), (
 
 
 def contact_sheet(result: Result, folder: RunFolder) -> Image.Image:
-    """Pictures of every round with their rewards; failed ones are empty frames."""
+    """Pictures of every round with their likings; failed ones are empty frames."""
     rounds = [list(g) for _, g in groupby(result.candidates, key=lambda c: c.round)]
     columns = max((len(r) for r in rounds), default=1)
     width = max(720, MARGIN * 2 + LABEL + columns * (CELL + GAP))
@@ -51,7 +51,7 @@ def _cell(
         sheet.paste(picture, (x + (CELL - picture.width) // 2, y + (CELL - picture.height) // 2))
     else:
         draw.rectangle((x, y, x + CELL - 1, y + CELL - 1), fill=GREY)
-    text = f"{candidate.objective:.2f}" if not math.isnan(candidate.objective) else candidate.state.value.lower()
+    text = f"{candidate.personal:.2f}" if not math.isnan(candidate.personal) else candidate.state.value.lower()
     if best:
         draw.rectangle((x - 5, y - 5, x + CELL + 4, y + CELL + 4), outline=GOLD, width=4)
         text += "  best"
@@ -67,7 +67,7 @@ def _label(candidate: Candidate, first_tier: str) -> str:
 def _subtitle(result: Result) -> str:
     parts = [f"for {result.request.user}"]
     if result.original and result.winner:
-        parts.append(f"reward {result.original.mean:.2f} -> {result.winner.mean:.2f}")
+        parts.append(f"liking {result.original.liking:.2f} -> {result.winner.liking:.2f}")
         parts.append(f"best: {result.winner.rewrite.text}")
     return "   ".join(parts)
 

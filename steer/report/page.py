@@ -52,7 +52,7 @@ def _data(png: bytes) -> str:
 
 
 def _ranked(result: Result) -> list[dict[str, object]]:
-    """Texts with mean personal reward, fidelity and pictures; the best first."""
+    """Texts with mean liking, fidelity, objective and pictures; the best first."""
     history = History(result.candidates)
     rows = []
     for stats in history.ranked():
@@ -60,11 +60,11 @@ def _ranked(result: Result) -> list[dict[str, object]]:
         rows.append(
             {
                 "text": stats.rewrite.text,
-                "reward": stats.mean,
+                "liking": stats.liking,
                 "spread": stats.spread,
+                "fidelity": stats.fidelity,
+                "objective": stats.mean,
                 "n": len(own),
-                "fidelity": sum(c.fidelity for c in own) / len(own),
-                "personal": sum(c.personal for c in own) / len(own),
             }
         )
     return rows

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from PIL import Image
 
-from steer.events import CandidateDone, Listener
+from steer.events import CandidateDone, Listener, PhaseBegan
 from steer.judging.judge import Judge
 from steer.protocols import Renderer
 from steer.run.after import AfterRound
@@ -33,7 +33,7 @@ def run_loop(
     candidates: list[Candidate] = []
     early = None if renderer.previews is None else EarlyStop(search, judge)
     try:
-        while candidates := search.ask():
+        while candidates := _next(search, emit):
             renderer.prepare([c.rewrite.text for c in candidates if c.index not in folder.candidates])
             for start in range(0, len(candidates), chunk):
                 part = candidates[start : start + chunk]
@@ -41,7 +41,9 @@ def run_loop(
                     _skip(candidates[start:], folder)
                     search.end(StopReason.TIME)
                     break
+                emit(PhaseBegan("drawing"))
                 _render(part, renderer, folder, early)
+                emit(PhaseBegan("scoring"))
                 _score(part, search, judge, folder)
                 for candidate in part:
                     emit(CandidateDone(candidate, search.history))
@@ -55,6 +57,11 @@ def run_loop(
         done = [c for c in candidates if c.state in (State.SCORED, State.FAILED) and c.index not in told]
         search.tell(done)
         search.end(StopReason.INTERRUPTED)
+
+
+def _next(search: Search, emit: Listener) -> list[Candidate]:
+    emit(PhaseBegan("proposing"))
+    return search.ask()
 
 
 def _draw(candidates: Sequence[Candidate], renderer: Renderer, early: EarlyStop | None) -> Sequence[Drawn]:

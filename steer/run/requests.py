@@ -16,7 +16,7 @@ def check_request(parts: Parts, prompt: str, user: str, budget: int | None = Non
     """A request; ``budget`` None is the config's. Raises UsageError for an unusable prompt, user, budget or seed."""
     budget = parts.config.search.budget if budget is None else budget
     if budget < 1:
-        raise UsageError(f"the budget is {budget} pictures; it must be at least 1")
+        raise UsageError(f"the budget is {budget}; it must be at least 1 picture")
     if seed < 0:
         raise UsageError(f"the seed is {seed}; it must be 0 or more")
     text = check_prompt(prompt)

@@ -6,7 +6,7 @@ import time
 from contextlib import suppress
 
 from steer.errors import SteerError
-from steer.events import Listener, PromptDoubted, RoundProposed, RunStopped
+from steer.events import Listener, PhaseBegan, PromptDoubted, RoundProposed, RunStopped
 from steer.parts import Parts
 from steer.protocols import Meter, Proposer
 from steer.report import write_report
@@ -38,6 +38,7 @@ class Session:
     ):
         self.request, self.folder, self.emit = request, folder, emit
         writer = proposer or parts.proposer
+        writer.wrote = lambda done, total: emit(PhaseBegan("writing", done, total))
         self.people = parts.roster.people(request.user)
         self.judge = parts.judge(self.people)
         self.after_round = after_round(parts, self.judge, request, folder, writer)
@@ -67,6 +68,7 @@ class Session:
 
     def finish(self) -> Result:
         """The result, in the folder too."""
+        self.emit(PhaseBegan("reporting"))
         result = self.conclude()
         self.emit(RunStopped(result))
         return result

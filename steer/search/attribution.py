@@ -1,4 +1,4 @@
-"""Which words raised or lowered this user's reward, and how surely."""
+"""Which words raised or lowered this user's liking, and how surely."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOST = 60  # words, the most frequent ones
 
 @dataclass(frozen=True)
 class Effect:
-    """What saying ``words`` adds to the mean objective: 95 % interval, and in how many texts it was said."""
+    """What saying ``words`` adds to the mean liking: 95 % interval, and in how many texts it was said."""
 
     words: str
     mean: float
@@ -50,8 +50,8 @@ def word_effects(prompt: str, history: History) -> list[Effect]:
     if len(stats) < 3 or not names:
         return []
     x = np.array([[float(name in words) for name in names] for words in said])
-    y = np.array([s.mean for s in stats])
-    weight = np.array([len(s.objectives) for s in stats], dtype=float)
+    y = np.array([s.liking for s in stats])
+    weight = np.array([len(s.seeds) for s in stats], dtype=float)
     mean, covariance = posterior(x, y - np.average(y, weights=weight), weight)
     half = 1.96 * np.sqrt(np.diag(covariance))
     effects = [

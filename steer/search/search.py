@@ -111,8 +111,12 @@ class Search:
             candidate.objective = self.objective_of(candidate)
 
     def objective_of(self, candidate: Candidate) -> float:
-        """The objective of a candidate's scores; NaN where a part of them is."""
-        return objective(candidate, self._floor, self.goal)
+        """The objective of a candidate's scores; NaN where a part of them is.
+
+        The prompt itself cannot leave the prompt, so its pictures pay no penalty for their fidelity.
+        """
+        floor = -math.inf if candidate.rewrite.text == self.request.prompt else self._floor
+        return objective(candidate, floor, self.goal)
 
     def end_rounds(self, why: StopReason) -> None:
         """Nothing new from here on: original and leaders are confirmed, then it is over."""
@@ -129,12 +133,12 @@ class Search:
         return max(ranked, key=lambda s: s.cautious, default=None)
 
     def best(self) -> Candidate | None:
-        """The winner's best picture."""
+        """The winner's best picture; among those of the prompt itself, a picture that does not show it is no choice."""
         winner = self.winner()
         if winner is None:
             return None
         own = [c for c in self.history.scored() if c.rewrite.text == winner.rewrite.text]
-        return max([c for c in own if c.tier == "full"] or own, key=lambda c: c.objective)
+        return max([c for c in own if c.tier == "full"] or own, key=lambda c: objective(c, self._floor, self.goal))
 
     def _affordable(self, left: int) -> int:
         """How many new rewrites leave enough of ``left`` pictures to confirm the leaders, or else one leader."""

@@ -19,7 +19,7 @@ def png_text(candidate: Candidate, manifest: dict[str, Any], size: tuple[int, in
         call = renderer["call"]
         settings = {
             "Steps": _steps(renderer, candidate),
-            "Sampler": renderer["scheduler"],
+            **({"Sampler": renderer["scheduler"]} if renderer["scheduler"] else {}),
             "CFG scale": call.get("true_cfg_scale", call.get("guidance_scale", "default")),
         }
     settings |= {

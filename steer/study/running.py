@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from reward_models.plural import count
 from steer.batch.folder import BatchFolder
 from steer.batch.row_parts import RowParts
 from steer.batch.rows import Row, read_mappings
@@ -114,7 +115,9 @@ class StudyRun:
         states = run_batch(batch, parts, self.beside, retry_failed=True, ended=one_more)
         if states["failed"]:
             first = next(r for r in batch.rows() if batch.state(r) == "failed")
-            raise SteerError(f"{states['failed']} runs of '{name}' failed, the first: {batch.outcome(first)['reason']}")
+            raise SteerError(
+                f"{count(states['failed'], 'run')} of '{name}' failed, the first: {batch.outcome(first)['reason']}"
+            )
 
     def _parts_for(self, settings: list[str]) -> Parts:
         """Models are shared wherever conditions agree on them."""

