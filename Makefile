@@ -1,4 +1,4 @@
-# make run     set up and steer one prompt with the embedded miniature
+# make run     set up and draw one prompt with the miniature, the small models that ship with steer
 # make test    set up and run the tests
 # make lint    style, types and the layers of imports
 # make docs    set up, generate the reference pages and build the site in build/site
@@ -8,7 +8,7 @@ PROMPT ?= a lighthouse by the sea
 
 .PHONY: run test lint docs lock setup
 run: setup
-	.venv/bin/steer run --user $(USER_ID) --prompt "$(PROMPT)"
+	.venv/bin/steer run "$(PROMPT)" --user $(USER_ID)
 
 setup:
 	scripts/setup.sh

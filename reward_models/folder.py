@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -47,6 +48,19 @@ def resolved_name(name: str, folder: Path) -> str:
     """The reverse of :func:`relative_name`."""
     local = folder / name
     return str(local.resolve()) if local.exists() else name
+
+
+def packaged(name: str) -> str:
+    """``name``, or where there is no such folder here, the folder of that name inside an installed package.
+
+    So that "steer/miniature/weights/siglip" means the same in a clone and anywhere else.
+    """
+    first, _, rest = name.partition("/")
+    if not rest or not first.isidentifier() or Path(name).exists():
+        return name
+    spec = importlib.util.find_spec(first)
+    inside = [Path(root) / rest for root in (spec.submodule_search_locations or ())] if spec else []
+    return next((str(path) for path in inside if path.exists()), name)
 
 
 def check_encoder(folder: Path, saved: str, name: str, found: str) -> None:

@@ -201,9 +201,7 @@ class RewardModel(Protocol):
     def score(self, images: Sequence[Image.Image], prompts: Sequence[str], person: Person | str) -> Scores:
         """Read and judge. Raises RewardError unless there is a prompt for every picture."""
         if isinstance(prompts, str) or len(images) != len(prompts):
-            raise RewardError(
-                f"give a list with one prompt for each of the {len(images)} pictures, not {prompts!r:.80}"
-            )
+            raise RewardError(f"give a list with one prompt for each of {len(images)} pictures, not {prompts!r:.80}")
         return self.judge(self.read(images, prompts), person)
 
     def judge_many(self, reading: Reading, people: Sequence[Person | str]) -> list[Scores]:

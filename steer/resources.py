@@ -19,6 +19,26 @@ def data_folder(name: str) -> Path:
     return inside if inside.is_dir() else _PACKAGE.parent / name
 
 
+def shipped_file(name: str, folder: str, suffix: str) -> Path:
+    """The file ``name``: where there is none here, one that ships, by its name or its path in the repository.
+
+    "holiday" and "prompts/examples/holiday.txt" are both the file of that path, for the folder "prompts/examples" and
+    the suffix ".txt". A path that is nothing comes back as it is.
+    """
+    path, (top, _, rest) = Path(name), folder.partition("/")
+    if not path.exists():
+        for inside in (Path(rest) / f"{name}{suffix}", Path(*path.parts[1:]) if path.parts[:1] == (top,) else None):
+            if inside and ".." not in inside.parts and (found := data_folder(top) / inside).is_file():
+                return found
+    return path
+
+
+def shipped_names(folder: str, suffix: str) -> list[str]:
+    """The names of the files that ship in a folder such as "prompts/examples"."""
+    top, _, rest = folder.partition("/")
+    return sorted(path.stem for path in (data_folder(top) / rest).glob(f"*{suffix}"))
+
+
 REWARDS = {
     "miniature": "reward",
     "miniature/linear-hidden": "linear-hidden/reward",

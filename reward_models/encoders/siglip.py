@@ -49,7 +49,7 @@ class SiglipEncoder(FrozenEncoder):
         super().__init__(str(name), model, model.config.vision_config.hidden_size, device, batch_size)
         self.revision = getattr(model.config, "_commit_hash", None)
         self.max_tokens: int = model.config.text_config.max_position_embeddings
-        self._said_cut: set[str] = set()
+        self._said_cut = False
 
     def prepare(self, image: Image.Image) -> Prepared:
         """``pixel_values`` (3, H, W); for NaFlex models patches and their mask."""
@@ -83,10 +83,9 @@ class SiglipEncoder(FrozenEncoder):
         return len(self.processor.tokenizer(text).input_ids)
 
     def _text_batch(self, texts: list[str]) -> Tensor:
-        for text in dict.fromkeys(texts):
-            if text not in self._said_cut and (n := self.count_tokens(text)) > self.max_tokens:
-                self._said_cut.add(text)
-                log.warning("text of %d tokens is read only to token %d: %.60s...", n, self.max_tokens, text)
+        if not self._said_cut and (cut := next((t for t in texts if self.count_tokens(t) > self.max_tokens), None)):
+            self._said_cut = True  # once, as a search may write hundreds of such texts
+            log.warning("long texts are read only to their first %d tokens, such as: %.60s...", self.max_tokens, cut)
         tokens = self.processor(
             text=texts,
             padding="max_length",

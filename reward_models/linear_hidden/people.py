@@ -111,11 +111,6 @@ class PersonModel:
     def _bounds(self) -> tuple[float, float]:
         return max(0.0, self.low - MARGIN), min(1.0, self.high + MARGIN)
 
-    def outside(self, x: np.ndarray) -> np.ndarray:
-        """Which rows (m,) would have left the bounds of :meth:`__call__`."""
-        raw, (low, high) = self.raw(x), self._bounds
-        return (raw < low - 1e-9) | (raw > high + 1e-9)
-
     def uncertainty(self, x: np.ndarray) -> np.ndarray:
         """Standard deviation of the liking (m,); 0 for ``giaa``, which does not say."""
         if self.ridge is not None:

@@ -7,7 +7,6 @@ score and, where they were made, a map to named attributes. Shapes: n pictures, 
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -34,8 +33,6 @@ from reward_models.linear_hidden.ridge import Affine, Scaler, Support
 from reward_models.linear_hidden.teacher import RidgeTeacher
 from reward_models.linear_hidden.words import AttributeWords
 from reward_models.protocols import Reading, RewardModel
-
-log = logging.getLogger(__name__)
 
 
 class LinearHiddenReward(RewardModel):
@@ -71,7 +68,6 @@ class LinearHiddenReward(RewardModel):
         self.teacher = RidgeTeacher(self.known, encoder, usable)
         self.words = self.critic = AttributeWords(self.known, encoder, *attributes) if attributes else None
         self.layer_errors: dict[str, float] | None = None
-        self._warned = False
 
     def read(self, images: Sequence[Image.Image], prompts: Sequence[str]) -> HiddenReading:
         """Hidden states and fidelity of n pictures; every picture goes through the VLM once. One that does not open is
@@ -88,15 +84,6 @@ class LinearHiddenReward(RewardModel):
             personal, spread = np.clip(self.known.general(x), 0, 1), np.zeros(len(x))
         else:
             model = self.known.model(person.id)
-            if not self._warned and model.outside(x).any():
-                self._warned = True
-                log.warning(
-                    "pictures lie beyond what '%s' has rated (%.2f to %.2f): scores bend toward an end there; "
-                    "this is said once, of anybody",
-                    person.id,
-                    model.low,
-                    model.high,
-                )
             personal, spread = model(x), model.uncertainty(x)
         if reading.error is not None:
             return Scores(personal, np.full(len(x), np.nan), reading.fidelity, np.hypot(spread, reading.error))

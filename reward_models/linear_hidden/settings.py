@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError, field_validator
 from reward_models import yaml12
 from reward_models.base import RewardError
 from reward_models.linear_hidden.people import Estimator
-from reward_models.ratings.settings import DataSetting, Strict
+from reward_models.ratings.settings import DataSetting, Packaged, Strict
 
 
 class ProtocolSetting(Strict):
@@ -28,13 +28,13 @@ class LinearHiddenSettings(Strict):
 
     family: Literal["linear-hidden"]
     data: list[DataSetting] = Field(min_length=1, max_length=1)
-    vlm: str
+    vlm: Packaged
     revision: str | None = None
     pools: list[str] = Field(["LT_15"], min_length=1)  # "LT_auto" alone: the layer by inner cross-validation
     size: int = Field(448, ge=32, le=2048)
     prompt: str = "base"
     batch_size: int = Field(8, ge=1)
-    fidelity: str | None = None  # an image-text encoder, for fidelity and to rank texts before they are drawn
+    fidelity: Packaged | None = None  # an image-text encoder, for fidelity and to rank texts before they are drawn
     estimator: Estimator = "auto"
     alphas: Literal["paper", "wide"] = "wide"
     attributes: str | None = None  # a csv: column picture, a column an attribute

@@ -49,7 +49,7 @@ def _evaluate(config: Path, model: Path | None, out: Path | None, work: Work) ->
     from reward_models.pamela.settings import load_training
 
     if model is None:
-        raise RewardError("name the reward to evaluate: steer reward eval FOLDER --config YAML")
+        raise RewardError("no reward to evaluate; name its folder: steer reward eval FOLDER --config NAME")
     settings = load_training(config)
     corpus, encoder = _corpus(settings, work)
     reward = PamelaReward.from_folder(model, encoder=encoder)
@@ -81,7 +81,8 @@ def _corpus(settings: RewardTraining, work: Work) -> tuple[Corpus, Encoder]:
 
 
 def _say_epoch(row: dict[str, float], work: Work) -> None:
-    work.say(str({k: round(v, 4) for k, v in row.items()}))
+    measured = ", ".join(f"{k.replace('_', ' ')} {v:.4f}" for k, v in row.items() if k not in ("seed", "epoch"))
+    work.say(f"seed {row['seed']:.0f}, epoch {row['epoch']:.0f}: {measured}")
 
 
 FAMILY = Family("pamela", _load, _train, _evaluate, _ablate, options=frozenset({"members"}))

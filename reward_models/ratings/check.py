@@ -1,4 +1,4 @@
-"""A data set looked over before it is trained on."""
+"""Checks of a data set before training."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 from PIL import Image, UnidentifiedImageError
 
+from reward_models.plural import count
 from reward_models.ratings.table import SPLITS, Ratings
 
 FEW = 5  # ratings; a person with fewer in a split has no metric there
@@ -14,7 +15,7 @@ FEW = 5  # ratings; a person with fewer in a split has no metric there
 
 @dataclass
 class Report:
-    """What :func:`check` found: ``lines`` to read, ``warnings`` to mind, ``unreadable`` pictures."""
+    """What :func:`check` found: ``lines`` to read, ``warnings``, and the paths of ``unreadable`` pictures."""
 
     lines: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -37,10 +38,13 @@ def check(ratings: Ratings, open_pictures: bool = True) -> Report:
     """Counts, scores, demographics, and whatever would spoil a training or an evaluation."""
     report, table = Report(), ratings.table
     report.lines.append(
-        f"{ratings.name}: {len(table)} ratings of {table['picture'].nunique()} pictures "
-        f"by {table['person'].nunique()} people"
+        f"{ratings.name}: {count(len(table), 'rating')} of {count(table['picture'].nunique(), 'picture')} "
+        f"by {count(table['person'].nunique(), 'person', 'people')}"
     )
-    report.lines += [f"  left out: {n} rows, {reason}" for reason, n in ratings.dropped.items()]
+    report.lines += [f"  left out: {count(n, 'row')}, {reason}" for reason, n in ratings.dropped.items()]
+    if left_out := sum(ratings.dropped.values()):
+        rows = count(left_out + len(table), "row")
+        report.warnings.append(f"{left_out} of {rows} were left out; the reasons are above")
     for split in SPLITS:
         rows = table[table["split"] == split]
         if len(rows):
@@ -63,7 +67,8 @@ def check(ratings: Ratings, open_pictures: bool = True) -> Report:
         report.unreadable = unreadable_pictures(ratings)
         if report.unreadable:
             shown = ", ".join(report.unreadable[:5])
-            report.warnings.append(f"{len(report.unreadable)} pictures do not open and will be skipped: {shown}")
+            many = count(len(report.unreadable), "picture")
+            report.warnings.append(f"{many} will be skipped because the file does not open: {shown}")
     report.warnings += _warnings(table)
     return report
 
@@ -76,17 +81,21 @@ def _warnings(table: pd.DataFrame) -> list[str]:
     for split in SPLITS[1:]:
         rows = table[table["split"] == split]
         if shared := len(set(rows["picture"]) & set(train["picture"])):
-            found.append(f"{shared} pictures of {split} are also in train")
+            found.append(f"{count(shared, 'picture')} of {split} also in train")
         known = set(rows["person"]) & set(train["person"])
         if split.endswith("unseen") and known:
-            found.append(f"{len(known)} people of {split} are also in train")
+            found.append(f"{count(len(known), 'person', 'people')} of {split} also in train")
         if split.endswith("_seen") and len(rows) and (new := set(rows["person"]) - set(train["person"])):
-            found.append(f"{len(new)} people of {split} are not in train")
+            found.append(f"{count(len(new), 'person', 'people')} of {split} not in train")
         few = int((rows.groupby("person").size() < FEW).sum()) if len(rows) else 0
         if few:
-            found.append(f"{few} people have fewer than {FEW} ratings in {split}; metrics leave them out")
+            found.append(
+                f"{count(few, 'person', 'people')} with fewer than {FEW} ratings in {split}; metrics leave them out"
+            )
     groups = table.groupby("person")["score"]
     constant = int(((groups.nunique() == 1) & (groups.size() >= FEW)).sum())
     if constant:
-        found.append(f"{constant} people gave every picture the same score; their correlations count as 0")
+        found.append(
+            f"{count(constant, 'person', 'people')} gave every picture the same score; their correlations count as 0"
+        )
     return found

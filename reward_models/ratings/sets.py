@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from reward_models.ratings.files import column, read_csv, read_json_rows, relative_path
-from reward_models.ratings.table import SPLITS, DataError, Ratings, cleaned, split_by_hash, tidy
+from reward_models.ratings.table import SPLITS, DataError, NoDataSet, Ratings, cleaned, split_by_hash, tidy
 
 PAMELA_DEMOGRAPHICS = ("age_binned", "gender", "nationality")
 PAMELA_METADATA = ("group", "style", "type")
@@ -211,8 +211,11 @@ def _from_hub(name: str, revision: str | None) -> Path:
 
     name = HUB.get(name, name)
     if name.count("/") != 1 or name.startswith((".", "/", "~")):
-        raise DataError(f"'{name}' is neither a folder, a csv nor a hub data set (org/name)")
+        raise NoDataSet(
+            f"there is no folder '{name}', and this is not the name of a data set on the hub (org/name)", name
+        )
     try:
         return Path(snapshot_download(name, repo_type="dataset", revision=revision))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        raise DataError(f"cannot get the data set '{name}' from the hub: {str(error).splitlines()[0]}") from error
+        reason = str(error).splitlines()[0]
+        raise NoDataSet(f"there is no folder '{name}', and the hub does not give it: {reason}", name) from error

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from reward_models.folder import packaged
+
+Packaged = Annotated[str, AfterValidator(packaged)]  # a folder, a hub name, or a folder of an installed package
 
 
 class Strict(BaseModel):
@@ -26,7 +30,7 @@ class DataSetting(Strict):
 class EncoderSetting(Strict):
     """The frozen encoder, by folder or hub name."""
 
-    name: str = "google/siglip2-so400m-patch16-384"
+    name: Packaged = "google/siglip2-so400m-patch16-384"
     kind: Literal["siglip", "vision", "table"] = "siglip"
     revision: str | None = None
     batch_size: int = Field(16, ge=1)

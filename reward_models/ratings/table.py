@@ -19,6 +19,14 @@ class DataError(RewardError):
     """A data set that cannot be used; the message names the file and what is wrong."""
 
 
+class NoDataSet(DataError):
+    """There is no data set of the name ``source``, here or on the hub."""
+
+    def __init__(self, message: str, source: str):
+        super().__init__(message)
+        self.source = source
+
+
 @dataclass(frozen=True)
 class Ratings:
     """One data set.

@@ -10,6 +10,7 @@ from typing import Any
 from PIL import Image
 
 from reward_models.plural import count
+from steer.batch.row_parts import RowParts
 from steer.batch.rows import SHOWN, Row
 from steer.parts import Parts
 
@@ -58,13 +59,14 @@ def estimate(rows: Iterable[Row], parts: Parts) -> Estimate:
     users: set[str] = set()
     first: Row | None = None
     warnings: dict[str, list[str]] = {}
+    row_parts = RowParts(parts)
     for row in rows:
         total += 1
         first = first or row
         users.add(row.user)
         if row.prompt not in warnings and (found := parts.warnings(row.prompt)):
             warnings[row.prompt] = [each.text for each in found]
-        pictures += row.budget or int(row.settings.get("search.budget", parts.config.search.budget))
+        pictures += row_parts.budget(row)
     assert first is not None
     size = parts.renderer.batch_size
     judge, taken = parts.judge(parts.roster.people(first.user)), 0.0

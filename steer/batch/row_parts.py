@@ -35,6 +35,12 @@ class RowParts:
             raise UsageError("search.time_limit_s does not work in a batch; limit the budget instead")
         return found
 
+    def budget(self, row: Row) -> int:
+        """Pictures that the row may take."""
+        if row.budget is None and any(key in ("search", "search.budget") for key in row.settings):
+            return self.config(row).search.budget
+        return row.budget or self.base.config.search.budget
+
     def of(self, row: Row) -> Parts:
         """The parts for this row."""
         key = json.dumps(row.settings, sort_keys=True)

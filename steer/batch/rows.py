@@ -1,4 +1,4 @@
-"""The rows of a batch: from text, csv, JSON lines or parquet, checked before anything is rendered."""
+"""The rows of a batch: read from text, csv, JSON lines or parquet, and checked before anything is rendered."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from steer.errors import UsageError
+from steer.resources import shipped_file, shipped_names
 from steer.words import check_prompt
 
-SHOWN = 6  # faults named in one line
+SHOWN = 12  # faults that are listed
+EXAMPLES = "prompts/examples"
 COLUMNS = ("prompt", "user", "seed", "budget", "id")
 
 
@@ -40,12 +42,12 @@ class Row:
 def read_rows(
     sources: Iterable[str], user: str | None, check: Callable[[Row], None] = lambda _: None, stdin: TextIO | None = None
 ) -> Iterator[Row]:
-    """Rows of files, globs and, for "-", standard input, in order; ``user`` for rows that name none.
+    """Rows of files, globs, examples that ship ("holiday") and, for "-", standard input, in order.
 
-    txt is a prompt a line (# comments), csv and parquet have columns, jsonl has objects: prompt, and if wanted user,
-    seed, budget, id and settings ("search.seeds"). ``check`` looks at each row and raises UsageError. An id that is not
-    given is made of the row's content, so that rows may be added anywhere later. Read to the end even after a fault:
-    then UsageError names the lines.
+    ``user`` is for rows that do not name one. A txt file has one prompt per line (and # comments); csv and parquet
+    have columns and jsonl has objects: prompt, and optionally user, seed, budget, id and settings ("search.seeds").
+    ``check`` looks at each row and raises UsageError. Where no id is given, it is made from the row's content, so that
+    rows can be added anywhere later. All rows are read even after a fault; the UsageError then lists one per line.
     """
     yield from _checked(_lines(sources, stdin or sys.stdin), ", ".join(sources), user, check)
 
@@ -61,7 +63,7 @@ def _checked(
 ) -> Iterator[Row]:
     faults: list[str] = []
     ids: Counter[str] = Counter()
-    count = 0
+    rows = 0
     for place, told in lines:
         try:
             if isinstance(told, UsageError):
@@ -72,7 +74,7 @@ def _checked(
             faults.append(f"{place}: {error}")
             continue
         ids[row.id] += 1
-        count += 1
+        rows += 1
         if ids[row.id] > 1:
             if "id" in told:
                 faults.append(f"{place}: the id '{row.id}' was used before")
@@ -81,9 +83,11 @@ def _checked(
         if not faults:
             yield row
     if faults:
-        more = f"; and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
-        raise UsageError("; ".join(faults[:SHOWN]) + more)
-    if not count:
+        if len(faults) == 1:
+            raise UsageError(faults[0])
+        shown = faults[:SHOWN] + ([f"and {len(faults) - SHOWN} more"] if len(faults) > SHOWN else [])
+        raise UsageError("\n  ".join([f"{len(faults)} rows are wrong", *shown]))
+    if not rows:
         raise UsageError(f"there is no prompt in {whole}")
 
 
@@ -95,17 +99,17 @@ def _row(told: Mapping[str, Any], user: str | None) -> Row:
         )
     given = values.get("settings", {})
     if not isinstance(given, dict):
-        raise UsageError("'settings' is no object of settings")
+        raise UsageError("'settings' is not an object of settings")
     settings = {**given, **{k: v for k, v in values.items() if "." in k}}
     whose = str(values.get("user", user or ""))
     if not whose:
-        raise UsageError("no user; give one in the row or by --user")
+        raise UsageError("no user; name one in the row, or for all rows with --user")
     prompt = check_prompt(str(values.get("prompt", "")))
     seed, budget = (_number(values, name, low) for name, low in (("seed", 0), ("budget", 1)))
     row = Row("", prompt, whose, seed or 0, budget, settings)
     name = str(values["id"]) if "id" in values else _content_id(row)
     if not all(c.isascii() and (c.isalnum() or c in "_-") for c in name) or len(name) > 64:
-        raise UsageError(f"'{name[:40]}' is no id of a row: 1 to 64 ASCII letters, digits, _ and -")
+        raise UsageError(f"the id '{name[:40]}' must be 1 to 64 ASCII letters, digits, _ and -")
     return Row(**{**row.facts(), "id": name})
 
 
@@ -122,7 +126,7 @@ def _number(values: Mapping[str, Any], name: str, low: int) -> int | None:
         if number != int(number) or number < low:
             raise ValueError
     except (TypeError, ValueError, OverflowError) as error:
-        raise UsageError(f"{name} '{values[name]}' is no whole number of at least {low}") from error
+        raise UsageError(f"{name} '{values[name]}' is not a whole number, {low} or more") from error
     return int(number)
 
 
@@ -132,21 +136,22 @@ def _lines(sources: Iterable[str], stdin: TextIO) -> Iterator[tuple[str, Any]]:
         if source == "-":
             yield from _text("standard input", stdin)
             continue
-        paths = sorted(glob.glob(source, recursive=True)) or [source]
-        for path in paths:
-            yield from _file(Path(path))
+        found = sorted(Path(path) for path in glob.glob(source, recursive=True))
+        for path in found or [shipped_file(source, EXAMPLES, ".txt")]:
+            yield from _file(path)
 
 
 def _file(path: Path) -> Iterator[tuple[str, Any]]:
     readers = {".csv": _csv, ".jsonl": _jsonl, ".ndjson": _jsonl, ".txt": _text, "": _text}
     if not path.is_file():
-        raise UsageError(f"there is no file '{path}'")
+        examples = ", ".join(shipped_names(EXAMPLES, ".txt"))
+        raise UsageError(f"there is no file '{path}' (examples that ship: {examples})")
     kind = path.suffix.lower()
     if kind == ".parquet":
         yield from _parquet(path)
         return
     if kind not in readers:
-        raise UsageError(f"'{path}' is none of txt, csv, jsonl, parquet")
+        raise UsageError(f"'{path}' must be a txt, csv, jsonl or parquet file")
     try:
         with path.open(encoding="utf-8-sig", newline="" if kind == ".csv" else None) as file:
             yield from readers[kind](path.name, file)
@@ -168,9 +173,9 @@ def _jsonl(name: str, file: TextIO) -> Iterator[tuple[str, Any]]:
         try:
             told = json.loads(line)
         except ValueError as error:
-            yield place, UsageError(f"no JSON: {error}")
+            yield place, UsageError(f"not JSON: {error}")
             continue
-        yield place, told if isinstance(told, dict) else UsageError("no JSON object")
+        yield place, told if isinstance(told, dict) else UsageError("not a JSON object")
 
 
 def _csv(name: str, file: TextIO) -> Iterator[tuple[str, Any]]:
@@ -181,7 +186,7 @@ def _csv(name: str, file: TextIO) -> Iterator[tuple[str, Any]]:
         for told in lines:
             place = f"{name}, line {lines.line_num}"
             if None in told:
-                yield place, UsageError("more cells than columns; put a prompt with commas into quotes")
+                yield place, UsageError("more cells than columns; put quotes around a prompt with commas")
             else:
                 yield place, told
     except csv.Error as error:
@@ -202,7 +207,7 @@ def _parquet(path: Path) -> Iterator[tuple[str, Any]]:
                 number += 1
                 yield f"{path.name}, row {number}", told
     except (pyarrow.ArrowException, OSError) as error:
-        raise UsageError(f"'{path}' is no parquet file: {str(error).splitlines()[0]}") from error
+        raise UsageError(f"'{path}' is not a parquet file: {str(error).splitlines()[0]}") from error
 
 
 def as_lines(rows: Iterable[Row]) -> Iterator[bytes]:

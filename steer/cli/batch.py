@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -14,7 +14,7 @@ from steer.cli.console import console
 from steer.cli.extras import need_extra
 from steer.cli.options import AsJson, Beside, Budget, Config, DryRun, Out, RowUser, Settings
 from steer.config import DEFAULT
-from steer.errors import UsageError, unknown
+from steer.errors import UsageError
 
 if TYPE_CHECKING:
     from steer.batch.cluster import RayEngine
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BatchOptions:
-    """What a batch is started with; the defaults resume one with the rows that its folder holds.
+    """What a batch is started with; the defaults resume one with the rows in its folder.
 
-    ``files``: sources of new rows. ``user``: of rows that do not name one. ``settings``: of all rows, as typed; kept
+    ``files``: sources of new rows. ``user``: for rows that do not name one. ``settings``: of all rows, as typed; kept
     in the manifest. ``beside``: runs in progress at the same time (with ``ray``: per actor). ``workers`` and
     ``address``: of the Ray cluster.
     """
@@ -46,7 +46,12 @@ class BatchOptions:
 
 def batch(
     files: Annotated[
-        list[str], typer.Argument(help="Files of prompts (txt, csv, jsonl or parquet), globs, or - for standard input.")
+        list[str],
+        typer.Argument(
+            metavar="FILES",
+            help="Prompts: txt, csv, jsonl or parquet files, globs, an example that ships (holiday), or - for "
+            "standard input.",
+        ),
     ],
     user: RowUser = None,
     budget: Budget = None,
@@ -57,41 +62,39 @@ def batch(
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try failed rows again.")] = False,
     as_json: AsJson = False,
     engine: Annotated[
-        str, typer.Option(help="local, or ray (extra cluster): actors on this machine or on a cluster.")
+        Literal["local", "ray"],
+        typer.Option(help="Where the rows run: in this process, or on a Ray cluster (extra: cluster)."),
     ] = "local",
     address: Annotated[
-        str | None, typer.Option(help="Address of a Ray cluster (default: start one on this machine).")
+        str | None, typer.Option(metavar="HOST:PORT", help="Ray cluster to use. Default: start one on this machine.")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(help="Number of Ray actors (default: one per GPU, else one per core).", min=1)
+        int | None,
+        typer.Option(metavar="N", help="Number of Ray actors. Default: one per GPU, else one per core.", min=1),
     ] = None,
     settings: Settings = None,
 ) -> None:
-    """Steer a file of prompts; run the same command again to resume.
+    """Draw a file of prompts; run the same command again to resume.
 
-    steer batch --user u17 prompts/examples/holiday.txt
+    steer batch holiday --user u17
 
-    A row's own user, budget and settings take precedence over the options.
+    A row may name its own user, budget and settings. All rows are checked before anything is rendered.
 
     Results go to outputs/batch-FILE unless --out is given.
 
-    All rows are checked before anything is rendered.
-
-    Exit code 0; 1 if rows failed or the batch was interrupted; 2 for bad input.
+    Exit code 0; 1 if rows failed or the batch was interrupted; 2 for wrong input.
     """
     from steer.batch.folder import BatchFolder
     from steer.batch.run import default_folder
     from steer.config import load_config
 
-    if engine not in ("local", "ray"):
-        raise unknown("engine", engine, ["local", "ray"])
     if engine == "ray":
         need_extra("cluster", "ray")
     overrides = [*(settings or ()), *([f"search.budget={budget}"] if budget is not None else [])]
     loaded = load_config(config, overrides, typed_as="--set")
     path = out or default_folder(files)
     if path is None and not dry_run:
-        raise UsageError("rows from standard input need --out, so that the batch can be resumed")
+        raise UsageError("rows from standard input need --out FOLDER, so that the batch can be resumed")
     options = BatchOptions(
         files=tuple(files),
         settings=tuple(overrides),
@@ -119,9 +122,9 @@ def resume_batch(path: Path, as_json: bool) -> None:
 def _steer_rows(folder: BatchFolder, config: SteerConfig, options: BatchOptions) -> None:
     """Check the rows, then steer them, or estimate what that takes. Raises typer.Exit(1) unless all are done."""
     from steer.batch.rows import read_rows
-    from steer.cli.progress import loading
+    from steer.cli.progress import loading, loads_large
 
-    large = config.renderer.model != "miniature"
+    large = loads_large(config)
     with loading(quiet=options.as_json, large=large):
         from steer.batch.row_parts import RowParts
         from steer.parts import Parts
@@ -145,8 +148,9 @@ def _steer_rows(folder: BatchFolder, config: SteerConfig, options: BatchOptions)
         warnings = [{k: row[k] for k in ("id", "prompt", "warnings")} for row in told if row["warnings"]]
         print(json.dumps({"folder": str(folder.path), **states, "warnings": warnings}, ensure_ascii=False))
     else:
-        counts = ", ".join(f"{n} {state}" for state, n in states.items())
-        console.print(f"{counts}\n  table     {folder.path / 'results.csv'}\n  page      {folder.path / 'index.html'}")
+        from steer.cli.show_many import show_batch
+
+        show_batch(folder.path, as_json=False)
     if states.keys() - {"done"}:
         raise typer.Exit(1)
 
@@ -155,16 +159,16 @@ def _run(
     folder: BatchFolder, parts: Parts, options: BatchOptions, engine: RayEngine | None, rows: tuple[int, int]
 ) -> Counter[str]:
     """How many rows are in which state after steering; ``rows``: how many are new, how many there are."""
+    from steer.batch.row_parts import RowParts
     from steer.batch.run import run_batch
     from steer.cli.batch_progress import BatchProgress
 
-    fresh, total = rows
-    with BatchProgress(folder, total, fresh, quiet=options.as_json) as progress:
+    with BatchProgress(folder, rows, options.as_json, options.retry_failed, RowParts(parts).budget) as progress:
         try:
             return run_batch(folder, parts, options.beside, options.retry_failed, progress.ended, engine, progress)
         except KeyboardInterrupt:
             if not options.as_json:
-                console.print("interrupted; run the same command again to resume")
+                console.print(f"interrupted; resume with: steer resume {folder.path}")
             raise typer.Exit(1) from None
 
 

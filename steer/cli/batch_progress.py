@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import statistics
+from collections.abc import Callable
+
 from rich.markup import escape
 
+from reward_models.plural import count
 from steer.batch.folder import BatchFolder
 from steer.batch.rows import Row
 from steer.cli.bars import progress_bar
@@ -12,20 +16,29 @@ from steer.events import CandidateDone, Event, PromptDoubted
 
 
 class BatchProgress:
-    """Listener that counts finished rows and pictures."""
+    """Listener that counts finished rows and pictures, and tells what the finished rows gained.
 
-    def __init__(self, folder: BatchFolder, total: int, fresh: int, quiet: bool):
-        self.folder, self.quiet, self.pictures = folder, quiet, 0
+    ``retry``: whether rows that failed before are due too. ``budget``: pictures that a row may take.
+    """
+
+    def __init__(
+        self, folder: BatchFolder, rows: tuple[int, int], quiet: bool, retry: bool, budget: Callable[[Row], int]
+    ):
+        self.folder, self.quiet = folder, quiet
+        fresh, total = rows
+        states = [(row, folder.state(row)) for row in folder.rows()]
+        due = [row for row, state in states if state != "done" and (retry or state != "failed")]
+        self.pictures, self.most = 0, sum(map(budget, due))
+        self.gains: list[float] = []
         self.said: set[str] = set()  # of what a renderer can draw
-        self.bar = progress_bar("{task.fields[pictures]} pictures", quiet=quiet)
-        self.task = self.bar.add_task("rows", total=total, pictures=0)
-        self.head = f"{escape(str(folder.path))}: {total} rows" + (f", {fresh} new" if fresh != total else "")
+        self.bar = progress_bar("rows", "{task.fields[drawn]} pictures", "{task.fields[gain]}", quiet=quiet)
+        self.task = self.bar.add_task("batch", total=total, completed=total - len(due), drawn=self._drawn(), gain="")
+        self.head = f"{escape(str(folder.path))}: {count(total, 'row')}" + (f", {fresh} new" if fresh != total else "")
 
     def __enter__(self) -> BatchProgress:
         if not self.quiet:
             console.print(self.head)
             self.bar.start()
-            self.bar.update(self.task, completed=sum(self.folder.state(r) == "done" for r in self.folder.rows()))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -43,7 +56,7 @@ class BatchProgress:
                     self.bar.console.print(f"  [yellow]warning[/] {escape(warning.known)}")
         elif isinstance(event, CandidateDone):
             self.pictures += 1
-            self.bar.update(self.task, pictures=self.pictures)
+            self.bar.update(self.task, drawn=self._drawn())
 
     def ended(self, row: Row) -> None:
         """Count a row that is done or failed, and print why it failed."""
@@ -51,4 +64,15 @@ class BatchProgress:
             self.bar.console.print(
                 f"  [red]failed[/] {escape(row.prompt[:60])}: {escape(self.folder.outcome(row)['reason'])}"
             )
-        self.bar.update(self.task, advance=1)
+        outcome = self.folder.outcome(row)
+        if outcome["gain"] is not None:
+            self.gains.append(outcome["gain"])
+        self.bar.update(self.task, advance=1, gain=self.mean_gain())
+
+    def mean_gain(self) -> str:
+        """Mean gain of the rows that ended now, in words; "" where there is none yet."""
+        return f"mean gain {statistics.fmean(self.gains):+.2f}" if self.gains else ""
+
+    def _drawn(self) -> str:
+        """Pictures drawn now, of at most so many: runs may end before their budget is spent."""
+        return f"{self.pictures} of {self.most}"

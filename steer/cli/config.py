@@ -7,7 +7,7 @@ from steer.config import DEFAULT
 
 
 def config(config: Config = DEFAULT, settings: Settings = None, as_json: AsJson = False) -> None:
-    """Print the settings that a run would use, as a YAML file with a comment for each.
+    """Print the settings that a run would use, as a YAML file with a comment on each.
 
     steer config --config flux2-klein --set renderer.steps=8 > mine.yaml
 

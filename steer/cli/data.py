@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from reward_models.plural import count
 from steer.cli.bars import count_bar
 from steer.cli.extras import extra
 from steer.cli.options import Kind
@@ -17,16 +18,18 @@ app = typer.Typer(no_args_is_help=True)
 
 @app.callback()
 def data() -> None:
-    """Data sets of ratings."""
+    """Check data sets of ratings, or write the miniature's."""
 
 
 @app.command()
 def check(
-    source: Annotated[str, typer.Argument(help="A folder, a csv of your own ratings, or a hub data set.")],
+    source: Annotated[
+        str, typer.Argument(metavar="DATA", help="A folder, a csv of your own ratings, or a data set on the hub.")
+    ],
     kind: Kind = None,
     pictures: Annotated[bool, typer.Option(help="Open every picture.")] = True,
 ) -> None:
-    """Read a data set as training does; print what it holds, what was left out, and any warnings."""
+    """Check a data set as training would read it: what it holds, what was left out, and warnings."""
     with extra("train", "pandas"):
         from reward_models.ratings.check import check as check_ratings
         from reward_models.ratings.sets import load_ratings
@@ -47,19 +50,19 @@ def check(
 
 @app.command()
 def miniature(
-    folder: Annotated[Path, typer.Argument(help="Folder to write to.")],
-    pictures: Annotated[int, typer.Option(help="Number of pictures.", min=40)] = 2600,
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder to write to.")],
+    pictures: Annotated[int, typer.Option(metavar="N", help="Number of pictures.", min=40)] = 2600,
     painted_only: Annotated[
-        bool, typer.Option(help="Paint all pictures in code and skip the pipeline; saves minutes.")
+        bool, typer.Option("--painted-only", help="Paint all pictures in code, without the model; saves minutes.")
     ] = False,
 ) -> None:
-    """Write the miniature's data set: pictures rated by simulated people, in the file format of the PAMELA release.
+    """Write the miniature's data set: pictures and the ratings of simulated people, in PAMELA's file format.
 
-    Takes about four minutes on 2 cores; run the same command again to resume.
+    Takes about four minutes on 2 cores. Run the same command again to resume.
     """
     from steer.miniature.dataset import write_dataset
     from steer.renderers import miniature_renderer
 
     with count_bar("pictures") as tell:
         write_dataset(folder, pictures, None if painted_only else miniature_renderer().render, tell)
-    print(f"{folder}: {pictures} pictures; steer data check {folder}")
+    print(f"wrote {count(pictures, 'picture')} to {folder}; check it with: steer data check {folder}")

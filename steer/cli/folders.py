@@ -24,15 +24,12 @@ class Entry:
 
 
 def kind_of(path: Path) -> str:
-    """ "run", "batch", "study", or "" for anything else."""
-    from steer.batch.folder import is_batch
-    from steer.study.folder import is_study
-
-    if is_study(path):
+    """ "run", "batch" or "study". Raises UsageError for a folder that is none of them."""
+    if not (path / "study.json").exists() and not (path / "manifest.json").exists():
+        raise UsageError(f"there is no run, batch or study in '{path}'")
+    if read_json(path / "study.json").get("kind") == "study":
         return "study"
-    if is_batch(path):
-        return "batch"
-    return "run" if "request" in read_json(path / "manifest.json") else ""
+    return "batch" if read_json(path / "manifest.json").get("kind") == "batch" else "run"
 
 
 def entries(parent: Path) -> list[Entry]:
@@ -62,7 +59,8 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def _entries(parent: Path) -> Iterator[Entry]:
     for path in parent.iterdir():
-        if kind := kind_of(path):
-            manifest = path / ("study.json" if kind == "study" else "manifest.json")
-            made = time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(manifest.stat().st_mtime))
-            yield Entry(path, kind, str(read_json(manifest).get("created", made)))
+        for name in ("study.json", "manifest.json"):
+            if facts := read_json(path / name):
+                made = time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime((path / name).stat().st_mtime))
+                yield Entry(path, facts.get("kind", "run"), str(facts.get("created", made)))
+                break

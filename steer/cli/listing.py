@@ -49,11 +49,11 @@ def _about(entry: Entry) -> dict[str, Any]:
     """One row, JSON-ready."""
     row = {"kind": entry.kind, "when": entry.when, "folder": str(entry.path), "user": "", "liking": None, "gain": None}
     if entry.kind == "run":
-        result, request = read_json(entry.path / "result.json"), read_json(entry.path / "manifest.json")["request"]
-        unfinished = "" if result else " (unfinished)"
+        result = read_json(entry.path / "result.json")
+        request = read_json(entry.path / "manifest.json").get("request", {})
         return row | {
-            "user": request["user"],
-            "what": request["prompt"] + unfinished,
+            "user": request.get("user", ""),
+            "what": request.get("prompt", "") + ("" if result else " (unfinished)"),
             "liking": (result.get("best") or {}).get("liking"),
             "gain": result.get("gain"),
         }

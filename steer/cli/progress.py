@@ -10,6 +10,7 @@ from rich.markup import escape
 from reward_models.plural import count
 from steer.cli.bars import progress_bar
 from steer.cli.console import console
+from steer.config import SteerConfig
 from steer.events import CandidateDone, Event, PhaseBegan, PromptDoubted, RoundProposed, RunStarted, RunStopped
 
 
@@ -31,6 +32,11 @@ def loading(quiet: bool, large: bool) -> Iterator[None]:
         return
     with console.status("loading the models ...", refresh_per_second=4):
         yield
+
+
+def loads_large(config: SteerConfig) -> bool:
+    """Whether a config's image model takes minutes to load, so that the libraries' own bars are worth showing."""
+    return config.renderer.kind == "diffusers" and config.renderer.model != "miniature"
 
 
 def no_library_bars() -> None:

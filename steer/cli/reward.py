@@ -1,4 +1,4 @@
-"""steer reward: train and evaluate a personal reward model of any family."""
+"""``steer reward``: train and evaluate a personal reward model of any family."""
 
 from __future__ import annotations
 
@@ -13,65 +13,90 @@ from steer.cli.bars import feature_bar
 from steer.cli.extras import extra
 from steer.devices import pick_device
 from steer.errors import UsageError
+from steer.resources import shipped_file, shipped_names
 
 if TYPE_CHECKING:
     from reward_models.families import Family, Work
 
+TRAINING = "configs/train"
 app = typer.Typer(help="Train and evaluate personal reward models.", no_args_is_help=True)
 Recipe = Annotated[
-    Path, typer.Option("--config", "-c", help="A YAML as in configs/train/; its 'family' says what is trained.")
+    str,
+    typer.Option(
+        "--config",
+        "-c",
+        metavar="NAME|FILE",
+        help="What to train: a YAML file, or one that ships (miniature, pamela, linear-hidden, ...).",
+    ),
 ]
 
 
 @contextmanager
-def _work(config: Path) -> Iterator[tuple[Family, Work]]:
-    """The family of a YAML and what it works with; faults of data, encoders and rewards are one line."""
+def _work(config: str) -> Iterator[tuple[Family, Work, Path]]:
+    """The family of a training, what it works with, and its YAML; faults of data and encoders are one line."""
+    from steer.cli.progress import no_library_bars
+
+    file = shipped_file(config, TRAINING, ".yaml")
+    if not file.exists():
+        known = ", ".join(shipped_names(TRAINING, ".yaml"))
+        raise UsageError(f"--config {config}: there is no such file; trainings that ship: {known}")
     with extra("train", "pandas", "matplotlib", "pyarrow"):
         from reward_models.base import RewardError
         from reward_models.families import Work, family_of
+        from reward_models.ratings.table import NoDataSet
 
+        no_library_bars()
         try:
             with feature_bar() as progress:
-                yield family_of(config), Work(pick_device, _say, progress)
+                yield family_of(file), Work(pick_device, _say, progress), file
+        except NoDataSet as error:
+            hint = f"; the miniature's is made with: steer data miniature {error.source}"
+            raise UsageError(f"{error}{hint if error.source.startswith('training/') else ''}") from error
         except RewardError as error:
             raise UsageError(str(error)) from error
 
 
 @app.command()
 def train(config: Recipe) -> None:
-    """Train on data sets of ratings: features, the model, its report, a folder to load.
+    """Train a reward model on ratings; the result is a folder for --set reward=FOLDER.
+
+    steer reward train --config miniature
 
     Run the same command again to resume after a kill.
     """
-    with _work(config) as (family, work):
+    with _work(config) as (family, work, file):
         if family.train is None:
             raise UsageError(f"the family '{family.name}' needs no training")
-        folder = family.train(config, work)
+        folder = family.train(file, work)
     print(f"saved in {folder}; use it with: steer run --set reward={folder}")
 
 
 @app.command("eval")
 def evaluate(
     config: Recipe,
-    model: Annotated[str, typer.Argument(help="Folder or hub name of a trained reward; some families need none.")] = "",
-    out: Annotated[Path | None, typer.Option(help="Folder for the report (default: the model's folder).")] = None,
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="Folder or hub name of a trained reward; some families need none.")
+    ] = "",
+    out: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Folder for the report. Default: the model's folder.")
+    ] = None,
 ) -> None:
-    """Evaluate on the data sets of a config: Markdown, JSON, CSV and plots. What is evaluated is in the YAML."""
-    with _work(config) as (family, work):
+    """Evaluate a reward model on the data sets of a config, and write the report: Markdown, JSON, CSV and plots."""
+    with _work(config) as (family, work, file):
         from reward_models.families import find
 
         if family.evaluate is None:
-            raise UsageError(f"the family '{family.name}' has no evaluation of its own")
-        family.evaluate(config, find(model) if model else None, out, work)
+            raise UsageError(f"the family '{family.name}' has no evaluation")
+        family.evaluate(file, find(model) if model else None, out, work)
 
 
 @app.command()
 def ablate(config: Recipe) -> None:
-    """Train once more for each of the config's `ablations` and report what each part is worth, with intervals."""
-    with _work(config) as (family, work):
+    """Train again without each part that the config lists as an ablation, and report what each part is worth."""
+    with _work(config) as (family, work, file):
         if family.ablate is None:
-            raise UsageError(f"the family '{family.name}' has no parts to leave out")
-        family.ablate(config, work)
+            raise UsageError(f"the family '{family.name}' has no ablations")
+        family.ablate(file, work)
 
 
 def _say(line: str) -> None:

@@ -139,11 +139,11 @@ def _drive(
     page: bool = False,
 ) -> None:
     """Load the models, do ``action`` and print its result. Raises typer.Exit(1) for an interrupted or empty run."""
-    from steer.cli.progress import Progress, loading
+    from steer.cli.progress import Progress, loading, loads_large
     from steer.report import summary
     from steer.types import StopReason
 
-    with loading(quiet=as_json, large=config.renderer.model != "miniature"):
+    with loading(quiet=as_json, large=loads_large(config)):
         from steer.steerer import Steerer
 
         progress = Progress(quiet=as_json, show_rewrites=show_rewrites)

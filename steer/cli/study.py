@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from reward_models.plural import count
 from steer.cli.bars import task_bars
 from steer.cli.console import console
 from steer.cli.extras import extra
@@ -22,28 +23,31 @@ if TYPE_CHECKING:
 SHIPPED = "smoke, miniature, guards, linear-hidden, paper"
 
 app = typer.Typer()
-Folder = Annotated[Path, typer.Argument(help="Folder of a study.")]
+Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of a study.")]
 
 
 @app.callback(invoke_without_command=True)
 def study(
     context: typer.Context,
-    config: Annotated[str, typer.Option("--config", "-c", help=f"A shipped study ({SHIPPED}) or a YAML file.")] = "",
+    config: Annotated[
+        str,
+        typer.Option("--config", "-c", metavar="NAME|FILE", help=f"A study that ships ({SHIPPED}) or a YAML file."),
+    ] = "",
     out: Out = None,
     beside: Beside = 8,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Does steering work? Compare conditions over users and prompts, with judges that took no part in steering.
+    """Test whether steering works: compare ways to draw, with judges that took no part in steering.
 
     steer study --config smoke
 
-    Writes a report to outputs/study-NAME unless --out is given; run the same command again to resume.
+    The report goes to outputs/study-NAME unless --out is given. Run the same command again to resume.
     """
     if context.invoked_subcommand:
         return
     if not config:
-        raise UsageError(f"a study needs --config: {SHIPPED}, or a YAML file")
+        raise UsageError(f"which study? Add --config NAME: {SHIPPED}, or a YAML file")
     from steer.study.plan import load_study
 
     plan = load_study(config)
@@ -77,7 +81,7 @@ def _run(folder: StudyFolder, as_json: bool, beside: int = 8) -> None:
 
 @app.command()
 def report(folder: Folder, as_json: AsJson = False) -> None:
-    """Judge the pictures that are not judged yet and rewrite the report of a finished study."""
+    """Write the report of a study again, after judging any pictures that have not been judged."""
     with _report_packages():
         from steer.study.folder import StudyFolder
         from steer.study.report import write_study
@@ -91,7 +95,7 @@ def report(folder: Folder, as_json: AsJson = False) -> None:
 
 @app.command()
 def page(folder: Folder, user: Voter, port: Port = 0, browser: Browser = True) -> None:
-    """Vote between pictures in the browser, blind; every answer is saved to the database of users at once."""
+    """Vote between pictures in the browser without knowing which is which. Every vote is saved at once."""
     from steer.study.folder import StudyFolder
     from steer.study.votes import Ballot
     from steer.users.store import UserStore
@@ -99,12 +103,12 @@ def page(folder: Folder, user: Voter, port: Port = 0, browser: Browser = True) -
 
     ballot = Ballot(StudyFolder.open(folder), UserStore(), user)
     serve_voting(ballot, port, browser, console)
-    console.print(f"{ballot.given} answers of {user}; steer study votes {folder}")
+    console.print(f"{count(ballot.given, 'vote')} by {user}; to see them all: steer study votes {folder}")
 
 
 @app.command()
 def votes(folder: Folder, as_json: AsJson = False) -> None:
-    """Show the votes from the page with their intervals, and how many votes an effect needs."""
+    """Show the votes with their confidence intervals, and how many votes it takes to detect an effect."""
     from steer.study.folder import StudyFolder
     from steer.study.votes import count_votes
     from steer.users.store import UserStore
@@ -112,7 +116,7 @@ def votes(folder: Folder, as_json: AsJson = False) -> None:
     counts = count_votes(StudyFolder.open(folder), UserStore())
     if as_json:
         return print(json.dumps(counts))
-    console.print(f"{counts['votes']} votes of {counts['people']} people")
+    console.print(f"{count(counts['votes'], 'vote')} by {count(counts['people'], 'person', 'people')}")
     for name, pair in counts["pairs"].items():
         low, high = pair["interval"]
         console.print(
@@ -133,8 +137,9 @@ def _print_plan(plan: StudyConfig, as_json: bool) -> None:
     if as_json:
         return print(json.dumps({"users": everyone, "runs": runs, "pictures": pictures, "fresh pictures": fresh}))
     print(
-        f"{plan.name}: {everyone} users, {sum(runs.values())} runs of {plan.budget} pictures: up to {pictures}, "
-        f"plus up to {fresh} fresh ones; pictures that runs share are rendered once"
+        f"{plan.name}: {count(everyone, 'user')}, {count(sum(runs.values()), 'run')} of "
+        f"{count(plan.budget, 'picture')}: up to {pictures}, plus up to {fresh} fresh ones; "
+        "pictures that runs share are rendered once"
     )
 
 

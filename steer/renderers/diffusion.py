@@ -48,7 +48,7 @@ class DiffusersRenderer(Renderer):
             raise RenderError(f"{type(self.pipeline).__name__} takes no {unknown} (renderer.call)")
         self.call = {k: v for k, v in config.call.items() if k != "negative_prompt"}
         self.conditioning = self._conditioning()
-        self._said_cut: set[str] = set()
+        self._said_cut = False
         self.drafts = Drafts(self, config.draft) if config.draft else None
         self.previews = (
             EulerPreviews(self.pipeline, config.size, config.preview, self.draw_one) if config.preview else None
@@ -108,16 +108,16 @@ class DiffusersRenderer(Renderer):
         return Conditioning(self.place, self.call, negative, self.batch_size)
 
     def _say_if_cut(self, prompt: str) -> None:
-        """Warn once about a text that the pipeline's last text encoder does not read to its end."""
+        """Warn about the first text that the pipeline's last text encoder does not read to its end."""
         parts = self.pipeline.components
         tokenizer = parts.get("tokenizer_2") or parts.get("tokenizer")
-        if tokenizer is None or prompt in self._said_cut:
+        if tokenizer is None or self._said_cut:
             return
         limit = min(self.config.call.get("max_sequence_length", 10**9), tokenizer.model_max_length)
         if "max_sequence_length" in self.accepted and "max_sequence_length" not in self.config.call:
             limit = inspect.signature(self.pipeline.__call__).parameters["max_sequence_length"].default
         if (n := len(tokenizer(prompt, truncation=False, verbose=False).input_ids)) > limit:
-            self._said_cut.add(prompt)
+            self._said_cut = True  # once, as a search may write hundreds of such texts
             log.warning("the pipeline reads %d of %d tokens of: %.60s...", limit, n, prompt)
 
     @torch.inference_mode()

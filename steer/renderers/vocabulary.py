@@ -24,8 +24,7 @@ CLOSE = 0.7  # likeness of a mistyped word to the one that was meant, as difflib
 _WORD = re.compile(r"[^\W_]+(?:[-'][^\W_]+)*")
 # Words without which the picture would be the same; function words are none to begin with.
 _HARMLESS = frozenset(
-    ("my", "your", "our", "their", "it", "be", "very", "one", "picture", "image")
-    + ("among", "before", "below", "behind", "beside", "around", "into", "through")
+    re.findall(r"\w+", "my your our their it be very one picture image among before below behind beside around into")
 )
 
 
@@ -107,7 +106,8 @@ def _listed(words: Sequence[str]) -> str:
     """'a', 'b' and 'c'; the first few of many."""
     quoted = [f"'{w[:30]}'" for w in words[:SHOWN]]
     if len(words) > SHOWN:
-        return f"{', '.join(quoted)} and {len(words) - SHOWN} more words"
+        more = len(words) - SHOWN
+        return f"{', '.join(quoted)} and {more} more word{'' if more == 1 else 's'}"
     return " and ".join([", ".join(quoted[:-1]), quoted[-1]]) if len(quoted) > 1 else quoted[0]
 
 

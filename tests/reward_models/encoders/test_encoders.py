@@ -102,9 +102,9 @@ def test_a_fingerprint_is_of_the_weights_and_not_of_their_precision(siglip, vit)
 def test_text_beyond_the_encoders_tokens_is_said_once(siglip, caplog):
     long = "a fox " * 60
     with caplog.at_level(logging.WARNING):
-        siglip.texts([long, long])
-        siglip.texts([long, "a fox"])
-    assert len([r for r in caplog.records if "is read only to token 32" in r.message]) == 1
+        siglip.texts([long, "a fox", f"{long} in the snow"])
+        siglip.texts([f"{long} at night"])
+    assert len([r for r in caplog.records if "only to their first 32 tokens" in r.message]) == 1
 
 
 def test_a_model_that_is_no_siglip_is_refused_with_the_way_out(vit):

@@ -96,7 +96,7 @@ def test_the_reward_loads_and_scores_and_evaluates_to_the_same_table(trained):
 
 
 def test_an_evaluation_without_a_reward_says_what_to_name(trained):
-    with pytest.raises(RewardError, match="name the reward to evaluate"):
+    with pytest.raises(RewardError, match="no reward to evaluate; name its folder"):
         family_of(trained.config).evaluate(trained.config, None, None, Work())
 
 

@@ -192,11 +192,11 @@ def test_the_check_sees_what_would_spoil_an_evaluation(tmp_path):
     text = "\n".join(report.warnings)
     assert report.unreadable == ["images/7.png"]
     for expected in (
-        "1 pictures do not open",
-        "1 pictures of test_unseen are also in train",
-        "1 people of test_unseen are also in train",
-        "1 people have fewer than 5 ratings in test_seen",
-        "1 people gave every picture the same score",
+        "1 picture will be skipped",
+        "1 picture of test_unseen also in train",
+        "1 person of test_unseen also in train",
+        "1 person with fewer than 5 ratings in test_seen",
+        "1 person gave every picture the same score",
     ):
         assert expected in text
     assert "val_seen" in "\n".join(report.lines)

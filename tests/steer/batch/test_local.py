@@ -115,9 +115,9 @@ def test_rows_with_settings_of_their_own(tmp_path, fake_steerer):
     assert texts[0] == {"a fox"}
     assert len(texts[1]) > 1
     for wrong, said in (
-        ({"search.sedes": 2}, "unknown key"),
-        ({"renderer.steps": 3}, "the whole batch's"),
-        ({"nothing.at.all": 1}, "unknown key 'nothing'"),
+        ({"search.sedes": 2}, "unknown setting 'search.sedes'"),
+        ({"renderer.steps": 3}, "a row cannot change 'renderer'"),
+        ({"nothing.at.all": 1}, "unknown setting 'nothing'"),
         ({"proposer.most": 1}, "is a setting of 'chat'.* not of 'lexical'"),
     ):
         with pytest.raises(UsageError, match=said):

@@ -72,31 +72,46 @@ def test_ids_are_of_the_content_and_stay_when_rows_are_added(tmp_path):
     ("name", "content", "said"),
     [
         ("a.csv", "prompt,user\na fox,u1\n,u1\n", "a.csv, line 3: the prompt is empty"),
-        ("a.csv", "prompt,seed\na fox,x\n", "a.csv, line 2: seed 'x' is no whole number"),
+        ("a.csv", "prompt,seed\na fox,x\n", "a.csv, line 2: seed 'x' is not a whole number"),
         ("a.csv", "prompt,budget\na fox,0\n", "line 2: budget '0'"),
         ("a.csv", "text\na fox\n", "a.csv has no column 'prompt'"),
         ("a.csv", "prompt,sed\na fox,1\n", "unknown column 'sed'"),
         ("a.csv", "prompt\na fox, red\n", "line 2: more cells than columns"),
         ("a.csv", "id,prompt\nx,a fox\nx,a cat\n", "line 3: the id 'x' was used before"),
-        ("a.csv", "id,prompt\n../x,a fox\n", "is no id of a row"),
-        ("a.jsonl", '{"prompt": "a fox"}\n{"prompt"\n[1]\n', "line 2: no JSON"),
-        ("a.jsonl", "[1]\n", "line 1: no JSON object"),
-        ("a.jsonl", '{"prompt": "a fox", "settings": 3}\n', "'settings' is no object"),
+        ("a.csv", "id,prompt\n../x,a fox\n", "the id '../x' must be"),
+        ("a.jsonl", '{"prompt": "a fox"}\n{"prompt"\n[1]\n', "line 2: not JSON"),
+        ("a.jsonl", "[1]\n", "line 1: not a JSON object"),
+        ("a.jsonl", '{"prompt": "a fox", "settings": 3}\n', "'settings' is not an object"),
         ("a.txt", "# nothing\n", "there is no prompt in"),
         ("a.txt", b"\xff\xfe\xfa", "cannot be read as UTF-8"),
-        ("a.parquet", "no parquet", "is no parquet file"),
-        ("a.docx", "x", "is none of txt, csv, jsonl, parquet"),
+        ("a.parquet", "no parquet", "is not a parquet file"),
+        ("a.docx", "x", "must be a txt, csv, jsonl or parquet file"),
     ],
 )
 def test_faults_are_one_line_with_their_place(tmp_path, name, content, said):
     with pytest.raises(UsageError, match=said.replace("(", r"\(")) as caught:
         rows_of(tmp_path, name, content)
-    assert "\n" not in str(caught.value)
+    if "2 rows are wrong" not in str(caught.value):
+        assert "\n" not in str(caught.value)
 
 
-def test_all_faults_are_told_at_once_and_none_without_a_user(tmp_path):
-    with pytest.raises(UsageError, match=r"line 1: no user.*line 2: no user.*and 3 more"):
-        rows_of(tmp_path, "a.txt", "\n".join("abcdefghi"), user=None)
+def test_all_faults_are_told_at_once_and_one_a_line(tmp_path):
+    with pytest.raises(UsageError) as caught:
+        rows_of(tmp_path, "a.txt", "\n".join("abcdefghijklmno"), user=None)
+    first, *faults, more = str(caught.value).splitlines()
+    assert first == "15 rows are wrong"
+    assert [line.partition(": no user")[0] for line in faults] == [f"  a.txt, line {i}" for i in range(1, 13)]
+    assert more == "  and 3 more"
+
+
+@pytest.mark.parametrize("name", ["holiday", "prompts/examples/holiday.txt"])
+def test_examples_that_ship_are_found_anywhere(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert len(list(read_rows([name], "u1"))) == 5
+    (tmp_path / "holiday").write_text("my own prompt\n")
+    assert [r.prompt for r in read_rows(["holiday"], "u1")] == ["my own prompt"]
+    with pytest.raises(UsageError, match=r"there is no file 'holidays' \(examples that ship: holiday\)"):
+        list(read_rows(["holidays"], "u1"))
 
 
 def test_many_rows_are_read_in_bounded_memory(tmp_path):
