@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image
 
-from reward_models.plural import count
+from reward_models.plural import counted
 from steer.batch.row_parts import RowParts
 from steer.batch.rows import SHOWN, Row
 from steer.parts import Parts
@@ -48,7 +48,8 @@ class Estimate:
         if len(self.warnings) > SHOWN:
             doubts.append(f"warning: {len(self.warnings) - SHOWN} more prompts cannot be drawn as they are\n")
         return "".join(doubts) + (
-            f"{count(self.rows, 'row')} for {count(self.users, 'user')}: up to {count(self.pictures, 'picture')}, "
+            f"{counted(self.rows, 'row')} for {counted(self.users, 'user')}: "
+            f"up to {counted(self.pictures, 'picture')}, "
             f"about {took} at {self.picture_s:.2f} s per picture{money}; nothing was kept"
         )
 

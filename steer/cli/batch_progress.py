@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from rich.markup import escape
 
-from reward_models.plural import count
+from reward_models.plural import counted
 from steer.batch.folder import BatchFolder
 from steer.batch.rows import Row
 from steer.cli.bars import progress_bar
@@ -33,7 +33,9 @@ class BatchProgress:
         self.said: set[str] = set()  # of what a renderer can draw
         self.bar = progress_bar("rows", "{task.fields[drawn]} pictures", "{task.fields[gain]}", quiet=quiet)
         self.task = self.bar.add_task("batch", total=total, completed=total - len(due), drawn=self._drawn(), gain="")
-        self.head = f"{escape(str(folder.path))}: {count(total, 'row')}" + (f", {fresh} new" if fresh != total else "")
+        self.head = f"{escape(str(folder.path))}: {counted(total, 'row')}" + (
+            f", {fresh} new" if fresh != total else ""
+        )
 
     def __enter__(self) -> BatchProgress:
         if not self.quiet:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from rich.markup import escape
 
-from reward_models.plural import count
+from reward_models.plural import counted
 from steer.cli.bars import progress_bar
 from steer.cli.console import console
 from steer.config import SteerConfig
@@ -80,12 +80,12 @@ class Progress:
             request = event.request
             self.bar.console.print(
                 f'[bold]"{escape(request.prompt)}"[/] for [bold]{escape(request.user)}[/], '
-                f"{count(request.budget, 'picture')}, seed {request.seed}"
+                f"{counted(request.budget, 'picture')}, seed {request.seed}"
             )
             for kind, name in event.parts.items():
                 self.bar.console.print(f"  {kind:9s} {escape(name)}")
             if event.already:
-                self.bar.console.print(f"  resuming with {count(event.already, 'picture')} from an earlier start")
+                self.bar.console.print(f"  resuming with {counted(event.already, 'picture')} from an earlier start")
             self.bar.update(self.task, total=request.budget)
         elif isinstance(event, PromptDoubted) and not self.quiet:
             for warning in event.warnings:
@@ -109,7 +109,7 @@ class Progress:
 
     def _began(self, event: PhaseBegan) -> None:
         if event.phase == "writing":
-            self._written = f"writing {event.done} of {count(event.total, 'text')}"
+            self._written = f"writing {event.done} of {counted(event.total, 'text')}"
         else:
             self._phase = event.phase
             self._written = self._written if event.phase in ("proposing", "drawing", "scoring") else ""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from reward_models.plural import count
+from reward_models.plural import counted
 from steer.cli.bars import task_bars
 from steer.cli.console import console
 from steer.cli.extras import extra
@@ -103,7 +103,7 @@ def page(folder: Folder, user: Voter, port: Port = 0, browser: Browser = True) -
 
     ballot = Ballot(StudyFolder.open(folder), UserStore(), user)
     serve_voting(ballot, port, browser, console)
-    console.print(f"{count(ballot.given, 'vote')} by {user}; to see them all: steer study votes {folder}")
+    console.print(f"{counted(ballot.given, 'vote')} by {user}; to see them all: steer study votes {folder}")
 
 
 @app.command()
@@ -116,7 +116,7 @@ def votes(folder: Folder, as_json: AsJson = False) -> None:
     counts = count_votes(StudyFolder.open(folder), UserStore())
     if as_json:
         return print(json.dumps(counts))
-    console.print(f"{count(counts['votes'], 'vote')} by {count(counts['people'], 'person', 'people')}")
+    console.print(f"{counted(counts['votes'], 'vote')} by {counted(counts['people'], 'person', 'people')}")
     for name, pair in counts["pairs"].items():
         low, high = pair["interval"]
         console.print(
@@ -137,8 +137,8 @@ def _print_plan(plan: StudyConfig, as_json: bool) -> None:
     if as_json:
         return print(json.dumps({"users": everyone, "runs": runs, "pictures": pictures, "fresh pictures": fresh}))
     print(
-        f"{plan.name}: {count(everyone, 'user')}, {count(sum(runs.values()), 'run')} of "
-        f"{count(plan.budget, 'picture')}: up to {pictures}, plus up to {fresh} fresh ones; "
+        f"{plan.name}: {counted(everyone, 'user')}, {counted(sum(runs.values()), 'run')} of "
+        f"{counted(plan.budget, 'picture')}: up to {pictures}, plus up to {fresh} fresh ones; "
         "pictures that runs share are rendered once"
     )
 
