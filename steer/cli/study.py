@@ -157,4 +157,4 @@ def print_findings(folder: StudyFolder, table: dict[str, Any], as_json: bool) ->
 
 
 def _report_packages() -> AbstractContextManager[None]:
-    return extra("study", "matplotlib", "markdown_it")
+    return extra("study", "matplotlib")

@@ -148,7 +148,10 @@ def show(
     picture: Annotated[Path | None, typer.Option(help="Also draw a chart to this PNG file.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what steer has learned about a user's taste, how certain it is, and who has a similar taste."""
+    """Show what steer has learned about a user's taste, how certain it is, and who has a similar taste.
+
+    The numbers say how much more this user likes a phrase than the others of its kind, with a 95% interval.
+    """
     from steer.lexicon import Lexicon
     from steer.report.beliefs import draw_beliefs, lines
     from steer.users.beliefs import beliefs

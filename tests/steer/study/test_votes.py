@@ -91,8 +91,8 @@ def test_votes_go_with_their_person(study, store):
     assert book.all() == []
 
 
-def test_a_stranger_is_refused(study, store):
-    with pytest.raises(UsageError, match="user of the study 'u9' not found"):
+def test_a_stranger_is_refused_with_the_users_of_the_study(study, store):
+    with pytest.raises(UsageError, match=f"did not steer for 'u9', only for {', '.join(study.config.everyone)}"):
         Ballot(study, store, "u9")
 
 
