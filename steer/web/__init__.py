@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import os
+import shutil
+import tempfile
 from typing import TYPE_CHECKING
 
 from steer.errors import UsageError
@@ -46,7 +49,13 @@ def live_page(parts: Parts) -> LivePage:
 
 
 def need_gradio(instead: str = "") -> None:
-    """Raise UsageError where Gradio is not installed; else turn off its analytics, before it is imported."""
+    """Raise UsageError where Gradio is not installed; else set it up before it is imported: no analytics, a private
+    temporary folder.
+    """
     if importlib.util.find_spec("gradio") is None:
         raise UsageError(f"the page needs Gradio: pip install 'steer-t2i[page]'{instead}")
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # nothing leaves this machine
+    if "GRADIO_TEMP_DIR" not in os.environ:  # else /tmp/gradio, which belongs to whoever of this machine made it first
+        folder = tempfile.mkdtemp(prefix="steer-page-")
+        os.environ["GRADIO_TEMP_DIR"] = folder
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
