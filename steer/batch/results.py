@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-from reward_models.plural import count
+from reward_models.plural import counted
 from steer.batch.folder import BatchFolder
 from steer.report.changes import word_changes
 from steer.report.html import render_html
@@ -149,7 +149,7 @@ def gain_of_rows(gains: list[float]) -> str:
     if not gains:
         return ""
     above = "" if len(gains) == 1 else f", {sum(g > 0 for g in gains)} of them above 0"
-    return f"mean gain {fmean(gains):+.2f} over {count(len(gains), 'row')}{above}"
+    return f"mean gain {fmean(gains):+.2f} over {counted(len(gains), 'row')}{above}"
 
 
 def _sheet(folder: BatchFolder, rows: list[dict[str, Any]]) -> Image.Image:

@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from reward_models.evaluation.pages import render
-from reward_models.plural import count
+from reward_models.plural import counted
 from steer.report.theme import DARK, LIGHT
 
 JPEG_QUALITY = 88
@@ -18,7 +18,7 @@ JPEG_QUALITY = 88
 
 def render_html(template: str, **values: object) -> str:
     """A page of ``steer/report/templates``, filled in; all text is escaped."""
-    return render(template, "steer.report", light=asdict(LIGHT), dark=asdict(DARK), count=count, **values)
+    return render(template, "steer.report", light=asdict(LIGHT), dark=asdict(DARK), counted=counted, **values)
 
 
 def embedded(path: Path, longest: int) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from reward_models.evaluation.pages import as_interval, render
 from reward_models.evaluation.statistics import bootstrap
-from reward_models.plural import count
+from reward_models.plural import counted
 from steer.report.html import as_uri, embedded, render_html
 from steer.store.files import write_json, write_whole
 from steer.study.analysis import Findings, Interval
@@ -119,11 +119,11 @@ def _page_of(folder: StudyFolder, condition: str) -> str:
 
 def _sizes(table: dict[str, Any]) -> str:
     parts = [
-        count(table["users"], "person", "people"),
-        count(table["prompts"], "prompt"),
-        count(table["seeds"], "seed"),
+        counted(table["users"], "person", "people"),
+        counted(table["prompts"], "prompt"),
+        counted(table["seeds"], "seed"),
     ]
-    return f"{' × '.join(parts)}, {count(table['budget'], 'picture')} per run"
+    return f"{' × '.join(parts)}, {counted(table['budget'], 'picture')} per run"
 
 
 def _independence(config: StudyConfig) -> str:
