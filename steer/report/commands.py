@@ -38,7 +38,7 @@ def next_commands(result: Result, manifest: dict[str, Any]) -> list[Command]:
     in_store = manifest["parts"].get("people", {})  # people whose ratings steer has, and who can add to them
     rater = next((u for u in request.user.split(",") if u in in_store), "me")
     found.append(Command(f"Rate these pictures as '{rater}'", _line("user", "rate", rater, "--pictures", folder)))
-    found.append(Command("See the numbers in the terminal", _line("show", folder)))
+    found.append(Command("Show it in the terminal", _line("show", folder)))
     return found
 
 
