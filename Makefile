@@ -1,11 +1,12 @@
 # make run     set up and draw one prompt with the miniature, the small models that ship with steer
 # make test    set up and run the tests
 # make lint    style, types and the layers of imports
+# make docs    set up, generate the reference pages and build the site in build/site
 # make lock    write the newest versions into requirements.lock
 USER_ID ?= u17
 PROMPT ?= a lighthouse by the sea
 
-.PHONY: run test lint lock setup
+.PHONY: run test lint docs lock setup
 run: setup
 	.venv/bin/steer run "$(PROMPT)" --user $(USER_ID)
 
@@ -24,10 +25,15 @@ lint:
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-cache
 
+docs:
+	scripts/setup.sh docs
+	.venv/bin/python scripts/docs.py
+	.venv/bin/zensical build --strict
+
 # torch and what only a CUDA build brings stay out: scripts/setup.sh chooses the build.
 lock: setup
 	sed -n 's/^torch=/torch==/p' scripts/setup.sh > .venv/torch.txt
-	.venv/bin/uv pip compile --quiet pyproject.toml --all-extras --group dev --group browser --constraint .venv/torch.txt \
+	.venv/bin/uv pip compile --quiet pyproject.toml --all-extras --group dev --group docs --group browser --constraint .venv/torch.txt \
 		--universal --python-version 3.11 --no-header --no-annotate --upgrade --output-file .venv/lock.txt
 	echo '# The versions that the tests run with; `make lock` writes this file. torch is in scripts/setup.sh.' > requirements.lock
 	grep -vE '^(torch|triton|cuda-[a-z]+|nvidia-[a-z0-9-]+)==' .venv/lock.txt >> requirements.lock

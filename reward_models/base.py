@@ -28,6 +28,19 @@ class Person:
     profile: str = ""
 
 
+def as_person(person: Person | str) -> Person:
+    """A person as they are, or the one of an id. Raises RewardError for anything else.
+
+    >>> as_person("u17")
+    Person(id='u17', demographics={}, profile='')
+    """
+    if isinstance(person, str):
+        return Person(person)
+    if not isinstance(person, Person):
+        raise RewardError(f"a person is an id such as 'u17' or a reward_models.Person, not {person!r}")
+    return person
+
+
 @dataclass(frozen=True)
 class Scores:
     """One row per picture, in the order of the pictures; every array is (n,) float.

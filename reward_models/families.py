@@ -1,5 +1,5 @@
-"""Families of reward models by name, and rewards by folder or hub name. A reward's folder says which family it is
-of.
+"""Families of reward models by name, and rewards by name, folder or hub name. A reward's folder says which family it
+is of.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Any
 from reward_models import yaml12
 from reward_models.base import RewardError
 from reward_models.protocols import RewardModel
-from reward_models.registry import Registry, UnknownName
+from reward_models.quiet import quietly
+from reward_models.registry import Registry, UnknownName, not_found
 
 GROUP = "reward_models.families"
 FAMILIES = Registry(
@@ -21,6 +22,8 @@ FAMILIES = Registry(
     GROUP,
     {"pamela": "reward_models.pamela.family:FAMILY", "linear-hidden": "reward_models.linear_hidden.family:FAMILY"},
 )
+# Rewards that packages bring along: the entry point of each is its folder. steer registers the miniature's.
+REWARDS = Registry("reward", "reward_models.rewards", {})
 Say = Callable[[str], None]
 Progress = Callable[[int, int], None]  # done, total
 
@@ -77,12 +80,19 @@ def family_of(config: Path) -> Family:
 def load(
     name: str | Path, device: str = "cpu", revision: str | None = None, options: Mapping[str, Any] | None = None
 ) -> RewardModel:
-    """The reward model ``name``, a folder or a hub name.
+    """The reward model ``name``: a name in :data:`REWARDS` such as "miniature", a folder, or a hub name.
 
     ``options`` are the family's own, as ``members`` of PAMELA. Raises RewardError when it does not load, its encoder is
     not the one it was trained on, or its family does not take an option.
     """
     folder = find(name, revision)
+    if not Path(name).exists() and name in REWARDS:
+        with quietly("transformers"):
+            return _load(name, folder, device, options)
+    return _load(name, folder, device, options)
+
+
+def _load(name: str | Path, folder: Path, device: str, options: Mapping[str, Any] | None) -> RewardModel:
     try:
         kind = json.loads((folder / "config.json").read_text()).get("family")
     except (OSError, ValueError, AttributeError) as error:
@@ -95,11 +105,15 @@ def load(
 
 def find(name: str | Path, revision: str | None = None) -> Path:
     """The local folder of a reward; one on the hub (``org/name``) is fetched: its config and its safetensors, no
-    code.
+    code. A folder wins over a name in :data:`REWARDS`.
     """
     folder = Path(name)
     if (folder / "config.json").is_file():
         return folder
+    if not folder.exists() and name in REWARDS:
+        return Path(REWARDS.load(str(name)))
+    if not folder.exists() and len(folder.parts) == 1 and not str(name).startswith("."):
+        raise RewardError(f"{not_found('reward', str(name), REWARDS.names())} Or give a folder, or a hub's owner/name.")
     if folder.exists() or str(name).count("/") != 1 or str(name).startswith((".", "/")):
         raise RewardError(f"no reward model in '{name}': config.json is missing")
     from huggingface_hub import snapshot_download

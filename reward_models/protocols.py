@@ -20,7 +20,7 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
-from reward_models.base import Person, Scores
+from reward_models.base import Person, RewardError, Scores
 
 
 class Reading(Protocol):
@@ -184,8 +184,10 @@ class RewardModel(Protocol):
         """The expensive half, once per picture; ``prompts`` (n) are what fidelity is measured against."""
         ...
 
-    def judge(self, reading: Reading, person: Person) -> Scores:
-        """The cheap half, once per person. Raises UnknownPerson."""
+    def judge(self, reading: Reading, person: Person | str) -> Scores:
+        """The cheap half, once per person; an id is enough, see :func:`~reward_models.base.as_person`. Raises
+        UnknownPerson.
+        """
         ...
 
     def people(self) -> Sequence[str]:
@@ -196,11 +198,13 @@ class RewardModel(Protocol):
         """Changes whenever the weights do."""
         ...
 
-    def score(self, images: Sequence[Image.Image], prompts: Sequence[str], person: Person) -> Scores:
-        """Read and judge."""
+    def score(self, images: Sequence[Image.Image], prompts: Sequence[str], person: Person | str) -> Scores:
+        """Read and judge. Raises RewardError unless there is a prompt for every picture."""
+        if isinstance(prompts, str) or len(images) != len(prompts):
+            raise RewardError(f"give a list with one prompt for each of {len(images)} pictures, not {prompts!r:.80}")
         return self.judge(self.read(images, prompts), person)
 
-    def judge_many(self, reading: Reading, people: Sequence[Person]) -> list[Scores]:
+    def judge_many(self, reading: Reading, people: Sequence[Person | str]) -> list[Scores]:
         """:meth:`judge` for each person; a family overrides it where many at once are cheaper."""
         return [self.judge(reading, person) for person in people]
 

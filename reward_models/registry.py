@@ -80,6 +80,6 @@ def not_found(kind: str, value: str, known: Iterable[str]) -> str:
     close = swapped or difflib.get_close_matches(value, options, n=1, cutoff=0.5)
     hint = f" Did you mean '{close[0]}'?" if close else ""
     if not hint and options:
-        shown = ", ".join(options[:12]) + (", ..." if len(options) > 12 else "")
-        hint = f" Known: {shown}."
+        more = f" and {len(options) - 12} more" if len(options) > 12 else ""
+        hint = f" Known: {', '.join(options[:12])}{more}."
     return f"{kind} '{value}' not found ({len(options)} known).{hint}"

@@ -4,7 +4,8 @@
 #   scripts/setup.sh page           and an extra of pyproject.toml, or several: page,study
 #   scripts/setup.sh test           every extra, and what the tests and linters need
 #   scripts/setup.sh dev            the same and pre-commit
-#   scripts/setup.sh browser        playwright, for the tests of the pages in a real browser
+#   scripts/setup.sh docs           what builds the documentation site
+#   scripts/setup.sh browser        playwright and axe, for the tests of the pages in a real browser
 # On Linux without an NVIDIA card the CPU build of torch is installed, never the CUDA one.
 set -eu
 cd "$(dirname "$0")/.."
@@ -22,7 +23,7 @@ for name in $(echo "$what" | tr , ' '); do
   case $name in
     test) extras=$extras,all groups="$groups --group test --group lint" ;;
     dev) extras=$extras,all groups="$groups --group dev" ;;
-    lint | browser) groups="$groups --group $name" ;;
+    lint | docs | browser) groups="$groups --group $name" ;;
     *)
       grep -q "^$name = \[" pyproject.toml || {
         echo "no extra '$name' in pyproject.toml; see the first lines of scripts/setup.sh" >&2

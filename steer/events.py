@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from steer.types import Candidate, History, Result, Rewrite, SteerRequest
+from steer.types import Candidate, Dropped, History, Result, Rewrite, SteerRequest
+from steer.vocabulary import PromptWarning
 
 
 @dataclass(frozen=True)
@@ -19,12 +20,20 @@ class RunStarted:
 
 
 @dataclass(frozen=True)
+class PromptDoubted:
+    """The renderer cannot draw all that the prompt asks for. Comes before the first picture, and only with warnings."""
+
+    request: SteerRequest
+    warnings: list[PromptWarning]
+
+
+@dataclass(frozen=True)
 class RoundProposed:
     """The texts of a round are chosen."""
 
     round: int
     rewrites: list[Rewrite]
-    dropped: list[tuple[str, str]]  # text, why the guard dropped it
+    dropped: list[Dropped]  # by the guard
 
 
 @dataclass(frozen=True)
@@ -55,5 +64,5 @@ class RunStopped:
     result: Result
 
 
-Event = RunStarted | RoundProposed | PhaseBegan | CandidateDone | RunStopped
+Event = RunStarted | PromptDoubted | RoundProposed | PhaseBegan | CandidateDone | RunStopped
 Listener = Callable[[Event], None]

@@ -22,6 +22,7 @@ from steer.lexicon import Group, Lexicon
 from steer.proposers import build_proposer
 from steer.protocols import Proposer, Renderer
 from steer.renderers import build_renderer
+from steer.renderers.vocabulary import vocabulary_of
 from steer.search.funnel import Funnel
 from steer.search.guard import Guard
 from steer.search.screen import Screen
@@ -29,6 +30,7 @@ from steer.search.texts import TextSpace
 from steer.types import SteerRequest
 from steer.users.roster import Roster
 from steer.users.store import UserStore
+from steer.vocabulary import PromptWarning, Vocabulary
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -71,6 +73,27 @@ class Parts:
     def renderer(self) -> Renderer:
         """Who draws."""
         return self._part("renderer", lambda: self.keep(build_renderer(self.config.renderer)))
+
+    @property
+    def vocabulary(self) -> Vocabulary | None:
+        """What the renderer can draw; asked of the config while none is built, as that can take minutes."""
+        built: Renderer | None = self._built.get(("renderer", self._key("renderer")))
+        return built.vocabulary if built else vocabulary_of(self.config.renderer)
+
+    def warnings(self, prompt: str) -> list[PromptWarning]:
+        """What the pictures will lack of a prompt. Raises UsageError where none can be drawn."""
+        if (known := self.vocabulary) is None:
+            return []
+        found = known.warnings(prompt)
+        if found and self.config.search.rewrite and not known.knows(prompt):
+            kept = self.config.search.limits.min_kept
+            found.append(
+                PromptWarning(
+                    "As no word of the prompt is known, rewrites are not checked for their meaning; "
+                    f"each must keep {kept:.0%} of the prompt's words."
+                )
+            )
+        return found
 
     @property
     def reward(self) -> RewardModel:
@@ -144,7 +167,9 @@ class Parts:
         if limits.kinds is not None:
             lexicon = Lexicon.load(self.config.proposer.lexicon)
             closed = tuple(g for g in lexicon.groups if g.name not in limits.kinds)
-        return Guard(request.prompt, limits.min_kept, limits.min_likeness, space, closed)
+        # a model of a small world reads every unknown word alike, so its likeness says nothing where it knows none
+        reads = self.vocabulary is None or self.vocabulary.knows(request.prompt)
+        return Guard(request.prompt, limits.min_kept, limits.min_likeness, space if reads else None, closed)
 
     def _text_space(self) -> TextSpace | None:
         reward = self.reward

@@ -11,6 +11,7 @@ from typing import Protocol
 from PIL import Image
 
 from steer.types import History, RenderFailure, Rewrite, SteerRequest, Stopped
+from steer.vocabulary import Vocabulary
 
 Wrote = Callable[[int, int], None]  # texts written, texts wanted
 GoesOn = Callable[[int, Image.Image], bool]  # number of the prompt in the call, and its preview
@@ -50,6 +51,7 @@ class Renderer(Protocol):
     meter: Meter | None = None  # counts what pictures cost
     drafts: Renderer | None = None  # cheaper pictures to search with
     previews: Previews | None = None  # pictures that can be stopped early
+    vocabulary: Vocabulary | None = None  # what it can draw, for a renderer that cannot draw everything
 
     def render(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Image.Image | RenderFailure]:
         """As many results as prompts, in order; a single bad picture is a RenderFailure in its place."""

@@ -47,6 +47,12 @@ REWARDS = {
 }
 
 
+# the same as entry points of reward_models.rewards, so that reward_models.load("miniature") finds them
+MINIATURE_REWARD = MINIATURE_WEIGHTS / REWARDS["miniature"]
+MINIATURE_LINEAR_HIDDEN = MINIATURE_WEIGHTS / REWARDS["miniature/linear-hidden"]
+MINIATURE_HELD_OUT = MINIATURE_WEIGHTS / REWARDS["miniature/held-out"]
+
+
 def shipped_reward(name: str) -> Path | None:
     """The folder of a reward that ships, by its name in :data:`REWARDS`; None for others."""
     return MINIATURE_WEIGHTS / REWARDS[name] if name in REWARDS else None

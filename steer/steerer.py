@@ -3,10 +3,13 @@
 from steer import Steerer
 result = Steerer("miniature").run("a lighthouse by the sea", user="u17")
 print(result.best.rewrite.text, result.folder)
+
+In a notebook a result shows the original's picture beside the best one.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,8 +18,8 @@ from PIL import Image
 
 from reward_models import RewardModel
 from steer.config import SteerConfig, load_config, parse_config
-from steer.errors import SteerError
-from steer.events import Event, Listener, RunStarted
+from steer.errors import SteerError, UsageError
+from steer.events import Event, Listener, PromptDoubted, RunStarted
 from steer.parts import Parts
 from steer.protocols import Proposer, Renderer
 from steer.run.loop import run_loop
@@ -25,8 +28,10 @@ from steer.run.session import Session
 from steer.search.search import Search
 from steer.store.names import new_run_folder
 from steer.store.run_folder import RunFolder
-from steer.types import Candidate, Result, SteerRequest
+from steer.types import Candidate, RenderFailure, Result, State, SteerRequest
 from steer.users.store import UserStore
+
+log = logging.getLogger(__name__)
 
 
 class Steerer:
@@ -66,22 +71,40 @@ class Steerer:
     def search(self, prompt: str, user: str, budget: int | None = None, seed: int = 0) -> Search:
         """Ask and tell, for scripts that render elsewhere.
 
-        >>> search = steerer.search("a fox", "u17")                     # doctest: +SKIP
+        >>> search = steerer.search("a fox", "u17", budget=24)          # doctest: +SKIP
         >>> while candidates := search.ask():                           # doctest: +SKIP
-        ...     images = my_renderer([c.rewrite.text for c in candidates])
+        ...     images = my_renderer([c.rewrite.text for c in candidates], [c.seed for c in candidates])
         ...     search.tell(steerer.score(candidates, images, search.request))
+        >>> search.winner().rewrite.text                                # doctest: +SKIP
+        'a fox in fog, sepia'
+        >>> search.best().image.save("best.png")                        # doctest: +SKIP
         """
         request = self.request(prompt, user, budget, seed)
+        if doubts := self.parts.warnings(request.prompt):
+            self.emit(PromptDoubted(request, doubts))
         judge = self.parts.judge(self.parts.roster.people(user))
         return Search(request, self.parts.funnel(request, judge), self.config.search, self.config.objective)
 
     def score(
-        self, candidates: list[Candidate], images: Sequence[Image.Image], request: SteerRequest
+        self, candidates: list[Candidate], images: Sequence[Image.Image | RenderFailure], request: SteerRequest
     ) -> list[Candidate]:
-        """Fill in the scores of candidates rendered elsewhere as PIL ``images``."""
-        scores = self.parts.judge(self.parts.roster.people(request.user)).score(images, request.prompt)
-        for i, candidate in enumerate(candidates):
-            candidate.take(scores, i)
+        """Fill in the scores of candidates rendered elsewhere, and their ``images``. Raises UsageError unless there is
+        an image, or a RenderFailure, for each candidate.
+        """
+        if len(images) != len(candidates):
+            raise UsageError(f"{len(candidates)} candidates need as many images; got {len(images)}")
+        drawn: list[Candidate] = []
+        for candidate, image in zip(candidates, images, strict=True):
+            if isinstance(image, RenderFailure):
+                candidate.state, candidate.reason = State.FAILED, image.reason
+            else:
+                candidate.image = image
+                drawn.append(candidate)
+        if drawn:
+            judge = self.parts.judge(self.parts.roster.people(request.user))
+            scores = judge.score([c.image for c in drawn if c.image], request.prompt)
+            for i, candidate in enumerate(drawn):
+                candidate.take(scores, i)
         return candidates
 
     def run(
@@ -119,9 +142,12 @@ class Steerer:
         return parse_config(RunFolder.open(Path(run)).manifest["config"], str(run))
 
     def emit(self, event: Event) -> None:
-        """Tell every listener."""
+        """Tell every listener; what a prompt cannot give is logged where there is none."""
         for listener in self.listeners:
             listener(event)
+        if isinstance(event, PromptDoubted) and not self.listeners:
+            for warning in event.warnings:
+                log.warning("%s", warning)
 
     def _drive(self, request: SteerRequest, folder: RunFolder) -> Result:
         parts = self.parts

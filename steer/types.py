@@ -7,11 +7,13 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from PIL import Image
 
 from reward_models import Scores
+from steer.notebook import figures
 
 SCORES = ("personal", "population", "fidelity", "uncertainty", "objective")
 LIKED_BY = "liked by "  # and an id: the name in ``Candidate.others`` of one person's liking, in a run for several
@@ -36,6 +38,7 @@ class StopReason(str, Enum):
     TARGET = "the target reward is reached"
     NO_IMPROVEMENT = "no improvement in the last rounds"
     NO_PROPOSALS = "the proposer had nothing new"
+    GUARD = "the guard dropped every rewrite"
     PROPOSER_BUDGET = "the proposer's calls or tokens are spent"
     HELD_OUT = "the held-out judge no longer agrees"
     INTERRUPTED = "interrupted"
@@ -58,6 +61,14 @@ class Rewrite:
     text: str
     changes: dict[str, str] = field(default_factory=dict)
     note: str = ""
+
+
+class Dropped(NamedTuple):
+    """A text that the guard did not let through. ``by``: which part of it, see :mod:`steer.search.guard`."""
+
+    text: str
+    reason: str
+    by: str = ""  # journals of earlier versions do not say
 
 
 @dataclass(frozen=True)
@@ -296,6 +307,8 @@ class Result:
     explained: dict[str, dict[str, float]] = field(
         default_factory=dict
     )  # "original", "best": what each attribute adds, largest first
+    because: str = ""  # more about ``stop``, where there is more to say
+    warnings: list[str] = field(default_factory=list)  # what the renderer cannot draw of the prompt
 
     @property
     def first(self) -> Candidate | None:
@@ -340,4 +353,15 @@ class Result:
         unspent = self.request.budget - len(self.candidates)
         if self.stop is StopReason.BUDGET and unspent > 0:
             return f"{unspent} of {self.request.budget} pictures left are too few for a fair comparison"
-        return self.stop.value
+        return self.because or self.stop.value
+
+    def _repr_html_(self) -> str:
+        """In a notebook: the unchanged prompt's picture beside the best one, with how much the person likes each."""
+        shown = [("original", self.first), ("best", self.best)]
+        return figures(
+            [
+                (Path(self.folder) / c.picture, f"{title}, liked {c.personal:.2f}", c.rewrite.text)
+                for title, c in shown
+                if c is not None and c.picture
+            ]
+        )

@@ -15,7 +15,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from steer.miniature.eye import load_eye
-from steer.miniature.words import caption
+from steer.miniature.words import caption, vocabulary
 from steer.miniature.world import ATTRIBUTES, scene_at
 from trainers import generator
 from trainers.text import T5_TOKENS
@@ -108,6 +108,8 @@ def ship(work: Path, target: Path = WEIGHTS) -> None:
     target.mkdir(parents=True, exist_ok=True)
     if (work / "generator" / "model").exists():
         pipeline(work).to(torch.float16).save_pretrained(target / "pipeline", safe_serialization=True)
+        words = {"name": "the miniature", **vocabulary(with_extra=False)}
+        (target / "pipeline" / "vocabulary.json").write_text(json.dumps(words, indent=1) + "\n")
     for name in ("siglip", "eye", "judge", "reward", "people"):
         source = work / name / "model"
         if source.exists():

@@ -11,6 +11,7 @@ from reward_models.base import UnknownPerson
 from reward_models.linear_hidden.people import FEW, Estimator, PersonModel
 from reward_models.linear_hidden.population import Population
 from reward_models.linear_hidden.ridge import Affine, Support
+from reward_models.registry import not_found
 
 SAMPLE = 400  # rated pictures on which people are compared
 
@@ -90,7 +91,7 @@ class KnownPeople:
 
     def _trained(self, person: str) -> PersonModel:
         if person not in self.support.rows:
-            raise UnknownPerson(f"the reward model has no ratings of '{person}'")
+            raise UnknownPerson(not_found("person", person, self.ids()))
         return self.fit(self.pictures[self.support.rows[person]], self.support.likings[person])
 
     def _apart(self, model: PersonModel, x: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from reward_models.base import Person, Scores
+from reward_models.base import Person, Scores, as_person
 from reward_models.encoders.base import Encoder, encode_readable
 from reward_models.encoders.hidden_states import HiddenPools
 from reward_models.encoders.imagination import TextToPicture
@@ -76,10 +76,10 @@ class LinearHiddenReward(RewardModel):
         features, readable = encode_readable(self.encoder, images)
         return HiddenReading(features.double().cpu().numpy(), readable, self._agreement(images, prompts, readable))
 
-    def judge(self, reading: Reading, person: Person) -> Scores:
+    def judge(self, reading: Reading, person: Person | str) -> Scores:
         """Scores for ``person``; without an id everybody's mean. Raises UnknownPerson."""
         assert isinstance(reading, HiddenReading)
-        x = reading.x
+        x, person = reading.x, as_person(person)
         if person.id is None:
             personal, spread = np.clip(self.known.general(x), 0, 1), np.zeros(len(x))
         else:

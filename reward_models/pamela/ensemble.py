@@ -15,6 +15,7 @@ from reward_models.base import Person, RewardError, UnknownPerson
 from reward_models.encoders.base import weights_hash
 from reward_models.pamela.model import PamelaConfig, PamelaPredictor
 from reward_models.pamela.people import FittedPerson, PersonPrior, fit_people, sensitivity
+from reward_models.registry import not_found
 
 FEW, ROWS = 1024, 32  # answers at once, and in one batch of these
 
@@ -62,7 +63,7 @@ class Ensemble:
         known = set(self.config.people)
         for person in people:
             if person.id is not None and person.id not in known:
-                raise UnknownPerson(f"the reward model has no vector for '{person.id}'")
+                raise UnknownPerson(not_found("person", person.id, self.config.people))
 
     def predict(
         self, pictures: Tensor, texts: Tensor, people: Sequence[Person], batch: int = 8192

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from reward_models.base import Person, RewardError, Scores
+from reward_models.base import Person, RewardError, Scores, as_person
 from reward_models.encoders.base import Encoder, encode_readable
 from reward_models.encoders.imagination import TextToPicture
 from reward_models.encoders.load import load_encoder
@@ -50,17 +50,18 @@ class PamelaReward(RewardModel):
         fidelity[~readable] = np.nan
         return PamelaReading(pictures, texts, readable, fidelity)
 
-    def judge(self, reading: Reading, person: Person) -> Scores:
+    def judge(self, reading: Reading, person: Person | str) -> Scores:
         """Scores for one person."""
         (scores,) = self.judge_many(reading, [person])
         return scores
 
-    def judge_many(self, reading: Reading, people: Sequence[Person]) -> list[Scores]:
+    def judge_many(self, reading: Reading, people: Sequence[Person | str]) -> list[Scores]:
         """Scores for each person, all answered together."""
         assert isinstance(reading, PamelaReading)
-        self.ensemble.check(people)
+        asked = [as_person(person) for person in people]
+        self.ensemble.check(asked)
         shared = [Person()] if reading.population is None and reading.error is None else []
-        mean, spread = self.ensemble.predict(reading.pictures, reading.texts, [*shared, *people])  # (U, n)
+        mean, spread = self.ensemble.predict(reading.pictures, reading.texts, [*shared, *asked])  # (U, n)
         mean[:, ~reading.readable] = spread[:, ~reading.readable] = np.nan
         if shared:
             reading.population = mean[0]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 from PIL import Image, UnidentifiedImageError
 
-from reward_models.plural import count
+from reward_models.plural import counted
 from reward_models.ratings.table import SPLITS, Ratings
 
 FEW = 5  # ratings; a person with fewer in a split has no metric there
@@ -38,12 +38,12 @@ def check(ratings: Ratings, open_pictures: bool = True) -> Report:
     """Counts, scores, demographics, and whatever would spoil a training or an evaluation."""
     report, table = Report(), ratings.table
     report.lines.append(
-        f"{ratings.name}: {count(len(table), 'rating')} of {count(table['picture'].nunique(), 'picture')} "
-        f"by {count(table['person'].nunique(), 'person', 'people')}"
+        f"{ratings.name}: {counted(len(table), 'rating')} of {counted(table['picture'].nunique(), 'picture')} "
+        f"by {counted(table['person'].nunique(), 'person', 'people')}"
     )
-    report.lines += [f"  left out: {count(n, 'row')}, {reason}" for reason, n in ratings.dropped.items()]
+    report.lines += [f"  left out: {counted(n, 'row')}, {reason}" for reason, n in ratings.dropped.items()]
     if left_out := sum(ratings.dropped.values()):
-        rows = count(left_out + len(table), "row")
+        rows = counted(left_out + len(table), "row")
         report.warnings.append(f"{left_out} of {rows} were left out; the reasons are above")
     for split in SPLITS:
         rows = table[table["split"] == split]
@@ -67,7 +67,7 @@ def check(ratings: Ratings, open_pictures: bool = True) -> Report:
         report.unreadable = unreadable_pictures(ratings)
         if report.unreadable:
             shown = ", ".join(report.unreadable[:5])
-            many = count(len(report.unreadable), "picture")
+            many = counted(len(report.unreadable), "picture")
             report.warnings.append(f"{many} will be skipped because the file does not open: {shown}")
     report.warnings += _warnings(table)
     return report
@@ -81,21 +81,21 @@ def _warnings(table: pd.DataFrame) -> list[str]:
     for split in SPLITS[1:]:
         rows = table[table["split"] == split]
         if shared := len(set(rows["picture"]) & set(train["picture"])):
-            found.append(f"{count(shared, 'picture')} of {split} also in train")
+            found.append(f"{counted(shared, 'picture')} of {split} also in train")
         known = set(rows["person"]) & set(train["person"])
         if split.endswith("unseen") and known:
-            found.append(f"{count(len(known), 'person', 'people')} of {split} also in train")
+            found.append(f"{counted(len(known), 'person', 'people')} of {split} also in train")
         if split.endswith("_seen") and len(rows) and (new := set(rows["person"]) - set(train["person"])):
-            found.append(f"{count(len(new), 'person', 'people')} of {split} not in train")
+            found.append(f"{counted(len(new), 'person', 'people')} of {split} not in train")
         few = int((rows.groupby("person").size() < FEW).sum()) if len(rows) else 0
         if few:
             found.append(
-                f"{count(few, 'person', 'people')} with fewer than {FEW} ratings in {split}; metrics leave them out"
+                f"{counted(few, 'person', 'people')} with fewer than {FEW} ratings in {split}; metrics leave them out"
             )
     groups = table.groupby("person")["score"]
     constant = int(((groups.nunique() == 1) & (groups.size() >= FEW)).sum())
     if constant:
         found.append(
-            f"{count(constant, 'person', 'people')} gave every picture the same score; their correlations count as 0"
+            f"{counted(constant, 'person', 'people')} gave every picture the same score; their correlations count as 0"
         )
     return found

@@ -73,6 +73,18 @@ class RewardConformance(_OfReward):
         with pytest.raises(UnknownPerson):
             self.make().score(self.pictures(), ["a fox"] * len(self.pictures()), Person("no such person"))
 
+    def test_an_id_is_as_good_as_a_person(self) -> None:
+        """For one picture or many; what is neither is refused."""
+        import pytest
+
+        model, pictures = self.make(), self.pictures()
+        name, prompts = next(iter(model.people())), ["a fox"] * len(pictures)
+        np.testing.assert_array_equal(
+            model.score(pictures, prompts, name).personal, model.score(pictures, prompts, Person(name)).personal
+        )
+        with pytest.raises(RewardError):
+            model.score(pictures, prompts, 17)  # type: ignore[arg-type]
+
     def test_read_once_judged_for_many(self) -> None:
         """One reading serves everybody; its rows are readings too."""
         model, pictures = self.make(), self.pictures()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from reward_models.base import Person, Scores, UnknownPerson
+from reward_models.base import Person, Scores, UnknownPerson, as_person
 from reward_models.protocols import (
     Critic,
     Evidence,
@@ -64,9 +64,10 @@ class FakeReward(RewardModel):
         rows = [_first_pixel(image) for image in images]
         return FakeReading(np.array(rows, dtype=float).reshape(-1, 3))
 
-    def judge(self, reading: Reading, person: Person) -> Scores:
+    def judge(self, reading: Reading, person: Person | str) -> Scores:
         """How much there is of the colour that the person likes."""
         assert isinstance(reading, FakeReading)
+        person = as_person(person)
         if person.id is not None and person.id not in self.weights:
             raise UnknownPerson(person.id)
         rgb, n = reading.rgb, len(reading)

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from PIL import Image
 
-from reward_models.plural import count
+from reward_models.plural import counted
 from steer.batch.row_parts import RowParts
-from steer.batch.rows import Row
+from steer.batch.rows import SHOWN, Row
 from steer.parts import Parts
 
 
 @dataclass(frozen=True)
 class Estimate:
     """``picture_s``: seconds per picture with its scoring; ``cost`` of the pictures where ``renderer.price`` is known.
-    Texts that a chat model writes are not counted.
+    Texts that a chat model writes are not counted. ``warnings``: what the renderer cannot draw, by prompt.
     """
 
     rows: int
@@ -27,13 +27,14 @@ class Estimate:
     picture_s: float
     seconds: float
     cost: float | None
+    warnings: dict[str, list[str]] = field(default_factory=dict)
 
     def plain(self) -> dict[str, Any]:
         """JSON-ready."""
         return asdict(self)
 
     def text(self) -> str:
-        """One line."""
+        """One line, after one for each warning."""
         hours = self.seconds / 3600
         took = (
             f"{self.seconds:.0f} s"
@@ -43,8 +44,12 @@ class Estimate:
             else f"{hours:.1f} h"
         )
         money = f", {self.cost:.2f} for the pictures" if self.cost is not None else ""
-        return (
-            f"{count(self.rows, 'row')} for {count(self.users, 'user')}: up to {count(self.pictures, 'picture')}, "
+        doubts = [f"warning: {p[:60]}: {text}\n" for p, texts in [*self.warnings.items()][:SHOWN] for text in texts]
+        if len(self.warnings) > SHOWN:
+            doubts.append(f"warning: {len(self.warnings) - SHOWN} more prompts cannot be drawn as they are\n")
+        return "".join(doubts) + (
+            f"{counted(self.rows, 'row')} for {counted(self.users, 'user')}: "
+            f"up to {counted(self.pictures, 'picture')}, "
             f"about {took} at {self.picture_s:.2f} s per picture{money}; nothing was kept"
         )
 
@@ -54,11 +59,14 @@ def estimate(rows: Iterable[Row], parts: Parts) -> Estimate:
     total = pictures = 0
     users: set[str] = set()
     first: Row | None = None
+    warnings: dict[str, list[str]] = {}
     row_parts = RowParts(parts)
     for row in rows:
         total += 1
         first = first or row
         users.add(row.user)
+        if row.prompt not in warnings and (found := parts.warnings(row.prompt)):
+            warnings[row.prompt] = [each.text for each in found]
         pictures += row_parts.budget(row)
     assert first is not None
     size = parts.renderer.batch_size
@@ -77,4 +85,5 @@ def estimate(rows: Iterable[Row], parts: Parts) -> Estimate:
         round(taken, 3),
         round(taken * pictures, 1),
         None if price is None else round(price * pictures, 2),
+        warnings,
     )

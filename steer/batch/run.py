@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from reward_models.plural import count
+from reward_models.plural import counted
 from steer.batch.folder import BatchFolder
 from steer.batch.local import BESIDE, LocalEngine
 from steer.batch.results import write_results
@@ -73,7 +73,7 @@ def stream(
     if failed:
         reason = folder.outcome(failed[0])["reason"]
         raise SteerError(
-            f"{count(len(failed), 'row')} of '{path}' failed; the first, '{failed[0].prompt[:60]}', because {reason}"
+            f"{counted(len(failed), 'row')} of '{path}' failed; the first, '{failed[0].prompt[:60]}', because {reason}"
         )
 
 

@@ -144,7 +144,9 @@ def _steer_rows(folder: BatchFolder, config: SteerConfig, options: BatchOptions)
         _ = engine or parts.renderer
     states = _run(folder, parts, options, engine, (fresh, total))
     if options.as_json:
-        print(json.dumps({"folder": str(folder.path), **states}))
+        told = (folder.outcome(row) for row in folder.rows())
+        warnings = [{k: row[k] for k in ("id", "prompt", "warnings")} for row in told if row["warnings"]]
+        print(json.dumps({"folder": str(folder.path), **states, "warnings": warnings}, ensure_ascii=False))
     else:
         from steer.cli.show_many import show_batch
 

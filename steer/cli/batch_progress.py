@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 from rich.markup import escape
 
-from reward_models.plural import count
+from reward_models.plural import counted
 from steer.batch.folder import BatchFolder
 from steer.batch.rows import Row
 from steer.cli.bars import progress_bar
 from steer.cli.console import console
-from steer.events import CandidateDone, Event
+from steer.events import CandidateDone, Event, PromptDoubted
 
 
 class BatchProgress:
@@ -30,9 +30,12 @@ class BatchProgress:
         due = [row for row, state in states if state != "done" and (retry or state != "failed")]
         self.pictures, self.most = 0, sum(map(budget, due))
         self.gains: list[float] = []
+        self.said: set[str] = set()  # of what a renderer can draw
         self.bar = progress_bar("rows", "{task.fields[drawn]} pictures", "{task.fields[gain]}", quiet=quiet)
         self.task = self.bar.add_task("batch", total=total, completed=total - len(due), drawn=self._drawn(), gain="")
-        self.head = f"{escape(str(folder.path))}: {count(total, 'row')}" + (f", {fresh} new" if fresh != total else "")
+        self.head = f"{escape(str(folder.path))}: {counted(total, 'row')}" + (
+            f", {fresh} new" if fresh != total else ""
+        )
 
     def __enter__(self) -> BatchProgress:
         if not self.quiet:
@@ -45,7 +48,15 @@ class BatchProgress:
 
     def __call__(self, event: Event) -> None:
         """An event of one of the runs."""
-        if isinstance(event, CandidateDone):
+        if isinstance(event, PromptDoubted) and not self.quiet:
+            for warning in event.warnings:
+                self.bar.console.print(
+                    f"  [yellow]warning[/] {escape(event.request.prompt[:60])}: {escape(warning.text)}"
+                )
+                if warning.known and warning.known not in self.said:
+                    self.said.add(warning.known)
+                    self.bar.console.print(f"  [yellow]warning[/] {escape(warning.known)}")
+        elif isinstance(event, CandidateDone):
             self.pictures += 1
             self.bar.update(self.task, drawn=self._drawn())
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from reward_models.plural import count
+from reward_models.plural import counted
 from steer.cli.bars import count_bar
 from steer.cli.extras import extra
 from steer.cli.options import Kind
@@ -65,4 +65,4 @@ def miniature(
 
     with count_bar("pictures") as tell:
         write_dataset(folder, pictures, None if painted_only else miniature_renderer().render, tell)
-    print(f"wrote {count(pictures, 'picture')} to {folder}; check it with: steer data check {folder}")
+    print(f"wrote {counted(pictures, 'picture')} to {folder}; check it with: steer data check {folder}")

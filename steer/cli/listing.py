@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from reward_models.plural import count
+from reward_models.plural import counted
 from steer.cli.console import console
 from steer.cli.folders import OUTPUTS, Entry, entries, read_json
 from steer.cli.options import AsJson
@@ -42,7 +42,7 @@ def list_(
         console.print(escape(line.rstrip()))
         console.print(f"  [dim]{escape(row['folder'])}[/]")
     if len(found) > len(rows):
-        console.print(f"and {count(len(found) - len(rows), 'older one')}; --last {len(found)} lists all")
+        console.print(f"and {counted(len(found) - len(rows), 'older one')}; --last {len(found)} lists all")
 
 
 def _about(entry: Entry) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def _about(entry: Entry) -> dict[str, Any]:
 
         batch = BatchFolder(entry.path)
         states = [batch.state(each) for each in batch.rows()]
-        return row | {"what": f"batch, {states.count('done')} of {count(len(states), 'row')} done"}
+        return row | {"what": f"batch, {states.count('done')} of {counted(len(states), 'row')} done"}
     plan = read_json(entry.path / "study.json").get("plan", {})
     return row | {"what": f"study '{plan.get('name', '')}'"}
 

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 
 from rich.markup import escape
 
-from reward_models.plural import count
+from reward_models.plural import counted
 from steer.cli.bars import progress_bar
 from steer.cli.console import console
 from steer.config import SteerConfig
-from steer.events import CandidateDone, Event, PhaseBegan, RoundProposed, RunStarted, RunStopped
+from steer.events import CandidateDone, Event, PhaseBegan, PromptDoubted, RoundProposed, RunStarted, RunStopped
 
 
 @contextmanager
@@ -80,21 +80,24 @@ class Progress:
             request = event.request
             self.bar.console.print(
                 f'[bold]"{escape(request.prompt)}"[/] for [bold]{escape(request.user)}[/], '
-                f"{count(request.budget, 'picture')}, seed {request.seed}"
+                f"{counted(request.budget, 'picture')}, seed {request.seed}"
             )
             for kind, name in event.parts.items():
                 self.bar.console.print(f"  {kind:9s} {escape(name)}")
             if event.already:
-                self.bar.console.print(f"  resuming with {count(event.already, 'picture')} from an earlier start")
+                self.bar.console.print(f"  resuming with {counted(event.already, 'picture')} from an earlier start")
             self.bar.update(self.task, total=request.budget)
+        elif isinstance(event, PromptDoubted) and not self.quiet:
+            for warning in event.warnings:
+                self.bar.console.print(f"  [yellow]warning[/]   {escape(str(warning))}")
         elif isinstance(event, PhaseBegan):
             self._began(event)
         elif isinstance(event, RoundProposed) and self.show_rewrites:
             for rewrite in event.rewrites:
                 note = f" [dim]({escape(rewrite.note)})[/]" if rewrite.note else ""
                 self.bar.console.print(f"  round {event.round}  {escape(rewrite.text)}{note}")
-            for text, reason in event.dropped:
-                self.bar.console.print(f"  [dim]dropped   {escape(text)}: {escape(reason)}[/]")
+            for dropped in event.dropped:
+                self.bar.console.print(f"  [dim]dropped   {escape(dropped.text)}: {escape(dropped.reason)}[/]")
         elif isinstance(event, CandidateDone):
             round_ = event.candidate.round
             leading = event.history.ranked()[:1]  # complete rounds only
@@ -106,7 +109,7 @@ class Progress:
 
     def _began(self, event: PhaseBegan) -> None:
         if event.phase == "writing":
-            self._written = f"writing {event.done} of {count(event.total, 'text')}"
+            self._written = f"writing {event.done} of {counted(event.total, 'text')}"
         else:
             self._phase = event.phase
             self._written = self._written if event.phase in ("proposing", "drawing", "scoring") else ""

@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from reward_models.plural import count
+from reward_models.plural import counted
 from steer.cli.console import console, print_text
 from steer.cli.folders import kind_of, latest
 from steer.cli.options import AsJson
@@ -51,6 +51,8 @@ def show(
         print_result_of(path, as_json)
         if not as_json:
             stored = _load(path)
+            for warning in stored.get("warnings", []):
+                console.print(f"  [yellow]warning[/]   {escape(warning)}")
             _print_texts(stored, top)
             _print_words(stored.get("words", []))
 
@@ -95,12 +97,12 @@ def print_summary(s: dict[str, Any]) -> None:
     if s.get("agreement") is not None:
         console.print(
             f"  tiers     {s['agreement_of']} rank like full pictures: Spearman {s['agreement']:+.2f} "
-            f"on {count(s['agreement_pictures'], 'picture')}"
+            f"on {counted(s['agreement_pictures'], 'picture')}"
         )
     if s["failed"]:
         first = escape(s["failed"][0]["reason"])
-        print_text("failed", f"{count(len(s['failed']), 'picture')}; the reason of the first: {first}")
-    print_text("stopped", f"because {s['why']}, after {count(s['pictures'], 'picture')} and {s['seconds']:.0f} s")
+        print_text("failed", f"{counted(len(s['failed']), 'picture')}; the reason of the first: {first}")
+    print_text("stopped", f"because {s['why']}, after {counted(s['pictures'], 'picture')} and {s['seconds']:.0f} s")
     if s["stop"] == "INTERRUPTED":
         console.print(f"  everything so far is kept; resume with: [bold]steer resume {folder}[/]")
 

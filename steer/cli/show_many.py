@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.markup import escape
 from rich.table import Column, Table
 
-from reward_models.plural import count
+from reward_models.plural import counted
 from steer.cli.console import console
 from steer.errors import UsageError
 
@@ -28,7 +28,7 @@ def show_batch(path: Path, as_json: bool) -> None:
     done = [row for row in rows if row["state"] == "done"]
     gains = [row["gain"] for row in done if row["gain"] is not None]
     mean = f", mean gain {statistics.fmean(gains):+.2f}" if gains else ""
-    console.print(f"batch {path}: {len(done)} of {count(len(rows), 'row')} done{mean}")
+    console.print(f"batch {path}: {len(done)} of {counted(len(rows), 'row')} done{mean}")
     number = Column("liking", justify="right"), Column("gain", justify="right")
     table = Table("state", "for", "prompt", *number, box=None, pad_edge=False)
     for row in rows[:SHOWN]:
@@ -43,7 +43,7 @@ def show_batch(path: Path, as_json: bool) -> None:
         )
     console.print(table)
     if len(rows) > SHOWN:
-        console.print(f"and {count(len(rows) - SHOWN, 'more row')}")
+        console.print(f"and {counted(len(rows) - SHOWN, 'more row')}")
     if (path / "results.csv").exists():
         console.print(f"  table     {path / 'results.csv'}\n  page      {path / 'index.html'}")
     if len(done) < len(rows):

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from reward_models.plural import count
+from reward_models.plural import counted
 from steer.cli.bars import task_bars
 from steer.cli.console import console
 from steer.cli.extras import extra
-from steer.cli.options import AsJson, Beside, Browser, DryRun, Out, Port, Voter
+from steer.cli.options import AsJson, Beside, Browser, DryRun, Host, Out, Port, Voter
 from steer.errors import UsageError
+from steer.web.address import LOOPBACK
 
 if TYPE_CHECKING:
     from steer.study.folder import StudyFolder
@@ -94,16 +95,16 @@ def report(folder: Folder, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def page(folder: Folder, user: Voter, port: Port = 0, browser: Browser = True) -> None:
+def page(folder: Folder, user: Voter, host: Host = LOOPBACK, port: Port = 0, browser: Browser = True) -> None:
     """Vote between pictures in the browser without knowing which is which. Every vote is saved at once."""
     from steer.study.folder import StudyFolder
     from steer.study.votes import Ballot
     from steer.users.store import UserStore
-    from steer.web import serve_voting
+    from steer.web import Address, serve_voting
 
     ballot = Ballot(StudyFolder.open(folder), UserStore(), user)
-    serve_voting(ballot, port, browser, console)
-    console.print(f"{count(ballot.given, 'vote')} by {user}; to see them all: steer study votes {folder}")
+    serve_voting(ballot, Address(host, port, browser), console)
+    console.print(f"{counted(ballot.given, 'vote')} by {user}; to see them all: steer study votes {folder}")
 
 
 @app.command()
@@ -116,7 +117,7 @@ def votes(folder: Folder, as_json: AsJson = False) -> None:
     counts = count_votes(StudyFolder.open(folder), UserStore())
     if as_json:
         return print(json.dumps(counts))
-    console.print(f"{count(counts['votes'], 'vote')} by {count(counts['people'], 'person', 'people')}")
+    console.print(f"{counted(counts['votes'], 'vote')} by {counted(counts['people'], 'person', 'people')}")
     for name, pair in counts["pairs"].items():
         low, high = pair["interval"]
         console.print(
@@ -137,8 +138,8 @@ def _print_plan(plan: StudyConfig, as_json: bool) -> None:
     if as_json:
         return print(json.dumps({"users": everyone, "runs": runs, "pictures": pictures, "fresh pictures": fresh}))
     print(
-        f"{plan.name}: {count(everyone, 'user')}, {count(sum(runs.values()), 'run')} of "
-        f"{count(plan.budget, 'picture')}: up to {pictures}, plus up to {fresh} fresh ones; "
+        f"{plan.name}: {counted(everyone, 'user')}, {counted(sum(runs.values()), 'run')} of "
+        f"{counted(plan.budget, 'picture')}: up to {pictures}, plus up to {fresh} fresh ones; "
         "pictures that runs share are rendered once"
     )
 
@@ -156,4 +157,4 @@ def print_findings(folder: StudyFolder, table: dict[str, Any], as_json: bool) ->
 
 
 def _report_packages() -> AbstractContextManager[None]:
-    return extra("study", "matplotlib", "markdown_it")
+    return extra("study", "matplotlib")

@@ -1,4 +1,4 @@
-"""Who a run steers for: one person, several, and perhaps away from someone."""
+"""Who a run steers for: one person or several, and whose taste it steers away from."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ How = Literal["mean", "worst"]
 
 @dataclass(frozen=True)
 class Audience:
-    """``towards``: liked by them; ``away``: not to the taste of these. Written "me,you,!him", which no single id can
-    be.
+    """Ids of the people to please (``towards``) and of those whose taste to avoid (``away``).
+
+    Written "me,you,!him"; no user id can look like that.
     """
 
     towards: tuple[str, ...]
@@ -23,7 +24,7 @@ class Audience:
 
     @classmethod
     def parse(cls, text: str) -> Audience:
-        """From its written form; a single id is an audience of one.
+        """Parse the written form; a single id is an audience of one.
 
         >>> Audience.parse("me,you,!him")
         Audience(towards=('me', 'you'), away=('him',))
@@ -36,18 +37,18 @@ class Audience:
 
     @property
     def single(self) -> bool:
-        """Whether it is one person, and nobody to steer away from."""
+        """Whether this is one person to please and nobody to steer away from."""
         return len(self.towards) == 1 and not self.away
 
     @property
     def everyone(self) -> list[str]:
-        """Their ids, those to please first."""
+        """All ids, those to please first."""
         return [*self.towards, *self.away]
 
 
 @dataclass(frozen=True)
 class People:
-    """An audience as the reward knows them, in the same order."""
+    """The people of an audience as the reward model knows them, in the same order."""
 
     audience: Audience
     towards: tuple[Person, ...]
@@ -55,14 +56,14 @@ class People:
 
     @property
     def one(self) -> Person | None:
-        """The only person, where there is one and nobody to steer away from."""
+        """The only person of a single audience, else None."""
         return self.towards[0] if self.audience.single else None
 
 
 def combine(towards: np.ndarray, away: np.ndarray, how: How) -> np.ndarray:
-    """Likings (U, n) and (V, n) in [0, 1] to one (n,) in [0, 1].
+    """Combine the likings of several people: (U, n) and (V, n), all in [0, 1], to (n,) in [0, 1].
 
-    The mean of ``towards``, or the least of them; with ``away`` the mean of that and of 1 - the mean liking of those.
+    The mean or the minimum of ``towards``; with ``away``, the mean of that and of 1 - the mean of ``away``.
 
     >>> combine(np.array([[0.8, 0.2]]), np.array([[0.4, 0.0]]), "mean")
     array([0.7, 0.6])
@@ -72,8 +73,9 @@ def combine(towards: np.ndarray, away: np.ndarray, how: How) -> np.ndarray:
 
 
 def spread(values: np.ndarray, towards: np.ndarray, away: np.ndarray, how: How) -> np.ndarray:
-    """Standard deviation (n,) of :func:`combine` of likings with standard deviations (U, n) and (V, n), errors taken as
-    apart.
+    """Standard deviation (n,) of :func:`combine`, from standard deviations (U, n) and (V, n) of independent errors.
+
+    ``values``: the likings (U, n), to know whose is the minimum.
     """
     if how == "mean":
         liked = np.sqrt((towards**2).sum(0)) / len(towards)

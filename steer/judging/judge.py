@@ -1,4 +1,4 @@
-"""What pictures are worth to the people a run is for. Shapes: n pictures, U people."""
+"""Scores pictures for the people of a run. Shapes: n pictures, U people."""
 
 from __future__ import annotations
 
@@ -14,20 +14,19 @@ from steer.types import LIKED_BY
 
 
 class Judge:
-    """Bound once to a run's people, then asked with pictures alone. ``together``: how several people's likings become
-    one.
-    """
+    """A panel bound to the people of a run. ``together``: how the likings of several people are combined."""
 
     def __init__(self, panel: Panel, people: People, together: How = "mean"):
         self.panel, self.people, self.together = panel, people, together
 
     def score(self, images: Sequence[Image.Image], prompt: str) -> Scores:
-        """Scores of n pictures against the prompt."""
+        """Scores of n pictures; fidelity is to the prompt."""
         return self.judge(self.panel.read(images, [prompt] * len(images)))
 
     def judge(self, look: Look) -> Scores:
-        """Scores of what was read; for several people ``personal`` is what they make of a picture together, and
-        everyone's own liking is in ``others`` under "liked by ID".
+        """Scores of pictures already read.
+
+        For several people, ``personal`` is their combined liking; each person's own is in ``others`` as "liked by ID".
         """
         if self.people.one is not None:
             return self.panel.judge(look, self.people.one)
@@ -37,8 +36,9 @@ class Judge:
         return Scores(personal, each[0].population, each[0].fidelity, error, {**each[0].others, **own})
 
     def imagine(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray] | None:
-        """Liking of the pictures that n texts would give and its standard deviation, (n,) each; None where the reward
-        cannot imagine pictures.
+        """Liking of the pictures that n texts would give, and its standard deviation, (n,) each.
+
+        None for a reward model that cannot imagine pictures.
         """
         reward = self.panel.reward
         if reward.imagination is None:
@@ -48,13 +48,14 @@ class Judge:
         return self._combined(each)
 
     def critique(self, image: Image.Image, prompt: str) -> str:
-        """What the reward's critic would change for the one person of the run; "" without either."""
+        """What the critic would change for the one person of the run; "" without a critic, or for several people."""
         critic = self.panel.reward.critic
         return critic.critique(image, prompt, self.people.one) if critic and self.people.one else ""
 
     def reasons(self, image: Image.Image, prompt: str) -> dict[str, float]:
-        """What each attribute adds to the one person's liking, the largest first; empty where the reward has no
-        words.
+        """What each attribute adds to the liking of the one person of the run, largest first.
+
+        Empty for several people, for nobody in particular, and for a reward model without named attributes.
         """
         reward, person = self.panel.reward, self.people.one
         if reward.words is None or person is None or person.id is None:
@@ -62,7 +63,7 @@ class Judge:
         return reward.words.reasons(reward.read([image], [prompt]), person)[0]
 
     def _combined(self, each: Sequence[Scores]) -> tuple[np.ndarray, np.ndarray]:
-        """Liking and its standard deviation, (n,) each, of everyone's scores: those to please first."""
+        """Combined liking and its standard deviation, (n,) each. ``each``: scores per person, those to please first."""
         liking, error = np.stack([s.personal for s in each]), np.stack([s.uncertainty for s in each])
         k = len(self.people.towards)
         if self.people.one is not None:

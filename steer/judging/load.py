@@ -1,11 +1,13 @@
-"""Which reward model a config means: a shipped one, a folder, the hub; and further scorers beside it."""
+"""Loads the reward model that a config names, and the scorers beside it."""
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import reward_models
 from reward_models import RewardModel
+from reward_models.quiet import quietly
 from reward_models.scorers.base import load_scorer
 from reward_models.scorers.panel import Panel
 from reward_models.scorers.scales import Gaussian, Linear
@@ -16,10 +18,10 @@ from steer.resources import MINIATURE_WEIGHTS, REWARDS, miniature_weights, shipp
 
 
 def load_reward(name: str, device: str = "auto", members: int | None = None) -> RewardModel:
-    """A shipped reward by name (see :data:`steer.resources.REWARDS`), a folder or a hub name.
+    """Load a reward model: one that ships (see :data:`steer.resources.REWARDS`), a folder, or a name on the hub.
 
-    ``members``: the first so many of an ensemble. Raises UsageError for a name that is none of these and
-    SteerError where it does not load.
+    ``members``: use only this many members of an ensemble. Raises UsageError for a name that is none of these,
+    MissingWeights or SteerError if it cannot be loaded.
     """
     shipped = shipped_reward(name)
     if shipped is None and "/" not in name and not Path(name).exists():  # neither a folder nor a hub's owner/name
@@ -29,7 +31,8 @@ def load_reward(name: str, device: str = "auto", members: int | None = None) -> 
             miniature_weights(folder)
     options = {} if members is None else {"members": members}
     try:
-        return reward_models.load(shipped or name, pick_device(device), options=options)
+        with quietly("transformers") if shipped else nullcontext():
+            return reward_models.load(shipped or name, pick_device(device), options=options)
     except reward_models.RewardError as error:
         if shipped is not None and not options:
             raise MissingWeights(name, error) from error
@@ -37,12 +40,12 @@ def load_reward(name: str, device: str = "auto", members: int | None = None) -> 
 
 
 def build_reward(config: RewardConfig) -> RewardModel:
-    """The reward of a config."""
+    """The reward model of a config."""
     return load_reward(config.model, config.device, config.members)
 
 
 def build_panel(reward: RewardModel, objective: ObjectiveConfig, device: str = "auto") -> Panel:
-    """The reward with the objective's further scorers beside it."""
+    """The reward model together with the objective's other scorers. Raises SteerError if one cannot be loaded."""
     scorers, where = {}, pick_device(device)
     for name, s in objective.scorers.items():
         scale = Linear(*s.linear) if s.linear else Gaussian(*(s.gaussian or (0.0, 1.0)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from functools import lru_cache
+from typing import Any
 
 from steer.miniature.world import ATTRIBUTES, PHRASES, Scene, unsaid_probability
 
@@ -111,3 +112,31 @@ def read_prompt(text: str) -> dict[str, str]:
         attribute, value = meaning[match.group(1)]
         said.setdefault(attribute, value)
     return said
+
+
+# Captions say these of one thing alone ("red balloon", "blue sky"), so a red fox is just a fox.
+_COLOURS = frozenset(("red", "blue", "golden", "grey", "black", "white"))
+_LEADING = re.compile(r"^(in|on|at|by|under|below|before|among|to) ((the|a) )?")
+
+
+def vocabulary(with_extra: bool) -> dict[str, Any]:
+    """What the world can show, JSON-ready: ``subjects`` with the phrases that name them, all other ``phrases``, and the
+    ``words`` that mean the same outside their phrase.
+
+    ``with_extra``: :data:`EXTRA_WORDS` too, which captions never use: the painter reads them, a model that was
+    trained on captions does not.
+    """
+    said: dict[str, dict[str, tuple[str, ...]]] = {}
+    for attribute, values in ATTRIBUTES.items():
+        for value in values:
+            extra = EXTRA_WORDS.get(attribute, {}).get(value, ()) if with_extra else ()
+            every = [text.removesuffix(" of") for text in (*phrases(attribute, value), *extra)]
+            said.setdefault(attribute, {})[value] = tuple(dict.fromkeys(_LEADING.sub("", text) for text in every))
+    subjects = said.pop("subject")
+    others = sorted({text for values in said.values() for texts in values.values() for text in texts})
+    words = {word for text in others for word in re.findall(r"[\w-]+", text)}
+    return {
+        "subjects": {value: list(texts) for value, texts in subjects.items()},
+        "phrases": others,
+        "words": sorted(words - _COLOURS),
+    }

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
+from reward_models.quiet import quietly
 from steer.config import RendererConfig, RendererPlugin, load_config
 from steer.protocols import Renderer
 from steer.registry import RENDERERS, call_plugin, load
@@ -11,7 +14,8 @@ def build_renderer(config: RendererConfig) -> Renderer:
     """The renderer that a config names."""
     if isinstance(config, RendererPlugin):
         return call_plugin(RENDERERS, config.kind, config.settings)
-    return load(RENDERERS, config.kind)(config)
+    with quietly("transformers", "diffusers") if config.model == "miniature" else nullcontext():
+        return load(RENDERERS, config.kind)(config)
 
 
 def miniature_renderer(batch_size: int = 16) -> Renderer:

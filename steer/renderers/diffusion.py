@@ -19,6 +19,7 @@ from steer.renderers.conditioning import Conditioning
 from steer.renderers.drafts import Drafts
 from steer.renderers.loading import identity_of, load_pipeline, make_ready
 from steer.renderers.previews import EulerPreviews, OnStep
+from steer.renderers.vocabulary import vocabulary_of
 from steer.types import RenderFailure
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ class DiffusersRenderer(Renderer):
         self.device = pick_device(config.device)
         name = "the miniature" if config.model == "miniature" else config.model
         self.name = f"{type(pipeline).__name__ if pipeline else name} on {self.device}"
+        self.vocabulary = None if pipeline else vocabulary_of(config)
         self.pipeline, weights = (pipeline, identity_of(pipeline)) if pipeline else load_pipeline(config, self.device)
         self.place, added = make_ready(self.pipeline, config, self.device)
         self.weights = {**weights, **added}

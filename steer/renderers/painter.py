@@ -12,6 +12,7 @@ from steer.miniature.painter import paint
 from steer.miniature.words import read_prompt
 from steer.miniature.world import complete_scene
 from steer.protocols import Renderer
+from steer.renderers.vocabulary import painter_vocabulary
 from steer.types import RenderFailure
 
 
@@ -19,6 +20,9 @@ class PainterRenderer(Renderer):
     """Reads the prompt's words into attributes; the seed draws the rest."""
 
     name = "painter (drawn by code, not a diffusion model)"
+
+    def __init__(self) -> None:
+        self.vocabulary = painter_vocabulary()
 
     def render(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Image.Image | RenderFailure]:
         """A painting of each prompt; a failure for a prompt without a known subject."""
@@ -31,7 +35,7 @@ class PainterRenderer(Renderer):
     def _one(self, prompt: str, seed: int) -> Image.Image | RenderFailure:
         said = read_prompt(prompt)
         if "subject" not in said:
-            return RenderFailure(f"the painter knows no subject in '{prompt[:60]}'")
+            return RenderFailure(f"the painter finds no subject that it can draw in '{prompt[:60]}'")
         return paint(complete_scene(said, random.Random(seed)))
 
 

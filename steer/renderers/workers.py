@@ -23,6 +23,7 @@ from steer.errors import RenderError
 from steer.protocols import Renderer
 from steer.renderers.diffusion import DiffusersRenderer
 from steer.renderers.drafts import Drafts
+from steer.renderers.vocabulary import vocabulary_of
 from steer.types import RenderFailure
 
 _own: Any = None  # a worker's renderer
@@ -48,7 +49,7 @@ class Workers(Renderer):
         cards: SimpleQueue[int] = context.SimpleQueue()
         for card in range(n):
             cards.put(card)
-        self.config, self.n = config, n
+        self.config, self.n, self.vocabulary = config, n, vocabulary_of(config)
         self.batch_size = config.batch_size * n  # what the loop asks for at once
         self._pool = ProcessPoolExecutor(n, context, _start, (config.model_dump(), cards, n))
         name, self._description = self._ask(_facts)

@@ -1,4 +1,4 @@
-"""What is believed of a person, as lines and as a picture."""
+"""What steer has learned about a person, as text and as a picture."""
 
 from __future__ import annotations
 
@@ -10,36 +10,37 @@ from PIL import Image
 from steer.errors import UsageError
 from steer.users.beliefs import Beliefs, Leaning
 
-INK, PALE, PAPER = "#202024", "#82828a", "#faf9f6"
+INK, PALE, PAPER = "#202024", "#6a6a72", "#faf9f6"
 LIKED, DISLIKED, UNSURE, AVERAGE = "#2e7d5a", "#b2463c", "#bebcb6", "#d69614"
+MOST, FEW = 8, 3  # leanings listed: that are certain, that are not
 WIDTH, ROW, MARGIN, LABEL, HEAD, TICKS, LINE = 860, 26, 32, 190, 92, 28, 22  # pixels
 
 
 def lines(found: Beliefs) -> list[str]:
-    """Text for a terminal."""
-    told = [f"{found.user}: {found.known:.0%} of what people differ by is known"]
+    """Text for a terminal: a line each."""
+    told = [f"{found.user}: {found.known:.0%} of their taste is known"]
     sure = [x for x in found.leanings if x.sure]
     for title, some in (
         ("likes", [x for x in sure if x.mean > 0]),
         ("dislikes", [x for x in sure[::-1] if x.mean < 0]),
     ):
-        told.append(f"{title}:" + ("" if some else " nothing that is sure yet"))
-        told += [
-            f"  {x.phrase:22s} {x.mean:+.2f} [{x.low:+.2f}, {x.high:+.2f}]   average person {x.average:+.2f}"
-            for x in some[:8]
-        ]
-    if found.nearest:
-        told.append("most alike: " + ", ".join(f"{p} ({v:.2f})" for p, v in found.nearest))
-    for s in found.surprises:
-        told.append(f"surprised by {s.said:g} for '{s.prompt or s.picture[:12]}', expected {s.expected:.1f}")
-    return told
+        told.append(f"{title}:" + ("" if some else " nothing certain yet"))
+        told += [_leaning(x) for x in some[:MOST]]
+    if found.leanings and not sure:
+        told.append("not certain yet, but probably unlike the average person:")
+        told += [_leaning(x) for x in sorted(found.leanings, key=lambda x: -abs(x.mean - x.average))[:FEW]]
+    return told + _notes(found)
+
+
+def _leaning(x: Leaning) -> str:
+    return f"  {x.phrase:22s} {x.mean:+.2f} [{x.low:+.2f}, {x.high:+.2f}]   average person {x.average:+.2f}"
 
 
 def draw_beliefs(found: Beliefs) -> Image.Image:
-    """A bar per phrase with its 95 % interval, by kind, 860 pixels wide: grey where it is not certain, with a mark for
-    the average person.
+    """A chart 860 pixels wide: one bar per phrase with its 95 % interval, grey if uncertain, and a mark for the average
+    person.
 
-    Raises UsageError where matplotlib (extra ``study``) is not installed.
+    Raises UsageError if matplotlib (extra ``study``) is not installed.
     """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -53,14 +54,14 @@ def draw_beliefs(found: Beliefs) -> Image.Image:
     canvas = FigureCanvasAgg(figure)
 
     def write(y: float, text: str, size: float, colour: str) -> None:
-        """One line, ``y`` pixels from the top; a prompt's dollar signs are no formula."""
+        """One line, ``y`` pixels from the top. A prompt may hold dollar signs, which are not mathematics."""
         figure.text(MARGIN / WIDTH, 1 - y / height, text, size=size, color=colour, va="top", parse_math=False)
 
-    write(20, f"What the model believes about {found.user}", 17, INK)
+    write(20, f"What steer has learned about {found.user}", 17, INK)
     write(
         54,
-        f"{found.known:.0%} of what people differ by is known; bars: liking above the others of a kind, "
-        "lines: 95 %, orange: the average person",
+        f"{found.known:.0%} of their taste is known. Bars: liking compared with the others of its kind; "
+        "lines: 95% interval; orange: average person",
         9,
         PALE,
     )
@@ -75,7 +76,7 @@ def draw_beliefs(found: Beliefs) -> Image.Image:
 
 
 def _rows(found: Beliefs) -> list[str | Leaning]:
-    """From the top: each kind, then its leanings."""
+    """From top to bottom: each kind, followed by its leanings."""
     rows: list[str | Leaning] = []
     for kind in dict.fromkeys(x.kind for x in found.leanings):
         rows += [kind, *(x for x in found.leanings if x.kind == kind)]
@@ -83,7 +84,7 @@ def _rows(found: Beliefs) -> list[str | Leaning]:
 
 
 def _bars(axis: Any, rows: list[str | Leaning]) -> None:
-    """A row of the picture for each of ``rows``, whose kinds are headings."""
+    """One row of the chart for each of ``rows``; kinds are headings."""
     shown = [(y, x) for y, x in enumerate(rows) if isinstance(x, Leaning)]
     at = np.array([y for y, _ in shown])
     mean, low, high, average = np.array([(x.mean, x.low, x.high, x.average) for _, x in shown]).T
@@ -105,9 +106,9 @@ def _bars(axis: Any, rows: list[str | Leaning]) -> None:
 
 def _notes(found: Beliefs) -> list[str]:
     notes = []
-    if found.nearest:
-        notes.append("most alike: " + ", ".join(f"{p} ({v:.2f})" for p, v in found.nearest))
+    if found.similar:
+        notes.append("most similar users: " + ", ".join(f"{p} ({v:.2f})" for p, v in found.similar))
     return notes + [
-        f"surprised by {s.said:g} for '{s.prompt or s.picture[:12]}', expected {s.expected:.1f}"
+        f"surprising rating: {s.said:g} for '{s.prompt or s.picture[:12]}', where {s.expected:.1f} was expected"
         for s in found.surprises
     ]

@@ -21,6 +21,7 @@ def check_request(parts: Parts, prompt: str, user: str, budget: int | None = Non
         raise UsageError(f"the seed is {seed}; it must be 0 or more")
     text = check_prompt(prompt)
     parts.roster.people(user)
+    parts.warnings(text)  # a renderer that could draw nothing of it says so here
     return SteerRequest(text, user, budget, seed)
 
 

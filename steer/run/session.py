@@ -6,7 +6,7 @@ import time
 from contextlib import suppress
 
 from steer.errors import SteerError
-from steer.events import Listener, PhaseBegan, RoundProposed, RunStopped
+from steer.events import Listener, PhaseBegan, PromptDoubted, RoundProposed, RunStopped
 from steer.parts import Parts
 from steer.protocols import Meter, Proposer
 from steer.report import write_report
@@ -14,7 +14,7 @@ from steer.run.after import after_round
 from steer.search.search import Search
 from steer.store.files import lock
 from steer.store.run_folder import RunFolder
-from steer.types import Candidate, Result, Rewrite, SteerRequest, StopReason
+from steer.types import Candidate, Dropped, Result, Rewrite, SteerRequest, StopReason
 
 EXPLAINED = 6  # attributes named of a picture
 ORPHAN_S = 60.0  # a worker whose batch was killed may live this long
@@ -58,7 +58,13 @@ class Session:
             folder.proposed,
             self._proposed,
             parts.renderer.drafts is not None,
+            folder.dropped,
         )
+        doubts = parts.warnings(request.prompt)
+        self.warnings = [str(each) for each in doubts]
+        if doubts:
+            folder.record_warnings(self.warnings)
+            emit(PromptDoubted(request, doubts))
 
     def finish(self) -> Result:
         """The result, in the folder too."""
@@ -102,6 +108,8 @@ class Session:
             search.best(),
             search.history.candidates,
             time.monotonic() - self._begun,
+            because=search.because,
+            warnings=self.warnings,
         )
 
     def _explained(self, result: Result) -> dict[str, dict[str, float]]:
@@ -121,7 +129,7 @@ class Session:
         for name, meter in self._meters.items():
             self.folder.record_usage(name, meter.spent())
 
-    def _proposed(self, round_: int, rewrites: list[Rewrite], dropped: list[tuple[str, str]]) -> None:
+    def _proposed(self, round_: int, rewrites: list[Rewrite], dropped: list[Dropped]) -> None:
         self.folder.record_proposed(round_, rewrites, dropped)
         self._record_usage()
         self.emit(RoundProposed(round_, rewrites, dropped))

@@ -13,7 +13,7 @@ from steer.search.ahead import Ahead
 from steer.search.guard import Guard
 from steer.search.recombination import recombine
 from steer.search.screen import Screen
-from steer.types import Candidate, History, Rewrite, SteerRequest
+from steer.types import Candidate, Dropped, History, Rewrite, SteerRequest
 
 OnWritten = Callable[[int, list[Rewrite]], None]
 PARENTS = 8  # texts that are recombined: the best rendered, and as many of the most promising
@@ -43,8 +43,8 @@ class Funnel:
         self._ahead = Ahead() if ahead else None
         self._pool: list[Rewrite] = []
 
-    def texts(self, round_: int, history: History, n: int) -> tuple[list[Rewrite], list[tuple[str, str]]]:
-        """Up to ``n`` rewrites for a round, and (text, reason) of what was written for it and dropped.
+    def texts(self, round_: int, history: History, n: int) -> tuple[list[Rewrite], list[Dropped]]:
+        """Up to ``n`` rewrites for a round, and what was written for it and dropped.
 
         Raises ProposerError and ProposerBudgetSpent of the proposer.
         """
@@ -62,7 +62,7 @@ class Funnel:
     def _tried(self, history: History) -> list[str]:
         return [self.request.prompt, *dict.fromkeys(c.rewrite.text for c in history.candidates)]
 
-    def _pooled(self, fresh: list[Rewrite], tried: Sequence[str]) -> tuple[list[Rewrite], list[tuple[str, str]]]:
+    def _pooled(self, fresh: list[Rewrite], tried: Sequence[str]) -> tuple[list[Rewrite], list[Dropped]]:
         """All usable texts that were not rendered yet, and what of ``fresh`` is not usable."""
         good, dropped = self.guard.check(fresh, [*tried, *(r.text for r in self._pool)])
         pool = [r for r in self._pool if r.text not in tried] + good

@@ -16,17 +16,19 @@ from steer.config import ObjectiveConfig, SearchConfig
 from steer.errors import ProposerBudgetSpent
 from steer.search.allocation import second_looks, seed_count
 from steer.search.funnel import Funnel
+from steer.search.guard import explain
 from steer.search.objective import fidelity_floor, objective
-from steer.types import Candidate, History, Rewrite, RewriteStats, State, SteerRequest, StopReason
+from steer.types import Candidate, Dropped, History, Rewrite, RewriteStats, State, SteerRequest, StopReason
 
-OnProposed = Callable[[int, list[Rewrite], list[tuple[str, str]]], None]
+OnProposed = Callable[[int, list[Rewrite], list[Dropped]], None]
 
 
 class Search:
     """State of one run without any rendering; deterministic given what it is told.
 
-    ``funnel`` gives the texts of a round. ``recorded``: those of an earlier start of the same run, by round; a recorded
-    round is not proposed again.
+    ``funnel`` gives the texts of a round. ``recorded``: those of an earlier start of the same run, by round, and
+    ``dropped`` what the guard held back; a recorded round is not proposed again. ``because``: more about why rounds
+    ended, "" where ``stop`` says it all.
     """
 
     def __init__(
@@ -38,10 +40,11 @@ class Search:
         recorded: dict[int, list[Rewrite]] | None = None,
         on_proposed: OnProposed | None = None,
         drafts: bool = False,
+        dropped: dict[int, list[Dropped]] | None = None,
     ):
         self.request, self.funnel, self.config, self.goal = request, funnel, config, goal
         self.history, self.drafts = History(), drafts
-        self.recorded = recorded or {}
+        self.recorded, self.dropped, self.because = recorded or {}, dict(dropped or {}), ""
         self.on_proposed = on_proposed or (lambda *_: None)
         self.stop: StopReason | None = None
         self._floor = 0.0
@@ -73,7 +76,7 @@ class Search:
             if rewrites := self._rewrites(n):
                 drafts = self.seeds[: self.config.draft_seeds]
                 return self._begun([*looks, *((r, s) for r in rewrites for s in drafts)])
-            self._why = self._why or StopReason.NO_PROPOSALS
+            self._nothing_usable()
         return self._confirm()
 
     def tell(self, candidates: list[Candidate]) -> None:
@@ -170,8 +173,15 @@ class Search:
         except ProposerBudgetSpent:
             self._why = StopReason.PROPOSER_BUDGET
             return []
+        self.dropped[self.round] = dropped
         self.on_proposed(self.round, good, dropped)
         return good
+
+    def _nothing_usable(self) -> None:
+        """A round without texts ends the rounds: nothing new was written, or the guard held all of it back."""
+        if self._why is None:
+            self.because = explain(self.request.prompt, self.dropped.get(self.round, []))
+            self._why = StopReason.GUARD if self.because else StopReason.NO_PROPOSALS
 
     def _confirm(self) -> list[Candidate]:
         """Original and leaders on the seeds they have not seen; then the search is over. What rounds left unspent buys

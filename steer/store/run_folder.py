@@ -21,7 +21,7 @@ from steer.errors import UsageError
 from steer.store.files import append_line, read_lines, storage_error, write_json, write_whole
 from steer.store.provenance import png_text
 from steer.store.writer import Writer
-from steer.types import Candidate, Rewrite, State
+from steer.types import Candidate, Dropped, Rewrite, State
 
 PACKAGES = ("torch", "diffusers", "transformers", "safetensors", "pillow", "numpy")
 
@@ -34,6 +34,7 @@ class RunFolder:
         rows = read_lines(path / "journal.jsonl")
         self._writer = Writer()
         self.proposed = _by_round(rows, "proposed")  # the texts rendered
+        self.dropped = {r["round"]: [Dropped(*d) for d in r["dropped"]] for r in rows if r["kind"] == "proposed"}
         self.written = _by_round(rows, "written")  # all that a chat model wrote
         self.candidates: dict[int, dict[str, Any]] = {}
         for row in rows:
@@ -112,7 +113,7 @@ class RunFolder:
         """One journal line for a candidate."""
         self._append("candidate", candidate.facts())
 
-    def record_proposed(self, round_: int, rewrites: list[Rewrite], dropped: list[tuple[str, str]]) -> None:
+    def record_proposed(self, round_: int, rewrites: list[Rewrite], dropped: list[Dropped]) -> None:
         """One journal line for the texts of a round, and those dropped."""
         self._append("proposed", {"round": round_, "dropped": dropped, "rewrites": [vars(r) for r in rewrites]})
 
@@ -127,6 +128,12 @@ class RunFolder:
     def record_usage(self, part: str, usage: dict[str, float]) -> None:
         """What a part has taken so far, in the manifest, outside its fingerprint."""
         self.manifest = {**self.manifest, "usage": {**self.manifest.get("usage", {}), part: usage}}
+        manifest = self.manifest
+        self._writer.submit(lambda: write_json(self.path / "manifest.json", manifest))
+
+    def record_warnings(self, warnings: list[str]) -> None:
+        """What the renderer cannot draw of the prompt, in the manifest, outside its fingerprint."""
+        self.manifest = {**self.manifest, "warnings": warnings}
         manifest = self.manifest
         self._writer.submit(lambda: write_json(self.path / "manifest.json", manifest))
 

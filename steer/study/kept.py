@@ -25,7 +25,7 @@ class KeptRenderer(Renderer):
         self.renderer, self.folder, self.drawn, self.found = renderer, folder, 0, 0
         self.name, self.batch_size, self.meter = renderer.name, renderer.batch_size, renderer.meter
         self.drafts = KeptRenderer(renderer.drafts, folder) if renderer.drafts else None
-        self.previews = renderer.previews
+        self.previews, self.vocabulary = renderer.previews, renderer.vocabulary
         self._settings = json.dumps(renderer.describe(), sort_keys=True, default=str)
 
     def prepare(self, prompts: Sequence[str]) -> None:

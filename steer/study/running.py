@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from reward_models.plural import count
+from reward_models.plural import counted
 from steer.batch.folder import BatchFolder
 from steer.batch.row_parts import RowParts
 from steer.batch.rows import Row, read_mappings
@@ -116,7 +116,7 @@ class StudyRun:
         if states["failed"]:
             first = next(r for r in batch.rows() if batch.state(r) == "failed")
             raise SteerError(
-                f"{count(states['failed'], 'run')} of '{name}' failed, the first: {batch.outcome(first)['reason']}"
+                f"{counted(states['failed'], 'run')} of '{name}' failed, the first: {batch.outcome(first)['reason']}"
             )
 
     def _parts_for(self, settings: list[str]) -> Parts:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from steer.errors import UsageError, unknown
+from steer.errors import UsageError
 from steer.study.analysis import Judged
 from steer.study.folder import Cell, StudyFolder
 from steer.study.grid import picture_of
@@ -44,7 +44,8 @@ class Ballot:
 
     def __init__(self, folder: StudyFolder, store: UserStore, user: str):
         if user not in folder.config.everyone:
-            raise unknown("user of the study", user, folder.config.everyone)
+            everyone = ", ".join(folder.config.everyone)
+            raise UsageError(f"the study in '{folder.path}' did not steer for '{user}', only for {everyone}")
         self.judged, self.user, self.book = Judged(folder), user, VoteBook(store, study_key(folder))
         self._rng = random.Random(f"{study_key(folder)} {user}")
         own = [v for v in self.book.all() if v.user == user]

@@ -103,6 +103,8 @@ class RendererConformance:
         if renderer.drafts is not None:
             assert Renderer in type(renderer.drafts).__mro__
             assert renderer.drafts.describe() != renderer.describe()
+        if renderer.vocabulary is not None:
+            assert all(renderer.vocabulary.warnings(p) == [] and renderer.vocabulary.knows(p) for p in self.prompts)
         if renderer.previews is not None:
             assert len(renderer.previews.render([self.prompts[0]], [1], lambda *_: True)) == 1
 

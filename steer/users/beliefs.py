@@ -1,4 +1,4 @@
-"""What a reward model believes of a person: what they like, how sure it is, whom they are like, what surprised it."""
+"""What a reward model has learned about a person: what they like, how certain that is, and who has a similar taste."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ SURPRISE = 1.5  # standard deviations
 
 @dataclass(frozen=True)
 class Leaning:
-    """How much more a person likes pictures with a phrase than with the others of its kind: points of [0, 1], mean and
-    95 % interval over the people they may be; ``average``: the same of nobody in particular.
+    """How much more a person likes pictures with this phrase than pictures with the other phrases of its kind.
+
+    In points of liking, which is in [0, 1]: ``mean``, and the 95 % interval from ``low`` to ``high``. ``average``: the
+    same for the average person.
     """
 
     kind: str
@@ -32,13 +34,13 @@ class Leaning:
 
     @property
     def sure(self) -> bool:
-        """Whether the interval leaves out 0."""
+        """Whether the interval excludes 0."""
         return self.low > 0 or self.high < 0
 
 
 @dataclass(frozen=True)
 class Surprise:
-    """A rating (1 to 5) far from what the model expects of the person with all their ratings."""
+    """A rating (1 to 5) far from what all the person's ratings together predict."""
 
     prompt: str
     picture: str
@@ -48,23 +50,31 @@ class Surprise:
 
 @dataclass(frozen=True)
 class Beliefs:
-    """``known``: share in [0, 1] of what people differ by that is known of this one."""
+    """What was learned about one person.
+
+    ``known``: share in [0, 1] of the variance between people that is settled for this one. ``similar``: the people with
+    the most similar taste, each with a likeness in [-1, 1].
+    """
 
     user: str
     known: float
     leanings: list[Leaning]
-    nearest: list[tuple[str, float]]
+    similar: list[tuple[str, float]]
     surprises: list[Surprise]
 
     def plain(self) -> dict[str, Any]:
-        """JSON-ready."""
+        """As JSON values."""
         return {**asdict(self), "leanings": [{**asdict(x), "sure": x.sure} for x in self.leanings]}
 
 
 def beliefs(
     reward: RewardModel, user: str, lexicon: Lexicon, store: UserStore | None = None, enrolled: Enrolled | None = None
 ) -> Beliefs:
-    """Of a person the reward knows; ``store`` and ``enrolled`` for ratings that surprise and for how much is known."""
+    """What the reward model has learned about a person it knows.
+
+    ``store`` and ``enrolled`` are for people of the store: their surprising ratings, and how much is known. Raises
+    UsageError for a reward model that cannot learn new people.
+    """
     teacher = teacher_of(reward, user)
     known = 1 - (enrolled.uncertainty if enrolled else teacher.open_share(user))
     near = sorted(teacher.likeness(user).items(), key=lambda kv: -kv[1])[:5]
@@ -78,8 +88,9 @@ def beliefs(
 
 
 def leanings_of(reward: RewardModel, user: str, lexicon: Lexicon) -> list[Leaning]:
-    """Contrasts of the lexicon's phrases over the probe prompts, by imagined pictures; the strongest first. None of a
-    reward that cannot imagine pictures, or cannot say who else the person may be.
+    """The leanings for the lexicon's phrases, most liked first, from imagined pictures of the probe prompts.
+
+    Empty for a reward model that cannot imagine pictures, or that gives no posterior draws of a person.
     """
     if reward.imagination is None or reward.teacher is None:
         return []
@@ -102,7 +113,7 @@ def leanings_of(reward: RewardModel, user: str, lexicon: Lexicon) -> list[Leanin
 
 
 def _contrast(liking: np.ndarray) -> np.ndarray:
-    """(draws, phrases, probes) to each phrase's mean less that of all of its kind, (draws, phrases)."""
+    """(draws, phrases, probes) to each phrase's mean minus the mean over phrases, (draws, phrases)."""
     by_phrase = liking.mean(-1)
     found: np.ndarray = by_phrase - by_phrase.mean(1, keepdims=True)
     return found

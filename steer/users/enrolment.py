@@ -1,4 +1,4 @@
-"""From what the store knows of a person to a person that a reward model steers by."""
+"""Teaches a reward model a person of the store."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Enrolled:
-    """A person as a reward model knows them.
+    """What a reward model has learned about a person.
 
-    ``basis``: digest of all that it was learned from, which is ``told``; ``used`` ratings and choices, ``lost`` ones
-    whose pictures this reward has not seen and that are no longer at hand; ``uncertainty``: share in [0, 1] of what
-    people differ by that is still open.
+    ``basis``: digest of everything it learned from, which is ``told``. ``used``: number of ratings and choices learned
+    from; ``lost``: number of those it could not use, because it never saw their pictures. ``uncertainty``: share in
+    [0, 1] of the variance between people that is still open for this one.
     """
 
     user: str
@@ -38,22 +38,25 @@ class Enrolled:
 
 
 def teacher_of(reward: RewardModel, user: str) -> Teacher:
-    """The reward's teacher. Raises UsageError for a reward that learns no new people."""
+    """The reward model's teacher. Raises UsageError for a reward model that cannot learn new people."""
     if reward.teacher is None:
         raise UsageError(f"the reward '{reward.name}' knows only the people it was trained on, not '{user}'")
     return reward.teacher
 
 
 def trained_people(reward: RewardModel) -> list[str]:
-    """Ids the reward was trained on: these are read-only."""
+    """Ids of the people the reward model was trained on; they are read-only."""
     return list(reward.teacher.trained if reward.teacher else reward.people())
 
 
 def enrol(store: UserStore, reward: RewardModel, user: str) -> Enrolled:
-    """Make a person of the store known to the reward: from an earlier lesson where nothing has changed, else anew.
+    """Teach the reward model a person of the store: from the kept lesson if nothing has changed, else anew.
 
-    Raises UsageError for a reward that learns no new people.
+    Raises UsageError for a reward model that cannot learn new people, and for a person it was trained on, who stays as
+    they are.
     """
+    if user in trained_people(reward):
+        raise UsageError(f"'{user}' is a person the reward was trained on and is read-only")
     teacher, told = teacher_of(reward, user), store.told(user)
     trained, basis = reward.fingerprint(), told.digest()
     kept = store.lesson(user, trained)
@@ -62,14 +65,14 @@ def enrol(store: UserStore, reward: RewardModel, user: str) -> Enrolled:
             teacher.recall(user, kept.data, told.user.demographics)
             return Enrolled(user, basis, len(told.ratings) + len(told.choices), 0, kept.open, told)
         except ValueError as error:
-            log.warning("what was learned of '%s' does not open and is learned again: %s", user, error)
+            log.warning("what was learned about '%s' cannot be read and is learned again: %s", user, error)
     evidence, used = gather(store, teacher, told)
     lesson = teacher.learn(user, evidence)
     lost = len(told.ratings) + len(told.choices) - used
     if lost:
         log.warning(
-            "%d of %d ratings of '%s' cannot be used: this reward has not seen their pictures; rate some more, or "
-            "'steer user rate %s --pictures FOLDER' where they are",
+            "%d of %d ratings of '%s' cannot be used: this reward has not seen their pictures; show them to it "
+            "(steer user rate %s --pictures FOLDER) or rate others",
             lost,
             lost + used,
             user,
@@ -81,9 +84,8 @@ def enrol(store: UserStore, reward: RewardModel, user: str) -> Enrolled:
 
 
 class Thumbnails(Mapping[int, Image.Image]):
-    """Pictures by row, opened when a teacher looks at them: those that come with the miniature.
-
-    A person's own pictures are not kept, only what a teacher keeps of them.
+    """Pictures by row, opened when a teacher looks at them. Only pictures that ship with the miniature are available:
+    of a person's own pictures the store keeps features, not pixels.
     """
 
     def __init__(self, hashes: Sequence[str]):
@@ -105,7 +107,7 @@ class Thumbnails(Mapping[int, Image.Image]):
 
 
 def gather(store: UserStore, teacher: Teacher, told: Told) -> tuple[Evidence, int]:
-    """What a teacher is given of a person, and how many ratings and choices are in it."""
+    """The evidence about a person for a teacher, and the number of ratings and choices in it."""
     kept = store.features(teacher.key, told.pictures)
     if missing := set(told.pictures) - set(kept):
         kept |= _shipped(store, teacher, missing)
@@ -125,13 +127,13 @@ def gather(store: UserStore, teacher: Teacher, told: Told) -> tuple[Evidence, in
 
 
 def keep_pictures(store: UserStore, teacher: Teacher, pictures: Mapping[str, Image.Image]) -> dict[str, bytes]:
-    """What the teacher keeps of pictures, by hash; in the store from now on."""
+    """Store the teacher's features of pictures (by hash), and return them."""
     kept = dict(zip(pictures, teacher.keep(list(pictures.values())), strict=True))
     store.keep_features(teacher.key, kept)
     return kept
 
 
 def _shipped(store: UserStore, teacher: Teacher, asked: set[str]) -> dict[str, bytes]:
-    """Those pictures that come with the miniature: they were rated for a reward with other eyes."""
+    """Features of those pictures that ship with the miniature: they were rated with another reward model."""
     found = {q.hash: q.image for q in shipped_pictures() if q.hash in asked}
     return keep_pictures(store, teacher, found) if found else {}

@@ -1,4 +1,4 @@
-"""A person as one readable file, and people of data sets; in and out of the store."""
+"""Exports a person to one readable file, and imports such files and data sets of ratings."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ import base64
 import csv
 import itertools
 import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
+from reward_models.plural import counted
 from reward_models.protocols import Teacher
 from steer.errors import StorageError, UsageError
 from steer.users.enrolment import keep_pictures
+from steer.users.ids import check_id
 from steer.users.records import User, picture_hash
 from steer.users.store import UserStore
 
@@ -21,9 +26,19 @@ FORMAT = 1
 AT_ONCE = 64  # pictures of a data set in memory
 
 
+@dataclass(frozen=True)
+class Imported:
+    """A data set's people in the store: its name, and their ids."""
+
+    name: str
+    ids: list[str]
+
+
 def export_user(store: UserStore, user: str, keys: list[str]) -> dict[str, Any]:
-    """All that is known of a person, JSON-ready. ``keys``: of the teachers whose kept pictures go along (base64), so
-    that the person can be learned elsewhere without the pictures.
+    """A person's ratings, choices, demographics and profile as JSON values; votes in studies are not among them.
+
+    ``keys``: of the teachers whose features of the pictures are included (base64), so that another machine can learn
+    the person without the pictures.
     """
     told = store.told(user)
     person, pictures = told.user, told.pictures
@@ -46,8 +61,11 @@ def export_user(store: UserStore, user: str, keys: list[str]) -> dict[str, Any]:
     }
 
 
-def import_user(store: UserStore, path: Path, name: str | None = None) -> User:
-    """A person from their exported file, whole or not at all. Raises UsageError for another file or a taken id."""
+def import_user(store: UserStore, path: Path, name: str | None = None, trained: Sequence[str] = ()) -> User:
+    """Add a person from an exported file. ``name``: another id for them; ``trained``: ids of the reward model's people.
+
+    Raises UsageError, and adds nobody, if the file is not an export or the id is taken.
+    """
     try:
         told = json.loads(path.read_text())
         if not isinstance(told, dict) or "steer_user" not in told:
@@ -65,9 +83,13 @@ def import_user(store: UserStore, path: Path, name: str | None = None) -> User:
         demographics = {str(k): str(v) for k, v in told["demographics"].items()}
         profile, source, user = str(told["profile"]), str(told.get("source", "")), name or str(told["id"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"'{path}' is no person exported by steer: {str(error).splitlines()[0]}") from error
+        raise UsageError(f"'{path}' is not a user exported by steer: {str(error).splitlines()[0]}") from error
     if bad := [s for *_, s in ratings if not 1 <= s <= 5]:
         raise UsageError(f"'{path}': the rating {bad[0]:g} is not on the scale from 1 to 5")
+    check_id(user)
+    for ids, what in ((trained, "a person of the reward"), (store.ids(), "a user")):
+        if taken := next((i for i in ids if i.lower() == user.lower()), None):
+            raise UsageError(f"there is already {what} '{taken}'; import the file under another id: --as NAME")
     with store.together():
         store.add(user, demographics, profile)
         store.rate_many(user, ratings, "import", times)
@@ -81,8 +103,10 @@ def import_user(store: UserStore, path: Path, name: str | None = None) -> User:
 
 
 def rate_from_csv(store: UserStore, teacher: Teacher, user: str, path: Path) -> int:
-    """Ratings from a csv with the columns picture (a file, also relative to the csv), score from 1 to 5 and, where it
-    is known, prompt; how many. Nothing is kept when a line is wrong, and the line is named.
+    """Add ratings from a csv with the columns picture (a file, relative to the csv), score (1 to 5) and, optionally,
+    prompt; returns their number.
+
+    Raises UsageError, and adds nothing, if a line is wrong; the message names the line.
     """
     rows: list[tuple[Image.Image, str, float]] = []
     try:
@@ -90,14 +114,14 @@ def rate_from_csv(store: UserStore, teacher: Teacher, user: str, path: Path) -> 
             lines = csv.DictReader(file)
             if missing := {"picture", "score"} - set(lines.fieldnames or ()):
                 raise UsageError(
-                    f"'{path}' has no column '{min(missing)}'; needed: picture, score and, if known, prompt"
+                    f"'{path}' has no column '{min(missing)}'; it needs picture and score, and may have prompt"
                 )
             for number, line in enumerate(lines, start=2):
                 rows.append(_rated(path, number, line))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"'{path}' cannot be read: {error}") from error
     if not rows:
-        raise UsageError(f"'{path}' holds no ratings")
+        raise UsageError(f"'{path}' has no ratings")
     hashes = [picture_hash(image) for image, *_ in rows]
     store.rate_many(user, [(h, p, s) for h, (_, p, s) in zip(hashes, rows, strict=True)], path.name)
     keep_pictures(store, teacher, dict(zip(hashes, [image for image, *_ in rows], strict=True)))
@@ -111,19 +135,21 @@ def _rated(path: Path, number: int, line: dict[str, str]) -> tuple[Image.Image, 
         with Image.open(file) as image:
             picture = image.convert("RGB")
     except (OSError, ValueError, SyntaxError) as error:
-        raise UsageError(f"'{path}', line {number}: '{line['picture']}' is no picture that opens") from error
+        raise UsageError(f"'{path}', line {number}: '{line['picture']}' cannot be opened as a picture") from error
     try:
         score = float(line["score"])
         if not 1 <= score <= 5:
             raise ValueError
     except (TypeError, ValueError) as error:
-        raise UsageError(f"'{path}', line {number}: the score {line['score']!r} is no number from 1 to 5") from error
+        raise UsageError(f"'{path}', line {number}: the score {line['score']!r} is not a number from 1 to 5") from error
     return picture, (line.get("prompt") or "").strip(), score
 
 
-def import_people(store: UserStore, source: str, kind: str | None, teacher: Teacher) -> int:
-    """Everybody of a data set, with their ratings, read-only; how many. People whose ids are taken are refused before
-    anything is kept.
+def import_people(store: UserStore, source: str, kind: str | None, teacher: Teacher, prefix: str = "") -> Imported:
+    """Add everybody of a data set with their ratings, read-only; all of them, or nobody.
+
+    ``prefix``: put before each id. Raises UsageError if the reward model or the store has a person with one of these
+    ids, and for a data set that cannot be read.
     """
     from reward_models.ratings.sets import load_ratings
     from reward_models.ratings.table import DataError
@@ -133,9 +159,8 @@ def import_people(store: UserStore, source: str, kind: str | None, teacher: Teac
     except DataError as error:
         raise UsageError(str(error)) from error
     table = ratings.table
-    ids = list(dict.fromkeys(table["person"].astype(str)))
-    if taken := sorted(set(ids) & set(store.ids())):
-        raise UsageError(f"{len(taken)} people of '{source}' are users already, the first is '{taken[0]}'")
+    new = {str(p): check_id(f"{prefix}{p}") for p in dict.fromkeys(table["person"].astype(str))}
+    _check_free(store, source, list(new.values()), teacher, ratings.name)
     hashes: dict[str, str] = {}
     kept: dict[str, bytes] = {}
     files = iter(sorted(table["picture"].unique()))
@@ -146,13 +171,35 @@ def import_people(store: UserStore, source: str, kind: str | None, teacher: Teac
         kept |= dict(zip(names.values(), teacher.keep(list(images.values())), strict=True))
     with store.together():
         for person, own in table.groupby(table["person"].astype(str)):
+            user = new[str(person)]
             demographics = {d: str(own[d].iloc[0]) for d in ratings.demographics if own[d].notna().any()}
-            store.add(str(person), demographics, source=ratings.name)
+            store.add(user, demographics, source=ratings.name)
             rows = own[own["picture"].isin(list(hashes))].drop_duplicates("picture", keep="last")
             told = zip(rows["picture"], rows["prompt"].fillna("").astype(str), rows["score"], strict=True)
-            store.rate_many(str(person), [(hashes[p], q, 1 + 4 * float(s)) for p, q, s in told], ratings.name)
+            store.rate_many(user, [(hashes[p], q, 1 + 4 * float(s)) for p, q, s in told], ratings.name)
         store.keep_features(teacher.key, kept)
-    return len(ids)
+    return Imported(ratings.name, list(new.values()))
+
+
+def _check_free(store: UserStore, source: str, ids: list[str], teacher: Teacher, name: str) -> None:
+    """Raise UsageError if some of these ids are taken; ids that differ only in case count as the same."""
+    trained, stored = ({i.lower() for i in known} for known in (teacher.trained, store.ids()))
+    way_out = f"give them other ids: --prefix {_prefix(name)}"
+    if same := [i for i in ids if i.lower() in trained]:
+        raise UsageError(
+            f"{len(same)} of the {counted(len(ids), 'person')} in '{source}' have ids of people the reward was trained "
+            f"on, such as '{same[0]}'; {way_out}"
+        )
+    if same := [i for i in ids if i.lower() in stored]:
+        raise UsageError(
+            f"{len(same)} of the {counted(len(ids), 'person')} in '{source}' have ids that are in use, such as "
+            f"'{same[0]}'; delete those users (see: steer user list) or {way_out}"
+        )
+
+
+def _prefix(name: str) -> str:
+    """A prefix for the ids of a data set of this name."""
+    return f"{re.sub(r'[^A-Za-z0-9]+', '-', name).strip('-') or 'other'}-"
 
 
 def _opened(path: Path) -> Image.Image | None:
@@ -164,11 +211,11 @@ def _opened(path: Path) -> Image.Image | None:
 
 
 def write_export(told: dict[str, Any], path: Path) -> None:
-    """Write it whole or not at all."""
+    """Write an export to a file, whole or not at all. Raises StorageError if that fails."""
     from steer.store.files import write_whole
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, lambda f: f.write(json.dumps(told, indent=1, ensure_ascii=False).encode()))
     except OSError as error:
-        raise StorageError(f"'{path}' cannot be written: {error.strerror}") from error
+        raise StorageError(f"cannot write '{path}': {error.strerror}") from error

@@ -1,4 +1,4 @@
-"""Pictures to rate: a folder's, a run's, or those that ship with the miniature."""
+"""Pictures to rate: from a folder or a run, shipped with the miniature, or rendered for the purpose."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from reward_models.plural import counted
 from steer.errors import UsageError
 from steer.lexicon import Lexicon
 from steer.protocols import Renderer
@@ -22,12 +23,12 @@ from steer.users.records import picture_hash
 log = logging.getLogger(__name__)
 
 KINDS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
-MOST_PIXELS = 100_000_000  # of one picture; more is no picture to rate
+MOST_PIXELS = 100_000_000  # in one picture; larger ones are left out
 
 
 @dataclass(frozen=True)
 class Question:
-    """A picture to rate; ``prompt`` is what it was drawn for, empty where that is not known."""
+    """A picture to rate. ``prompt``: what it was rendered for, empty if unknown; ``origin``: where it comes from."""
 
     path: Path
     prompt: str
@@ -41,12 +42,12 @@ class Question:
 
     @cached_property
     def hash(self) -> str:
-        """SHA-256 of the pixels."""
+        """SHA-256 of size and pixels."""
         return picture_hash(self.image)
 
 
 def shipped_pictures() -> list[Question]:
-    """Those that come with the miniature: chosen to tell tastes apart (``python -m trainers questions``)."""
+    """The pictures that ship with the miniature, chosen to tell tastes apart (``python -m trainers questions``)."""
     return list(_shipped())
 
 
@@ -59,13 +60,12 @@ def _shipped() -> tuple[Question, ...]:
 
 
 def pictures_in(folder: Path) -> list[Question]:
-    """Of a run, with its prompt; of any other folder all pictures below it, in order, with the prompts that steer wrote
-    into PNGs.
+    """All pictures below a folder, sorted by path, with the prompts that steer wrote into its PNGs.
 
-    What does not open is left out and said. Raises UsageError where nothing is left.
+    Files that cannot be opened are left out with a warning. Raises UsageError if none is left.
     """
     if not folder.is_dir():
-        raise UsageError(f"there is no folder '{folder}' with pictures to rate")
+        raise UsageError(f"there is no folder '{folder}'")
     found, bad = [], []
     for path in _files(folder):
         try:
@@ -79,15 +79,16 @@ def pictures_in(folder: Path) -> list[Question]:
             continue
         found.append(Question(path, _prompt(told), folder.name))
     if bad:
-        log.warning("%d files of '%s' are left out, they are no pictures; the first is %s", len(bad), folder, bad[0])
+        log.warning("%s in '%s' could not be opened; the first is %s", counted(len(bad), "picture"), folder, bad[0])
     if not found:
-        raise UsageError(f"there is no picture in '{folder}' ({', '.join(k[1:] for k in KINDS)})")
+        raise UsageError(f"there are no pictures in '{folder}' ({', '.join(k[1:] for k in KINDS)})")
     return found
 
 
 def drawn_for(renderer: Renderer, lexicon: Lexicon, n: int) -> list[Question]:
-    """``n`` pictures drawn for the purpose, of probe prompts with phrases of the lexicon, each kind's in turn; kept
-    under outputs/.
+    """Render ``n`` pictures to rate, of probe prompts with random phrases of the lexicon, and keep them under outputs/.
+
+    Raises UsageError if none could be rendered.
     """
     probes = probe_prompts()
     rng = random.Random(n)
@@ -106,24 +107,24 @@ def drawn_for(renderer: Renderer, lexicon: Lexicon, n: int) -> list[Question]:
             picture.save(path)
             found.append(Question(path, text, folder.name))
     if not found:
-        raise UsageError(f"none of the {n} pictures could be drawn")
+        raise UsageError(f"none of the {n} pictures could be rendered")
     return found
 
 
 def probe_prompts() -> list[str]:
-    """A few plain prompts that tastes are tried on."""
+    """A few plain prompts for which tastes are compared."""
     lines = (data_folder("prompts") / "probes.txt").read_text().splitlines()
     return [line for line in lines if line and not line.startswith("#")]
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Pictures below, but for the sheets that runs draw of theirs."""
+    """Pictures below a folder, except the contact sheets of runs."""
     found = (p for p in folder.rglob("*") if p.suffix.lower() in KINDS and p.is_file())
     yield from sorted(p for p in found if p.name != "contact_sheet.png")
 
 
 def _prompt(told: str) -> str:
-    """The prompt a run was steering, from a PNG's own text."""
+    """The prompt of the run that rendered a PNG, from the text in the file; empty if there is none."""
     try:
         facts = json.loads(told) if told else {}
         return str(facts.get("prompt", "")) if isinstance(facts, dict) else ""

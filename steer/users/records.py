@@ -1,4 +1,4 @@
-"""What the store keeps of people, as values."""
+"""What the store knows about people, as values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ from PIL import Image
 
 @dataclass(frozen=True)
 class User:
-    """``source`` names the data set of imported people, who are read-only; ``ratings`` and ``choices`` are counts."""
+    """A person of the store.
+
+    ``source``: the data set an imported person comes from, who is read-only; empty for others. ``ratings`` and
+    ``choices`` are counts.
+    """
 
     id: str
     demographics: dict[str, str] = field(default_factory=dict)
@@ -27,7 +31,7 @@ class User:
 
 @dataclass(frozen=True)
 class Rating:
-    """``score`` on the slider from 1 to 5."""
+    """A rating of a picture (its hash). ``score`` is from 1 to 5."""
 
     id: int
     picture: str
@@ -38,7 +42,7 @@ class Rating:
 
 @dataclass(frozen=True)
 class Choice:
-    """Of two pictures the one that was liked better."""
+    """A choice between two pictures (their hashes): ``better`` was preferred."""
 
     id: int
     better: str
@@ -48,7 +52,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Told:
-    """All that a person told: who they are, their ratings and choices in order, and the prompts of those pictures."""
+    """Everything a person told: who they are, their ratings and choices, oldest first, and those pictures' prompts."""
 
     user: User
     ratings: list[Rating]
@@ -57,12 +61,12 @@ class Told:
 
     @property
     def pictures(self) -> list[str]:
-        """Hashes of what was rated or chosen between, each once."""
+        """Hashes of all pictures in ratings and choices, each once."""
         chosen = (h for c in self.choices for h in (c.better, c.worse))
         return list(dict.fromkeys([*(r.picture for r in self.ratings), *chosen]))
 
     def digest(self) -> str:
-        """Changes with every answer, and with what the person says of themselves."""
+        """A digest of ratings, choices, demographics and profile: 16 hex digits."""
         ratings = sorted((r.picture, r.prompt, r.score) for r in self.ratings)
         choices = sorted((c.better, c.worse) for c in self.choices)
         told = [ratings, choices, self.user.demographics, self.user.profile]
@@ -71,8 +75,8 @@ class Told:
 
 @dataclass(frozen=True)
 class KeptLesson:
-    """What a reward learned of a person: ``basis`` is the digest it was learned from, ``open`` what is still
-    unknown.
+    """What a reward model learned about a person. ``basis``: digest of what it learned from; ``open``: share in [0, 1]
+    still unknown; ``data``: for the teacher to recall.
     """
 
     basis: str
@@ -81,12 +85,12 @@ class KeptLesson:
 
 
 def store_path(given: str | Path | None = None) -> Path:
-    """The store's file: as given, or by STEER_USERS, or in the platform's folder for a program's data."""
+    """The file of the store: ``given``, else $STEER_USERS, else ``users.db`` in the platform's data folder."""
     named = given or os.environ.get("STEER_USERS")
     return Path(named) if named else platformdirs.user_data_path("steer") / "users.db"
 
 
 def picture_hash(image: Image.Image) -> str:
-    """SHA-256 of size and RGB pixels: the same picture in any file."""
+    """SHA-256 of size and RGB pixels: the same for the same picture in any file format."""
     rgb = image.convert("RGB")
     return hashlib.sha256(f"{rgb.width}x{rgb.height}:".encode() + rgb.tobytes()).hexdigest()

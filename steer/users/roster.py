@@ -1,49 +1,83 @@
-"""Everybody who can be steered for, and the people of a run."""
+"""Everyone a run can be steered for: people of the store, and people the reward model was trained on."""
 
 from __future__ import annotations
 
+import logging
+import shlex
+
 from reward_models import Person, RewardModel
-from steer.errors import unknown
+from steer.errors import UsageError
 from steer.judging.audience import Audience, People
 from steer.users.enrolment import Enrolled, enrol, trained_people
-from steer.users.ids import AVERAGE
+from steer.users.ids import AVERAGE, unknown_user
 from steer.users.store import UserStore
+
+log = logging.getLogger(__name__)
 
 
 class Roster:
-    """The people of the store, whom the reward learns when they are first asked for, and those it was trained on."""
+    """Looks people up by id; a person of the store is taught to the reward model when first asked for.
+
+    The people the reward model was trained on always keep their ids: an imported person with the same id is not used,
+    which is said once, and a user of one's own with the same id is an error.
+    """
 
     def __init__(self, store: UserStore, reward: RewardModel):
         self.store, self.reward = store, reward
         self._trained = frozenset(trained_people(reward))
-        self._bases: dict[str, str] = {}  # of people of the store: what their lessons were learned from
+        self._bases: dict[str, str] = {}  # by person of the store: what the lesson was learned from
+        self._said: set[str] = set()
 
     def ids(self) -> list[str]:
-        """All ids; besides these, "average" is nobody in particular."""
+        """All ids. "average", which is nobody in particular, is not among them."""
         return list(dict.fromkeys([*self.store.ids(), *self.reward.people()]))
 
     def person(self, user: str) -> Person:
-        """The reward model's person for an id. Raises UsageError when unknown."""
+        """The reward model's person with this id. Raises UsageError if there is none."""
         if user == AVERAGE:
             return Person()
-        if user not in self._trained and user not in self._bases:
+        if user in self._trained:
+            self._check_hidden(user)
+        elif user not in self._bases:
             if self.store.get(user) is None:
-                raise unknown("user", user[:80], self.ids())
+                raise unknown_user(user, self.ids(), create=True)
             self.learn(user)
         return Person(id=user)
 
     def people(self, text: str) -> People:
-        """Who "me,you,!him" are. Raises UsageError for someone unknown."""
+        """The people of an audience such as "me,you,!him". Raises UsageError for an unknown id."""
         audience = Audience.parse(text)
         towards, away = ([self.person(u) for u in users] for users in (audience.towards, audience.away))
         return People(audience, tuple(towards), tuple(away))
 
     def learn(self, user: str) -> Enrolled:
-        """Teach the reward a person of the store, from all that they rated and said until now."""
+        """Teach the reward model a person of the store, from everything they told so far.
+
+        Raises UsageError for a person the reward model was trained on.
+        """
         found = enrol(self.store, self.reward, user)
         self._bases[user] = found.basis
         return found
 
     def bases(self, people: People) -> dict[str, str]:
-        """Of the people of the store among these, what their lessons were learned from."""
+        """By id, for the people of the store among these: the digest of what they were learned from."""
         return {u: self._bases[u] for u in people.audience.everyone if u in self._bases}
+
+    def _check_hidden(self, user: str) -> None:
+        stored = self.store.get(user)
+        if stored is None:
+            return
+        if not stored.source:
+            raise UsageError(
+                f"'{user}' is both one of your users and a person the reward was trained on; rename yours: "
+                f"steer user rename {user} NEW"
+            )
+        if user not in self._said:
+            self._said.add(user)
+            log.warning(
+                "'%s' is the person the reward was trained on, not the one imported from '%s'; to remove that import: "
+                "steer user delete --import %s",
+                user,
+                stored.source,
+                shlex.quote(stored.source),
+            )

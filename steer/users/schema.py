@@ -1,4 +1,4 @@
-"""The tables of the users' store, and how an older store becomes the present one."""
+"""The tables of the user store, and the migrations of older stores."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sqlite3
 
 from steer.errors import StorageError
 
-# One entry a version, never changed once released: the store's user_version is how many were applied.
+# One entry per version, never changed once released. The user_version of a store is the number of entries applied.
 MIGRATIONS: list[str] = [
     """
     CREATE TABLE users (
@@ -73,16 +73,17 @@ MIGRATIONS: list[str] = [
 
 
 def migrate(db: sqlite3.Connection, where: str) -> None:
-    """Bring the store to the present version, one version a transaction. Raises StorageError for a store of the
-    future.
+    """Bring a store to the present version, one transaction per version.
+
+    Raises StorageError for a store written by a newer steer.
     """
     version = db.execute("PRAGMA user_version").fetchone()[0]
     if version > len(MIGRATIONS):
-        raise StorageError(f"the users in '{where}' were written by a newer steer (version {version}); update steer")
+        raise StorageError(f"the user store '{where}' was written by a newer steer (version {version}); update steer")
     while version < len(MIGRATIONS):
         db.execute("BEGIN IMMEDIATE")
         try:
-            version = db.execute("PRAGMA user_version").fetchone()[0]  # another process may have been quicker
+            version = db.execute("PRAGMA user_version").fetchone()[0]  # another process may have been faster
             if version < len(MIGRATIONS):
                 for statement in MIGRATIONS[version].split(";"):
                     db.execute(statement)

@@ -1,194 +1,185 @@
-"""The local store of people: SQLite, one file, nothing leaves the machine."""
+"""The local store of people: one SQLite file; nothing leaves the machine."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
-import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from reward_models import Lesson
-from steer.errors import StorageError, UsageError, unknown
-from steer.users.ids import check_id
-from steer.users.records import Choice, KeptLesson, Rating, Told, User, store_path
-from steer.users.schema import migrate
+from steer.errors import UsageError
+from steer.users.ids import check_id, unknown_user
+from steer.users.records import Choice, Rating, Told, User
+from steer.users.reward_data import RewardData
 
-WAIT_S = 10.0  # for another process that writes
+_COUNTED = """SELECT *, (SELECT count(*) FROM ratings WHERE user = users.id) AS ratings,
+                     (SELECT count(*) FROM choices WHERE user = users.id) AS choices FROM users"""
+_UNUSED = """DELETE FROM pictures WHERE hash NOT IN (SELECT picture FROM ratings)
+             AND hash NOT IN (SELECT better FROM choices) AND hash NOT IN (SELECT worse FROM choices)"""
 
 
-class UserStore:
-    """Reads and writes people. Safe for several processes and threads; every answer is on the disk when a call returns.
+class UserStore(RewardData):
+    """People with their ratings and choices. Safe for several processes and threads.
 
-    Raises StorageError where the file cannot be used and UsageError for unknown or read-only people.
+    A write is on disk when the call returns. Raises StorageError when the file cannot be used, UsageError for unknown
+    people and for changes to read-only ones.
     """
 
     def __init__(self, path: str | Path | None = None):
-        self.path = store_path(path)
-        self._own = threading.local()
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StorageError(f"the users' store '{self.path}' cannot be made: {error.strerror}") from error
-        with self._errors():
-            migrate(self._db, str(self.path))
-
-    @property
-    def _db(self) -> sqlite3.Connection:
-        """This thread's connection."""
-        if not hasattr(self._own, "db"):
-            db = sqlite3.connect(self.path, timeout=WAIT_S, isolation_level=None)
-            db.row_factory = sqlite3.Row
-            for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
-                db.execute(f"PRAGMA {pragma}")
-            self._own.db = db
-        return self._own.db
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.OperationalError as error:
-            if "locked" in str(error) or "busy" in str(error):
-                raise StorageError(f"the users' store '{self.path}' is in use by another process; try again") from error
-            raise StorageError(f"the users' store '{self.path}' cannot be used: {error}") from error
-        except sqlite3.DatabaseError as error:
-            raise StorageError(
-                f"the users' store '{self.path}' is damaged ({error}); move it away, then import your exports again"
-            ) from error
-
-    @contextmanager
-    def together(self) -> Iterator[None]:
-        """All that is written within is kept together or not at all."""
-        with self.writing():
-            yield
-
-    @contextmanager
-    def _reading(self) -> Iterator[None]:
-        """Several questions about one moment."""
-        with self._errors():
-            if self._db.in_transaction:
-                yield
-                return
-            self._db.execute("BEGIN")
-            try:
-                yield
-            finally:
-                self._db.execute("COMMIT")
-
-    @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction, or a part of the one that is open."""
-        with self._errors():
-            if self._db.in_transaction:
-                yield self._db
-                return
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-                self._db.execute("COMMIT")
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
+        super().__init__(path)
+        self._begun: dict[str, User] = {}
 
     # people
 
     def users(self, like: str = "", limit: int = -1) -> list[User]:
-        """People in order of their ids, with counts; ``like``: ids that contain it."""
+        """People sorted by id. ``like``: only ids that contain this text, in any case."""
         with self._errors():
             rows = self._db.execute(
-                """SELECT *, (SELECT count(*) FROM ratings WHERE user = users.id) AS ratings,
-                          (SELECT count(*) FROM choices WHERE user = users.id) AS choices
-                   FROM users WHERE instr(lower(id), lower(?)) ORDER BY id LIMIT ?""",
-                (like, limit),
+                f"{_COUNTED} WHERE instr(lower(id), lower(?)) ORDER BY id LIMIT ?", (like, limit)
             ).fetchall()
         return [_user(r) for r in rows]
 
     def ids(self) -> list[str]:
-        """All ids, in order."""
+        """All ids, sorted."""
         with self._errors():
             return [r[0] for r in self._db.execute("SELECT id FROM users ORDER BY id")]
 
     def get(self, user: str) -> User | None:
-        """The person, None where there is none of exactly this id."""
+        """The person with exactly this id, or None."""
         with self._errors():
-            row = self._db.execute(
-                """SELECT *, (SELECT count(*) FROM ratings WHERE user = users.id) AS ratings,
-                          (SELECT count(*) FROM choices WHERE user = users.id) AS choices FROM users WHERE id = ?""",
-                (user,),
-            ).fetchone()
-        return _user(row) if row and row["id"] == user else None
+            row = self._db.execute(f"{_COUNTED} WHERE id = ?", (user,)).fetchone()
+        return _user(row) if row and row["id"] == user else self._begun.get(user)
 
     def user(self, user: str) -> User:
-        """The person. Raises UsageError with the nearest ids."""
+        """The person with this id. Raises UsageError with similar ids if there is none."""
         found = self.get(check_id(user))
         if found is None:
-            raise unknown("user", user, self.ids())
+            raise unknown_user(user, self.ids())
         return found
 
     def add(self, user: str, demographics: dict[str, str] | None = None, profile: str = "", source: str = "") -> User:
-        """A new person. Raises UsageError where the id is taken, also in other capitals."""
-        check_id(user)
+        """Add a person. Raises UsageError if the id is taken, in any case."""
         with self.writing() as db:
-            taken = db.execute("SELECT id FROM users WHERE id = ?", (user,)).fetchone()
-            if taken:
-                raise UsageError(f"there is a user '{taken[0]}' already; 'steer user show {taken[0]}' shows them")
+            self._check_free(check_id(user))
             db.execute(
                 "INSERT INTO users VALUES (?, ?, ?, ?, ?)",
                 (user, json.dumps(demographics or {}, ensure_ascii=False), profile, source, now()),
             )
         return self.user(user)
 
+    def begin(self, user: str) -> User:
+        """A new person who is added with their first answer; until then only this object knows them.
+
+        Raises UsageError if the id is taken, in any case.
+        """
+        with self._reading():
+            self._check_free(check_id(user))
+        self._begun[user] = User(user)
+        return self._begun[user]
+
     def describe(self, user: str, demographics: dict[str, str] | None = None, profile: str | None = None) -> User:
-        """Change what a person says of themselves; None leaves it."""
+        """Change demographics or profile; None leaves them as they are."""
         old = self._own_person(user)
+        told = json.dumps(old.demographics if demographics is None else demographics, ensure_ascii=False)
         with self.writing() as db:
             db.execute(
                 "UPDATE users SET demographics = ?, profile = ? WHERE id = ?",
-                (
-                    json.dumps(old.demographics if demographics is None else demographics, ensure_ascii=False),
-                    old.profile if profile is None else profile,
-                    user,
-                ),
+                (told, old.profile if profile is None else profile, user),
             )
         return self.user(user)
 
+    def rename(self, user: str, new: str) -> User:
+        """Give a person another id; ratings, choices, votes and what was learned go along.
+
+        Raises UsageError if the new id is taken.
+        """
+        self._own_person(user)
+        with self.writing() as db:
+            db.execute("PRAGMA defer_foreign_keys = ON")
+            if check_id(new).lower() != user.lower():
+                self._check_free(new)
+            db.execute("UPDATE users SET id = ? WHERE id = ?", (new, user))
+            for table in ("ratings", "choices", "vectors", "votes"):
+                db.execute(f"UPDATE {table} SET user = ? WHERE user = ?", (new, user))
+        self._forget_log()
+        return self.user(new)
+
     def mark_imported(self, user: str, source: str) -> None:
-        """From now on read-only: someone of the data set ``source``."""
+        """Make a person read-only, as one of the data set ``source``."""
         with self.writing() as db:
             db.execute("UPDATE users SET source = ? WHERE id = ?", (source, user))
 
-    def delete(self, user: str) -> dict[str, int]:
-        """Remove every trace of a person here; what was removed, counted."""
-        self.user(user)
-        with self.writing() as db:
-            gone = {
-                table: db.execute(f"DELETE FROM {table} WHERE user = ?", (user,)).rowcount
-                for table in ("ratings", "choices", "vectors", "votes")
-            }
-            db.execute("DELETE FROM users WHERE id = ?", (user,))
-            gone["pictures"] = db.execute(
-                """DELETE FROM pictures WHERE hash NOT IN (SELECT picture FROM ratings)
-                   AND hash NOT IN (SELECT better FROM choices) AND hash NOT IN (SELECT worse FROM choices)"""
-            ).rowcount
+    # removal
+
+    def votes_of(self, user: str) -> int:
+        """Number of votes in studies under this id."""
         with self._errors():
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # no copy is left in the log beside the store
+            return int(self._db.execute("SELECT count(*) FROM votes WHERE user = ?", (user,)).fetchone()[0])
+
+    def deletable(self, user: str) -> User:
+        """The person with this id, including one with nothing but votes in the store.
+
+        Raises UsageError if there is nothing to delete.
+        """
+        found = self.get(check_id(user))
+        return User(user) if found is None and self.votes_of(user) else self.user(user)
+
+    def delete(self, user: str) -> dict[str, int]:
+        """Remove every trace of a person from the store; returns the number of rows removed, by kind.
+
+        Raises UsageError if there is nothing to delete.
+        """
+        return self._delete([self.deletable(user).id])
+
+    def imported(self, source: str) -> list[str]:
+        """Ids of the people imported from a data set. Raises UsageError if nobody was."""
+        with self._errors():
+            ids = [r[0] for r in self._db.execute("SELECT id FROM users WHERE source = ? ORDER BY id", (source,))]
+            rows = self._db.execute("SELECT DISTINCT source FROM users WHERE source <> '' ORDER BY source")
+            known = [r[0] for r in rows]
+        if not ids:
+            there = f"there are imports from {', '.join(known)}" if known else "the store has no imported people"
+            raise UsageError(f"no users were imported from '{source}'; {there}")
+        return ids
+
+    def delete_import(self, source: str) -> dict[str, int]:
+        """Remove every trace of all people imported from a data set; returns the number of rows removed, by kind."""
+        return self._delete(self.imported(source))
+
+    def reset(self, user: str) -> dict[str, int]:
+        """Remove a person's ratings, choices and what was learned from them; profile and demographics stay."""
+        self._own_person(user)
+        return self._remove([user], ("ratings", "choices", "vectors"))
+
+    def _delete(self, users: Sequence[str]) -> dict[str, int]:
+        return self._remove(users, ("ratings", "choices", "vectors", "votes", "users"))
+
+    def _remove(self, users: Sequence[str], tables: Sequence[str]) -> dict[str, int]:
+        """Rows of these people in these tables, and pictures that nobody refers to any more."""
+        gone = dict.fromkeys(tables, 0)
+        with self.writing() as db:
+            for table in tables:
+                column = "id" if table == "users" else "user"
+                gone[table] = db.executemany(f"DELETE FROM {table} WHERE {column} = ?", [(u,) for u in users]).rowcount
+            gone["pictures"] = db.execute(_UNUSED).rowcount
+        self._forget_log()
+        gone.pop("users", None)
         return gone
 
-    # ratings
+    # answers
 
     def rate(self, user: str, picture: str, score: float, prompt: str = "", origin: str = "") -> int:
-        """Keep a rating of a picture (its hash), the last one counting; the rating's id."""
+        """Store a rating from 1 to 5 of a picture (its hash), replacing an earlier one; returns the rating's id."""
         self._own_person(user)
         return self.rate_many(user, [(picture, prompt, score)], origin)[0]
 
     def rate_many(
         self, user: str, ratings: Iterable[tuple[str, str, float]], origin: str = "", at: Sequence[str] = ()
     ) -> list[int]:
-        """Many at once, in one transaction: (picture, prompt, score) each. Raises UsageError for a score not from 1 to
-        5.
+        """Store several ratings (picture, prompt, score) in one transaction; returns their ids.
+
+        Raises UsageError for a score that is not from 1 to 5.
         """
         rows = list(ratings)
         for _, _, score in rows:
@@ -196,6 +187,7 @@ class UserStore:
                 raise UsageError(f"the rating {score:g} is not on the scale from 1 to 5")
         ids = []
         with self.writing() as db:
+            self._add_begun(user)
             for i, (picture, prompt, score) in enumerate(rows):
                 self._seen(db, picture, prompt, origin)
                 db.execute("DELETE FROM ratings WHERE user = ? AND picture = ?", (user, picture))
@@ -204,30 +196,33 @@ class UserStore:
                     (user, picture, float(score), at[i] if at else now()),
                 )
                 ids.append(int(inserted.lastrowid or 0))
+        self._begun.pop(user, None)
         return ids
 
     def choose(self, user: str, better: str, worse: str, prompts: tuple[str, str] = ("", ""), origin: str = "") -> int:
-        """Keep that ``better`` was liked better than ``worse``; its id."""
+        """Store that a person prefers the picture ``better`` to ``worse`` (their hashes); returns the choice's id."""
         self._own_person(user)
         if better == worse:
             raise UsageError("a choice is between two different pictures")
         with self.writing() as db:
+            self._add_begun(user)
             for picture, prompt in zip((better, worse), prompts, strict=True):
                 self._seen(db, picture, prompt, origin)
             made = db.execute(
                 "INSERT INTO choices (user, better, worse, at) VALUES (?, ?, ?, ?)", (user, better, worse, now())
             )
-            return int(made.lastrowid or 0)
+        self._begun.pop(user, None)
+        return int(made.lastrowid or 0)
 
     def take_back(self, user: str, kind: str, row: int) -> None:
-        """Undo a rating (``kind`` "rating") or a choice by its id."""
+        """Remove a rating (``kind`` "rating") or a choice ("choice") by its id."""
         self._own_person(user)
         table = {"rating": "ratings", "choice": "choices"}[kind]
         with self.writing() as db:
             db.execute(f"DELETE FROM {table} WHERE id = ? AND user = ?", (row, user))
 
     def told(self, user: str) -> Told:
-        """All that a person told, as of one moment. Raises UsageError for an unknown person."""
+        """All that a person told, at one moment. Raises UsageError for an unknown person."""
         with self._reading():
             person, ratings, choices = self.user(user), self.ratings(user), self.choices(user)
             prompts = {r.picture: r.prompt for r in ratings}
@@ -240,7 +235,7 @@ class UserStore:
         return Told(person, ratings, choices, prompts)
 
     def ratings(self, user: str) -> list[Rating]:
-        """A person's ratings, in order."""
+        """A person's ratings, oldest first."""
         with self._errors():
             rows = self._db.execute(
                 """SELECT r.id, r.picture, p.prompt, r.score, r.at FROM ratings r JOIN pictures p ON p.hash = r.picture
@@ -250,66 +245,27 @@ class UserStore:
         return [Rating(*r) for r in rows]
 
     def choices(self, user: str) -> list[Choice]:
-        """A person's choices, in order."""
+        """A person's choices, oldest first."""
         with self._errors():
             rows = self._db.execute("SELECT id, better, worse, at FROM choices WHERE user = ? ORDER BY id", (user,))
             return [Choice(*r) for r in rows.fetchall()]
 
-    def prompt_of(self, picture: str) -> str:
-        """The prompt a picture was drawn for."""
-        with self._errors():
-            row = self._db.execute("SELECT prompt FROM pictures WHERE hash = ?", (picture,)).fetchone()
-        return row[0] if row else ""
-
-    # what reward models need
-
-    def keep_features(self, key: str, kept: Mapping[str, bytes]) -> None:
-        """What a teacher (by its ``key``) keeps of pictures in the store, by hash."""
-        with self.writing() as db:
-            db.executemany(
-                "INSERT OR REPLACE INTO features SELECT ?, ?, ? WHERE EXISTS (SELECT 1 FROM pictures WHERE hash = ?)",
-                [(h, key, v, h) for h, v in kept.items()],
-            )
-
-    def features(self, key: str, pictures: Sequence[str]) -> dict[str, bytes]:
-        """What a teacher (by its ``key``) kept, by hash; pictures that it has not seen are left out."""
-        found: dict[str, bytes] = {}
-        with self._errors():
-            for start in range(0, len(pictures), 500):
-                part = list(pictures[start : start + 500])
-                marks = ",".join("?" * len(part))
-                rows = self._db.execute(
-                    f"SELECT picture, vector FROM features WHERE encoder = ? AND picture IN ({marks})", (key, *part)
-                )
-                found |= {r[0]: r[1] for r in rows}
-        return found
-
-    def keep_lesson(self, told: Told, reward: str, lesson: Lesson) -> None:
-        """Keep what a reward (by its fingerprint) learned of a person from all that they ``told``."""
-        rows = [r.id for r in told.ratings] + [-c.id for c in told.choices]
-        values = told.user.id, reward, told.digest(), json.dumps(rows), lesson.open, lesson.data
-        with self.writing() as db:
-            db.execute("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?, ?, ?)", values)
-
-    def lesson(self, user: str, reward: str) -> KeptLesson | None:
-        """What a reward (by its fingerprint) learned of a person before."""
-        with self._errors():
-            row = self._db.execute(
-                "SELECT basis, uncertainty, fitted FROM vectors WHERE user = ? AND reward = ?", (user, reward)
-            ).fetchone()
-        return KeptLesson(row[0], row[1], row[2]) if row else None
-
-    def close(self) -> None:
-        """Close this thread's connection."""
-        if hasattr(self._own, "db"):
-            self._own.db.close()
-            del self._own.db
-
     def _own_person(self, user: str) -> User:
         found = self.user(user)
         if found.source:
-            raise UsageError(f"'{user}' was imported from {found.source} and is read-only; add a user of your own")
+            raise UsageError(f"'{user}' was imported from {found.source} and is read-only")
         return found
+
+    def _check_free(self, user: str) -> None:
+        with self._errors():
+            taken = self._db.execute("SELECT id FROM users WHERE id = ?", (user,)).fetchone()
+        if taken:
+            raise UsageError(f"there is already a user '{taken[0]}'; see: steer user show {taken[0]}")
+
+    def _add_begun(self, user: str) -> None:
+        """Add a begun person, inside the transaction of their first answer; another process may have added them."""
+        if user in self._begun and user not in self.ids():
+            self.add(user)
 
     @staticmethod
     def _seen(db: sqlite3.Connection, picture: str, prompt: str, origin: str) -> None:
@@ -317,17 +273,10 @@ class UserStore:
 
 
 def _user(row: sqlite3.Row) -> User:
-    return User(
-        row["id"],
-        json.loads(row["demographics"]),
-        row["profile"],
-        row["source"],
-        row["created"],
-        row["ratings"],
-        row["choices"],
-    )
+    demographics = json.loads(row["demographics"])
+    return User(row["id"], demographics, row["profile"], row["source"], row["created"], row["ratings"], row["choices"])
 
 
 def now() -> str:
-    """The time as it is written down."""
+    """The present time, as the store writes it."""
     return time.strftime("%Y-%m-%dT%H:%M:%S%z")

@@ -1,4 +1,4 @@
-"""Rating without a browser: pictures in the terminal where it supports sixel, else in the system's image viewer."""
+"""Rating without a browser: pictures as sixel graphics if the terminal has them, else in the system's viewer."""
 
 from __future__ import annotations
 
@@ -20,34 +20,38 @@ SHOWN = 320  # longer side, in pixels
 
 
 def ask(interview: Interview, pairs: bool, console: Console, read: Callable[[str], str] = input) -> None:
-    """Ask until more answers would change little, all pictures are shown, or the person quits (q, or end of input)."""
+    """Ask until further answers would change little, no picture is left, or the person quits (q, or end of input)."""
     scale = ", ".join(f"{n} {word}" for n, word in ANCHORS.items())
-    console.print(f"1 to 5 ({scale}), also 3.5" if not pairs else "1 for the first, 2 for the second")
-    console.print("s skips, u takes the last answer back, q quits; every answer is saved at once")
+    if pairs:
+        console.print("Which picture do you prefer? Enter 1 or 2.")
+    else:
+        console.print(f"How much do you like each picture? Enter a number from 1 to 5 ({scale}); 3.5 works too.")
+    console.print("s: skip, u: undo the last answer, q: quit. Every answer is saved at once.")
     while not interview.progress().enough:
         shown = interview.next_pair() if pairs else interview.next()
         if shown is None:
             break
         questions = shown if isinstance(shown, tuple) else (shown,)
-        for question in questions:
-            show(question, console)
+        for number, question in enumerate(questions, start=1):
+            show(question, console, f"{number}: " if pairs else "")
         try:
             answer = read("> ").strip().lower()
         except EOFError:
+            console.print()  # ends the line of the prompt
             break
         if answer == "q":
             break
         if answer == "s":
             interview.skip(*questions)
         elif answer == "u":
-            console.print("last answer taken back" if interview.undo() else "there is no answer to take back")
+            console.print("last answer undone" if interview.undo() else "no answer to undo")
         elif not _take(interview, questions, answer):
             console.print("enter 1, 2, s, u or q" if pairs else "enter a number from 1 to 5, s, u or q")
         console.print(str(interview.progress()), style="dim")
 
 
 def _take(interview: Interview, questions: tuple[Question, ...], answer: str) -> bool:
-    """Keep a rating or a choice; False if ``answer`` is neither."""
+    """Store a rating or a choice; False if ``answer`` is neither."""
     try:
         number = float(answer.replace(",", "."))
     except ValueError:
@@ -64,9 +68,9 @@ def _take(interview: Interview, questions: tuple[Question, ...], answer: str) ->
     return True
 
 
-def show(question: Question, console: Console) -> None:
+def show(question: Question, console: Console, label: str = "") -> None:
     """Print the picture's path and prompt, then draw it in the terminal or open it in an image viewer."""
-    console.print(f"{question.path}  {question.prompt}")
+    console.print(f"{label}{question.path}  {question.prompt}", markup=False)
     if not sys.stdout.isatty():
         return
     if "sixel" in os.environ.get("TERM", "") or os.environ.get("TERM_PROGRAM") in ("WezTerm", "iTerm.app", "mintty"):
@@ -84,7 +88,7 @@ def _open(path: Path) -> None:
 
 
 def sixel(image: Image.Image) -> str:
-    """The picture as DEC sixel graphics in 64 colours: bands of six rows, one line of characters per colour."""
+    """The picture as DEC sixel graphics with 64 colours: bands of six rows, and one line of characters per colour."""
     small = image.copy()
     small.thumbnail((SHOWN, SHOWN))
     flat = small.quantize(64)

@@ -1,4 +1,4 @@
-"""Choices of real people in studies, in the users' store: evidence, never learnt from."""
+"""Votes of real people in studies, kept in the user store and never learned from."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from steer.users.store import UserStore, now
 
 @dataclass(frozen=True)
 class Vote:
-    """``user`` chose condition ``better`` over ``worse`` for a prompt (its number) and seed; ``first`` was on the
-    left.
+    """``user`` preferred condition ``better`` to ``worse`` for a prompt (its number in the study) and a seed; ``first``
+    was shown on the left.
     """
 
     user: str
@@ -28,7 +28,7 @@ class VoteBook:
         self.store, self.study = store, study
 
     def add(self, vote: Vote) -> int:
-        """Keep a vote; its id."""
+        """Store a vote; returns its id."""
         with self.store.writing() as db:
             made = db.execute(
                 """INSERT INTO votes (study, user, prompt, seed, better, worse, first, at)
@@ -38,12 +38,12 @@ class VoteBook:
             return int(made.lastrowid or 0)
 
     def take_back(self, row: int) -> None:
-        """Undo a vote by its id."""
+        """Remove a vote by its id."""
         with self.store.writing() as db:
             db.execute("DELETE FROM votes WHERE id = ? AND study = ?", (row, self.study))
 
     def all(self) -> list[Vote]:
-        """In the order they were given."""
+        """All votes, oldest first."""
         with self.store.writing() as db:
             rows = db.execute(
                 "SELECT user, prompt, seed, better, worse, first FROM votes WHERE study = ? ORDER BY id", (self.study,)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from reward_models import Evidence, Family, Lesson, RewardModel, Scores, UnknownPerson
+from reward_models import Evidence, Family, Lesson, RewardModel, Scores, UnknownPerson, as_person
 from reward_models.protocols import Reading, Teacher
 from reward_models.ratings.sets import load_ratings
 
@@ -36,6 +36,7 @@ class Toy(RewardModel, Teacher):
         return Colours(np.array([np.asarray(i.convert("RGB")).mean((0, 1)) / 255 for i in images]).reshape(-1, 3))
 
     def judge(self, reading, person):
+        person = as_person(person)
         if person.id is not None and person.id not in self.weights:
             raise UnknownPerson(person.id)
         nobody = np.mean(list(self.weights.values()), axis=0)

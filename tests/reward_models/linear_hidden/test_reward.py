@@ -101,7 +101,7 @@ def test_it_is_the_same_after_loading(made):
         assert a.personal == pytest.approx(b.personal, abs=0.02)  # features are kept as fp16
         assert a.fidelity == pytest.approx(b.fidelity, abs=1e-6)
     assert json.loads((folder / "reward" / "config.json").read_text())["vlm"] == "../vlm"
-    with pytest.raises(UnknownPerson, match="no ratings of 'nobody'"):
+    with pytest.raises(UnknownPerson, match="person 'nobody' not found"):
         again.score(pictures[:1], ["a"], Person("nobody"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import importlib.util
 import json
 
@@ -32,10 +33,33 @@ def test_rows_are_steered_and_results_are_named(batch):
 def test_the_same_command_and_resume_find_nothing_left_to_do(batch):
     folder, _ = batch
     again = steer_here("batch", "rows.txt", *COMMON, "--json", cwd=folder)
-    assert json.loads(again.stdout) == {"folder": "outputs/batch-rows", "done": 2}
+    assert json.loads(again.stdout) == {"folder": "outputs/batch-rows", "done": 2, "warnings": []}
     resumed = steer_here("resume", "outputs/batch-rows", cwd=folder)
     assert resumed.returncode == 0, resumed.stderr
     assert "2/2 rows 0 of 0 pictures" in resumed.stdout
+
+
+def test_what_a_row_cannot_get_is_said_before_it_is_drawn_and_kept(tmp_path):
+    (tmp_path / "rows.txt").write_text("a fox\na fox and a cat\na huge fox\n")
+    mixed = "of 'fox' and 'cat' it will draw only the first, 'fox'"
+    dry = steer_here("batch", "rows.txt", *COMMON, "--dry-run", cwd=tmp_path)
+    assert dry.stdout.startswith("warning: a fox and a cat: The painter draws one subject per picture; of")
+    assert "warning: a huge fox: The painter does not know 'huge'" in dry.stdout
+    done = steer_here("batch", "rows.txt", *COMMON, cwd=tmp_path)
+    flat = " ".join(done.stdout.split())
+    assert mixed in flat[: flat.index("3 done")]
+    rows = list(csv.DictReader((tmp_path / "outputs" / "batch-rows" / "results.csv").open()))
+    assert [bool(r["warnings"]) for r in rows] == [False, True, True]
+    told = json.loads(steer_here("batch", "rows.txt", *COMMON, "--json", cwd=tmp_path).stdout)
+    assert [w["prompt"] for w in told["warnings"]] == ["a fox and a cat", "a huge fox"]
+    assert mixed in told["warnings"][0]["warnings"]
+
+
+def test_a_row_of_which_the_painter_can_draw_nothing_is_refused_by_its_line(tmp_path):
+    (tmp_path / "rows.txt").write_text("a fox\na dragon\n")
+    done = steer_here("batch", "rows.txt", *COMMON, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "rows.txt, line 2: 'a dragon' cannot be drawn. The painter does not know 'dragon'" in done.stderr
 
 
 def test_a_dry_run_keeps_nothing(batch, tmp_path):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 
 import pytest
+from PIL import Image
 
+from steer.users.store import UserStore
+from steer.users.votes import Vote, VoteBook
 from tests.steer.command import steer_here
 
 
@@ -19,10 +23,17 @@ def steer(tmp_path):
 
 def test_from_the_first_word_to_the_last(steer, tmp_path):
     """Add by words, rate in the terminal, show, run, export, delete, import."""
-    assert "added me" in steer("user", "add", "me", "--profile", "sepia, no neon").stdout
+    added = steer("user", "add", "me", "--profile", "sepia, no neon, Studio Ghibli").stdout
+    assert "added me" in added
+    assert "likes: 'sepia'\n  dislikes: 'neon'\n  not understood: 'Studio Ghibli'" in added
+    shown = steer("user", "show", "me").stdout
+    assert "0 ratings, 0 choices\nprofile: sepia, no neon, Studio Ghibli\n  likes: 'sepia'" in shown
+    assert "not certain yet, but probably unlike the average person:" in shown
+    assert "most similar users: u" in shown
     rated = steer("user", "rate", "me", "--terminal", stdin="5\n1\n4\n2\nq\n")
     assert "4 answers" in rated.stdout, rated.stderr
     told = json.loads(steer("user", "show", "me", "--json", "--picture", "b.png").stdout)
+    assert told["phrases"][0] == {"text": "sepia", "liked": True, "like": "sepia"}
     assert 0.1 < told["known"] < 0.5
     assert (tmp_path / "b.png").stat().st_size > 5000
     run = steer(
@@ -42,26 +53,137 @@ def test_from_the_first_word_to_the_last(steer, tmp_path):
     )
     assert run.returncode == 0, run.stderr
     assert json.loads((tmp_path / "outputs" / "r" / "manifest.json").read_text())["request"]["user"] == "me,!u3"
-    assert "written to me.json" in steer("user", "export", "me").stdout
+    exported = tmp_path / "outputs" / "me.json"
+    assert f"written to {exported}" in steer("user", "export", "me").stdout
+    again = steer("user", "export", "me")
+    assert again.returncode == 2
+    assert "exists already; give another file with --out, or overwrite it with --force" in again.stderr
+    assert steer("user", "export", "me", "--force").returncode == 0
     listed = json.loads(steer("user", "list", "--json").stdout)
     assert [(u["id"], u["ratings"]) for u in listed["users"]] == [("me", 4)]
+    renamed = steer("user", "rename", "me", "anna").stdout
+    assert "renamed me to anna" in renamed
+    assert "outputs/r still names 'me'" in renamed
+    assert "reset anna: 4 ratings" in steer("user", "reset", "anna", "--yes").stdout
+    assert "imported me" in steer("user", "import", exported).stdout
+    twice = steer("user", "import", exported)
+    assert twice.returncode == 2
+    assert "import the file under another id: --as NAME" in twice.stderr
     gone = steer("user", "delete", "me", "--yes").stdout
     assert "deleted me: 4 ratings" in gone
-    assert "remain in the run outputs/r" in gone
-    assert "imported me" in steer("user", "import", "me.json").stdout
+    assert "outputs/r still contains their id" in gone
+    assert "outputs/me.json still contains their id" in gone
+
+
+@pytest.fixture
+def data_set(tmp_path):
+    """A csv of ann and u17."""
+    for i in range(3):
+        Image.new("RGB", (64, 64), (60 * i, 9, 9)).save(tmp_path / f"{i}.png")
+    rows = [f"{person},{i}.png,{1 + i},a fox" for person in ("ann", "u17") for i in range(3)]
+    (tmp_path / "my set.csv").write_text("\n".join(("person,picture,score,prompt", *rows)))
+    return "my set.csv"
+
+
+def test_an_import_never_hides_people_of_the_reward_and_goes_with_one_command(steer, data_set, tmp_path):
+    before = steer("user", "show", "u17").stdout
+    assert before.startswith("u17: 91% of their taste is known\na person of the reward 'miniature'\n")
+    refused = steer("user", "import", data_set)
+    assert refused.returncode == 2
+    assert (
+        "1 of the 2 people in 'my set.csv' have ids of people the reward was trained on, such as 'u17'"
+        in refused.stderr
+    )
+    assert "--prefix my-set-" in refused.stderr
+    imported = steer("user", "import", data_set, "--prefix", "my-set-").stdout
+    assert "imported 2 people from 'my set', read-only: my-set-ann, my-set-u17" in imported
+    assert "remove them: steer user delete --import 'my set'" in imported
+    assert steer("user", "show", "u17").stdout == before
+    UserStore(tmp_path / "users.db").add("me")
+    listed = steer("user", "list").stdout.splitlines()
+    assert listed == [
+        "me                       0 ratings    0 choices",
+        "2 people imported from 'my set', read-only: my-set-ann, my-set-u17",
+        "200 people of the reward 'miniature': u1, u2, u3, u4, u5, u6 and 194 more",
+    ]
+    assert steer("user", "list", "ANN").stdout == (
+        "my-set-ann               3 ratings    0 choices  imported from 'my set', read-only\n"
+    )
+    gone = steer("user", "delete", "--import", "my set", "--yes").stdout
+    assert "deleted 2 people imported from 'my set': 6 ratings, 3 rated pictures" in gone
+    assert [u.id for u in UserStore(tmp_path / "users.db").users()] == ["me"]
+
+
+def test_a_store_of_an_older_version_with_hidden_people(steer, tmp_path):
+    """Older versions imported people over those of the reward."""
+    before = steer("user", "show", "u17").stdout
+    store = UserStore(tmp_path / "users.db")
+    store.add("u17", source="pamela")
+    store.rate_many("u17", [("h", "a fox", 1)])
+    listed = steer("user", "list").stdout
+    assert "1 person imported from 'pamela' cannot be used: the reward has people with the same ids." in listed
+    assert listed.count("u17") == 0
+    (hidden,) = json.loads(steer("user", "list", "--json").stdout)["users"]
+    assert hidden["hidden"]
+    shown = steer("user", "show", "u17")
+    assert shown.stdout == before
+    assert steer("user", "delete", "--import", "pamela", "--yes").returncode == 0
+    assert "cannot be used" not in steer("user", "list").stdout
+    store.add("u18")
+    assert "rename yours: steer user rename u18 NEW" in steer("user", "list").stdout
+
+
+def test_listing_says_what_is_not_there(steer, tmp_path):
+    assert "you have no users yet; create one: steer user rate me" in steer("user", "list").stdout
+    UserStore(tmp_path / "users.db").add("me")
+    assert steer("user", "list", "zzz").stdout == "no user matches 'zzz'\n"
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("show", "nobody-here"), "user 'nobody-here' not found"),
+        (("--terminal",), "no ratings, so the user 'zed' was not created"),
+        (("--terminal", "--pictures", "nowhere"), "there is no folder 'nowhere'"),
+        (("--no-browser",), "needs Gradio"),
+    ],
+)
+def test_rating_that_fails_or_stores_nothing_creates_nobody(steer, tmp_path, monkeypatch, arguments, said):
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "gradio" else find_spec(name))
+    done = steer("user", "rate", "zed", *arguments)
+    assert said in done.stdout + done.stderr
+    assert UserStore(tmp_path / "users.db").ids() == []
+
+
+def test_the_first_rating_creates_the_user(steer, tmp_path):
+    assert "1 answer" in steer("user", "rate", "zed", "--terminal", stdin="4\n").stdout
+    assert [(u.id, u.ratings) for u in UserStore(tmp_path / "users.db").users()] == [("zed", 1)]
+
+
+def test_the_votes_of_a_person_of_the_reward_can_be_deleted(steer, tmp_path):
+    VoteBook(UserStore(tmp_path / "users.db"), "study").add(Vote("u99", 0, 0, "own", "original", "own"))
+    kept = steer("user", "delete", "u99", stdin="n\n")
+    assert (kept.returncode, "nothing was deleted" in kept.stdout) == (1, True)
+    asked = steer("user", "delete", "u99", stdin="y\n")
+    assert "Delete u99 with 1 vote?" in asked.stdout
+    assert "deleted u99: 1 vote" in asked.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("show", "nobody-here"), "Create it: steer user rate nobody-here"),
         (("add", "a/b"), "is not a valid user id"),
-        (("add", "u17"), "a person of the reward's data set"),
+        (("add", "u17"), "a person of the reward 'miniature'; choose another id"),
         (("add", "x", "--about", "gender"), "has no value"),
         (("add", "x", "--about", "shoe_size=42"), "does not know 'shoe_size'"),
-        (("add", "x", "--about", "gender=unheard"), "does not know the gender 'unheard'"),
+        (("add", "x", "--about", "gender=unheard"), "does not know this gender"),
         (("add", "x", "--ratings", "none.csv"), "cannot be read"),
-        (("rate", "u3"), "a person of the reward's data set"),
+        (("rate", "u3"), "a person of the reward 'miniature'"),
+        (("rename", "u3", "x"), "not one of your users"),
+        (("describe", "x"), "nothing to change"),
+        (("delete", "--yes"), "give the id of a user, or --import NAME"),
+        (("delete", "--import", "x", "--yes"), "no users were imported from 'x'"),
         (("rate", "x", "--pictures", "nowhere"), "there is no folder 'nowhere'"),
         (("import", "nothing.json"), "there is no file or folder"),
         (("export", "x"), "user 'x' not found"),

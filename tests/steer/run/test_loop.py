@@ -36,7 +36,7 @@ def test_round_zero_is_the_prompt_itself_and_the_winner_has_as_many_seeds(fake_s
     assert len(result.original.objectives) == 4
     assert len(result.winner.objectives) == 4
     assert set(result.winner.seeds) == set(result.original.seeds)
-    assert result.gain == pytest.approx(result.winner.liking - result.original.liking)
+    assert result.gain == pytest.approx(result.winner.liking - result.original.liking, abs=1e-5)
 
 
 def test_rivals_of_a_round_share_their_seeds(fake_steerer, tmp_path):
@@ -135,6 +135,20 @@ def test_nothing_new_to_propose_stops(fake_steerer, tmp_path):
     assert {c.rewrite.text for c in result.candidates} == {"a fox", "a fox red"}
 
 
+def test_a_guard_that_drops_every_text_is_the_reason_and_stays_it_after_a_resume(fake_steerer, tmp_path):
+    prompt, texts = "portrait of my grandmother", ["a grandmother", "grandmother at dawn", "a grandmother, sepia"]
+    whole = fake_steerer(proposer=FakeProposer([texts])).run(prompt, "u1", out=tmp_path / "whole")
+    assert whole.stop is StopReason.GUARD
+    assert whole.why == "the fidelity guard dropped all 3 rewrites: they no longer say 'portrait' and 'my'"
+    assert json.loads((tmp_path / "whole" / "result.json").read_text())["why"] == whole.why
+    renderer = FakeRenderer(interrupt_at=3)  # while the original is confirmed
+    steerer = fake_steerer(renderer=renderer, proposer=FakeProposer([texts]))
+    assert steerer.run(prompt, "u1", out=tmp_path / "broken").stop is StopReason.INTERRUPTED
+    again = fake_steerer().resume(tmp_path / "broken")
+    assert (again.stop, again.why) == (whole.stop, whole.why)
+    assert facts(again) == facts(whole)
+
+
 def test_time_limit(fake_steerer, tmp_path):
     result = fake_steerer(["search.time_limit_s=0.000001"]).run("a fox", "u1", out=tmp_path / "run")
     assert result.stop is StopReason.TIME
@@ -147,7 +161,7 @@ def test_the_guard_is_applied_to_proposals(fake_steerer, tmp_path):
     assert {c.rewrite.text for c in result.candidates if c.round == 1} == {"a fox at dawn"}
     rows = [json.loads(line) for line in (tmp_path / "run" / "journal.jsonl").read_text().splitlines()]
     dropped = next(r["dropped"] for r in rows if r["kind"] == "proposed")
-    assert [reason for _, reason in dropped] == [
+    assert [reason for _, reason, _ in dropped] == [
         "already tried",
         "keeps 0% of the prompt's words, less than 50%",
         "longer than 600 characters",

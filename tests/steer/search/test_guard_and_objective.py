@@ -9,9 +9,9 @@ import pytest
 from steer.config import ObjectiveConfig
 from steer.errors import UsageError
 from steer.report.changes import word_changes
-from steer.search.guard import Guard
+from steer.search.guard import Guard, explain
 from steer.search.objective import fidelity_floor, objective
-from steer.types import Candidate, Rewrite, State
+from steer.types import Candidate, Dropped, Rewrite, State
 from steer.words import clean, kept_share
 
 
@@ -28,7 +28,18 @@ def test_kept_share_counts_content_words():
 def test_guard_keeps_order_and_drops_case_variants():
     good, dropped = Guard("a fox").check([Rewrite("A fox B"), Rewrite("a FOX b"), Rewrite("the fox C")], {"x"})
     assert [r.text for r in good] == ["A fox B", "the fox C"]
-    assert dropped == [("a FOX b", "already tried")]
+    assert dropped == [("a FOX b", "already tried", "repeat")]
+
+
+def test_a_guard_that_dropped_everything_is_named_and_repeats_are_not_its_doing():
+    repeats = [Dropped("a fox", "already tried", "repeat")]
+    unlike = [Dropped("a photo", "is 0.00 like the prompt, less than 0.10", "fidelity")]
+    styled = [Dropped("a fox, sepia", "changes the style, which this strength leaves alone", "strength")]
+    assert explain("a fox", repeats) == ""
+    assert explain("a fox", unlike * 2) == "the fidelity guard dropped all 2 rewrites: they no longer say 'fox'"
+    assert explain("", unlike).endswith(": the first one is 0.00 like the prompt, less than 0.10")
+    told = explain("a fox", [*styled, *styled, *repeats])
+    assert told.startswith("search.strength dropped 2 of 3 rewrites: the first one changes the style")
 
 
 def candidate(fidelity, personal=0.5, **others):

@@ -1,4 +1,4 @@
-"""What is believed of people whose taste is known."""
+"""What is learned about people whose taste is known."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_newcomer_is_uncertain_and_surprises_are_found(miniature, store, quest
     assert odd.hash in {s.picture for s in some.surprises}
     widths = [np.mean([x.high - x.low for x in b.leanings]) for b in (nothing, some)]
     assert widths[1] < 0.8 * widths[0]
-    assert len(some.nearest) == 5
+    assert len(some.similar) == 5
     json.dumps(some.plain())
 
 

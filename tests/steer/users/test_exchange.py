@@ -56,7 +56,7 @@ def test_a_person_moves_to_another_machine_without_the_pictures(rated, miniature
         '{"steer_user": 1, "id": "a/b", "demographics": {}, "profile": "", "ratings": [], "choices": []}',
     ],
 )
-def test_files_that_are_no_person(store, tmp_path, content):
+def test_files_that_are_no_export(store, tmp_path, content):
     path = tmp_path / "x.json"
     path.write_text(content)
     with pytest.raises(UsageError) as caught:
@@ -67,9 +67,11 @@ def test_files_that_are_no_person(store, tmp_path, content):
 
 def test_an_import_over_somebody_is_refused(rated, miniature, tmp_path):
     write_export(export_user(rated, "me", []), tmp_path / "me.json")
-    with pytest.raises(UsageError, match="there is a user 'me' already"):
+    with pytest.raises(UsageError, match="there is already a user 'me'; import the file under another id: --as NAME"):
         import_user(rated, tmp_path / "me.json")
     assert rated.user("me").ratings == 4
+    with pytest.raises(UsageError, match="a person of the reward 'u17'; import the file under another id: --as NAME"):
+        import_user(rated, tmp_path / "me.json", "u17", miniature.parts.reward.teacher.trained)
 
 
 def csv_of(tmp_path, *lines):
@@ -91,11 +93,11 @@ def test_ratings_from_a_csv(store, miniature, tmp_path):
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("9.png,3,", "line 3: '9.png' is no picture that opens"),
-        ("1.png,6,", "line 3: the score '6' is no number from 1 to 5"),
+        ("9.png,3,", "line 3: '9.png' cannot be opened as a picture"),
+        ("1.png,6,", "line 3: the score '6' is not a number from 1 to 5"),
         ("1.png,good,", "line 3: the score 'good'"),
         ("1.png,,", "line 3: the score ''"),
-        ("r.csv,3,", "line 3: 'r.csv' is no picture"),
+        ("r.csv,3,", "line 3: 'r.csv' cannot be opened as a picture"),
     ],
 )
 def test_a_wrong_line_is_named_and_nothing_is_kept(store, miniature, tmp_path, line, said):
@@ -112,12 +114,19 @@ def test_a_csv_without_its_columns(store, miniature, tmp_path):
         rate_from_csv(store, miniature.parts.reward.teacher, "me", path)
 
 
-def test_people_of_a_data_set_are_imported_read_only(store, miniature, tmp_path):
+def data_set(folder, *people):
+    """A csv of these people and four pictures."""
     for i in range(4):
-        Image.new("RGB", (64, 64), (60 * i, 9, 9)).save(tmp_path / f"{i}.png")
-    rows = [f"{p},{i}.png,{1 + (i + k) % 5},a fox" for k, p in enumerate(("ann", "bob", "cid")) for i in range(4)]
-    (tmp_path / "all.csv").write_text("\n".join(("person,picture,score,prompt", *rows)))
-    assert import_people(store, str(tmp_path / "all.csv"), None, miniature.parts.reward.teacher) == 3
+        Image.new("RGB", (64, 64), (60 * i, 9, 9)).save(folder / f"{i}.png")
+    rows = [f"{p},{i}.png,{1 + (i + k) % 5},a fox" for k, p in enumerate(people) for i in range(4)]
+    (folder / "all.csv").write_text("\n".join(("person,picture,score,prompt", *rows)))
+    return str(folder / "all.csv")
+
+
+def test_people_of_a_data_set_are_imported_read_only(store, miniature, tmp_path):
+    source, teacher = data_set(tmp_path, "ann", "bob", "cid"), miniature.parts.reward.teacher
+    found = import_people(store, source, None, teacher)
+    assert (found.name, sorted(found.ids)) == ("all", ["ann", "bob", "cid"])
     assert [(u.id, u.ratings, bool(u.source)) for u in store.users()] == [
         ("ann", 4, True),
         ("bob", 4, True),
@@ -126,5 +135,28 @@ def test_people_of_a_data_set_are_imported_read_only(store, miniature, tmp_path)
     with pytest.raises(UsageError, match="read-only"):
         store.rate("ann", "h", 3)
     assert Steerer("miniature", store=store, reward=miniature.parts.reward).parts.roster.learn("bob").used == 4
-    with pytest.raises(UsageError, match=r"3 people of .* are users already"):
-        import_people(store, str(tmp_path / "all.csv"), None, miniature.parts.reward.teacher)
+    with pytest.raises(UsageError, match=r"3 of the 3 people in .* have ids that are in use, such as 'ann'"):
+        import_people(store, source, None, teacher)
+    assert sorted(import_people(store, source, None, teacher, "all-").ids) == ["all-ann", "all-bob", "all-cid"]
+
+
+def test_a_data_set_with_ids_of_the_reward_is_refused_or_named_apart(store, miniature, tmp_path, questions):
+    """u17 of the reward stays what it was, to the last bit."""
+    source, reward = data_set(tmp_path, "ann", "U17"), miniature.parts.reward
+
+    def u17():
+        vectors = [p.vector.numpy().tobytes() + p.covariance.numpy().tobytes() for p in reward.ensemble.person("u17")]
+        roster = Steerer("miniature", store=store, reward=reward).parts.roster
+        scores = reward.score([q.image for q in questions[:3]], [q.prompt for q in questions[:3]], roster.person("u17"))
+        return vectors, scores.personal.tobytes(), scores.uncertainty.tobytes()
+
+    before = u17()
+    with pytest.raises(UsageError, match=r"1 of the 2 people in .* such as 'U17'; give them other ids: --prefix all-"):
+        import_people(store, source, None, reward.teacher)
+    assert store.users() == []
+    import_people(store, source, None, reward.teacher, "all-")
+    roster = Steerer("miniature", store=store, reward=reward).parts.roster
+    assert roster.learn("all-U17").used == 4
+    assert u17() == before
+    store.delete_import("all")
+    assert u17() == before

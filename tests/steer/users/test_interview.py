@@ -126,9 +126,9 @@ def test_pictures_of_a_folder(tmp_path, caplog):
     (tmp_path / "c.txt").write_text("nor this")
     (only,) = pictures_in(tmp_path)
     assert (only.path.name, only.prompt) == ("a.png", "")
-    assert re.search(r"1 files of '.*' are left out, they are no pictures; the first is b.png", caplog.text)
+    assert re.search(r"1 picture in '.*' could not be opened; the first is b.png", caplog.text)
     (tmp_path / "a.png").unlink()
-    for folder, said in ((tmp_path, "no picture in"), (tmp_path / "none", "there is no folder")):
+    for folder, said in ((tmp_path, "no pictures in"), (tmp_path / "none", "there is no folder")):
         with pytest.raises(UsageError, match=said):
             pictures_in(folder)
 
@@ -143,7 +143,7 @@ def test_pictures_of_a_run_know_their_prompt(fake_steerer, tmp_path):
 def test_one_rating_asks_the_store_a_handful_of_times(interview, monkeypatch):
     """Rate, keep the features, read all that was told, look for an earlier lesson, read features, keep the lesson."""
     calls, store = [], interview.store
-    for name in [n for n in vars(UserStore) if not n.startswith("_") and callable(getattr(UserStore, n))]:
+    for name in [n for n in dir(UserStore) if not n.startswith("_") and callable(getattr(UserStore, n))]:
         monkeypatch.setattr(store, name, _counted(getattr(store, name), name, calls))
     statements = []
     store._db.set_trace_callback(statements.append)
@@ -175,8 +175,8 @@ def test_in_the_terminal(interview):
     out = io.StringIO()
     ask(interview, False, Console(file=out), lambda _: next(answers))
     assert [r.score for r in interview.store.ratings("me")] == [4.0]
-    assert out.getvalue().count("a number from 1 to 5") == 2
-    assert "taken back" in out.getvalue()
+    assert out.getvalue().count("enter a number from 1 to 5") == 2
+    assert "last answer undone" in out.getvalue()
 
 
 def test_pairs_in_the_terminal_and_an_input_that_ends(interview):

@@ -84,8 +84,8 @@ def test_what_it_believes(steerer, store, questions, ratings_of):
     enrolled = steerer.parts.roster.learn("new")
     found = beliefs(steerer.parts.reward, "new", Lexicon.load("miniature"), store, enrolled)
     assert 0.05 < found.known < 0.95
-    assert len(found.nearest) == 5
-    assert all(-1 <= v <= 1 for _, v in found.nearest)
+    assert len(found.similar) == 5
+    assert all(-1 <= v <= 1 for _, v in found.similar)
     kinds = {x.kind for x in found.leanings}
     assert "light" in kinds
     assert all(x.low < x.mean < x.high for x in found.leanings)
@@ -117,7 +117,7 @@ def test_the_commands(tmp_path, questions, ratings_of, store):
     assert 0 < json.loads(shown.stdout)["known"] < 1
     refused = steer_here("user", "add", "you", "--about", "age_binned=30-39", *told)
     assert refused.returncode == 2
-    assert "it knows nothing but ratings" in refused.stderr
+    assert "it learns from ratings only" in refused.stderr
     taken = steer_here("user", "add", "u17", *told)
-    assert (taken.returncode, "read-only" in taken.stderr) == (2, True)
+    assert (taken.returncode, "choose another id" in taken.stderr) == (2, True)
     assert len(UserStore(tmp_path / "users.db").ratings("me")) == 25

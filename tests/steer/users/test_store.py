@@ -17,9 +17,10 @@ from PIL import Image
 from reward_models import Lesson
 from steer.errors import StorageError, UsageError
 from steer.users import schema
-from steer.users.ids import check_id
+from steer.users.ids import check_id, unknown_user
 from steer.users.records import picture_hash, store_path
 from steer.users.store import UserStore
+from steer.users.votes import Vote, VoteBook
 
 
 @pytest.mark.parametrize(
@@ -99,7 +100,7 @@ def test_scores_off_the_scale(store, score):
 
 def test_taken_ids_and_unknown_ones(store):
     store.add("Me")
-    with pytest.raises(UsageError, match="there is a user 'Me' already"):
+    with pytest.raises(UsageError, match="there is already a user 'Me'"):
         store.add("me")
     with pytest.raises(UsageError, match="Did you mean 'Me'"):
         store.user("Ne")
@@ -138,6 +139,125 @@ def test_delete_leaves_no_trace(store):
     for trace in (b"someone-secret", b"private", b"hash-of-theirs", b"vector-bytes", b"their folder"):
         assert trace not in left
     assert set(UserStore(store.path).features("encoder", ["hash-of-theirs", "shared-hash"])) == {"shared-hash"}
+
+
+def test_a_reader_that_keeps_a_copy_of_the_deleted_is_said(store, caplog, monkeypatch):
+    """A deletion cannot empty the write-ahead log while another process reads from it."""
+    monkeypatch.setattr("steer.users.database.WAIT_S", 0.1)
+    store.add("me", profile="a very private taste")
+    store.close()
+    other = sqlite3.connect(store.path, isolation_level=None)
+    other.execute("BEGIN")
+    other.execute("SELECT * FROM users").fetchall()
+    store.delete("me")
+    assert "may hold a copy of the deleted data" in caplog.text
+    other.execute("COMMIT")
+    other.close()
+    store.close()
+    assert b"private" not in b"".join(p.read_bytes() for p in store.path.parent.iterdir())
+
+
+def test_a_whole_import_is_deleted_and_nothing_else(store):
+    store.add("me")
+    store.rate("me", "shared", 4)
+    for name in ("p1", "p2"):
+        store.add(name, {"gender": "female"}, source="a set")
+        store.rate_many(name, [("shared", "a fox", 2), ("theirs-alone", "a secret prompt", 5)])
+    store.add("q1", source="another set")
+    store.keep_features("encoder", {"shared": b"kept", "theirs-alone": b"gone"})
+    store.keep_lesson(store.told("p1"), "reward", Lesson(b"their-vector", 0.5))
+    gone = store.delete_import("a set")
+    assert gone == {"ratings": 4, "choices": 0, "vectors": 1, "votes": 0, "pictures": 1}
+    assert [(u.id, u.ratings) for u in store.users()] == [("me", 1), ("q1", 0)]
+    assert set(store.features("encoder", ["shared", "theirs-alone"])) == {"shared"}
+    store.close()
+    left = b"".join(p.read_bytes() for p in store.path.parent.iterdir())
+    for trace in (b"theirs-alone", b"secret", b"their-vector", b"female"):
+        assert trace not in left
+    with pytest.raises(UsageError, match="no users were imported from 'a set'; there are imports from another set"):
+        UserStore(store.path).delete_import("a set")
+
+
+def test_votes_of_somebody_who_is_not_in_the_store_are_deleted_too(store):
+    """A person the reward was trained on can vote in a study."""
+    VoteBook(store, "study").add(Vote("u99", 0, 0, "own", "original", "own"))
+    assert store.delete("u99")["votes"] == 1
+    assert VoteBook(store, "study").all() == []
+    with pytest.raises(UsageError, match="user 'u99' not found"):
+        store.delete("u99")
+
+
+def test_a_new_name_takes_everything_along(store):
+    store.add("me", {"gender": "female"}, "warm light")
+    store.add("you")
+    store.rate("me", "h1", 4)
+    store.choose("me", "h1", "h2")
+    store.keep_lesson(store.told("me"), "reward", Lesson(b"vector", 0.5))
+    VoteBook(store, "study").add(Vote("me", 0, 0, "own", "original", "own"))
+    before = store.told("me")
+    renamed = store.rename("me", "anna")
+    assert (renamed.demographics, renamed.profile) == ({"gender": "female"}, "warm light")
+    after = store.told("anna")
+    assert (after.ratings, after.choices) == (before.ratings, before.choices)
+    assert store.lesson("anna", "reward").basis == after.digest()
+    assert [v.user for v in VoteBook(store, "study").all()] == ["anna"]
+    assert store.ids() == ["anna", "you"]
+    with pytest.raises(UsageError, match="there is already a user 'you'"):
+        store.rename("anna", "You")
+    assert store.rename("anna", "Anna").ratings == 1  # only the case changes
+
+
+def test_a_reset_keeps_who_somebody_is(store):
+    store.add("me", {"gender": "female"}, "warm light")
+    store.rate("me", "h1", 4)
+    store.choose("me", "h1", "h2")
+    store.keep_lesson(store.told("me"), "reward", Lesson(b"vector", 0.5))
+    assert store.reset("me") == {"ratings": 1, "choices": 1, "vectors": 1, "pictures": 2}
+    left = store.user("me")
+    assert (left.demographics, left.profile, left.ratings, left.choices) == ({"gender": "female"}, "warm light", 0, 0)
+    assert store.lesson("me", "reward") is None
+
+
+@pytest.mark.parametrize("answer", ["rating", "choice"])
+def test_a_begun_person_is_added_with_the_first_answer(store, answer):
+    store.begin("me")
+    assert store.told("me").ratings == []
+    store.keep_lesson(store.told("me"), "reward", Lesson(b"vector", 1.0))
+    assert store.ids() == []
+    if answer == "rating":
+        with pytest.raises(UsageError, match="not on the scale"):
+            store.rate("me", "h1", 9)
+        assert UserStore(store.path).ids() == []
+        store.rate("me", "h1", 4)
+    else:
+        store.choose("me", "h1", "h2")
+    assert UserStore(store.path).ids() == ["me"]
+    store.delete("me")
+    with pytest.raises(UsageError, match="not found"):
+        store.rate("me", "h1", 4)
+
+
+def test_a_taken_id_cannot_begin(store):
+    store.add("Me")
+    with pytest.raises(UsageError, match="there is already a user 'Me'"):
+        store.begin("me")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("u71x", "user 'u71x' not found (203 known). Did you mean 'u71', "),
+        ("ME", "user 'ME' not found (203 known). Did you mean 'me'?"),
+        ("nobody", "Known: me, anna, bob, u1, u2, u3 and 197 more. Create it: steer user rate nobody"),
+    ],
+)
+def test_an_unknown_user_is_told_with_a_way_on(wrong, said):
+    known = ["me", "anna", "bob", *(f"u{i}" for i in range(1, 201))]
+    assert said in str(unknown_user(wrong, known, create=True))
+
+
+def test_what_is_no_id_is_not_offered_for_creation():
+    assert "rate" not in str(unknown_user("a/b", ["me"], create=True))
 
 
 def test_the_same_picture_in_any_file(tmp_path):
@@ -194,12 +314,11 @@ def test_kill_nine_while_rating_loses_at_most_the_answer_in_flight(store):
 
 
 def test_a_locked_store_is_said(store, monkeypatch):
-    monkeypatch.setattr("steer.users.store.WAIT_S", 0.1)
+    monkeypatch.setattr("steer.users.database.WAIT_S", 0.1)
     store.add("me")
+    waiting = UserStore(store.path)
     other = sqlite3.connect(store.path)
     other.execute("BEGIN IMMEDIATE")
-    waiting = UserStore.__new__(UserStore)
-    waiting.path, waiting._own = store.path, __import__("threading").local()
     with pytest.raises(StorageError, match="in use by another process"):
         waiting.rate("me", "h1", 3)
     other.rollback()
@@ -220,7 +339,7 @@ def test_a_corrupt_store_is_said_and_left_alone(tmp_path, content):
 
 def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match="cannot be made"):
+    with pytest.raises(StorageError, match="cannot create the user store"):
         UserStore(tmp_path / "file" / "users.db")
 
 
@@ -236,7 +355,7 @@ def test_an_older_store_is_brought_along_whole_or_not(store, monkeypatch):
     store.rate("me", "h1", 4)
     more = [*schema.MIGRATIONS, "ALTER TABLE users ADD COLUMN mood TEXT NOT NULL DEFAULT 'fine'"]
     monkeypatch.setattr(schema, "MIGRATIONS", [*more, "ALTER TABLE users ADD COLUMN extra TEXT; NONSENSE"])
-    with pytest.raises(StorageError, match="cannot be used"):
+    with pytest.raises(StorageError, match="cannot use the user store"):
         UserStore(store.path)
     with sqlite3.connect(store.path) as db:
         assert db.execute("PRAGMA user_version").fetchone()[0] == len(
