@@ -5,7 +5,7 @@
 #   scripts/setup.sh test           every extra, and what the tests and linters need
 #   scripts/setup.sh dev            the same and pre-commit
 #   scripts/setup.sh docs           what builds the documentation site
-#   scripts/setup.sh browser        playwright, for the tests of the pages in a real browser
+#   scripts/setup.sh browser        playwright and axe, for the tests of the pages in a real browser
 # On Linux without an NVIDIA card the CPU build of torch is installed, never the CUDA one.
 set -eu
 cd "$(dirname "$0")/.."

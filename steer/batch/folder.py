@@ -167,6 +167,7 @@ class BatchFolder:
             "gain": None,
             "text": None,
             "picture": None,
+            "original_picture": None,
             "seconds": None,
             "reason": None,
             "warnings": None,
@@ -177,6 +178,10 @@ class BatchFolder:
             return told
         result = json.loads((run / "result.json").read_text())
         best, original = result["best"] or {}, result["original"] or {}
+
+        def path(picture: str | None) -> str | None:
+            return str(run.relative_to(self.path) / picture) if picture else None
+
         return told | {
             "pictures": result["pictures"],
             "original": original.get("liking"),
@@ -186,7 +191,8 @@ class BatchFolder:
             "seconds": result["seconds"],
             "reason": result["why"],
             "warnings": " ".join(result.get("warnings", [])) or None,
-            "picture": str(run.relative_to(self.path) / result["picture"]) if result["picture"] else None,
+            "picture": path(result["picture"]),
+            "original_picture": path(original.get("picture")),
         }
 
     def write_text(self, name: str, text: str) -> None:

@@ -5,12 +5,17 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-from reward_models.evaluation.pages import render
+from reward_models.plural import counted
 from steer.batch.folder import BatchFolder
+from steer.report.changes import word_changes
+from steer.report.html import render_html
+from steer.report.links import back_from_batch
+from steer.report.theme import LIGHT
 from steer.store.files import write_whole
 
 COLUMNS = (
@@ -25,12 +30,13 @@ COLUMNS = (
     "gain",
     "text",
     "picture",
+    "original_picture",
     "seconds",
     "reason",
     "warnings",
 )
 ON_THE_PAGE, ON_THE_SHEET = 500, 100  # rows; the table has all of them
-CELL, GAP, MARGIN, COLUMN_COUNT = 128, 10, 24, 10
+CELL, CAPTION, GAP, MARGIN, COLUMN_COUNT = 128, 28, 12, 24, 10  # pixels but for the last
 PARQUET_ROWS = 2048  # written at once
 
 
@@ -42,6 +48,7 @@ def write_results(folder: BatchFolder) -> Counter[str]:
     """
     states: Counter[str] = Counter()
     first: list[dict[str, Any]] = []
+    gains: list[float] = []
     partial = folder.path / "results.csv.partial"
     with open(partial, "w", newline="") as file, _Parquet(folder.path / "results.parquet") as parquet:
         table = csv.DictWriter(file, COLUMNS)
@@ -51,10 +58,12 @@ def write_results(folder: BatchFolder) -> Counter[str]:
             states[told["state"]] += 1
             table.writerow({**told, "prompt": _harmless(told["prompt"]), "text": _harmless(told["text"])})
             parquet.add(told)
+            if told["gain"] is not None:
+                gains.append(told["gain"])
             if len(first) < ON_THE_PAGE:
                 first.append(told)
     partial.replace(folder.path / "results.csv")
-    folder.write_text("index.html", _page(folder, first, states))
+    folder.write_text("index.html", page_of(folder, first, states, gains))
     sheet = _sheet(folder, first[:ON_THE_SHEET])
     write_whole(folder.path / "sheet.png", lambda f: sheet.save(f, "PNG"))
     return states
@@ -110,27 +119,53 @@ def _harmless(text: str | None) -> str | None:
     return f"'{text}" if text and text[0] in "=+-@" else text
 
 
-def _page(folder: BatchFolder, rows: list[dict[str, Any]], states: Counter[str]) -> str:
-    """``index.html``: a line for each of the first rows; prompts and reasons are escaped."""
-    shown = [r | {"report": str(Path(r["picture"]).parents[1] / "report.html") if r["picture"] else ""} for r in rows]
-    return render(
-        "batch.html.j2", "steer.report", name=folder.path.name, rows=shown, states=states, total=sum(states.values())
+def page_of(folder: BatchFolder, rows: list[dict[str, Any]], states: Counter[str], gains: list[float]) -> str:
+    """``index.html``: the first rows, each with its original and its best picture; prompts and reasons are escaped."""
+    shown = [
+        row
+        | {
+            "report": str(Path(row["picture"]).parents[1] / "report.html") if row["picture"] else "",
+            "changes": word_changes(row["prompt"], row["text"] or ""),
+        }
+        for row in rows
+    ]
+    return render_html(
+        "batch.html.j2",
+        name=folder.path.resolve().name,
+        rows=shown,
+        states=states,
+        total=sum(states.values()),
+        gain=gain_of_rows(gains),
+        back=back_from_batch(folder.path),
     )
+
+
+def gain_of_rows(gains: list[float]) -> str:
+    """The gains in liking of rows, taken together; "" for none.
+
+    >>> gain_of_rows([0.5, 0.25, -0.25])
+    'mean gain +0.17 over 3 rows, 2 of them above 0'
+    """
+    if not gains:
+        return ""
+    above = "" if len(gains) == 1 else f", {sum(g > 0 for g in gains)} of them above 0"
+    return f"mean gain {fmean(gains):+.2f} over {counted(len(gains), 'row')}{above}"
 
 
 def _sheet(folder: BatchFolder, rows: list[dict[str, Any]]) -> Image.Image:
+    """The best pictures of the rows, each with its liking, the gain and the user below."""
     shown = [r for r in rows if r["picture"]]
     columns = max(1, min(COLUMN_COUNT, len(shown)))
     lines = -(-len(shown) // columns)
-    sheet = Image.new(
-        "RGB", (2 * MARGIN + columns * (CELL + GAP), 2 * MARGIN + max(1, lines) * (CELL + 24)), (250, 249, 246)
-    )
+    size = 2 * MARGIN + columns * (CELL + GAP) - GAP, 2 * MARGIN + max(1, lines) * (CELL + CAPTION)
+    sheet = Image.new("RGB", size, LIGHT.rgb("paper"))
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
     for i, r in enumerate(shown):
-        x, y = MARGIN + i % columns * (CELL + GAP), MARGIN + i // columns * (CELL + 24)
+        x, y = MARGIN + i % columns * (CELL + GAP), MARGIN + i // columns * (CELL + CAPTION)
         with Image.open(folder.path / r["picture"]) as image:
             small = image.convert("RGB")
         small.thumbnail((CELL, CELL))
         sheet.paste(small, (x, y))
-        draw.text((x, y + CELL + 4), f"{r['liking']:.2f}  {r['user'][:12]}", (130, 130, 138), font)
+        liking = f"{r['liking']:.2f}" + ("" if r["gain"] is None else f" ({r['gain']:+.2f})")
+        draw.text((x, y + CELL + 4), f"{liking}  {r['user'][:8]}", LIGHT.rgb("pale"), font)
     return sheet

@@ -50,7 +50,7 @@ def task_bars(quiet: bool = False) -> Iterator[Callable[[str, int, int], None]]:
 @contextmanager
 def count_bar(description: str) -> Iterator[Callable[[int, int], None]]:
     """Yield ``tell(done, total)``; the bar is removed at the end. Lines printed to the console appear above it."""
-    with progress_bar(transient=True) as bar:
+    with progress_bar(transient=True, quiet=not console.is_terminal) as bar:  # elsewhere it leaves an empty line
         task = bar.add_task(description, total=None)
 
         def tell(done: int, total: int) -> None:

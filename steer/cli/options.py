@@ -98,6 +98,14 @@ Kind = Annotated[
 ]
 
 # Pages in the browser
+Host = Annotated[
+    str,
+    typer.Option(
+        "--host",
+        metavar="HOST",
+        help="Address the page listens on; 0.0.0.0 lets other machines open it, with the token in the printed link.",
+    ),
+]
 Port = Annotated[
     int,
     typer.Option("--port", metavar="N", help="Port of the page; 0 picks a free one.", min=0, max=65535),

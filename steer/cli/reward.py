@@ -12,7 +12,7 @@ import typer
 from steer.cli.bars import feature_bar
 from steer.cli.extras import extra
 from steer.devices import pick_device
-from steer.errors import UsageError
+from steer.errors import UsageError, unknown
 from steer.resources import shipped_file, shipped_names
 
 if TYPE_CHECKING:
@@ -38,8 +38,10 @@ def _work(config: str) -> Iterator[tuple[Family, Work, Path]]:
 
     file = shipped_file(config, TRAINING, ".yaml")
     if not file.exists():
-        known = ", ".join(shipped_names(TRAINING, ".yaml"))
-        raise UsageError(f"--config {config}: there is no such file; trainings that ship: {known}")
+        known = shipped_names(TRAINING, ".yaml")
+        if not file.suffix and len(file.parts) == 1:
+            raise unknown("training", config, known)
+        raise UsageError(f"--config {config}: there is no such file; trainings that ship: {', '.join(known)}")
     with extra("train", "pandas", "matplotlib", "pyarrow"):
         from reward_models.base import RewardError
         from reward_models.families import Work, family_of
@@ -50,8 +52,12 @@ def _work(config: str) -> Iterator[tuple[Family, Work, Path]]:
             with feature_bar() as progress:
                 yield family_of(file), Work(pick_device, _say, progress), file
         except NoDataSet as error:
-            hint = f"; the miniature's is made with: steer data miniature {error.source}"
-            raise UsageError(f"{error}{hint if error.source.startswith('training/') else ''}") from error
+            if not error.source.startswith("training/"):
+                raise UsageError(str(error)) from error
+            raise UsageError(
+                f"there is no folder '{error.source}'; make the miniature's data set with: "
+                f"steer data miniature {error.source}"
+            ) from error
         except RewardError as error:
             raise UsageError(str(error)) from error
 

@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from rich.console import Console
 
 from steer.cli.console import console
-from steer.cli.options import AsJson, Budget, Config, Out, Seed, Settings, User
+from steer.cli.options import AsJson, Browser, Budget, Config, Host, Out, Port, Seed, Settings, User
 from steer.cli.who import default_users
 from steer.config import DEFAULT
 from steer.config.strength import StrengthName
 from steer.errors import UsageError
+from steer.web.address import LOOPBACK, Address
 
 if TYPE_CHECKING:
     from steer.config import SteerConfig
@@ -70,6 +72,9 @@ def run(
     not_user: NotUser = None,
     together: Together = None,
     page: Page = False,
+    host: Host = LOOPBACK,
+    port: Port = 0,
+    browser: Browser = True,
     learn: Learn = False,
     settings: Settings = None,
 ) -> None:
@@ -90,6 +95,9 @@ def run(
     if text is not None and prompt is not None:
         raise UsageError(f"there are two prompts, '{text}' and --prompt '{prompt}'; give one")
     wanted = check_prompt(_given(text if prompt is None else prompt))  # before models are loaded
+    address = Address(host, port, browser)
+    if not page and address != Address():
+        raise UsageError("--host, --port and --no-browser belong to --page")
     flags = [f"search.strength={strength}"] if strength is not None else []
     flags += ["search.rewrite=false"] if no_rewrite else []
     flags += [f"objective.together={together}"] if together is not None else []
@@ -99,7 +107,8 @@ def run(
     audience = str(Audience(tuple(users), tuple(not_user or ())))
     if whence and not as_json:
         console.print(f"drawing for {', '.join(users)} ({whence})")
-    _drive(loaded, as_json, lambda s: s.run(wanted, audience, budget, seed, out), show_rewrites, page)
+    served = address if page else None
+    _drive(loaded, as_json, lambda s: s.run(wanted, audience, budget, seed, out), show_rewrites, served)
 
 
 def _given(prompt: str | None) -> str:
@@ -136,7 +145,7 @@ def _drive(
     as_json: bool,
     action: Callable[[Steerer], Result],
     show_rewrites: bool = False,
-    page: bool = False,
+    page: Address | None = None,
 ) -> None:
     """Load the models, do ``action`` and print its result. Raises typer.Exit(1) for an interrupted or empty run."""
     from steer.cli.progress import Progress, loading, loads_large
@@ -149,7 +158,8 @@ def _drive(
         progress = Progress(quiet=as_json, show_rewrites=show_rewrites)
         steerer = Steerer(config, listeners=[progress])
         _ = steerer.parts.reward, steerer.parts.renderer
-        live = _live_page(steerer) if page else None
+        page_console = Console(stderr=as_json, soft_wrap=True, highlight=False)  # JSON has standard output to itself
+        live = _live_page(steerer, page, page_console) if page else None
     with progress:
         result = action(steerer)
     if as_json:
@@ -159,16 +169,15 @@ def _drive(
 
         print_result(result)
     if live:
-        live.stay()
+        live.stay(page_console)
     if result.stop is StopReason.INTERRUPTED or result.best is None:
         raise typer.Exit(1)
 
 
-def _live_page(steerer: Steerer) -> LivePage:
-    from steer.cli.console import console
+def _live_page(steerer: Steerer, address: Address, console: Console) -> LivePage:
     from steer.web import live_page
 
     page: LivePage = live_page(steerer.parts)
     steerer.listeners.append(page)
-    page.begin(console)
+    page.begin(console, address)
     return page

@@ -11,7 +11,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from steer.cli.console import console
+from reward_models.plural import counted
+from steer.cli.console import console, print_text
 from steer.cli.folders import kind_of, latest
 from steer.cli.options import AsJson
 from steer.cli.show_many import show_batch, show_study
@@ -77,18 +78,18 @@ def print_summary(s: dict[str, Any]) -> None:
     folder = Path(s["folder"])
     console.print()
     if s["original"]:
-        console.print(f"  original  {_liking(s['original'])}  {escape(s['prompt'])}")
+        print_text("original", f"{_liking(s['original'])}  {escape(s['prompt'])}")
     if s["best"]:
         pieces = word_changes(s["prompt"], s["best"]["text"])
         marked = " ".join(_MARK[kind].format(escape(words)) for kind, words in pieces)
-        console.print(f"  best      {_liking(s['best'])}  {marked}")
+        print_text("best", f"{_liking(s['best'])}  {marked}")
     if s["gain"] is not None:
         console.print(f"  gain      [bold]{escape(s['gain_words'])}[/]")
     for user, liking in _each(s):
         console.print(f"  {escape(user):9s} {liking}")
     for name, added in s.get("explained", {}).items():
         words = ", ".join(f"{n} {v:+.2f}" for n, v in list(added.items())[:4])
-        console.print(f"  why       {name}: {escape(words)}")
+        print_text("why", f"{name}: {escape(words)}")
     if s["picture"]:
         console.print(f"  picture   {folder / s['picture']}{_of_picture(s['best'])}")
     console.print(f"  sheet     {folder / 'contact_sheet.png'}")
@@ -96,13 +97,12 @@ def print_summary(s: dict[str, Any]) -> None:
     if s.get("agreement") is not None:
         console.print(
             f"  tiers     {s['agreement_of']} rank like full pictures: Spearman {s['agreement']:+.2f} "
-            f"on {s['agreement_pictures']} pictures"
+            f"on {counted(s['agreement_pictures'], 'picture')}"
         )
     if s["failed"]:
-        console.print(
-            f"  failed    {len(s['failed'])} pictures; reason of the first: {escape(s['failed'][0]['reason'])}"
-        )
-    console.print(f"  stopped   because {s['why']}, after {s['pictures']} pictures and {s['seconds']:.0f} s")
+        first = escape(s["failed"][0]["reason"])
+        print_text("failed", f"{counted(len(s['failed']), 'picture')}; the reason of the first: {first}")
+    print_text("stopped", f"because {s['why']}, after {counted(s['pictures'], 'picture')} and {s['seconds']:.0f} s")
     if s["stop"] == "INTERRUPTED":
         console.print(f"  everything so far is kept; resume with: [bold]steer resume {folder}[/]")
 
@@ -151,7 +151,7 @@ def _print_words(words: list[dict[str, Any]]) -> None:
     for title, effects in (("raised", raised), ("lowered", lowered)):
         if effects:
             line = ", ".join(f"{w['words']} {w['effect']:+.2f} [{w['low']:+.2f}, {w['high']:+.2f}]" for w in effects)
-            console.print(f"  {title:8s} {escape(line)}")
+            print_text(title, escape(line))
 
 
 def _load(run: Path) -> dict[str, Any]:

@@ -13,8 +13,9 @@ from reward_models.plural import counted
 from steer.cli.bars import task_bars
 from steer.cli.console import console
 from steer.cli.extras import extra
-from steer.cli.options import AsJson, Beside, Browser, DryRun, Out, Port, Voter
+from steer.cli.options import AsJson, Beside, Browser, DryRun, Host, Out, Port, Voter
 from steer.errors import UsageError
+from steer.web.address import LOOPBACK
 
 if TYPE_CHECKING:
     from steer.study.folder import StudyFolder
@@ -94,15 +95,15 @@ def report(folder: Folder, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def page(folder: Folder, user: Voter, port: Port = 0, browser: Browser = True) -> None:
+def page(folder: Folder, user: Voter, host: Host = LOOPBACK, port: Port = 0, browser: Browser = True) -> None:
     """Vote between pictures in the browser without knowing which is which. Every vote is saved at once."""
     from steer.study.folder import StudyFolder
     from steer.study.votes import Ballot
     from steer.users.store import UserStore
-    from steer.web import serve_voting
+    from steer.web import Address, serve_voting
 
     ballot = Ballot(StudyFolder.open(folder), UserStore(), user)
-    serve_voting(ballot, port, browser, console)
+    serve_voting(ballot, Address(host, port, browser), console)
     console.print(f"{counted(ballot.given, 'vote')} by {user}; to see them all: steer study votes {folder}")
 
 
@@ -156,4 +157,4 @@ def print_findings(folder: StudyFolder, table: dict[str, Any], as_json: bool) ->
 
 
 def _report_packages() -> AbstractContextManager[None]:
-    return extra("study", "matplotlib", "markdown_it")
+    return extra("study", "matplotlib")

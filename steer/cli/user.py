@@ -14,10 +14,11 @@ from rich.markup import escape
 from reward_models.plural import counted
 from steer.cli import user_store
 from steer.cli.console import console
-from steer.cli.options import AsJson, Browser, Config, Port, Settings, Store, UserId
+from steer.cli.options import AsJson, Browser, Config, Host, Port, Settings, Store, UserId
 from steer.cli.teaching import Teaching
 from steer.config import DEFAULT
 from steer.errors import SteerError, UsageError
+from steer.web.address import LOOPBACK
 
 if TYPE_CHECKING:
     from steer.users.interview import Interview
@@ -102,6 +103,7 @@ def rate(
     ] = None,
     pairs: Annotated[bool, typer.Option("--pairs", help="Choose between two pictures instead of rating one.")] = False,
     terminal: Annotated[bool, typer.Option("--terminal", help="Rate in the terminal, without a browser.")] = False,
+    host: Host = LOOPBACK,
     port: Port = 0,
     browser: Browser = True,
     store: Store = None,
@@ -110,7 +112,8 @@ def rate(
 ) -> None:
     """Teach steer your taste by rating pictures in the browser.
 
-    You are always shown the picture whose rating tells most. About twenty ratings are enough for a start.
+    You are always shown the picture whose rating tells most. After about twenty, more would change little: it says so
+    and stops asking, unless you choose to keep going.
     """
     from steer.users.ids import check_id
 
@@ -125,9 +128,9 @@ def rate(
 
         ask(interview, pairs, console)
     else:
-        from steer.web import serve_rating
+        from steer.web import Address, serve_rating
 
-        serve_rating(interview, pairs, port, browser, console)
+        serve_rating(interview, pairs, Address(host, port, browser), console)
     if name in teaching.store.ids():
         console.print(f"{interview.progress()}. See what steer has learned: steer user show {name}")
     else:
@@ -145,7 +148,10 @@ def show(
     picture: Annotated[Path | None, typer.Option(help="Also draw a chart to this PNG file.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what steer has learned about a user's taste, how certain it is, and who has a similar taste."""
+    """Show what steer has learned about a user's taste, how certain it is, and who has a similar taste.
+
+    The numbers say how much more this user likes a phrase than the others of its kind, with a 95% interval.
+    """
     from steer.lexicon import Lexicon
     from steer.report.beliefs import draw_beliefs, lines
     from steer.users.beliefs import beliefs

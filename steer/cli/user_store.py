@@ -196,6 +196,7 @@ def delete(
 
 def _confirm(yes: bool, question: str) -> None:
     if not yes and not typer.confirm(question):
+        console.print("nothing was deleted")
         raise typer.Exit(1)
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from statistics import fmean
 
 from steer.report.contact_sheet import contact_sheet
 from steer.report.page import render_page
+from steer.report.people import liked_by
 from steer.search.attribution import word_effects
 from steer.store.files import write_json, write_whole
 from steer.store.run_folder import RunFolder
-from steer.types import LIKED_BY, Comparison, History, Result, RewriteStats, State
+from steer.types import Comparison, History, Result, RewriteStats
 
 
 def write_report(result: Result, folder: RunFolder) -> None:
@@ -37,7 +37,7 @@ def summary(result: Result) -> dict[str, object]:
         "seconds": round(result.seconds, 1),
         "pictures": sum(1 for c in result.candidates if c.picture),
         "failed": [c.facts() for c in result.candidates if c.state.value == "FAILED"],
-        "original": None if original is None else _stats(original) | _liked_by(result, original),
+        "original": None if original is None else _original(result, original),
         "best": None if winner is None else _best(result, winner),
         **_gain(result.comparison),
         "agreement": None if math.isnan(result.agreement[0]) else round(result.agreement[0], 3),
@@ -71,6 +71,11 @@ def _stats(stats: RewriteStats) -> dict[str, object]:
     }
 
 
+def _original(result: Result, original: RewriteStats) -> dict[str, object]:
+    """The prompt as typed, and its picture on the seed of the best one."""
+    return _stats(original) | {"picture": result.first.picture if result.first else None} | _liked_by(result, original)
+
+
 def _best(result: Result, winner: RewriteStats) -> dict[str, object]:
     """The winning text, and the liking of the one picture that was chosen."""
     picture = {} if result.best is None else {"picture_liking": _number(result.best.personal)}
@@ -78,12 +83,8 @@ def _best(result: Result, winner: RewriteStats) -> dict[str, object]:
 
 
 def _liked_by(result: Result, stats: RewriteStats) -> dict[str, object]:
-    """Of a run for several people: how much each of them likes the pictures of a text, in the mean."""
-    own = [c for c in result.candidates if c.state is State.SCORED and c.rewrite.text == stats.rewrite.text]
-    counted = [c for c in own if c.tier == "full"] or own
-    people = [name for name in counted[0].others if name.startswith(LIKED_BY)] if counted else []
-    each = {name.removeprefix(LIKED_BY): _number(fmean(c.others[name] for c in counted)) for name in people}
-    return {"liked_by": each} if each else {}
+    each = liked_by(result, stats)
+    return {"liked_by": {person: _number(value) for person, value in each.items()}} if each else {}
 
 
 def _gain(compared: Comparison | None) -> dict[str, object]:

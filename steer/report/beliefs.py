@@ -10,7 +10,7 @@ from PIL import Image
 from steer.errors import UsageError
 from steer.users.beliefs import Beliefs, Leaning
 
-INK, PALE, PAPER = "#202024", "#82828a", "#faf9f6"
+INK, PALE, PAPER = "#202024", "#6a6a72", "#faf9f6"
 LIKED, DISLIKED, UNSURE, AVERAGE = "#2e7d5a", "#b2463c", "#bebcb6", "#d69614"
 MOST, FEW = 8, 3  # leanings listed: that are certain, that are not
 WIDTH, ROW, MARGIN, LABEL, HEAD, TICKS, LINE = 860, 26, 32, 190, 92, 28, 22  # pixels

@@ -7,11 +7,13 @@ from itertools import groupby
 
 from PIL import Image, ImageDraw, ImageFont
 
+from steer.report.theme import LIGHT
 from steer.store.run_folder import RunFolder
 from steer.types import Candidate, Result
 
 CELL, GAP, CAPTION, MARGIN, LABEL = 128, 12, 22, 28, 92
-INK, PALE, PAPER, GOLD, GREY = (32, 32, 36), (130, 130, 138), (250, 249, 246), (214, 150, 20), (224, 223, 220)
+INK, PALE, PAPER, GREY = (LIGHT.rgb(name) for name in ("ink", "pale", "paper", "line"))
+ACCENT, FRAME = LIGHT.rgb("accent"), LIGHT.rgb("frame")
 
 
 def contact_sheet(result: Result, folder: RunFolder) -> Image.Image:
@@ -53,9 +55,9 @@ def _cell(
         draw.rectangle((x, y, x + CELL - 1, y + CELL - 1), fill=GREY)
     text = f"{candidate.personal:.2f}" if not math.isnan(candidate.personal) else candidate.state.value.lower()
     if best:
-        draw.rectangle((x - 5, y - 5, x + CELL + 4, y + CELL + 4), outline=GOLD, width=4)
+        draw.rectangle((x - 5, y - 5, x + CELL + 4, y + CELL + 4), outline=FRAME, width=4)
         text += "  best"
-    draw.text((x + 2, y + CELL + 5), text, GOLD if best else INK, font)
+    draw.text((x + 2, y + CELL + 5), text, ACCENT if best else INK, font)
 
 
 def _label(candidate: Candidate, first_tier: str) -> str:
@@ -66,8 +68,9 @@ def _label(candidate: Candidate, first_tier: str) -> str:
 
 def _subtitle(result: Result) -> str:
     parts = [f"for {result.request.user}"]
-    if result.original and result.winner:
-        parts.append(f"liking {result.original.liking:.2f} -> {result.winner.liking:.2f}")
+    if compared := result.comparison:
+        parts.append(f"liking {compared.original:.2f} to {compared.best:.2f}: {compared}")
+    if result.winner:
         parts.append(f"best: {result.winner.rewrite.text}")
     return "   ".join(parts)
 

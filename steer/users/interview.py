@@ -5,6 +5,7 @@ enough.
 from __future__ import annotations
 
 import itertools
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from reward_models import RewardModel, Seen
+from reward_models.plural import counted
 from reward_models.protocols import Questions
 from steer.errors import UsageError
 from steer.users.enrolment import Enrolled, enrol, teacher_of
@@ -27,20 +29,20 @@ ANCHORS = {1: "not at all", 2: "a little", 3: "somewhat", 4: "a lot", 5: "very m
 
 @dataclass(frozen=True)
 class Progress:
-    """``answers`` so far; ``known``: share in [0, 1] of what people differ by that is known; ``left``: pictures not
-    shown yet;
-    ``worth``: share of what is open that the next answer would settle; ``enough``: further ones would change little.
+    """How far an interview has come. ``answers``: ratings and choices so far. ``known``: share in [0, 1] of the
+    variance between people that is known of this one. ``left``: pictures not shown yet. ``more``: estimated number of
+    answers until it is enough. ``enough``: further answers would change little.
     """
 
     answers: int
     known: float
     left: int
-    worth: float
+    more: int
     enough: bool
 
     def __str__(self) -> str:
-        end = "more would change little" if self.enough else f"the next one settles about {self.worth:.0%} of the rest"
-        return f"{self.answers} answers, {self.known:.0%} of your taste known, {end}"
+        end = "more would change little" if self.enough else f"about {self.more} more to go"
+        return f"{counted(self.answers, 'answer')}, {self.known:.0%} of your taste known, {end}"
 
 
 class Interview:
@@ -135,8 +137,12 @@ class Interview:
         if self._questions is not None:
             best = max((float(self._questions.worth[i]) for i in left), default=0.0)
             worth = best / max(self._questions.total, 1e-9)
-        enough = not left or (self.enrolled.used >= FEWEST and worth < ENOUGH)
-        return Progress(self.enrolled.used, 1 - self.enrolled.uncertainty, len(left), worth, enough)
+        used = self.enrolled.used
+        enough = not left or (used >= FEWEST and worth < ENOUGH)
+        # worth falls like 1 / (a + answers): 1 / worth grew by 0.9 to 1.1 per answer on the miniature's people
+        more = max(FEWEST - used, math.ceil(1 / ENOUGH - 1 / max(worth, ENOUGH)), 1)
+        more = min(more, len(left)) if self._questions is not None else len(left)
+        return Progress(used, 1 - self.enrolled.uncertainty, len(left), 0 if enough else more, enough)
 
     def _open(self) -> set[int]:
         rated = {r.picture for r in self.enrolled.told.ratings}

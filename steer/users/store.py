@@ -118,7 +118,7 @@ class UserStore(RewardData):
             return int(self._db.execute("SELECT count(*) FROM votes WHERE user = ?", (user,)).fetchone()[0])
 
     def deletable(self, user: str) -> User:
-        """The person with this id, also one of whom the store has nothing but votes.
+        """The person with this id, including one with nothing but votes in the store.
 
         Raises UsageError if there is nothing to delete.
         """

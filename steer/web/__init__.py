@@ -1,15 +1,13 @@
-"""Pages in the browser, on this machine alone: rating pictures, and watching a run (extra ``page``)."""
+"""Pages in the browser: rating pictures, voting in a study, and watching a run (extra ``page``)."""
 
 from __future__ import annotations
 
-import atexit
 import importlib.util
 import os
-import shutil
-import tempfile
 from typing import TYPE_CHECKING
 
 from steer.errors import UsageError
+from steer.web.address import Address
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,36 +17,36 @@ if TYPE_CHECKING:
     from steer.users.interview import Interview
     from steer.web.live import LivePage
 
+__all__ = ["Address", "live_page", "need_gradio", "serve_rating", "serve_voting"]
 
-def serve_rating(interview: Interview, pairs: bool, port: int, browser: bool, console: Console) -> None:
+
+def serve_rating(interview: Interview, pairs: bool, address: Address, console: Console) -> None:
     """The rating page until its person is done or Ctrl-C. Raises UsageError where Gradio is not installed."""
-    _need_gradio()
-    from steer.web.rating import RatingPage
+    need_gradio("; or rate with --terminal")
+    from steer.web.rating import RatingPage, TastePairsPage
 
-    RatingPage(interview, pairs).serve(port, browser, console)
+    page = TastePairsPage(interview) if pairs else RatingPage(interview)
+    page.serve(address, console)
 
 
-def serve_voting(ballot: Ballot, port: int, browser: bool, console: Console) -> None:
+def serve_voting(ballot: Ballot, address: Address, console: Console) -> None:
     """The page of a study until its person is done or Ctrl-C. Raises UsageError where Gradio is not installed."""
-    _need_gradio()
+    need_gradio()
     from steer.web.voting import VotingPage
 
-    VotingPage(ballot).serve(port, browser, console)
-
-
-def _need_gradio() -> None:
-    if importlib.util.find_spec("gradio") is None:
-        raise UsageError("the page needs Gradio: pip install 'steer-t2i[page]'; or rate with --terminal")
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # nothing leaves this machine
-    if "GRADIO_TEMP_DIR" not in os.environ:  # copies of pictures shown: gone with this process
-        folder = tempfile.mkdtemp(prefix="steer-page-")
-        os.environ["GRADIO_TEMP_DIR"] = folder
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    VotingPage(ballot).serve(address, console)
 
 
 def live_page(parts: Parts) -> LivePage:
     """A page that listens to the runs of these parts. Raises UsageError where Gradio is not installed."""
-    _need_gradio()
+    need_gradio()
     from steer.web.live import LivePage
 
     return LivePage(parts)
+
+
+def need_gradio(instead: str = "") -> None:
+    """Raise UsageError where Gradio is not installed; else turn off its analytics, before it is imported."""
+    if importlib.util.find_spec("gradio") is None:
+        raise UsageError(f"the page needs Gradio: pip install 'steer-t2i[page]'{instead}")
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # nothing leaves this machine

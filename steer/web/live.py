@@ -1,75 +1,101 @@
-"""A run as it goes on: its pictures by reward, each to be rated."""
+"""A run as it goes on: the best beside the original, and every picture, to be rated."""
 
 from __future__ import annotations
 
-import math
 import threading
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from PIL import Image, ImageOps
+from PIL import Image
+from rich.console import Console
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import Route
 
 from steer.errors import SteerError
 from steer.events import CandidateDone, Event, RunStarted, RunStopped
 from steer.judging.audience import Audience
 from steer.parts import Parts
-from steer.types import Candidate, State, SteerRequest
-from steer.users.rating import rate_candidate
-from steer.web.serving import Served, announce
+from steer.types import Candidate, State, StopReason
+from steer.users.interview import ANCHORS
+from steer.users.rating import RatedPicture, rate_candidate, take_back
+from steer.web.address import Address
+from steer.web.asking import LIVE, PRESSED
+from steer.web.board import Board, beside, chosen, ending, gallery, head
+from steer.web.pictures import Pictures
+from steer.web.serving import Served
 
-RATINGS = {1: "1  thumbs down", 2: "2", 3: "3", 4: "4", 5: "5  thumbs up"}
 EVERY_S = 1.0
-SMALL = 320  # pixels of a side in the gallery
+SMALL, LARGE = 256, 768  # longest side of a picture in the gallery and above it, in pixels
+SHOWN_FILES = (".html", ".png", ".jpg", ".webp")  # of a run's folder
+SCROLL = "() => document.getElementById('rate').scrollIntoView({behavior: 'smooth', block: 'nearest'})"
+NOTHING_CHOSEN = "<figure><div class='none'>Choose a picture below to rate it</div></figure>"
+READ_ONLY = "People of a data set are read-only, so there is nothing to rate."
 
 
 class LivePage:
-    """A listener with a page. Ratings go to the first of the run's people who is a user of the store."""
+    """A listener with a page. Ratings go to the first of the run's people who is a user of the store.
+
+    Its Stop button raises KeyboardInterrupt in the thread of the run, at the next picture: as Ctrl-C does.
+    """
 
     def __init__(self, parts: Parts):
         self.parts = parts
+        self.pictures = Pictures()
         self._lock = threading.Lock()
-        self._request: SteerRequest | None = None
-        self._folder = Path()
-        self._candidates: list[Candidate] = []
-        self._said = "waiting for the run"
-        self._thumbnails: dict[int, Image.Image] = {}
-        self._shown: list[Candidate] = []  # in the gallery's order
+        self._board = Board()
         self._version = 0
+        self._stopping = threading.Event()
+        self._ratings: list[RatedPicture] = []  # to take back
         self.blocks = self._page()
-        self._served: Served | None = None
+        self.served: Served | None = None
 
     def __call__(self, event: Event) -> None:
         """From the run's thread."""
         with self._lock:
-            self._version += 1
             if isinstance(event, RunStarted):
-                self._request, self._folder = event.request, Path(event.folder)
-                self._candidates, self._thumbnails = [], {}
-                self._said = "the run begins"
+                self._board = Board(event.request, event.folder)
+                self._stopping.clear()
             elif isinstance(event, CandidateDone):
-                self._candidates.append(event.candidate)
-                self._said = f"{len(self._candidates)} of {self._request.budget if self._request else 0} pictures"
+                self._board = replace(self._board, candidates=(*self._board.candidates, event.candidate))
             elif isinstance(event, RunStopped):
-                self._said = f"stopped because {event.result.why}"
+                self._board = replace(self._board, result=event.result)
+            else:
+                return
+            self._version += 1
+        if self._stopping.is_set() and isinstance(event, CandidateDone):
+            raise KeyboardInterrupt
 
-    def begin(self, console: Any, port: int = 0, browser: bool = True) -> Served:
+    def begin(self, console: Console, address: Address | None = None) -> Served:
         """Serve in the background."""
-        self._served = Served(self.blocks, port)
-        announce(self._served, browser, console)
-        return self._served
+        routes = [self.pictures.route, Route("/run/{file:path}", self._file)]
+        self.served = Served(self.blocks, address or Address(browser=False), routes)
+        self.served.announce(console, "Stop on the page or Ctrl-C here ends the run, and keeps what there is")
+        return self.served
 
-    def stay(self) -> None:
-        """Until Done is pressed, or Ctrl-C."""
-        if self._served:
-            self._served.wait()
+    def stay(self, console: Console) -> None:
+        """Serve on after the run, until Done or Ctrl-C; not after a run that Ctrl-C ended."""
+        result = self._board.result
+        if self.served is None or self.served.done.is_set():
+            return
+        if result and result.stop is StopReason.INTERRUPTED and not self._stopping.is_set():
+            self.served.close()
+            return
+        with suppress(KeyboardInterrupt):
+            console.print(f"the page stays open at {self.served.url}", soft_wrap=True, highlight=False)
+            console.print("  press Done on it, or Ctrl-C here, to leave")
+            self.served.wait()
 
     @property
     def rater(self) -> str | None:
-        """Whose ratings are taken; None where nobody of the run is a user of their own."""
-        people = Audience.parse(self._request.user).towards if self._request else ()
-        for user in people:
+        """Whose ratings are taken; None where nobody of the run is a user who can be taught."""
+        request = self._board.request
+        for user in Audience.parse(request.user).towards if request else ():
             known = self.parts.store.get(user)
             if known is not None and not known.source:
                 return user
@@ -77,86 +103,118 @@ class LivePage:
 
     # what happens
 
-    def _refresh(self, seen: int) -> list[Any]:
+    def _refresh(self, seen: int, index: int) -> list[Any]:
         with self._lock:
-            if seen == self._version:
-                return [gr.skip(), gr.skip(), seen]
-            done = [c for c in self._candidates if c.state is State.SCORED and (self._folder / c.picture).exists()]
-            self._shown = sorted(done, key=lambda c: -_reward(c))
-            pictures = [(self._small(c), f"{_reward(c):.2f}") for c in self._shown]
-            missing = len(done) < sum(c.state is State.SCORED for c in self._candidates)  # the writer is not there yet
-            return [pictures, self._headline(), -1 if missing else self._version]
+            version, board = self._version, self._board
+        scored = [c for c in board.candidates if c.state is State.SCORED]
+        if seen == version:
+            return [gr.skip()] * 6
+        drawn = [c for c in scored if self._path(c).exists()]  # the writer may be behind
+        over = board.result is not None
+        return [
+            head(board, self._stopping.is_set()),
+            beside(board, drawn, partial(self._url, side=LARGE)),
+            gallery(board, drawn, int(index), partial(self._url, side=SMALL)),
+            ending(board, self._report.exists()),
+            gr.Button(visible=not over, interactive=board.request is not None and not self._stopping.is_set()),
+            version if len(drawn) == len(scored) else -1,
+        ]
 
-    def _small(self, candidate: Candidate) -> Image.Image:
-        if candidate.index not in self._thumbnails:
-            with Image.open(self._folder / candidate.picture) as image:
-                self._thumbnails[candidate.index] = ImageOps.contain(image.convert("RGB"), (SMALL, SMALL))
-        return self._thumbnails[candidate.index]
+    def _choose(self, event: gr.EventData) -> list[Any]:
+        return self._show(int(str(event.pressed).removeprefix("picture-")))
 
-    def _headline(self) -> str:
-        prompt = escape(self._request.prompt) if self._request else ""
-        return f"<p><b>{prompt}</b> &middot; {escape(self._said)}</p>"
-
-    def _select(self, event: gr.SelectData) -> list[Any]:
-        with self._lock:
-            chosen = self._shown[event.index]
-            asked = f"Rate it as {self.rater}" if self.rater else "People of a data set are read-only: nothing to rate"
-            return [
-                chosen.index,
-                self._small(chosen),
-                f"**{chosen.rewrite.text}**, reward {_reward(chosen):.2f}. {asked}.",
-            ]
+    def _show(self, index: int) -> list[Any]:
+        """The picture with this index, to rate; the gallery is drawn anew with it outlined."""
+        candidate, request = self._candidate(index), self._board.request
+        if candidate is None or request is None:
+            return [gr.skip()] * 5
+        large, rater = chosen(candidate, request.prompt, self._url(candidate, LARGE)), self.rater
+        if rater is None:
+            return [index, f"{large}<p>{READ_ONLY}</p>", "", gr.Column(visible=False), -1]
+        return [index, large, f"<p>Rate it as <b>{escape(rater)}</b>.</p>", gr.Column(visible=True), -1]
 
     def _rate(self, index: float, score: float) -> str:
-        with self._lock:
-            chosen = next((c for c in self._candidates if c.index == int(index)), None)
-            user, request = self.rater, self._request
-        if chosen is None or request is None:
+        candidate, user, request = self._candidate(int(index)), self.rater, self._board.request
+        if candidate is None or request is None:
             return "Choose a picture first."
         if user is None:
-            return "People of a data set are read-only: nothing to rate."
+            return READ_ONLY
         try:
-            with Image.open(self._folder / chosen.picture) as image:
+            with Image.open(self._path(candidate)) as image:
                 picture = image.convert("RGB")
-            rate_candidate(self.parts.store, self.parts.reward, user, picture, request.prompt, score, self._folder.name)
+            run = Path(self._board.folder).name
+            rated = rate_candidate(self.parts.store, self.parts.reward, user, picture, request.prompt, score, run)
         except SteerError as error:
             raise gr.Error(str(error)) from error
-        then = "the next round looks for it" if self.parts.config.search.learn else "the next run knows it"
-        return f"Kept: {score:g} for **{chosen.rewrite.text}**; {then}."
+        self._ratings.append(rated)
+        going_on = self._board.result is None and self.parts.config.search.learn
+        then = "The next round takes it into account." if going_on else "The next run takes it into account."
+        return f"<p><b>Saved: {score:g} of 5.</b> {then}</p>"
 
-    def _done(self) -> str:
-        if self._served:
-            self._served.done.set()
-        return "<p class='enough'>You can close this page.</p>"
+    def _undo(self) -> str:
+        if not self._ratings:
+            return "<p>There is no rating to take back.</p>"
+        take_back(self.parts.store, self._ratings.pop())
+        return "<p>The last rating is taken back.</p>"
+
+    def _stop(self) -> int:
+        self._stopping.set()
+        return -1
+
+    def _candidate(self, index: int) -> Candidate | None:
+        return next((c for c in self._board.candidates if c.index == index), None)
+
+    def _path(self, candidate: Candidate) -> Path:
+        return Path(self._board.folder) / candidate.picture
+
+    @property
+    def _report(self) -> Path:
+        return Path(self._board.folder) / "report.html"
+
+    def _url(self, candidate: Candidate, side: int) -> str:
+        name = f"{Path(self._board.folder).name}-{candidate.index}-{side}"
+        if name not in self.pictures:
+            with Image.open(self._path(candidate)) as image:
+                self.pictures.add(name, image, side)
+        return self.pictures.url(name)
+
+    async def _file(self, request: Request) -> Response:
+        """A page or picture of the run's folder."""
+        folder = Path(self._board.folder).resolve()
+        path = (folder / request.path_params["file"]).resolve()
+        if not self._board.folder or path.suffix not in SHOWN_FILES or not path.is_relative_to(folder):
+            return Response(status_code=404)
+        return FileResponse(path) if path.is_file() else Response(status_code=404)
 
     # what is on the page
 
     def _page(self) -> gr.Blocks:
         with gr.Blocks(title="steer: a run", analytics_enabled=False) as page:
-            head = gr.HTML(elem_id="progress")
-            gallery = gr.Gallery(
-                show_label=False,
-                columns=6,
-                height=360,
-                object_fit="contain",
-                allow_preview=False,
-                elem_id="gallery",
-                buttons=[],
-            )
-            chosen, seen = gr.Number(-1, visible=False), gr.Number(-1, visible=False)
-            picture = gr.Image(show_label=False, interactive=False, height=240, elem_id="chosen", buttons=[])
-            said = gr.Markdown("Choose a picture to rate it.", elem_id="said")
-            with gr.Row(elem_id="scale"):
-                for n, label in RATINGS.items():
-                    button = gr.Button(label, elem_id=f"key-{n}", size="sm")
-                    button.click(lambda index, n=n: self._rate(index, n), chosen, said, show_progress="hidden")
-            done = gr.Button("Done", elem_id="done", size="sm")
-            done.click(self._done, None, head, show_progress="hidden")
-            gallery.select(self._select, None, [chosen, picture, said], show_progress="hidden")
-            gr.Timer(EVERY_S).tick(self._refresh, seen, [gallery, head, seen], show_progress="hidden")
+            with gr.Row(elem_id="top"):
+                top = gr.HTML(head(Board(), False), html_template=LIVE, elem_id="progress")
+                stop = gr.Button("Stop", elem_id="stop", size="sm")
+            with gr.Row(elem_id="board"):
+                pair = gr.HTML(html_template="<div class='sides'>${value}</div>", elem_id="beside")
+                with gr.Column(elem_id="rate"):
+                    picture = gr.HTML(NOTHING_CHOSEN, elem_id="chosen")
+                    with gr.Column(visible=False) as answers:
+                        with gr.Row(elem_id="scale"):
+                            buttons = {n: gr.Button(f"{n}\n{word}", elem_id=f"key-{n}") for n, word in ANCHORS.items()}
+                        with gr.Row(elem_id="rated"):
+                            said = gr.HTML(html_template=LIVE, elem_id="said")
+                            undo = gr.Button("Undo", elem_id="key-u", size="sm")
+            over = gr.HTML(html_template="<div class='over'>${value}</div>", elem_id="over")
+            pictures = gr.HTML(html_template="<div class='grid'>${value}</div>", elem_id="gallery", js_on_load=PRESSED)
+            index, seen = gr.Number(-1, visible=False), gr.Number(-1, visible=False)
+            shown = [top, pair, pictures, over, stop, seen]
+            for n, button in buttons.items():
+                button.click(partial(self._rate, score=n), index, said, show_progress="hidden")
+            undo.click(self._undo, None, said, show_progress="hidden")
+            stop.click(self._stop, None, seen, show_progress="hidden")
+            refresh = {"fn": self._refresh, "inputs": [seen, index], "outputs": shown, "show_progress": "hidden"}
+            choice = [index, picture, said, answers, seen]
+            chose = pictures.click(self._choose, None, choice, show_progress="hidden").then(**refresh)
+            chose.then(None, None, None, js=SCROLL)
+            gr.Timer(EVERY_S).tick(**refresh)
+            page.load(**refresh)
         return page
-
-
-def _reward(candidate: Candidate) -> float:
-    """The objective, of the round that is going on still the personal reward."""
-    return candidate.personal if math.isnan(candidate.objective) else candidate.objective

@@ -1,41 +1,82 @@
-"""A page of Gradio on loopback, until somebody is done with it."""
+"""A page of Gradio in a server of this process, until somebody is done with it."""
 
 from __future__ import annotations
 
 import threading
+import time
 import webbrowser
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import uvicorn
+from fastapi import FastAPI
+from fastapi.responses import HTMLResponse
+from rich.console import Console
+from starlette.background import BackgroundTask
+from starlette.routing import BaseRoute, Route
 
-from steer.errors import UsageError
+from steer.errors import SteerError
+from steer.web.address import Address
+from steer.web.gate import Gate, new_token
 
 HERE = Path(__file__).parent
-HOST = "127.0.0.1"
+FONTS = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
+DONE = "<form method='post' action='goodbye'><button id='done'>Done</button></form>"
+STARTS_WITHIN_S = 30.0
 
 
 class Served:
-    """A running page; ``url`` is where. Ends by :meth:`close`, or when ``done`` is set and somebody waits for it."""
+    """A running page; ``url`` is where, with its token if it needs one.
 
-    def __init__(self, page: gr.Blocks, port: int):
-        self.page, self.done = page, threading.Event()
-        try:
-            _, url, _ = page.launch(
-                server_name=HOST,
-                server_port=port or None,
-                prevent_thread_lock=True,
-                quiet=True,
-                share=False,
-                footer_links=[],
-                css_paths=HERE / "page.css",
-                head=f"<script>{(HERE / 'keys.js').read_text()}</script>",
-                ssr_mode=False,
-                theme=gr.themes.Soft(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
-            )
-        except OSError as error:
-            raise UsageError(f"port {port} is taken; give another --port, or none for any free one") from error
-        self.url = url
+    Ends by :meth:`close`, or when its person presses Done and somebody waits for it. ``routes`` are served beside the
+    page: its pictures, the report of a run. Raises UsageError where the address is taken.
+    """
+
+    def __init__(self, page: gr.Blocks, address: Address, routes: Sequence[BaseRoute] = ()):
+        self.address, self.done = address, threading.Event()
+        listening = address.bind()
+        port = listening.getsockname()[1]
+        token = "" if address.private else new_token()
+        self.url = f"http://{address.reachable}:{port}/" + (f"?token={token}" if token else "")
+        app = FastAPI(routes=[Route("/goodbye", self._goodbye, methods=["POST"]), *routes], openapi_url=None)
+        gr.mount_gradio_app(
+            app,
+            page,
+            "/",
+            footer_links=[],
+            run_history=False,
+            ssr_mode=False,
+            head=_head(),
+            theme=gr.themes.Soft(**FONTS),
+        )
+        config = uvicorn.Config(
+            Gate(app, token, f"steer-{port}") if token else app,
+            log_config=None,
+            log_level="warning",
+            timeout_graceful_shutdown=1,  # an open tab holds a connection for ever
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, args=([listening],), daemon=True)
+        self._thread.start()
+        begun = time.monotonic()
+        while not self._server.started:
+            if not self._thread.is_alive() or time.monotonic() - begun > STARTS_WITHIN_S:
+                raise SteerError(f"the page at {self.url} did not start")
+            time.sleep(0.01)
+
+    async def _goodbye(self, _: Any) -> HTMLResponse:
+        """The last page; nothing on it needs the server, which ends when it has been sent."""
+        return HTMLResponse((HERE / "goodbye.html").read_text(), background=BackgroundTask(self.done.set))
+
+    def announce(self, console: Console, ends: str) -> None:
+        """Print where the page is, who reaches it and how it ``ends``, and open it in the browser."""
+        who = "only this machine can open it" if self.address.private else "whoever has this link can open it"
+        console.print(f"open {self.url}", soft_wrap=True, highlight=False)
+        console.print(f"  {who}; {ends}")
+        if self.address.browser:
+            webbrowser.open(self.url)
 
     def wait(self) -> None:
         """Until done, or Ctrl-C."""
@@ -47,17 +88,13 @@ class Served:
         finally:
             self.close()
 
-    def open(self) -> None:
-        """In the person's browser."""
-        webbrowser.open(self.url)
-
     def close(self) -> None:
         """Stop serving."""
-        self.page.close(verbose=False)
+        self._server.should_exit = True
+        self._thread.join(timeout=5)
 
 
-def announce(served: Served, browser: bool, console: Any) -> None:
-    """Print where the page is, and open it."""
-    console.print(f"open {served.url} (this machine only; Ctrl-C ends, every answer is kept at once)")
-    if browser:
-        served.open()
+def _head() -> str:
+    """Style and keyboard; in the head, since what Gradio is given as ``css`` comes with its script, a second later."""
+    style, keys = (HERE / "page.css").read_text(), (HERE / "keys.js").read_text()
+    return f"<style id='steer'>{style}</style><script>{keys}</script>"

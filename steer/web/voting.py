@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from html import escape
 
-import gradio as gr
-
+from reward_models.plural import counted
 from steer.study.votes import Ballot
-from steer.web.rating import RatingPage
+from steer.web.asking import PairsPage
 
 
-class VotingPage(RatingPage):
-    """Pairs of a :class:`~steer.study.votes.Ballot`, by mouse or keys; every answer is kept at once."""
+class VotingPage(PairsPage):
+    """Pairs of a :class:`~steer.study.votes.Ballot`."""
 
     def __init__(self, ballot: Ballot):
         self.ballot = ballot
-        super().__init__(ballot, pairs=True)  # type: ignore[arg-type]
-
-    def _head(self, how: str) -> None:
-        gr.Markdown(f"## Which do you like more, {escape(self.ballot.user)}?\n{how}")
+        super().__init__(ballot)
 
     def _progress(self) -> str:
-        prompt = f"<p>&ldquo;{escape(self._shown[0].prompt)}&rdquo;</p>" if self._shown else ""
-        answers = f"{self.ballot.given} answer{'' if self.ballot.given == 1 else 's'}"
-        said = f"{self.ballot.left} pairs left" if self._shown else "All pairs were shown. <b>Done</b> ends."
-        return f"{prompt}<p>{answers} &middot; {said}</p>"
+        given, left = self.ballot.given, self.ballot.left
+        bar = f"<progress max='{max(given + left, 1)}' value='{given}' aria-label='Votes'></progress>"
+        asked = f"<p class='prompt'>&ldquo;{escape(self._shown[0].prompt)}&rdquo;</p>" if self._shown else ""
+        said = f"{counted(given, 'answer')} &middot; {counted(left, 'pair')} left"
+        return f"{bar}<p>{said}</p>{asked}"

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
+import reward_models
 from reward_models import RewardError
-from reward_models.folder import check_encoder, read_folder, reading, relative_name, resolved_name, write_folder
+from reward_models.folder import (
+    check_encoder,
+    packaged,
+    read_folder,
+    reading,
+    relative_name,
+    resolved_name,
+    write_folder,
+)
 
 
 def test_what_is_written_is_read(tmp_path):
@@ -44,6 +55,16 @@ def test_an_encoder_is_found_after_both_folders_have_moved(tmp_path):
 def test_a_hub_name_stays_as_it_is(tmp_path):
     assert relative_name("org/no-such-encoder", tmp_path) == "org/no-such-encoder"
     assert resolved_name("org/no-such-encoder", tmp_path) == "org/no-such-encoder"
+
+
+def test_a_folder_of_an_installed_package_is_found_from_anywhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    name = "reward_models/pamela"
+    assert Path(packaged(name)).samefile(Path(reward_models.__file__).parent / "pamela")
+    assert packaged("google/siglip2-so400m-patch16-384") == "google/siglip2-so400m-patch16-384"
+    assert packaged("reward_models/no/such") == "reward_models/no/such"
+    (tmp_path / name).mkdir(parents=True)
+    assert packaged(name) == name  # what is here comes first
 
 
 def test_another_encoder_is_refused_with_the_way_out(tmp_path):

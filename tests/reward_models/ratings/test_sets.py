@@ -72,6 +72,7 @@ def test_what_cannot_be_used_is_counted_by_reason(tmp_path):
     ]
     write_pamela(tmp_path, train=rows, val_seen=[])
     ratings = load_ratings(tmp_path)
+    assert "8 of 10 rows were left out; the reasons are above" in check(ratings).warnings
     assert ratings.dropped == {
         "score is missing or no number": 3,
         "score outside 1 ... 5": 1,

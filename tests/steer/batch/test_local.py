@@ -12,7 +12,6 @@ from PIL import Image
 
 from steer import Steerer
 from steer.batch.folder import BatchFolder
-from steer.batch.results import _page
 from steer.batch.row_parts import RowParts
 from steer.batch.rows import read_rows
 from steer.batch.run import run_batch
@@ -68,32 +67,12 @@ def test_results_are_in_the_rows_order_in_every_form(tmp_path, fake_steerer):
         table = list(csv.DictReader(file))
     assert [(r["id"], r["prompt"], r["state"]) for r in table] == [(r["id"], r["prompt"], "done") for r in lines]
     parquet = pq.read_table(folder.path / "results.parquet").to_pylist()
-    assert [r["reward"] for r in parquet] == [float(r["reward"]) for r in table]
+    for name in ("original", "liking", "gain"):
+        assert [r[name] for r in parquet] == [float(r[name]) for r in table]
     page = (folder.path / "index.html").read_text()
     assert page.index("a fox") < page.index("a castle") < page.index("a cake")
     assert page.count('/report.html">') == page.count("&rarr;") == 5
     assert Image.open(folder.path / "sheet.png").width > 600
-
-
-def test_hostile_texts_are_text_on_the_page(tmp_path, fake_steerer):
-    attack = "<script>alert('1')</script> \" onload=x {{ 7 * 7 }}"
-    folder, _ = make(tmp_path, fake_steerer, lines=[{"prompt": "a fox"}])
-    row = folder.outcome(next(folder.rows())) | {
-        "prompt": attack,
-        "id": attack,
-        "user": attack,
-        "text": attack,
-        "picture": f"rows/{attack}/pictures/1.png",
-    }
-    done = row | {"state": "done", "original": 0.25, "reward": 0.75}
-    failed = row | {"state": "failed", "reason": attack, "picture": None}
-    page = _page(folder, [done, failed], Counter(done=1, failed=2))
-    assert "<script>" not in page
-    assert '" onload' not in page
-    assert page.count("{{ 7 * 7 }}") >= 8
-    assert "0.25 &rarr; <b>0.75</b>" in page
-    assert "3 rows: 1 done, 2 failed" in page
-    assert "the first 2 of 3 rows" in page
 
 
 def test_every_png_says_its_own_prompt_seed_and_user(tmp_path, fake_steerer):

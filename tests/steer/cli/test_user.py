@@ -162,6 +162,8 @@ def test_the_first_rating_creates_the_user(steer, tmp_path):
 
 def test_the_votes_of_a_person_of_the_reward_can_be_deleted(steer, tmp_path):
     VoteBook(UserStore(tmp_path / "users.db"), "study").add(Vote("u99", 0, 0, "own", "original", "own"))
+    kept = steer("user", "delete", "u99", stdin="n\n")
+    assert (kept.returncode, "nothing was deleted" in kept.stdout) == (1, True)
     asked = steer("user", "delete", "u99", stdin="y\n")
     assert "Delete u99 with 1 vote?" in asked.stdout
     assert "deleted u99: 1 vote" in asked.stdout

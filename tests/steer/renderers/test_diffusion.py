@@ -194,7 +194,7 @@ def test_broken_pixels_are_failures(sdxl, monkeypatch):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="asks for a card on a machine that has none")
 def test_cuda_where_there_is_none(sdxl):
-    with pytest.raises(SteerError, match=r"no CUDA card; set renderer\.device"):
+    with pytest.raises(SteerError, match=r"asks for a CUDA card.* --set renderer\.device=cpu"):
         DiffusersRenderer(config(sdxl, device="cuda"))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 
 import numpy as np
 import pytest
@@ -22,6 +23,8 @@ from steer.study.report import write_study
 from steer.study.running import StudyRun, draw_users
 from steer.testing import FakeRenderer, RendererConformance
 from tests.steer.command import steer_here
+from tests.steer.web.axe import faults
+from tests.steer.web.browser import DARK, DESKTOP, PHONE, open_tab, sideways
 
 PLAN = {
     "name": "small",
@@ -147,10 +150,58 @@ def test_the_report_can_be_read_and_looked_at(done):
     assert "| cautious |" in text[text.index("## Guards") :]
     assert "own > cautious" not in text
     assert "1225" in text  # votes for 54:46
-    assert page.count("data:image/png;base64,") == 6
-    assert "<table>" in page
+    assert page.count("data:image/png;base64,") == 2 * 4 + 2 * (3 * 5 - 1)  # plots; pictures, one user had no guard
     with Image.open(folder.path / "plots" / "grid-0.png") as grid:
         assert min(grid.size) > 300
+
+
+def test_the_page_begins_with_a_verdict_then_shows_the_pictures(done):
+    folder, table = done
+    text, page = ((folder.path / f"report.{end}").read_text() for end in ("md", "html"))
+    gain = table["conditions"]["own"]["the person"]["above unoptimised"]
+    amount = "{:+.2f} [{:+.2f}, {:+.2f}]".format(*gain)
+    assert amount in table["verdict"][0]
+    assert table["verdict"][-1] == "3 people are few: take this as a first look."
+    for report, first in ((text, "## What people got"), (page, "<h2>What people got</h2>")):
+        assert report.index(amount) < report.index(first) < report.index("Comparisons") < report.index("Conditions")
+    assert json.loads((folder.path / "findings.json").read_text())["verdict"] == table["verdict"]
+
+
+def test_every_table_has_named_columns_and_every_comparison_is_told_once(done):
+    folder, _ = done
+    page = (folder.path / "report.html").read_text()
+    heads = re.findall(r'<th scope="col"[^>]*>(.*?)</th>', page)
+    assert len(heads) > 20
+    assert all(heads)
+    assert "<th>" not in page
+    orders = re.findall(r'scope="rowgroup"[^>]*>([^<]+)<', page)
+    assert len(orders) == len(set(orders)) == 5
+
+
+def test_every_link_of_a_study_leads_somewhere_and_its_batches_lead_back(done):
+    folder, _ = done
+    page = folder.path / "report.html"
+    batches = [folder.runs("own").path / "index.html", folder.looks.path / "index.html"]
+    for here in (page, *batches):
+        links = re.findall(r'(?:href|src)="(?!data:)([^"]+)"', here.read_text())
+        assert len(links) > 6
+        for link in links:
+            assert (here.parent / link).exists(), f"{here}: {link}"
+    for here in batches:
+        assert "&larr; the study" in here.read_text()
+
+
+@pytest.mark.browser
+def test_the_page_is_accessible_and_fits_a_phone_in_light_and_dark(done):
+    folder, _ = done
+    shown = set()
+    for settings in (DESKTOP, PHONE, DARK):
+        with open_tab(**settings) as tab:
+            tab.goto((folder.path / "report.html").as_uri())
+            assert faults(tab) == []
+            assert sideways(tab) == 0
+            shown.add(tab.evaluate("document.querySelector('.plot img').currentSrc"))
+    assert len(shown) == 2  # a plot for light screens, another for dark ones
 
 
 def test_wrong_plans_are_one_line(tmp_path):

@@ -13,6 +13,8 @@ from steer.study.running import StudyRun, draw_users
 from steer.study.votes import Ballot, VoteBook, count_votes, study_key
 from steer.users.store import UserStore
 from tests.steer.study.test_study import PLAN
+from tests.steer.web.axe import faults
+from tests.steer.web.browser import PHONE, open_tab, sideways
 
 CONDITIONS = {n: PLAN["conditions"][n] for n in ("unoptimised", "other", "own")}
 
@@ -96,29 +98,34 @@ def test_a_stranger_is_refused_with_the_users_of_the_study(study, store):
 
 @pytest.mark.browser
 def test_the_page_in_a_browser_is_blind(study, store):
-    sync = pytest.importorskip("playwright.sync_api")
     pytest.importorskip("gradio")
     from steer.web.voting import VotingPage
-    from tests.steer.web.test_rating_page import CHROMIUM
 
     served = VotingPage(Ballot(study, store, "u5")).start()
     try:
-        with sync.sync_playwright() as play:
-            browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-            page = browser.new_page()
+        with open_tab() as page:
             requests = []
             page.on("request", lambda r: requests.append(r.url))
             page.goto(served.url)
-            page.wait_for_function("document.querySelectorAll('#left img, #right img').length == 2")
-            pictures = [i.get_attribute("src") for i in page.query_selector_all("#left img, #right img")]
+            page.wait_for_function("document.querySelectorAll('#pair img').length == 2")
+            pictures = [i.get_attribute("src") for i in page.query_selector_all("#pair img")]
             seen = " ".join([page.inner_text("body"), *pictures])
             assert "a fox" in seen or "a castle" in seen
             assert not any(word in seen for word in ("own", "other", "unoptimised", "reward", "u3"))
-            for n, key in enumerate(("ArrowLeft", "ArrowRight", "ArrowLeft"), start=1):
+            for n, key in enumerate(("ArrowLeft", "ArrowRight"), start=1):
                 page.keyboard.press(key)
                 page.wait_for_function(f"document.querySelector('#progress').innerText.includes('{n} answer')")
+            page.click("#key-ArrowRight")  # the picture itself is the button
+            page.wait_for_function("document.querySelector('#progress').innerText.includes('3 answers')")
             assert not any("/own/" in url or "runs" in url for url in requests)
-            browser.close()
+            assert faults(page) == []
+        with open_tab(**PHONE) as phone:
+            phone.goto(served.url)
+            phone.wait_for_function("document.querySelectorAll('#pair img').length == 2")
+            left, right = (i.bounding_box() for i in phone.query_selector_all("#pair img"))
+            assert left["y"] == right["y"]  # side by side
+            assert left["x"] + left["width"] < right["x"]
+            assert sideways(phone) == 0
     finally:
         served.close()
     assert len(VoteBook(store, study_key(study)).all()) == 3

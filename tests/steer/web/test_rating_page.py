@@ -1,61 +1,16 @@
-"""The pages: what a press does, a real browser where Chromium is installed (marked browser), the server itself
-everywhere."""
+"""The pages of an interview: what a press does, and the same in a real browser (marked browser)."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import threading
-import urllib.request
-
 import pytest
-from rich.console import Console
 
-os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-pytest.importorskip("gradio")
-
-from steer import Steerer
-from steer.config import load_config
-from steer.errors import UsageError
-from steer.users.interview import Interview
-from steer.web import live_page
-from steer.web.rating import RatingPage
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+from steer.web.rating import RatingPage, TastePairsPage
+from tests.steer.web.axe import faults
+from tests.steer.web.browser import DARK, PHONE, open_tab, sideways
 
 
-@pytest.fixture
-def interview(miniature, store, questions):
-    store.add("me")
-    return Interview(store, miniature.parts.reward, "me", questions)
-
-
-@pytest.fixture
-def tab():
-    if CHROMIUM is None:
-        pytest.skip("no Chromium here")
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 960, "height": 900})
-        page.outside = []
-        page.on("request", lambda r: page.outside.append(r.url) if "127.0.0.1" not in r.url else None)
-        yield page
-        browser.close()
-
-
-def test_the_server_answers_on_loopback_alone(interview):
-    served = RatingPage(interview).start()
-    try:
-        assert served.url.startswith("http://127.0.0.1:")
-        with urllib.request.urlopen(served.url) as answer:
-            html = answer.read().decode()
-        assert "steer: your taste" in html
-        assert "key-" in html  # the keyboard's script travels with it
-        with pytest.raises(UsageError, match="is taken"):
-            RatingPage(interview).start(int(served.url.rsplit(":", 1)[1].strip("/")))
-    finally:
-        served.close()
+def answers(n):
+    return f"document.getElementById('progress').innerText.startsWith('{n} answer')"
 
 
 def test_a_press_for_a_picture_that_is_gone_is_not_counted(interview):
@@ -67,115 +22,108 @@ def test_a_press_for_a_picture_that_is_gone_is_not_counted(interview):
     assert interview.progress().answers == 1
     page._skip(first)
     assert interview.progress().left == 59
-    page._undo(page._name())
+    page._undo()
     assert interview.progress().answers == 0
     assert page._name() == first
 
 
 def test_choosing_between_two(interview):
-    page = RatingPage(interview, pairs=True)
-    left, right, name, said = page._begin()
-    assert left.size == right.size
+    page = TastePairsPage(interview)
+    shown, name, said, *_ = page._begin()
+    assert shown.count("<button") == 2
     assert "0 answers" in said
     worse, better = name.split()
     page._choose(name, False)
     assert [(c.better, c.worse) for c in interview.store.choices("me")] == [(better, worse)]
 
 
-def test_it_says_when_it_is_enough(interview, ratings_of):
-    truth = ratings_of("u185")
-    page = RatingPage(interview)
-    page._begin()
+def test_it_counts_down_in_pictures(interview, ratings_of):
+    truth, left = ratings_of("u185"), []
     while not interview.progress().enough:
-        assert "settles about" in page._progress()
-        page._rate(page._name(), truth[page._shown[0].hash])
-    assert "That is enough" in page._progress()
+        left.append(interview.progress().more)
+        question = interview.next()
+        interview.rate(question, truth[question.hash])
+    assert abs(left[0] - len(left)) <= 5  # what it promises at the start is about what it takes
+    assert left[0] > left[len(left) // 2] > left[-1] >= 1
+    assert interview.progress().more == 0
+
+
+def test_it_stops_asking_when_it_is_enough_and_goes_on_if_wanted(known_well):
+    for page in (RatingPage(known_well), TastePairsPage(known_well)):
+        shown, name, said, go_on, *_ = page._begin()
+        assert "That is enough" in shown
+        assert "that is enough" in said
+        assert name == ""
+        assert go_on.visible
+        shown, name, *_ = page._go_on()
+        assert "<img" in shown
+        assert name
+        assert "<img" in page._begin()[0]  # and keeps to it
+
+
+def test_undo_at_the_end_asks_again(known_well):
+    page = RatingPage(known_well)
+    page._begin()
+    n = known_well.progress().answers
+    page._undo()
+    assert known_well.progress().answers == n - 1
 
 
 @pytest.mark.browser
-def test_rating_by_keys_in_a_browser(interview, tab):
-    page = RatingPage(interview)
-    served = page.start()
-    try:
+def test_rating_by_keys_slider_and_done(interview, serve):
+    served = serve(RatingPage(interview))
+    with open_tab() as tab:
+        outside = []
+        tab.on("request", lambda r: outside.append(r.url) if "127.0.0.1" not in r.url else None)
         tab.goto(served.url)
         tab.wait_for_selector("#picture img")
-        for k, key in enumerate("4215"):
+        for k, key in enumerate("4215", start=1):
             tab.keyboard.press(key)
-            tab.wait_for_function(f"document.getElementById('progress').innerText.startsWith('{k + 1} answer')")
+            tab.wait_for_function(answers(k))
         assert [r.score for r in interview.store.ratings("me")] == [4, 2, 1, 5]
         tab.keyboard.press("u")
-        tab.wait_for_function("document.getElementById('progress').innerText.startsWith('3 answers')")
+        tab.wait_for_function(answers(3))
         tab.locator("#slider input[type=number]").fill("2.6")
-        tab.locator("#slider input[type=number]").blur()
         tab.keyboard.press("Enter")
-        tab.wait_for_function("document.getElementById('progress').innerText.startsWith('4 answers')")
+        tab.wait_for_function(answers(4))
         assert [r.score for r in interview.store.ratings("me")] == [4, 2, 1, 2.6]
-        before = tab.locator("#picture img").get_attribute("src")
-        tab.keyboard.press("s")
-        tab.wait_for_function(f"document.querySelector('#picture img').getAttribute('src') != '{before}'")
+        tab.click("#key-3")  # leaves no focus behind
+        tab.wait_for_function(answers(5))
+        tab.keyboard.press("2")
+        tab.wait_for_function(answers(6))
         tab.click("#done")
-        tab.wait_for_selector("text=You can close this page")
-        assert served.done.is_set()
-        assert tab.outside == []  # works offline
-    finally:
-        served.close()
-
-
-@pytest.fixture
-def live(miniature, store):
-    store.add("me")
-    config = load_config("miniature", ["renderer=painter", "search.learn=true"])
-    steerer = Steerer(config, reward=miniature.parts.reward, store=store)
-    page = live_page(steerer.parts)
-    steerer.listeners.append(page)
-    return steerer, page
-
-
-def test_ratings_during_a_run_change_what_it_looks_for(live, tmp_path):
-    """After the first round a rating comes in; everything is scored anew, and a resumed run sees the same."""
-    steerer, page = live
-    said = []
-
-    def press(event):
-        if type(event).__name__ == "RoundProposed" and event.round == 2:
-            steerer_folder = tmp_path / "run" / "pictures"
-            while not (steerer_folder / "0000.png").exists():
-                pass
-            said.append(page._rate(0, 1))
-
-    steerer.listeners.append(press)
-    result = steerer.run("a fox", "me", budget=24, out=tmp_path / "run")
-    assert "Kept: 1 for **a fox**" in said[0]
-    assert [(r.score, r.prompt) for r in steerer.parts.store.ratings("me")] == [(1, "a fox")]
-    journal = (tmp_path / "run" / "journal.jsonl").read_text()
-    assert journal.count('"kind": "learned"') == 1
-    again = steerer.resume(tmp_path / "run")
-    assert [c.facts() for c in again.candidates] == [c.facts() for c in result.candidates]
-
-
-def test_people_of_the_data_set_are_not_rated_for(live, tmp_path):
-    steerer, page = live
-    steerer.run("a fox", "u17", budget=3, out=tmp_path / "run")
-    assert page.rater is None
-    assert "read-only" in page._rate(0, 5)
+        tab.wait_for_selector("text=Thank you.")
+        assert served.done.wait(5)
+        assert outside == []  # works offline
 
 
 @pytest.mark.browser
-def test_a_run_in_a_browser(live, tab, tmp_path):
-    steerer, page = live
-    served = page.begin(Console(quiet=True), browser=False)
-    try:
+def test_a_key_on_a_focused_button_is_no_rating(interview, serve):
+    served = serve(RatingPage(interview))
+    with open_tab() as tab:
         tab.goto(served.url)
-        thread = threading.Thread(target=lambda: steerer.run("a fox", "me", budget=12, out=tmp_path / "run"))
-        thread.start()
-        tab.wait_for_selector("#gallery img", timeout=60000)
-        thread.join()
-        tab.wait_for_function("document.querySelectorAll('#gallery img').length == 12")
-        tab.locator("#gallery button img").first.click()
-        tab.wait_for_selector("#chosen img")
-        tab.keyboard.press("5")
-        tab.wait_for_selector("text=Kept: 5")
-        assert [r.score for r in steerer.parts.store.ratings("me")] == [5]
-        assert "the budget is spent" in tab.inner_text("#progress")
-    finally:
-        served.close()
+        tab.wait_for_selector("#picture img")
+        before = tab.locator("#picture img").get_attribute("src")
+        tab.focus("#key-s")
+        tab.keyboard.press("3")
+        tab.keyboard.press("Enter")
+        tab.wait_for_function(f"document.querySelector('#picture img').getAttribute('src') != '{before}'")
+        tab.focus("#done")
+        tab.keyboard.press("Enter")
+        tab.wait_for_selector("text=Thank you.")
+    assert interview.store.ratings("me") == []
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("kind", [RatingPage, TastePairsPage])
+def test_it_fits_a_phone_and_axe_finds_no_fault(interview, serve, kind):
+    served = serve(kind(interview))
+    for settings in (PHONE, DARK):
+        with open_tab(**settings) as tab:
+            tab.goto(served.url)
+            tab.wait_for_selector("#picture img, #pair img")
+            assert sideways(tab) == 0
+            assert tab.evaluate("document.documentElement.scrollHeight <= window.innerHeight")
+            for button in tab.query_selector_all("#scale button, #pair button"):
+                assert button.evaluate("b => b.scrollWidth <= b.clientWidth")  # no word spills over
+            assert faults(tab) == []
