@@ -37,7 +37,7 @@ lint:
 docs:
 	scripts/setup.sh docs
 	.venv/bin/python scripts/docs.py
-	.venv/bin/zensical build --strict
+	.venv/bin/zensical build --strict --clean
 
 # torch and what only a CUDA build brings stay out: scripts/setup.sh chooses the build.
 lock: setup
