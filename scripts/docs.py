@@ -63,7 +63,7 @@ def _spelled(option: Any) -> str:
 
 
 def _option(option: Any) -> str:
-    told = [] if option.default in (None, False, "", []) or option.is_flag else [f"Default: `{option.default}`."]
+    told = [] if option.default in (None, "", []) or option.is_flag else [f"Default: `{option.default}`."]
     return " ".join([_cell(option.help), *(["Required."] if option.required else []), *told])
 
 

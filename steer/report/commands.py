@@ -10,7 +10,8 @@ from typing import Any
 from reward_models import yaml12
 from steer.config import DEFAULT, SteerConfig, load_config, parse_config, presets
 from steer.errors import UsageError
-from steer.types import Result, StopReason
+from steer.result import Result
+from steer.types import StopReason
 
 
 @dataclass(frozen=True)
