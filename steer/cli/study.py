@@ -145,13 +145,17 @@ def _print_plan(plan: StudyConfig, as_json: bool) -> None:
 
 
 def print_findings(folder: StudyFolder, table: dict[str, Any], as_json: bool) -> None:
-    """Print the verdicts of a study, and where its report is."""
+    """Print what a study found, in words and in numbers, and where its report is."""
     if as_json:
         return print(json.dumps({"folder": str(folder.path), **table}))
     from steer.study.analysis import Findings
     from steer.study.report import orders
+    from steer.study.verdict import verdict as sentences
 
-    for order, judge, verdict, difference, share in orders(Findings(folder), table):
+    findings = Findings(folder)
+    for sentence in sentences(findings, table):
+        console.print(sentence, highlight=False, markup=False)
+    for order, judge, verdict, difference, share in orders(findings, table):
         console.print(f"  {order}: {verdict}, {difference}, chosen {share}  ({judge})", highlight=False, markup=False)
     console.print(f"  report    {folder.path / 'report.html'}\n  numbers   {folder.path / 'findings.json'}")
 

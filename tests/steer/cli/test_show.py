@@ -88,7 +88,6 @@ def test_a_study_that_is_not_finished_says_how_to_finish_it(outputs):
 
 def test_a_study_is_resumed_and_shown(tmp_path):
     pytest.importorskip("matplotlib")
-    pytest.importorskip("matplotlib")
     plan = {**STUDY, "users": ["u1", "u17"], "budget": 3, "looks": 1, "judges": {"them": {"kind": "simulated"}}}
     plan["conditions"] = {"unoptimised": {"kind": "prompt"}, "own": {}}
     StudyFolder.begin(tmp_path / "study", parse_study(plan, "test"))
@@ -97,6 +96,7 @@ def test_a_study_is_resumed_and_shown(tmp_path):
     assert "study/report.html" in done.stdout
     shown = steer_here("show", "study", cwd=tmp_path)
     assert shown.returncode == 0, shown.stderr
+    assert "2 people gained." in " ".join(shown.stdout.split())
     assert shown.stdout.splitlines()[-2:] == done.stdout.splitlines()[-2:]
 
 
