@@ -2,11 +2,12 @@
 # make test    set up and run the tests
 # make lint    style, types and the layers of imports
 # make docs    set up, generate the reference pages and build the site in build/site
+# make floors  run the tests that concern other packages with the oldest versions allowed, in .venv-floor (5 GB)
 # make lock    write the newest versions into requirements.lock
 USER_ID ?= u17
 PROMPT ?= a lighthouse by the sea
 
-.PHONY: run test lint docs lock setup
+.PHONY: run test floors lint docs lock setup
 run: setup
 	.venv/bin/steer run "$(PROMPT)" --user $(USER_ID)
 
@@ -17,6 +18,14 @@ test:
 	scripts/setup.sh test
 	.venv/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --cov --cov-report=
 	@.venv/bin/coverage report | tail -n 1
+
+floors: setup
+	.venv/bin/uv venv --quiet --allow-existing --python 3.11 .venv-floor
+	.venv/bin/uv pip install --quiet --python .venv-floor/bin/python --constraint requirements-floor.txt \
+		--editable '.[train,study,lora]' --group test
+	.venv-floor/bin/python -m pytest -p no:cacheprovider tests/steer/test_floors.py tests/steer/test_base_install.py \
+		tests/steer/config tests/steer/proposers tests/steer/renderers tests/steer/judging tests/steer/users tests/steer/cli \
+		tests/reward_models --ignore tests/steer/proposers/test_smollm.py
 
 lint:
 	scripts/setup.sh test

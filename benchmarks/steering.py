@@ -29,7 +29,8 @@ from steer.miniature.raters import simulated_people
 from steer.miniature.words import read_prompt
 from steer.miniature.world import ATTRIBUTES
 from steer.resources import miniature_weights
-from steer.types import RenderFailure, Result
+from steer.result import Result
+from steer.types import RenderFailure
 
 PROMPTS = (
     "a lighthouse by the sea",

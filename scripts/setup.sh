@@ -14,7 +14,7 @@ what=${1:-}
 torch=2.13.0
 
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
-  echo "steer needs Python 3.11 or newer; set PYTHON=/path/to/python3" >&2
+  echo "steer needs Python 3.11 or newer, not $("$python" --version 2>&1); set PYTHON=/path/to/python3" >&2
   exit 2
 }
 extras=

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from steer.result import Result
     from steer.steerer import Steerer
-    from steer.types import Result, SteerRequest
+    from steer.types import SteerRequest
 
 __all__ = ["Result", "SteerRequest", "Steerer"]
 
@@ -17,8 +18,12 @@ def __getattr__(name: str) -> Any:
         from steer.steerer import Steerer
 
         return Steerer
-    if name in ("Result", "SteerRequest"):
-        from steer import types
+    if name == "Result":
+        from steer.result import Result
 
-        return getattr(types, name)
+        return Result
+    if name == "SteerRequest":
+        from steer.types import SteerRequest
+
+        return SteerRequest
     raise AttributeError(name)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from steer.types import Candidate, Dropped, History, Result, Rewrite, SteerRequest
+from steer.result import Result
+from steer.types import Candidate, Dropped, History, Rewrite, SteerRequest
 from steer.vocabulary import PromptWarning
 
 

@@ -22,13 +22,14 @@ from steer.errors import SteerError, UsageError
 from steer.events import Event, Listener, PromptDoubted, RunStarted
 from steer.parts import Parts
 from steer.protocols import Proposer, Renderer
+from steer.result import Result
 from steer.run.loop import run_loop
 from steer.run.requests import check_request, plain, run_folder
 from steer.run.session import Session
 from steer.search.search import Search
 from steer.store.names import new_run_folder
 from steer.store.run_folder import RunFolder
-from steer.types import Candidate, RenderFailure, Result, State, SteerRequest
+from steer.types import Candidate, RenderFailure, State, SteerRequest
 from steer.users.store import UserStore
 
 log = logging.getLogger(__name__)

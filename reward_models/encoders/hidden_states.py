@@ -20,7 +20,8 @@ from typing import Any
 import torch
 from PIL import Image
 from torch import Tensor, nn
-from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer
+from transformers import AutoModelForImageTextToText, AutoTokenizer
+from transformers.models.auto.image_processing_auto import AutoImageProcessor  # the top level may want torchvision
 
 from reward_models.base import RewardError
 from reward_models.encoders.base import FrozenEncoder, Prepared

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from PIL import Image
 from torch import Tensor
-from transformers import AutoImageProcessor, AutoModel
+from transformers import AutoModel
+from transformers.models.auto.image_processing_auto import AutoImageProcessor  # the top level may want torchvision
 
 from reward_models.base import RewardError
 from reward_models.encoders.base import FrozenEncoder, Prepared, first_line, precision_for

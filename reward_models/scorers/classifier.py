@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from PIL import Image
-from transformers import AutoImageProcessor, AutoModelForImageClassification
+from transformers import AutoModelForImageClassification
+from transformers.models.auto.image_processing_auto import AutoImageProcessor  # the top level may want torchvision
 
 from reward_models.base import RewardError
 from reward_models.encoders.base import in_batches, opens, weights_hash

@@ -16,7 +16,7 @@ from steer.batch.row_parts import RowParts
 from steer.batch.rows import Row
 from steer.errors import SteerError
 from steer.parts import Parts
-from steer.types import Result
+from steer.result import Result
 
 log = logging.getLogger(__name__)
 

@@ -14,10 +14,11 @@ from steer.batch.row_parts import RowParts
 from steer.batch.rows import Row
 from steer.errors import ProposerError, RenderError, SteerError, StorageError
 from steer.events import CandidateDone, Listener, RunStopped
+from steer.result import Result
 from steer.run.loop import take_picture
 from steer.run.requests import check_request, run_folder
 from steer.run.session import Session
-from steer.types import Candidate, Result, State
+from steer.types import Candidate, State
 
 BESIDE = 8  # rows under way
 REPORTERS = 2  # threads that write pages and sheets of runs that are over

@@ -18,7 +18,7 @@ from steer.batch.rows import Row, read_mappings
 from steer.errors import SteerError
 from steer.events import Listener
 from steer.parts import Parts
-from steer.types import Result
+from steer.result import Result
 
 
 class Engine(Protocol):

@@ -20,8 +20,8 @@ from steer.web.address import LOOPBACK, Address
 
 if TYPE_CHECKING:
     from steer.config import SteerConfig
+    from steer.result import Result
     from steer.steerer import Steerer
-    from steer.types import Result
     from steer.web.live import LivePage
 
 Text = Annotated[str | None, typer.Argument(metavar="PROMPT", help="What to draw.", show_default=False)]

@@ -18,7 +18,7 @@ from steer.cli.options import AsJson
 from steer.cli.show_many import show_batch, show_study
 from steer.errors import UsageError
 from steer.report.changes import word_changes
-from steer.types import Result
+from steer.result import Result
 
 _MARK = {"same": "{}", "added": "[bold green]{}[/]", "removed": "[red strike]{}[/]"}
 

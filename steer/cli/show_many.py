@@ -61,5 +61,5 @@ def show_study(path: Path, as_json: bool) -> None:
         table = json.loads((path / "findings.json").read_text())
     except (OSError, ValueError) as error:
         raise UsageError(f"the study in '{path}' is not finished; finish it with: steer resume {path}") from error
-    with extra("study", "matplotlib", "markdown_it"):
+    with extra("study", "matplotlib"):
         print_findings(folder, table, as_json)

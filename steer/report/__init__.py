@@ -7,10 +7,11 @@ import math
 from steer.report.contact_sheet import contact_sheet
 from steer.report.page import render_page
 from steer.report.people import liked_by
+from steer.result import Comparison, Result
 from steer.search.attribution import word_effects
 from steer.store.files import write_json, write_whole
 from steer.store.run_folder import RunFolder
-from steer.types import Comparison, History, Result, RewriteStats
+from steer.types import History, RewriteStats
 
 
 def write_report(result: Result, folder: RunFolder) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 from reward_models import yaml12
 from steer.config import DEFAULT, SteerConfig, load_config, parse_config, presets
 from steer.errors import UsageError
-from steer.types import Result, StopReason
+from steer.result import Result
+from steer.types import StopReason
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ def next_commands(result: Result, manifest: dict[str, Any]) -> list[Command]:
     in_store = manifest["parts"].get("people", {})  # people whose ratings steer has, and who can add to them
     rater = next((u for u in request.user.split(",") if u in in_store), "me")
     found.append(Command(f"Rate these pictures as '{rater}'", _line("user", "rate", rater, "--pictures", folder)))
-    found.append(Command("See the numbers in the terminal", _line("show", folder)))
+    found.append(Command("Show it in the terminal", _line("show", folder)))
     return found
 
 

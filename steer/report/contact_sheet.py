@@ -8,8 +8,9 @@ from itertools import groupby
 from PIL import Image, ImageDraw, ImageFont
 
 from steer.report.theme import LIGHT
+from steer.result import Result
 from steer.store.run_folder import RunFolder
-from steer.types import Candidate, Result
+from steer.types import Candidate
 
 CELL, GAP, CAPTION, MARGIN, LABEL = 128, 12, 22, 28, 92
 INK, PALE, PAPER, GREY = (LIGHT.rgb(name) for name in ("ink", "pale", "paper", "line"))

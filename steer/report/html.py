@@ -18,7 +18,7 @@ JPEG_QUALITY = 88
 
 def render_html(template: str, **values: object) -> str:
     """A page of ``steer/report/templates``, filled in; all text is escaped."""
-    return render(template, "steer.report", light=asdict(LIGHT), dark=asdict(DARK), count=counted, **values)
+    return render(template, "steer.report", light=asdict(LIGHT), dark=asdict(DARK), counted=counted, **values)
 
 
 def embedded(path: Path, longest: int) -> str:

@@ -10,9 +10,10 @@ from steer.report.commands import next_commands
 from steer.report.html import embedded, render_html
 from steer.report.links import back_from_run
 from steer.report.people import liked_by
+from steer.result import Result
 from steer.search.attribution import word_effects
 from steer.store.run_folder import RunFolder
-from steer.types import Candidate, History, Result, State
+from steer.types import Candidate, History, State
 
 LARGE, SMALL = 768, 320  # pixels of a picture's longer side on the page: of the two on top, and of all
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from statistics import fmean
 
-from steer.types import LIKED_BY, Result, RewriteStats, State
+from steer.result import Result
+from steer.types import LIKED_BY, RewriteStats, State
 
 
 def liked_by(result: Result, stats: RewriteStats) -> dict[str, float]:

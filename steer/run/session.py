@@ -10,11 +10,12 @@ from steer.events import Listener, PhaseBegan, PromptDoubted, RoundProposed, Run
 from steer.parts import Parts
 from steer.protocols import Meter, Proposer
 from steer.report import write_report
+from steer.result import Result
 from steer.run.after import after_round
 from steer.search.search import Search
 from steer.store.files import lock
 from steer.store.run_folder import RunFolder
-from steer.types import Candidate, Dropped, Result, Rewrite, SteerRequest, StopReason
+from steer.types import Candidate, Dropped, Rewrite, SteerRequest, StopReason
 
 EXPLAINED = 6  # attributes named of a picture
 ORPHAN_S = 60.0  # a worker whose batch was killed may live this long

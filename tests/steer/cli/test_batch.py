@@ -47,7 +47,7 @@ def test_what_a_row_cannot_get_is_said_before_it_is_drawn_and_kept(tmp_path):
     assert "warning: a huge fox: The painter does not know 'huge'" in dry.stdout
     done = steer_here("batch", "rows.txt", *COMMON, cwd=tmp_path)
     flat = " ".join(done.stdout.split())
-    assert mixed in flat[: flat.index("3 done")]
+    assert mixed in flat[: flat.index("3 of 3 rows done")]
     rows = list(csv.DictReader((tmp_path / "outputs" / "batch-rows" / "results.csv").open()))
     assert [bool(r["warnings"]) for r in rows] == [False, True, True]
     told = json.loads(steer_here("batch", "rows.txt", *COMMON, "--json", cwd=tmp_path).stdout)

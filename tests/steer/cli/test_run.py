@@ -120,7 +120,7 @@ def test_show_tells_it_again(run_folder):
     done = steer_here("show", folder)
     assert done.returncode == 0
     assert "original" in done.stdout
-    assert "reward" in done.stdout
+    assert "gain" in done.stdout
     assert json.loads(steer_here("show", folder, "--json").stdout)["prompt"] == "a fox [red] in snow"
 
 

@@ -88,7 +88,7 @@ def test_a_study_that_is_not_finished_says_how_to_finish_it(outputs):
 
 def test_a_study_is_resumed_and_shown(tmp_path):
     pytest.importorskip("matplotlib")
-    pytest.importorskip("markdown_it")
+    pytest.importorskip("matplotlib")
     plan = {**STUDY, "users": ["u1", "u17"], "budget": 3, "looks": 1, "judges": {"them": {"kind": "simulated"}}}
     plan["conditions"] = {"unoptimised": {"kind": "prompt"}, "own": {}}
     StudyFolder.begin(tmp_path / "study", parse_study(plan, "test"))

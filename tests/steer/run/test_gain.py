@@ -10,8 +10,9 @@ import re
 import pytest
 
 from steer.config import load_config
+from steer.result import Comparison, compare
 from steer.search.search import Search
-from steer.types import Candidate, Comparison, Rewrite, State, SteerRequest, compare
+from steer.types import Candidate, Rewrite, State, SteerRequest
 from tests.steer.command import steer_here
 
 PAINTED = ("--set", "renderer=painter", "-n", "12")

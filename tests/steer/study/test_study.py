@@ -359,7 +359,10 @@ def test_diversity_is_between_users(done):
 def test_judges_and_settings_are_looked_at_before_anything_is_drawn(tmp_path):
     for change, said in (
         ({"judges": {"mine": {"kind": "reward", "model": str(tmp_path / "nowhere")}}}, "the judge|no reward model in"),
-        ({"conditions": {**PLAN["conditions"], "own": {"settings": ["search.sedes=3"]}}}, "Did you mean 'seeds'"),
+        (
+            {"conditions": {**PLAN["conditions"], "own": {"settings": ["search.sedes=3"]}}},
+            "Did you mean 'search.seeds'",
+        ),
     ):
         folder = StudyFolder.begin(tmp_path / said[:4], draw_users(parse_study({**PLAN, **change}, "small")))
         with pytest.raises(SteerError, match=said):

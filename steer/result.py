@@ -1,0 +1,151 @@
+"""What a run found, and the best of it against the prompt as typed."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from steer.notebook import figures
+from steer.types import Candidate, RewriteStats, State, SteerRequest, StopReason
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The best of a run against the prompt as typed, as this person likes them: both in [0, 1].
+
+    ``best`` and ``original`` are mean likings on the same ``seeds``. Where a run only chose among pictures of the
+    prompt itself (``chosen``), ``best`` is the liking of the picture it chose, ``original`` the mean of all ``seeds``.
+    ``error``: standard error of the gain; NaN where one seed, or a choice among pictures, gives none.
+    """
+
+    best: float
+    original: float
+    seeds: int
+    error: float = math.nan
+    chosen: bool = False
+
+    @property
+    def gain(self) -> float:
+        """Liking of the best less that of the original."""
+        return round(self.best - self.original, 6)
+
+    @property
+    def percent(self) -> float:
+        """The gain in per cent of the original's liking; NaN where that is 0."""
+        return 100 * self.gain / self.original if self.original > 0 else math.nan
+
+    def __str__(self) -> str:
+        """As the summary of a run prints it.
+
+        >>> str(Comparison(best=0.9, original=0.5, seeds=4, error=0.05))
+        '+0.40 ± 0.05 (+80 %) on the same 4 seeds'
+        """
+        gain = f"{self.gain:+.2f}" + ("" if math.isnan(self.error) else f" ± {self.error:.2f}")
+        gain += "" if math.isnan(self.percent) else f" ({self.percent:+.0f} %)"
+        if self.chosen:
+            return f"{gain}, the best of {self.seeds} pictures against their mean"
+        return gain + (f" on the same {self.seeds} seeds" if self.seeds > 1 else " on the same seed")
+
+
+def compare(candidates: Iterable[Candidate], prompt: str, winner: str, best: Candidate) -> Comparison | None:
+    """The pictures of the text ``winner`` against those of ``prompt``; None where they share no seed.
+
+    Pictures in full count; drafts only where one of the two texts was never drawn in full.
+    """
+    groups: dict[str, dict[int, float]] = {}
+    scored = [c for c in candidates if c.state is State.SCORED]
+    in_full = {c.rewrite.text for c in scored if c.tier == "full"}
+    for c in scored:
+        if c.tier == "full" or not {prompt, winner} <= in_full:
+            groups.setdefault(c.rewrite.text, {})[c.seed] = c.personal
+    original, theirs = groups.get(prompt, {}), groups.get(winner, {})
+    if winner == prompt and original and all(c.rewrite.text == prompt for c in scored):
+        return Comparison(best.personal, statistics.fmean(original.values()), len(original), chosen=True)
+    shared = [seed for seed in original if seed in theirs]
+    if not shared:
+        return None
+    differences = [theirs[s] - original[s] for s in shared]
+    return Comparison(
+        statistics.fmean(theirs[s] for s in shared),
+        statistics.fmean(original[s] for s in shared),
+        len(shared),
+        statistics.stdev(differences) / math.sqrt(len(shared)) if len(shared) > 1 else math.nan,
+    )
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run found. ``best`` is the best picture of the best rewrite at equal seeds."""
+
+    request: SteerRequest
+    folder: str
+    stop: StopReason
+    original: RewriteStats | None
+    winner: RewriteStats | None
+    best: Candidate | None
+    candidates: list[Candidate]
+    seconds: float
+    explained: dict[str, dict[str, float]] = field(
+        default_factory=dict
+    )  # "original", "best": what each attribute adds, largest first
+    because: str = ""  # more about ``stop``, where there is more to say
+    warnings: list[str] = field(default_factory=list)  # what the renderer cannot draw of the prompt
+
+    @property
+    def first(self) -> Candidate | None:
+        """The unchanged prompt's picture on the seed of ``best``, or any of it."""
+        own = [c for c in self.candidates if c.rewrite.text == self.request.prompt and c.picture]
+        same = [c for c in own if self.best and c.seed == self.best.seed]
+        return next(iter(same or own), None)
+
+    @property
+    def comparison(self) -> Comparison | None:
+        """The winner against the prompt as typed; None where one of them has no picture, or no seed in common."""
+        if not self.winner or not self.original or not self.best:
+            return None
+        return compare(self.candidates, self.request.prompt, self.winner.rewrite.text, self.best)
+
+    @property
+    def gain(self) -> float:
+        """Liking of the best less liking of the prompt as typed on the same seeds; NaN where nothing compares them."""
+        return self.comparison.gain if self.comparison else math.nan
+
+    @property
+    def agreement(self) -> tuple[float, int]:
+        """Rank correlation (Spearman) of drafts or previews and full pictures of the same text and seed, and of how
+        many; NaN below 3.
+        """
+        scored = [c for c in self.candidates if c.state is State.SCORED]
+        drafts = {(c.rewrite.text, c.seed): c.objective for c in scored if c.tier == "draft"}
+        pairs = [
+            (drafts[key], c.objective)
+            for c in scored
+            if c.tier == "full" and (key := (c.rewrite.text, c.seed)) in drafts
+        ] or [(c.early, c.objective) for c in scored if c.tier == "full" and not math.isnan(c.early)]
+        if len(pairs) < 3:
+            return math.nan, len(pairs)
+        from scipy.stats import spearmanr
+
+        return float(spearmanr(*zip(*pairs, strict=True)).statistic), len(pairs)
+
+    @property
+    def why(self) -> str:
+        """The stop reason in words; says so when a part of the budget could not be used."""
+        unspent = self.request.budget - len(self.candidates)
+        if self.stop is StopReason.BUDGET and unspent > 0:
+            return f"{unspent} of {self.request.budget} pictures left are too few for a fair comparison"
+        return self.because or self.stop.value
+
+    def _repr_html_(self) -> str:
+        """In a notebook: the unchanged prompt's picture beside the best one, with how much the person likes each."""
+        shown = [("original", self.first), ("best", self.best)]
+        return figures(
+            [
+                (Path(self.folder) / c.picture, f"{title}, liked {c.personal:.2f}", c.rewrite.text)
+                for title, c in shown
+                if c is not None and c.picture
+            ]
+        )
