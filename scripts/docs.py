@@ -42,11 +42,11 @@ def _command(name: str, command: Any) -> Iterator[str]:
     arguments = [p for p in command.params if type(p).__name__.endswith("Argument")]
     options = [p for p in command.params if p not in arguments and not p.hidden]
     if arguments:
-        yield "\n| argument | |\n|---|---|\n" + "".join(
+        yield "\n| argument | meaning |\n|---|---|\n" + "".join(
             f"| `{p.name.upper()}`{'' if p.required else ' (optional)'} | {_cell(p.help)} |\n" for p in arguments
         )
     if options:
-        yield "\n| option | |\n|---|---|\n" + "".join(f"| {_spelled(p)} | {_option(p)} |\n" for p in options)
+        yield "\n| option | meaning |\n|---|---|\n" + "".join(f"| {_spelled(p)} | {_option(p)} |\n" for p in options)
     for sub, below in getattr(command, "commands", {}).items():
         if not below.hidden:
             yield from _command(f"{name} {sub}", below)
@@ -55,7 +55,7 @@ def _command(name: str, command: Any) -> Iterator[str]:
 def _help(text: str) -> str:
     """A docstring as Markdown: a line that is a command becomes a code block."""
     text = re.sub(r"\[/?(bold|italic)\]", "", text)
-    return re.sub(r"^(steer .+)$", r"```console\n\1\n```", text, flags=re.MULTILINE)
+    return re.sub(r"^(steer .+)$", r"```sh\n\1\n```", text, flags=re.MULTILINE)
 
 
 def _spelled(option: Any) -> str:
@@ -88,7 +88,7 @@ def _settings() -> Iterator[str]:
         for kind, settings in groupby(below, key=lambda s: s.kind):
             if kind:
                 yield f"\n### {section}: {kind}\n\n{_cell(kind_about(section, kind))}\n"
-            yield "\n| setting | default | values | |\n|---|---|---|---|\n" + "".join(map(_setting, settings))
+            yield "\n| setting | default | values | meaning |\n|---|---|---|---|\n" + "".join(map(_setting, settings))
 
 
 def _setting(setting: Setting) -> str:

@@ -62,12 +62,16 @@ def list_(
             for each in some:
                 _print_row(each, f"  imported from '{source}', read-only")
         else:
-            _print_group(f"{counted(len(some), 'person')} imported from '{source}', read-only", [u.id for u in some])
+            _print_group(
+                f"{counted(len(some), 'person', 'people')} imported from '{source}', read-only", [u.id for u in some]
+            )
     if trained:
-        _print_group(f"{counted(len(trained), 'person')} of the reward '{teaching.config.reward.model}'", trained)
+        _print_group(
+            f"{counted(len(trained), 'person', 'people')} of the reward '{teaching.config.reward.model}'", trained
+        )
     for source, some in _by_source([u for u in users if u.id in of_reward]).items():
         console.print(
-            f"{counted(len(some), 'person')} imported from '{source}' cannot be used: the reward has people with the "
+            f"{counted(len(some), 'person', 'people')} imported from '{source}' cannot be used: the reward has people with the "
             f"same ids. Remove them: steer user delete --import {shlex.quote(source)}",
             markup=False,
         )
@@ -157,7 +161,7 @@ def import_(
         raise UsageError("--as is for exported files; give the people of a data set other ids with --prefix")
     with console.status("reading the data set ..."):
         found = import_people(teaching.store, source, kind, teaching.teacher(source), prefix)
-    _print_group(f"imported {counted(len(found.ids), 'person')} from '{found.name}', read-only", found.ids)
+    _print_group(f"imported {counted(len(found.ids), 'person', 'people')} from '{found.name}', read-only", found.ids)
     console.print(f"remove them: steer user delete --import {shlex.quote(found.name)}", markup=False)
 
 
@@ -182,8 +186,8 @@ def delete(
         raise UsageError("give the id of a user, or --import NAME")
     if source is not None:
         ids = users.imported(source)
-        _confirm(yes, f"Delete {counted(len(ids), 'person')} imported from '{source}'?")
-        who, gone = f"{counted(len(ids), 'person')} imported from '{source}'", users.delete_import(source)
+        _confirm(yes, f"Delete {counted(len(ids), 'person', 'people')} imported from '{source}'?")
+        who, gone = f"{counted(len(ids), 'person', 'people')} imported from '{source}'", users.delete_import(source)
     else:
         assert name is not None
         ids, who = [name], name

@@ -45,6 +45,11 @@ def first_fault(error: ValidationError, values: Mapping[str, Any], source: str, 
     kind = kinds.kind_of(spelled_out(str(section), values.get(str(section), {}))) if kinds else None
     if kinds and rest:
         rest.pop(0)  # pydantic names the kind between section and key
+    own = str(first["ctx"]["error"]) if first["type"] == "value_error" else ""
+    if (
+        field := own.partition(": ")[0]
+    ) and f"{section}.{field}" in typed:  # of a whole section, but it names its field
+        rest, own = [field], own.removeprefix(f"{field}: ")
     key = ".".join(str(part) for part in (section, *rest))
     above = [k for k in typed if f"{key}.".startswith(f"{k}.")]
     source = typed[above[-1]] if above else source
@@ -61,8 +66,8 @@ def first_fault(error: ValidationError, values: Mapping[str, Any], source: str, 
         return f"{source}: unknown setting '{key}'. {hint}"
     if first["type"] == UNKNOWN_KIND:
         return f"{source}: {first['msg']}"
-    if first["type"] == "value_error":  # our own words
-        return f"{source}: {f'{said.strip()}: ' if said else ''}{first['ctx']['error']}"
+    if own:
+        return f"{source}: {f'{said.strip()}: ' if said else ''}{own}"
     if first["type"] == "missing":
         return f"{source}: {key} is missing"
     return f"{source}: {said}{_said(first)}"

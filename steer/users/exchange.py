@@ -187,12 +187,12 @@ def _check_free(store: UserStore, source: str, ids: list[str], teacher: Teacher,
     way_out = f"give them other ids: --prefix {_prefix(name)}"
     if same := [i for i in ids if i.lower() in trained]:
         raise UsageError(
-            f"{len(same)} of the {counted(len(ids), 'person')} in '{source}' have ids of people the reward was trained "
+            f"{len(same)} of the {counted(len(ids), 'person', 'people')} in '{source}' have ids of people the reward was trained "
             f"on, such as '{same[0]}'; {way_out}"
         )
     if same := [i for i in ids if i.lower() in stored]:
         raise UsageError(
-            f"{len(same)} of the {counted(len(ids), 'person')} in '{source}' have ids that are in use, such as "
+            f"{len(same)} of the {counted(len(ids), 'person', 'people')} in '{source}' have ids that are in use, such as "
             f"'{same[0]}'; delete those users (see: steer user list) or {way_out}"
         )
 

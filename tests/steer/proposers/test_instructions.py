@@ -20,7 +20,7 @@ PROMPT = "a fox"
 def history(*pairs, seeds=2):
     """Texts (or rewrites) with their rewards, each on some seeds."""
     rows = [(r if isinstance(r, Rewrite) else Rewrite(r), y, s) for r, y in pairs for s in range(seeds)]
-    return History([Candidate(i, 1, r, s, State.SCORED, objective=y) for i, (r, y, s) in enumerate(rows)])
+    return History([Candidate(i, 1, r, s, State.SCORED, objective=y, personal=y) for i, (r, y, s) in enumerate(rows)])
 
 
 LIKES_DAWN = history(
