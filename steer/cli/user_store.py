@@ -71,8 +71,8 @@ def list_(
         )
     for source, some in _by_source([u for u in users if u.id in of_reward]).items():
         console.print(
-            f"{counted(len(some), 'person', 'people')} imported from '{source}' cannot be used: the reward has people with the "
-            f"same ids. Remove them: steer user delete --import {shlex.quote(source)}",
+            f"{counted(len(some), 'person', 'people')} imported from '{source}' cannot be used: the reward has people "
+            f"with the same ids. Remove them: steer user delete --import {shlex.quote(source)}",
             markup=False,
         )
     if not own and not like:

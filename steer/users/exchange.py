@@ -184,15 +184,16 @@ def import_people(store: UserStore, source: str, kind: str | None, teacher: Teac
 def _check_free(store: UserStore, source: str, ids: list[str], teacher: Teacher, name: str) -> None:
     """Raise UsageError if some of these ids are taken; ids that differ only in case count as the same."""
     trained, stored = ({i.lower() for i in known} for known in (teacher.trained, store.ids()))
+    everyone = counted(len(ids), "person", "people")
     way_out = f"give them other ids: --prefix {_prefix(name)}"
     if same := [i for i in ids if i.lower() in trained]:
         raise UsageError(
-            f"{len(same)} of the {counted(len(ids), 'person', 'people')} in '{source}' have ids of people the reward was trained "
+            f"{len(same)} of the {everyone} in '{source}' have ids of people the reward was trained "
             f"on, such as '{same[0]}'; {way_out}"
         )
     if same := [i for i in ids if i.lower() in stored]:
         raise UsageError(
-            f"{len(same)} of the {counted(len(ids), 'person', 'people')} in '{source}' have ids that are in use, such as "
+            f"{len(same)} of the {everyone} in '{source}' have ids that are in use, such as "
             f"'{same[0]}'; delete those users (see: steer user list) or {way_out}"
         )
 

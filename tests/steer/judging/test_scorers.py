@@ -51,7 +51,7 @@ def test_a_run_climbs_the_mix_and_keeps_every_part_of_it(fake_steerer, tmp_path)
     [
         (
             "objective.weights={taste: 1}",
-            "^the setting objective.weights={taste: 1}: there is no part 'taste'; known: personal, population, fidelity",
+            "^the setting objective.weights={taste: 1}: there is no part 'taste'; known: personal, population",
         ),
         ("objective.weights={personal: 0}", "^the setting objective.weights={personal: 0}: all are 0"),
         ("objective.scorers={q: {kind: classifier}}", "give either linear"),
