@@ -13,9 +13,11 @@ from typing import Annotated
 
 import torch
 import typer
+from diffusers import FluxPipeline
 from safetensors.torch import load_file
 
 from trainers import autoencoder as autoencoders
+from trainers import crisp as crisps
 from trainers import eyes, generator, ship, siglip, text
 from trainers.data import Pictures, paint_dataset
 
@@ -34,6 +36,13 @@ def _data(work: Path) -> Pictures:
 
 def _steady(work: Path) -> Pictures:
     return Pictures(work / "steady", SEED)
+
+
+def _pipeline(work: Path) -> FluxPipeline:
+    """The pipeline under ``work``, or the shipped one where none was trained."""
+    if (work / "generator" / "model").exists():
+        return ship.pipeline(work, crisp=False)
+    return FluxPipeline.from_pretrained(ship.WEIGHTS / "pipeline")
 
 
 def _vae(work: Path) -> Path:
@@ -94,6 +103,19 @@ def flux(
     generator.train(
         _steady(work), cached, texts, work / name, minutes, batch, lr, compile=compile, start=start, muon=muon
     )
+
+
+@app.command()
+def pairs(n: int = 16_000, look: int = 2, work: Work = HERE) -> None:
+    """Latents as the encoder and the transformer make them, each with the painting that `crisp` shall make of it."""
+    crisps.write_pairs(_pipeline(work), work / "pairs", n, SEED, look)
+
+
+@app.command()
+def crisp(minutes: Minutes = 120, adversarial_after: int = 4000, lr: float = 5e-4, work: Work = HERE) -> None:
+    """A deeper decoder for the same latents, on from the one that the pipeline has; `pairs` may be grown meanwhile."""
+    source = crisps.Pairs(work / "pairs", SEED)
+    crisps.train(source, _pipeline(work).vae, work / "crisp", minutes, adversarial_after, lr=lr)
 
 
 @app.command()

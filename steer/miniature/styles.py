@@ -8,9 +8,21 @@ import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
 
-def apply_style(image: Image.Image, style: str, rng: random.Random) -> Image.Image:
-    """``image`` in ``style``, one of ``ATTRIBUTES["style"]``."""
+def apply_style(image: Image.Image, style: str, rng: random.Random, look: int) -> Image.Image:
+    """``image`` in ``style``, one of ``ATTRIBUTES["style"]``; only sepia differs between looks 1 and 2."""
+    if look == 2 and style == "sepia":
+        return _toned(image)
     return _STYLES[style](image, rng)
+
+
+def pen(canvas: Image.Image, size: int) -> Image.Image:
+    """Ink in look 2: finer lines, drawn on the large ``canvas`` before it is reduced to ``size`` px."""
+    luminance = np.asarray(canvas.convert("L").filter(ImageFilter.GaussianBlur(1.1)), dtype=np.float32)
+    dy, dx = np.gradient(luminance)
+    line = np.clip(np.hypot(dx, dy) / 7 - 0.35, 0, 1)
+    wash = Image.fromarray(np.where(luminance < 75, 176, 251).astype(np.uint8)).filter(ImageFilter.GaussianBlur(1))
+    drawn = np.asarray(wash, dtype=np.float32) * (1 - line) + 14 * line
+    return _from(drawn).resize((size, size), Image.Resampling.BOX).convert("RGB")
 
 
 def _photo(image: Image.Image, rng: random.Random) -> Image.Image:  # noqa: ARG001
@@ -60,6 +72,18 @@ def _sepia(image: Image.Image, rng: random.Random) -> Image.Image:  # noqa: ARG0
     t = np.asarray(image.convert("L"), dtype=np.float32)[..., None] / 255
     dark, light = np.asarray([52.0, 30.0, 12.0]), np.asarray([246.0, 224.0, 180.0])
     return _from(dark * (1 - t) + light * t)
+
+
+def _toned(image: Image.Image) -> Image.Image:
+    """Sepia in look 2: a print with deep browns and cream lights, stretched towards the whole range of tones."""
+    t = np.asarray(image.convert("L"), dtype=np.float32) / 255
+    low, high = np.percentile(t, (0.5, 99.5))
+    t = np.clip(0.65 * t + 0.35 * (t - low) / max(high - low, 0.1), 0, 1)
+    stops = (0.0, 0.25, 0.5, 0.75, 1.0)
+    colours = np.asarray([[38, 21, 10], [98, 65, 38], [156, 118, 78], [216, 184, 138], [254, 240, 210]])
+    tone = np.stack([np.interp(t, stops, colours[:, c]) for c in range(3)], axis=-1)
+    y, x = np.mgrid[-1 : 1 : image.height * 1j, -1 : 1 : image.width * 1j]
+    return _from(tone * (1 - 0.1 * (x**2 + y**2))[..., None])
 
 
 def _neon(image: Image.Image, rng: random.Random) -> Image.Image:  # noqa: ARG001
