@@ -1,6 +1,6 @@
 """How crisp the miniature's pictures are, against the painter's of the same scenes.
 
-    python benchmarks/crispness.py [--vae FOLDER] [--look 2] [--pictures 400] [--latents FILE]
+    python benchmarks/crispness.py [--vae FOLDER] [--look 2] [--pictures 400] [--latents FILE] [--sheet PNG]
 
 On combinations of attributes that were never trained on. ``reconstruction``: held-out paintings through encoder and
 decoder, against the painting in ``--look``. ``generated``: the pipeline's pictures against the painter's, by the second
@@ -56,25 +56,60 @@ def sharpness(pixels: np.ndarray) -> np.ndarray:
     return np.percentile(np.hypot(dy, dx), 99, axis=(1, 2))
 
 
+def flat_areas(g: np.ndarray) -> np.ndarray:
+    """Where a grey picture (H, W) has neither edges nor strokes: a gradient is flat, what is near an edge is not."""
+    dy, dx = np.gradient(gaussian_filter(g, 2))
+    return binary_erosion(np.hypot(dy, dx) < FLAT, iterations=3)
+
+
 def grid_energy(pixels: np.ndarray) -> np.ndarray:
     """Energy (n) per flat pixel at the period of a patch and its first harmonic, along rows and columns.
 
-    What is left of a picture after a wide blur, in its flat areas alone: a gradient is no grid, nor is an edge.
-    Pictures without flat areas are NaN.
+    Of what a wide blur takes away, in flat areas alone. Pictures without flat areas are NaN.
     """
     energies = []
     for g in grey(pixels):
-        dy, dx = np.gradient(gaussian_filter(g, 2))
-        flat = binary_erosion(np.hypot(dy, dx) < FLAT, iterations=3)
-        if flat.mean() < 0.05:
+        weight = flat_areas(g).astype(np.float32)
+        if weight.mean() < 0.05:
             energies.append(np.nan)
             continue
-        weight = flat.astype(np.float32)
         around = gaussian_filter(g * weight, PATCH / 2) / np.maximum(gaussian_filter(weight, PATCH / 2), 1e-3)
         power = np.abs(np.fft.fft2((g - around) * weight)) ** 2 / (g.size * weight.sum())
         k = g.shape[0] // PATCH
         energies.append(sum(power[i * k, 0] + power[0, i * k] for i in (1, 2)))
     return np.array(energies)
+
+
+def border_steps(pixels: np.ndarray) -> float:
+    """Squared steps between neighbours across patch borders over the median of those elsewhere, in flat areas.
+
+    1 without a grid. Unlike :func:`grid_energy` it does not count what the scene happens to repeat every 16 pixels.
+    """
+    sums, counts = np.zeros(PATCH), np.zeros(PATCH)
+    for g in grey(pixels):
+        for picture in (g, g.T):
+            flat = flat_areas(picture)
+            steps, both = np.diff(picture, axis=1) ** 2, flat[:, 1:] & flat[:, :-1]
+            place = np.arange(steps.shape[1]) % PATCH  # the border lies behind the last pixel of a patch
+            np.add.at(sums, place, (steps * both).sum(0))
+            np.add.at(counts, place, both.sum(0))
+    means = sums / counts
+    return round(float(means[-1] / np.median(means[:-1])), 3)
+
+
+def varied(scenes: list[Scene]) -> list[int]:
+    """One scene in fog and one in another light for each style."""
+    chosen = []
+    for style in ATTRIBUTES["style"]:
+        of_style = [i for i, s in enumerate(scenes) if s.style == style]
+        chosen += [i for i in of_style if scenes[i].light == "fog"][:1]
+        chosen += [i for i in of_style if scenes[i].light != "fog"][:1]
+    return chosen
+
+
+def sheet(rows: list[np.ndarray], path: Path) -> None:
+    """Pictures one below the other, a column a scene, at their real size."""
+    Image.fromarray(np.concatenate([np.concatenate(list(row), axis=1) for row in rows])).save(path)
 
 
 def accuracy(read: dict[str, np.ndarray], scenes: list[Scene]) -> dict[str, object]:
@@ -127,6 +162,7 @@ def main(
     look: Annotated[int, typer.Option(help="The painter's look that the pictures should have.")] = 1,
     pictures: int = 400,
     latents: Annotated[Path | None, typer.Option(help="Where the transformer's latents are kept.")] = None,
+    path: Annotated[Path | None, typer.Option("--sheet", help="A PNG: shipped decoder, --vae, painter.")] = None,
 ) -> None:
     autoencoder = AutoencoderKL.from_pretrained(vae or miniature_weights("pipeline") / "vae").float().eval()
     rng = random.Random(0)
@@ -158,6 +194,10 @@ def main(
             "all": ratio(grids, grids_painted),
             **{s: ratio(grids[styles == s], grids_painted[styles == s]) for s in ATTRIBUTES["style"]},
         },
+        "steps across patch borders, over elsewhere": {
+            "generated": border_steps(generated),
+            "painted": border_steps(painted),
+        },
         "second eye": {
             name: accuracy(judge.read([Image.fromarray(p) for p in shown]), scenes)
             for name, shown in (("painted", painted), ("rebuilt", rebuilt), ("generated", generated))
@@ -165,6 +205,10 @@ def main(
         "decoding, process ms a picture": round(milliseconds, 1),
     }
     print(json.dumps(report, indent=1))
+    if path:
+        shipped = AutoencoderKL.from_pretrained(miniature_weights("pipeline") / "vae").float().eval()
+        chosen = varied(scenes)
+        sheet([decode(shipped, made[chosen])[0], generated[chosen], painted[chosen]], path)
 
 
 if __name__ == "__main__":
