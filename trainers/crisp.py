@@ -2,12 +2,13 @@
 
 The decoder gets deeper, beginning as exactly what it was. It learns from pairs: the latents of a painting in the
 painter's look 1, which the transformer learnt to make, and the same scene in the look that pictures shall have. Half of
-the latents went through the transformer (noised, then denoised with the caption), so that the decoder meets the errors
-that it has to forgive.
+the latents went through the transformer (noised, then drawn again for the caption), so that the decoder meets the errors
+that it has to mend.
 """
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +31,8 @@ from trainers.text import T5_TOKENS
 
 SHARD = 250  # pairs in one file
 LATENT_NOISE = 0.05  # the latents' spread is about 0.6
-NOISED = (0.1, 0.6)  # how far, at least and at most, latents are noised before the transformer denoises them
+STEPS, GUIDANCE = 6, 3.0  # of the preset
+STARTS = (2, 3, 4)  # steps at which the transformer takes over from a noised painting: noise of .75, .6 and .43
 SUBJECT_WEIGHT = 3.0  # of the loss where the subject stands, against 1 elsewhere
 ADVERSARIAL = 0.02  # weight of the critic in the decoder's loss
 
@@ -75,24 +77,32 @@ class Critic(nn.Module):
 
 @torch.inference_mode()
 def redrawn(pipe: FluxPipeline, latents: torch.Tensor, texts: list[str], generator: torch.Generator) -> torch.Tensor:
-    """Latents (B, 12, 16, 16), noised and denoised by the transformer in one step for these captions."""
+    """Latents (B, 12, 16, 16), noised and drawn to the end by the transformer, as the preset has it draw.
+
+    Noised as far as one of the steps ``STARTS`` of a run: enough for errors of the transformer, too little for another
+    picture.
+    """
     clean = (latents - pipe.vae.config.shift_factor) * pipe.vae.config.scaling_factor
     clean = FluxPipeline._pack_latents(clean, *clean.shape)
-    low, high = NOISED
-    t = low + (high - low) * torch.rand(len(clean), generator=generator)
-    mixed = torch.lerp(clean, torch.randn(clean.shape, generator=generator), t[:, None, None])
-    tokens, pooled, text_ids = pipe.encode_prompt(texts, texts, max_sequence_length=T5_TOKENS)
+    tokens, pooled, text_ids = pipe.encode_prompt(texts + [""] * len(texts), None, max_sequence_length=T5_TOKENS)
     side = latents.shape[-1] // 2
-    velocity = pipe.transformer(
-        hidden_states=mixed,
-        encoder_hidden_states=tokens,
-        pooled_projections=pooled,
-        timestep=t,
-        img_ids=FluxPipeline._prepare_latent_image_ids(1, side, side, "cpu", torch.float32),
-        txt_ids=text_ids,
-        return_dict=False,
-    )[0]
-    grid = FluxPipeline._unpack_latents(mixed - t[:, None, None] * velocity, side * 16, side * 16, 8)
+    image_ids = FluxPipeline._prepare_latent_image_ids(1, side, side, "cpu", torch.float32)
+    pipe.scheduler.set_timesteps(sigmas=np.linspace(1, 1 / STEPS, STEPS))
+    sigmas = pipe.scheduler.sigmas[STARTS[int(torch.randint(len(STARTS), (), generator=generator))] :]
+    mixed = torch.lerp(clean, torch.randn(clean.shape, generator=generator), float(sigmas[0]))
+    for now, then in itertools.pairwise(sigmas):
+        velocity = pipe.transformer(
+            hidden_states=torch.cat([mixed, mixed]),
+            encoder_hidden_states=tokens,
+            pooled_projections=pooled,
+            timestep=now.expand(2 * len(mixed)),
+            img_ids=image_ids,
+            txt_ids=text_ids,
+            return_dict=False,
+        )[0]
+        said, unsaid = velocity.chunk(2)
+        mixed = mixed + (then - now) * torch.lerp(unsaid, said, GUIDANCE)
+    grid = FluxPipeline._unpack_latents(mixed, side * 16, side * 16, 8)
     return grid / pipe.vae.config.scaling_factor + pipe.vae.config.shift_factor
 
 

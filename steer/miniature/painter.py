@@ -105,8 +105,8 @@ def _mist(rows: np.ndarray, tops: list[float]) -> Image.Image:
     bank = np.zeros((_S, _S))
     for i, top in enumerate(tops):
         middle = top + 7 + 5 * np.sin(x / _S * (3 + i) + 1.9 * i)
-        bank += np.exp(-(((y - middle) / 15) ** 2)) * (0.75 + 0.25 * np.sin(x / _S * 4 + 2.4 * i))
-    pixels = np.broadcast_to(rows, (_S, _S, 3)) + 13 * bank[..., None]
+        bank += np.exp(-(((y - middle) / 12) ** 2)) * (0.75 + 0.25 * np.sin(x / _S * 4 + 2.4 * i))
+    pixels = np.broadcast_to(rows, (_S, _S, 3)) + 18 * bank[..., None]
     return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
 
 
@@ -257,7 +257,7 @@ def _haze(canvas: Image.Image, light: str, amount: float, horizon: int | None) -
         canvas.paste(Image.blend(canvas, veil, amount))
         return
     distance = (np.arange(_S) - horizon) / (0.22 * _S)
-    thickness = (255 * amount * (0.82 + 0.36 * np.exp(-(distance**2)))).round().astype(np.uint8)
+    thickness = (255 * amount * (0.92 + 0.16 * np.exp(-(distance**2)))).round().astype(np.uint8)
     canvas.paste(veil, mask=Image.fromarray(np.repeat(thickness[:, None], _S, axis=1)))
 
 
