@@ -13,7 +13,7 @@ from typing import Annotated
 
 import torch
 import typer
-from diffusers import FluxPipeline
+from diffusers import AutoencoderKL, FluxPipeline
 from safetensors.torch import load_file
 
 from trainers import autoencoder as autoencoders
@@ -112,10 +112,16 @@ def pairs(n: int = 16_000, look: int = 2, work: Work = HERE) -> None:
 
 
 @app.command()
-def crisp(minutes: Minutes = 120, adversarial_after: int = 4000, lr: float = 5e-4, work: Work = HERE) -> None:
-    """A deeper decoder for the same latents, on from the one that the pipeline has; `pairs` may be grown meanwhile."""
-    source = crisps.Pairs(work / "pairs", SEED)
-    crisps.train(source, _pipeline(work).vae, work / "crisp", minutes, adversarial_after, lr=lr)
+def crisp(
+    minutes: Minutes = 120,
+    adversarial_after: Annotated[int, typer.Option(help="Step from which a critic of patches has a say.")] = 4000,
+    lr: float = 8e-4,
+    start: Annotated[Path | None, typer.Option(help="A folder that an earlier `crisp` wrote, to begin with.")] = None,
+    work: Work = HERE,
+) -> None:
+    """A deeper decoder for the same latents, on from the one that the pipeline has. `pairs` may be grown meanwhile."""
+    vae = AutoencoderKL.from_pretrained(start) if start else crisps.deepen(_pipeline(work).vae)
+    crisps.train(crisps.Pairs(work / "pairs", SEED), vae, work / "crisp", minutes, adversarial_after, lr=lr)
 
 
 @app.command()

@@ -1,8 +1,8 @@
 """A crisper decoder for latents that stay as they are: encoder and transformer are frozen.
 
-The decoder gets deeper, beginning as exactly what it was. It learns from pairs: the latents of a painting in the
-painter's look 1, which the transformer learnt to make, and the same scene in the look that pictures shall have. Half of
-the latents went through the transformer (noised, then drawn again for the caption), so that the decoder meets the errors
+The decoder gets deeper, beginning as exactly what it was. It learns from pairs: the latents of a painting in look 1 of
+the painter, which the transformer learnt to make, and the same scene in the look that pictures shall have. Half of the
+latents went through the transformer (noised, then drawn again for the caption), so that the decoder meets the errors
 that it has to mend.
 """
 
@@ -190,9 +190,9 @@ def train(
     batch: int = 4,
     lr: float = 5e-4,
 ) -> None:
-    """Train the decoder of ``deepen(vae)``; from step ``adversarial_after`` on against a critic of patches."""
+    """Train the decoder of ``vae``, which :func:`deepen` made; from step ``adversarial_after`` on against a critic."""
     torch.manual_seed(0)
-    deeper = deepen(vae).to(memory_format=torch.channels_last)
+    deeper = vae.float().to(memory_format=torch.channels_last)
     decoder, critic = deeper.decoder, Critic().to(memory_format=torch.channels_last)
     parts = nn.ModuleDict({"decoder": decoder, "critic": critic})
     trainer = Trainer(folder, parts, 10**7, lr, ema=0.998, minutes=minutes, weight_decay=0.0)

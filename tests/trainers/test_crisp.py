@@ -68,8 +68,8 @@ def test_the_loss_is_none_for_the_target_and_counts_the_subject_most():
 
 def test_the_decoder_learns_from_pairs_against_the_critic_and_resumes(pipeline, pairs, tmp_path, capsys):
     before = {k: v.clone() for k, v in pipeline.vae.encoder.state_dict().items()}
-    train(pairs, pipeline.vae, tmp_path, minutes=1e-4, adversarial_after=0, batch=2)
-    train(pairs, pipeline.vae, tmp_path, minutes=1e-2, adversarial_after=0, batch=2)
+    for minutes in (1e-4, 1e-2):
+        train(pairs, deepen(pipeline.vae), tmp_path, minutes, adversarial_after=0, batch=2)
     assert "resumed at step 1" in capsys.readouterr().out
     trained = AutoencoderKL.from_pretrained(tmp_path / "model").float()
     for name, value in before.items():
