@@ -195,8 +195,9 @@ def main(
             **{s: ratio(grids[styles == s], grids_painted[styles == s]) for s in ATTRIBUTES["style"]},
         },
         "steps across patch borders, over elsewhere": {
-            "generated": border_steps(generated),
-            "painted": border_steps(painted),
+            # pixel art has a grid by nature
+            name: border_steps(shown[styles != "pixel"])
+            for name, shown in (("rebuilt", rebuilt), ("generated", generated), ("painted", painted))
         },
         "second eye": {
             name: accuracy(judge.read([Image.fromarray(p) for p in shown]), scenes)
