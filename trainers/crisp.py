@@ -232,7 +232,7 @@ def train(
 
 def save(deeper: AutoencoderKL, weights: dict[str, torch.Tensor], folder: Path) -> None:
     """Write the autoencoder with these decoder weights as a diffusers folder, in fp16."""
-    finished = AutoencoderKL.from_config(deeper.config)
+    finished = AutoencoderKL.from_config({k: v for k, v in deeper.config.items() if k != "_name_or_path"})
     finished.encoder.load_state_dict(deeper.encoder.state_dict())
     finished.decoder.load_state_dict({k.removeprefix("decoder."): v for k, v in weights.items() if k[:8] == "decoder."})
     finished.half().save_pretrained(folder / "model")
