@@ -45,11 +45,6 @@ def _pipeline(work: Path) -> FluxPipeline:
     return FluxPipeline.from_pretrained(ship.WEIGHTS / "pipeline")
 
 
-def _vae(work: Path) -> Path:
-    decoder = work / "decoder" / "model"
-    return decoder if decoder.exists() else work / "autoencoder" / "model"
-
-
 @app.command()
 def paint(n: int = 56_000, work: Work = HERE) -> None:
     """Paint the training pictures (n, 128, 128, 3), and the generator's with steady subjects."""
@@ -127,7 +122,7 @@ def crisp(
 @app.command()
 def decoded(n: int = DECODED, work: Work = HERE) -> None:
     """The first n pictures as the autoencoder gives them back, for the eyes and the SigLIP."""
-    autoencoders.decode_dataset(work / "latents.safetensors", _vae(work), n, work / "decoded.safetensors")
+    autoencoders.decode_dataset(work / "latents.safetensors", ship.autoencoder(work), n, work / "decoded.safetensors")
 
 
 @app.command()

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderKL, FluxPipeline
+from safetensors.torch import save_file
 
 from steer.miniature.painter import paint
 from steer.miniature.world import scene_at
 from steer.resources import miniature_weights
+from trainers import ship
 from trainers.crisp import Pairs, deepen, picture_loss, subject_weights, train, write_pairs
 from trainers.data import to_tensor
 
@@ -77,3 +79,14 @@ def test_the_decoder_learns_from_pairs_against_the_critic_and_resumes(pipeline, 
     assert not torch.equal(trained.decoder.conv_out.weight, pipeline.vae.decoder.conv_out.weight)
     assert trained.config.scaling_factor == pipeline.vae.config.scaling_factor
     FluxPipeline.from_pretrained(miniature_weights("pipeline"), vae=trained)
+
+
+def test_shipping_takes_the_deeper_decoder_and_its_training_the_one_before(pipeline, tmp_path):
+    for part in ("text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2"):
+        getattr(pipeline, part).save_pretrained(tmp_path / "text" / part)
+    pipeline.transformer.save_pretrained(tmp_path / "generator" / "model")
+    pipeline.vae.save_pretrained(tmp_path / "decoder" / "model")
+    deepen(pipeline.vae).save_pretrained(tmp_path / "crisp" / "model")
+    save_file({"latents": torch.randn(8, 12, 16, 16)}, tmp_path / "steady.safetensors")
+    assert ship.pipeline(tmp_path).vae.config.layers_per_block == 2
+    assert ship.pipeline(tmp_path, crisp=False).vae.config.layers_per_block == 1
