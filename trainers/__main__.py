@@ -13,9 +13,11 @@ from typing import Annotated
 
 import torch
 import typer
+from diffusers import AutoencoderKL, FluxPipeline
 from safetensors.torch import load_file
 
 from trainers import autoencoder as autoencoders
+from trainers import crisp as crisps
 from trainers import eyes, generator, ship, siglip, text
 from trainers.data import Pictures, paint_dataset
 
@@ -36,9 +38,11 @@ def _steady(work: Path) -> Pictures:
     return Pictures(work / "steady", SEED)
 
 
-def _vae(work: Path) -> Path:
-    decoder = work / "decoder" / "model"
-    return decoder if decoder.exists() else work / "autoencoder" / "model"
+def _pipeline(work: Path) -> FluxPipeline:
+    """The pipeline under ``work``, or the shipped one where none was trained."""
+    if (work / "generator" / "model").exists():
+        return ship.pipeline(work, crisp=False)
+    return FluxPipeline.from_pretrained(ship.WEIGHTS / "pipeline")
 
 
 @app.command()
@@ -97,9 +101,28 @@ def flux(
 
 
 @app.command()
+def pairs(n: int = 16_000, look: int = 2, work: Work = HERE) -> None:
+    """Latents as the encoder and the transformer make them, each with the painting that `crisp` shall make of it."""
+    crisps.write_pairs(_pipeline(work), work / "pairs", n, SEED, look)
+
+
+@app.command()
+def crisp(
+    minutes: Minutes = 120,
+    adversarial_after: Annotated[int, typer.Option(help="Step from which a critic of patches has a say.")] = 4000,
+    lr: float = 8e-4,
+    start: Annotated[Path | None, typer.Option(help="A folder that an earlier `crisp` wrote, to begin with.")] = None,
+    work: Work = HERE,
+) -> None:
+    """A deeper decoder for the same latents, on from the one that the pipeline has. `pairs` may be grown meanwhile."""
+    vae = AutoencoderKL.from_pretrained(start) if start else crisps.deepen(_pipeline(work).vae)
+    crisps.train(crisps.Pairs(work / "pairs", SEED), vae, work / "crisp", minutes, adversarial_after, lr=lr)
+
+
+@app.command()
 def decoded(n: int = DECODED, work: Work = HERE) -> None:
     """The first n pictures as the autoencoder gives them back, for the eyes and the SigLIP."""
-    autoencoders.decode_dataset(work / "latents.safetensors", _vae(work), n, work / "decoded.safetensors")
+    autoencoders.decode_dataset(work / "latents.safetensors", ship.autoencoder(work), n, work / "decoded.safetensors")
 
 
 @app.command()

@@ -23,15 +23,17 @@ from trainers.text import T5_TOKENS
 WEIGHTS = Path(__file__).parents[1] / "steer" / "miniature" / "weights"
 
 
-def pipeline(work: Path) -> FluxPipeline:
-    """The newest parts under ``work`` as one pipeline."""
-    decoder = work / "decoder" / "model"
+def autoencoder(work: Path, crisp: bool = True) -> Path:
+    """The folder of the newest autoencoder under ``work``; without ``crisp`` the one before that step."""
+    folders = [work / name / "model" for name in ("crisp", "decoder", "autoencoder")[0 if crisp else 1 :]]
+    return next((f for f in folders if f.exists()), folders[-1])
+
+
+def pipeline(work: Path, crisp: bool = True) -> FluxPipeline:
+    """The newest parts under ``work`` as one pipeline; without ``crisp`` with the decoder before that step."""
     latents = load_file(work / "steady.safetensors")["latents"]
     return generator.assemble(
-        decoder if decoder.exists() else work / "autoencoder" / "model",
-        work / "text",
-        work / "generator" / "model",
-        generator.latent_statistics(latents),
+        autoencoder(work, crisp), work / "text", work / "generator" / "model", generator.latent_statistics(latents)
     )
 
 

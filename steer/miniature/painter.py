@@ -8,10 +8,11 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from steer.miniature.sprites import sprite
-from steer.miniature.styles import apply_style
+from steer.miniature.styles import apply_style, pen
 from steer.miniature.world import Scene
 
 SIZE = 128  # px, width and height of every picture
+LOOK = 1  # what the shipped models learnt from
 _S = 256  # px, drawn at twice the size and reduced
 
 Colour = tuple[int, int, int]
@@ -29,28 +30,36 @@ _FLOOR = {"close-up": 0.96, "medium": 0.9, "wide": 0.84}
 _MIDDLE = {"left": 0.27, "centre": 0.5, "right": 0.73}
 
 
-def paint(scene: Scene, steady: bool = False) -> Image.Image:
-    """The scene as a 128 x 128 RGB picture; the same scene gives the same pixels.
+def paint(scene: Scene, steady: bool = False, look: int = LOOK) -> Image.Image:
+    """The scene as a 128 x 128 RGB picture; the same scene and look give the same pixels.
 
     With ``steady`` the subject stands exactly in the middle of its slot instead of within
     2 % of it: what the generator is trained on, since it then needs no capacity for jitter.
+
+    ``look`` 1 has hard bands of fog, a flat sepia and thick ink; 2 has soft fog, a toned sepia and a
+    fine pen. Everything else is the same, and both show the same attributes. What a picture in look 2
+    shows follows from the one in look 1, so that a decoder can learn to turn the one into the other.
     """
     rng = random.Random(scene.seed)
     horizon = int(_S * rng.uniform(0.56, 0.62))
-    canvas = _sky(scene.light, horizon, rng)
+    canvas = _sky(scene.light, horizon, rng, look)
     _PLACES[scene.place](canvas, scene.light, horizon, rng)
-    _haze(canvas, scene.light, 0.45)
+    # the other styles want flat colours: their filters make coloured specks of a gradient
+    depth = look == 2 and scene.style in ("photo", "ink", "monochrome", "sepia", "neon")
+    _haze(canvas, scene.light, 0.45, horizon if depth else None)
     _subject(canvas, scene, rng, steady)
-    _haze(canvas, scene.light, 0.22)
+    _haze(canvas, scene.light, 0.22, horizon if depth else None)
+    if look == 2 and scene.style == "ink":
+        return pen(canvas, SIZE)
     small = canvas.resize((SIZE, SIZE), Image.Resampling.BOX)
-    return apply_style(small, scene.style, rng)
+    return apply_style(small, scene.style, rng, look)
 
 
 def _tint(colour: Colour, light: str) -> Colour:
     return tuple(int(c * t) for c, t in zip(colour, _SKY[light][2], strict=True))  # type: ignore[return-value]
 
 
-def _sky(light: str, horizon: int, rng: random.Random) -> Image.Image:
+def _sky(light: str, horizon: int, rng: random.Random, look: int) -> Image.Image:
     top, low, _, _ = _SKY[light]
     t = np.clip(np.arange(_S) / horizon, 0, 1)[:, None, None]
     rows = np.asarray(top) * (1 - t) + np.asarray(low) * t
@@ -82,10 +91,23 @@ def _sky(light: str, horizon: int, rng: random.Random) -> Image.Image:
         _disc(draw, x, 0.17 * _S, 21, (240, 240, 214))
         _disc(draw, x + 10, 0.15 * _S, 18, top)
     else:
-        for i in range(4):
-            y = 18 + i * 36 + rng.uniform(-6, 6)
+        tops = [18 + i * 36 + rng.uniform(-6, 6) for i in range(4)]
+        if look == 2:
+            return _mist(rows, tops)
+        for y in tops:
             draw.rounded_rectangle((-20, y, _S + 20, y + 14), 7, fill=(226, 229, 231))
     return canvas
+
+
+def _mist(rows: np.ndarray, tops: list[float]) -> Image.Image:
+    """Fog that thickens towards the ground, with a soft drifting bank for each of ``tops`` (y of its upper edge)."""
+    y, x = np.mgrid[0:_S, 0:_S]
+    bank = np.zeros((_S, _S))
+    for i, top in enumerate(tops):
+        middle = top + 7 + 5 * np.sin(x / _S * (3 + i) + 1.9 * i)
+        bank += np.exp(-(((y - middle) / 12) ** 2)) * (0.75 + 0.25 * np.sin(x / _S * 4 + 2.4 * i))
+    pixels = np.broadcast_to(rows, (_S, _S, 3)) + 18 * bank[..., None]
+    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
 
 
 def _disc(draw: ImageDraw.ImageDraw, x: float, y: float, r: float, colour: Colour) -> None:
@@ -226,9 +248,17 @@ _PLACES = {
 }
 
 
-def _haze(canvas: Image.Image, light: str, amount: float) -> None:
-    if light == "fog":
-        canvas.paste(Image.blend(canvas, Image.new("RGB", canvas.size, (206, 210, 213)), amount))
+def _haze(canvas: Image.Image, light: str, amount: float, horizon: int | None) -> None:
+    """Fog over what is drawn so far, thickest at the ``horizon`` (y), or even without one."""
+    if light != "fog":
+        return
+    veil = Image.new("RGB", canvas.size, (206, 210, 213))
+    if horizon is None:
+        canvas.paste(Image.blend(canvas, veil, amount))
+        return
+    distance = (np.arange(_S) - horizon) / (0.22 * _S)
+    thickness = (255 * amount * (0.92 + 0.16 * np.exp(-(distance**2)))).round().astype(np.uint8)
+    canvas.paste(veil, mask=Image.fromarray(np.repeat(thickness[:, None], _S, axis=1)))
 
 
 def subject_box(framing: str, position: str) -> tuple[float, float, float, float]:

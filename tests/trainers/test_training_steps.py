@@ -14,6 +14,8 @@ STEPS = (
     ("latents",),
     ("decoder", "--minutes", "0.05"),
     ("generator", "--minutes", "0.1"),
+    ("pairs", "--n", "40"),
+    ("crisp", "--minutes", "0.1", "--adversarial-after", "1"),
     ("decoded", "--n", "64"),
     ("eye", "--minutes", "0.1"),
     ("eye", "--name", "judge", "--minutes", "0.1"),
@@ -31,5 +33,5 @@ def test_the_training_commands_fit_together(tmp_path):
         assert done.returncode == 0, (step, done.stderr[-2000:])
         if step == ("siglip", "--minutes", "0.2"):
             assert "resumed at step" in done.stdout
-    for part in ("autoencoder", "decoder", "generator", "eye", "judge", "siglip"):
+    for part in ("autoencoder", "decoder", "generator", "crisp", "eye", "judge", "siglip"):
         assert list((tmp_path / part / "model").rglob("*.safetensors")), part

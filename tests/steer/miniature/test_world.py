@@ -70,11 +70,39 @@ def test_the_same_scene_is_the_same_pixels():
     assert paint(scene.with_(seed=scene.seed + 1)).tobytes() != paint(scene).tobytes()
 
 
-def test_every_value_of_every_attribute_changes_the_picture():
+@pytest.mark.parametrize("look", [1, 2])
+def test_every_value_of_every_attribute_changes_the_picture(look):
     base = Scene("fox", "sea", "day", "photo", "medium", "centre", seed=5)
     for name, values in ATTRIBUTES.items():
-        pictures = {paint(base.with_(**{name: v})).tobytes() for v in values}
+        pictures = {paint(base.with_(**{name: v}), look=look).tobytes() for v in values}
         assert len(pictures) == len(values), name
+
+
+def test_the_looks_differ_in_fog_sepia_and_ink_alone():
+    for i in range(24):
+        scene = scene_at(5, i)
+        one, two = (paint(scene, look=look).tobytes() for look in (1, 2))
+        if scene.style in ("sepia", "ink") or (scene.light == "fog" and scene.style != "pixel"):
+            assert one != two, scene
+        elif scene.light != "fog":
+            assert one == two, scene
+        assert paint(scene, look=2).tobytes() == two
+
+
+def test_the_second_looks_fog_has_no_bands():
+    """Between two rows of the sky the fog changes by a few grey levels at most, in each of the columns."""
+    scene = Scene("fox", "desert", "fog", "photo", "wide", "centre", seed=5)
+    steps = {}
+    for look in (1, 2):
+        sky = np.asarray(paint(scene, look=look).convert("L"), dtype=int)[:50]
+        steps[look] = abs(np.diff(sky, axis=0)).max()
+    assert steps[2] <= 3 < steps[1]
+
+
+def test_the_second_looks_sepia_uses_more_tones():
+    scene = Scene("fox", "desert", "fog", "sepia", "medium", "centre", seed=5)
+    spread = {look: np.asarray(paint(scene, look=look).convert("L"), dtype=float).std() for look in (1, 2)}
+    assert spread[2] > 1.2 * spread[1]
 
 
 def test_what_is_said_is_kept_and_unsaid_is_usual():
