@@ -11,7 +11,7 @@ from reward_models.plural import counted
 from steer.batch.folder import BatchFolder
 from steer.batch.rows import Row
 from steer.cli.bars import progress_bar
-from steer.cli.console import console
+from steer.cli.console import console, print_text
 from steer.events import CandidateDone, Event, PromptDoubted
 
 
@@ -50,12 +50,11 @@ class BatchProgress:
         """An event of one of the runs."""
         if isinstance(event, PromptDoubted) and not self.quiet:
             for warning in event.warnings:
-                self.bar.console.print(
-                    f"  [yellow]warning[/] {escape(event.request.prompt[:60])}: {escape(warning.text)}"
-                )
+                said = f"{event.request.prompt[:60]}: {warning.text}"
+                print_text("[yellow]warning[/]", escape(said), self.bar.console)
                 if warning.known and warning.known not in self.said:
                     self.said.add(warning.known)
-                    self.bar.console.print(f"  [yellow]warning[/] {escape(warning.known)}")
+                    print_text("[yellow]warning[/]", escape(warning.known), self.bar.console)
         elif isinstance(event, CandidateDone):
             self.pictures += 1
             self.bar.update(self.task, drawn=self._drawn())

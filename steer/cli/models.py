@@ -8,8 +8,10 @@ from dataclasses import asdict
 from rich.markup import escape
 from rich.table import Column, Table
 
-from steer.cli.console import console
+from steer.cli.console import console, print_text
 from steer.cli.options import AsJson
+
+COLUMNS = ("preset", "GiB", "on disk", "reward", "runs here")
 
 
 def models(as_json: AsJson = False) -> None:
@@ -26,29 +28,18 @@ def models(as_json: AsJson = False) -> None:
     if as_json:
         print(json.dumps({"machine": asdict(machine), "models": [asdict(f) for f in facts]}))
         return
-    columns = (
-        Column("preset", no_wrap=True),
-        "what",
-        Column("licence", overflow="fold"),
-        "GiB",
-        "on disk",
-        "reward",
-        "runs here",
-    )
-    table = Table(*columns, box=None, pad_edge=False)
+    table = Table(*(Column(name, no_wrap=True) for name in COLUMNS), box=None, pad_edge=False)
     for f in facts:
         need = f"{f.memory:.0f} / {f.least:.0f}" if f.memory >= 5 else "< 2"
-        table.add_row(
-            f"[bold]{f.preset}[/]",
-            escape(f.about),
-            f.licence + (", gated" if f.gated else ""),
-            need,
-            f.cached,
-            "not here" if f.reward_cached == "no" else f.reward_cached,
-            escape(f.here),
-        )
+        reward = "not here" if f.reward_cached == "no" else f.reward_cached
+        table.add_row(f"[bold]{f.preset}[/]", need, f.cached, reward, "yes" if f.here == "yes" else "no")
     console.print(table)
+    console.print()
+    for f in facts:
+        gated = ", gated" if f.gated else ""
+        missing = "" if f.here == "yes" else f"; {f.here.removeprefix('no: ')}"
+        print_text(f.preset, escape(f"{f.about}; {f.licence}{gated}{missing}"), width=15)
     console.print(f"\nthis machine: {escape(machine.name)}, {machine.free:.0f} GiB free")
     console.print("to use a preset: --config NAME")
-    if absent := sorted({f.reward for f in facts if f.reward_cached == "no"}):
-        console.print(f"to train a reward such as {', '.join(absent)}: steer reward train -c pamela")
+    if any(f.reward_cached == "no" for f in facts):
+        console.print("to train a reward: steer reward train -c pamela, then add --set reward=outputs/rewards/pamela")

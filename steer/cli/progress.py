@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from reward_models.plural import counted
 from steer.cli.bars import progress_bar
-from steer.cli.console import console
+from steer.cli.console import console, print_text
 from steer.config import SteerConfig
 from steer.events import CandidateDone, Event, PhaseBegan, PromptDoubted, RoundProposed, RunStarted, RunStopped
 
@@ -89,7 +89,7 @@ class Progress:
             self.bar.update(self.task, total=request.budget)
         elif isinstance(event, PromptDoubted) and not self.quiet:
             for warning in event.warnings:
-                self.bar.console.print(f"  [yellow]warning[/]   {escape(str(warning))}")
+                print_text("[yellow]warning[/]", escape(str(warning)), self.bar.console)
         elif isinstance(event, PhaseBegan):
             self._began(event)
         elif isinstance(event, RoundProposed) and self.show_rewrites:

@@ -52,7 +52,7 @@ def show(
         if not as_json:
             stored = _load(path)
             for warning in stored.get("warnings", []):
-                console.print(f"  [yellow]warning[/]   {escape(warning)}")
+                print_text("[yellow]warning[/]", escape(warning))
             _print_texts(stored, top)
             _print_words(stored.get("words", []))
 
