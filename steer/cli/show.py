@@ -17,6 +17,7 @@ from steer.cli.folders import kind_of, latest
 from steer.cli.options import AsJson
 from steer.cli.show_many import show_batch, show_study
 from steer.errors import UsageError
+from steer.judging.audience import Audience
 from steer.report.changes import word_changes
 from steer.result import Result
 
@@ -124,7 +125,9 @@ def _of_picture(best: dict[str, Any]) -> str:
 def _each(s: dict[str, Any]) -> list[tuple[str, str]]:
     """Of a run for several people: each one's liking of the original and of the best."""
     before, after = (s[name].get("liked_by", {}) if s[name] else {} for name in ("original", "best"))
-    return [(u, f"likes the original {before[u]:.2f}, the best {after[u]:.2f}") for u in after if u in before]
+    away = Audience.parse(s["user"]).away
+    said = {u: f"likes the original {before[u]:.2f}, the best {after[u]:.2f}" for u in after if u in before}
+    return [(u, text + (" (steered away from)" if u in away else "")) for u, text in said.items()]
 
 
 def _print_texts(stored: dict[str, Any], top: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import groupby
 
+from steer.judging.audience import Audience
 from steer.report.changes import word_changes
 from steer.report.commands import next_commands
 from steer.report.html import embedded, render_html
@@ -80,4 +81,6 @@ def _people(result: Result) -> list[tuple[str, float, float]]:
     if not result.original or not result.winner:
         return []
     before, after = liked_by(result, result.original), liked_by(result, result.winner)
-    return [(person, before[person], after[person]) for person in after if person in before]
+    away = Audience.parse(result.request.user).away
+    named = {u: f"{u} (steered away from)" if u in away else u for u in after if u in before}
+    return [(name, before[u], after[u]) for u, name in named.items()]

@@ -5,7 +5,7 @@ Text colours have a contrast of at least 4.5:1 on ``paper``, ``surface``, ``adde
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Theme:
         >>> LIGHT.rgb("surface")
         (255, 255, 255)
         """
-        red, green, blue = bytes.fromhex(getattr(self, name)[1:])
+        red, green, blue = bytes.fromhex(asdict(self)[name][1:])
         return red, green, blue
 
 

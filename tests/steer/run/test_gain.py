@@ -19,10 +19,8 @@ PAINTED = ("--set", "renderer=painter", "-n", "12")
 
 
 def picture(text, seed, personal, fidelity=0.9, tier="full", index=0):
-    return Candidate(
-        index, 0, Rewrite(text), seed, State.SCORED, personal=personal, population=0.5, fidelity=fidelity,
-        uncertainty=0.1, tier=tier,
-    )  # fmt: skip
+    scores = {"personal": personal, "population": 0.5, "fidelity": fidelity, "uncertainty": 0.1}
+    return Candidate(index, 0, Rewrite(text), seed, State.SCORED, tier=tier, **scores)
 
 
 def search(*settings):
@@ -112,8 +110,12 @@ def test_terminal_json_page_and_batch_tell_the_same_numbers(tmp_path):
 
 def test_a_run_for_several_people_tells_how_much_each_of_them_likes_it(tmp_path):
     run = tmp_path / "run"
-    shown = steer_here("run", "-u", "u17", "-u", "u42", "-p", "a castle", *PAINTED, "--out", run).stdout
+    people = ("-u", "u17", "-u", "u42", "--not-user", "u3")
+    shown = steer_here("run", *people, "-p", "a castle", *PAINTED, "--out", run).stdout
     result = json.loads((run / "result.json").read_text())
     for user, liking in result["best"]["liked_by"].items():
         assert re.search(rf"{user} +likes the original [\d.]+, the best {liking:.2f}", shown)
-    assert set(result["best"]["liked_by"]) == {"u17", "u42"}
+    assert set(result["best"]["liked_by"]) == {"u17", "u42", "u3"}
+    assert re.search(r"u3 +likes .*\(steered away from\)", shown)
+    assert shown.count("steered away from") == 1
+    assert "u3 (steered away from)" in (run / "report.html").read_text()
