@@ -221,8 +221,8 @@ def _next_step(name: str, count: int, profile: str | None, about: Sequence[str] 
     if count >= ENOUGH_RATINGS:
         return f"next: steer run --user {name} --prompt ..."
     given = [kind for kind, value in (("words", profile), ("demographics", about)) if value]
-    so_far = f" (what steer knows from {' and '.join(given)} is uncertain)" if given else ""
-    return f"next: steer user rate {name} teaches their taste in about two minutes{so_far}"
+    why = f"; {' and '.join(given)} alone say little" if given else ""
+    return f"next: steer user rate {name}  (about twenty pictures, two minutes{why})"
 
 
 def _interview(teaching: Teaching, name: str, pictures: Path | None, render: int | None) -> Interview:

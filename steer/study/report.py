@@ -147,8 +147,8 @@ def _what(condition: Condition) -> str:
         return "the prompt as typed, on fresh seeds"
     if condition.kind == "other":
         return f"what '{condition.of}' gave the other people"
-    whom = "the person" if condition.user is None else f"'{condition.user}', for everybody"
-    return f"steered for {whom}" + (f": {', '.join(condition.settings)}" if condition.settings else "")
+    who = "the person" if condition.user is None else f"'{condition.user}', for everybody"
+    return f"steered for {who}" + (f": {', '.join(condition.settings)}" if condition.settings else "")
 
 
 def _guard(findings: Findings, name: str) -> list[Interval]:
