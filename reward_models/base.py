@@ -51,6 +51,7 @@ class Scores:
     ``uncertainty``  standard deviation of ``personal``: what ratings leave open about the person, what members
                      disagree on and, for texts, the error of imagining their pictures
     ``others``       further scorers by name, each (n,) in [0, 1]; see :mod:`reward_models.scorers`
+    ``reasons``      by row, why a picture has no score (``personal`` is NaN there), in one line
     """
 
     personal: np.ndarray
@@ -58,6 +59,7 @@ class Scores:
     fidelity: np.ndarray
     uncertainty: np.ndarray
     others: dict[str, np.ndarray] = field(default_factory=dict)
+    reasons: dict[int, str] = field(default_factory=dict)
 
     def components(self) -> dict[str, np.ndarray]:
         """What can be mixed: personal, population, fidelity and the others."""

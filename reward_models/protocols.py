@@ -92,11 +92,13 @@ class Teacher(Protocol):
     """Teaches the reward new people. What it keeps and learns is bytes to everybody else.
 
     ``trained``: ids from the reward's own data set, read-only. ``fields``: the demographics it understands, each with
-    its values. ``key``: changes when pictures must be kept anew. ``noise``: standard deviation of a rating in [0, 1].
+    its values; ``any_field``: it understands others too. ``key``: changes when pictures must be kept anew. ``noise``:
+    standard deviation of a rating in [0, 1].
     """
 
     trained: Sequence[str] = ()
     fields: Mapping[str, Sequence[str]] = {}
+    any_field: bool = False
     noise: float = 0.16
 
     @property
@@ -166,6 +168,18 @@ class Critic(Protocol):
         ...
 
 
+class Meter(Protocol):
+    """Counts what a run costs."""
+
+    def start(self, spent: Mapping[str, float]) -> None:
+        """A run begins; one that is resumed has ``spent`` something already."""
+        ...
+
+    def spent(self) -> dict[str, float]:
+        """What the run has taken so far, JSON-ready; it goes into the manifest under ``usage``."""
+        ...
+
+
 class RewardModel(Protocol):
     """Judges pictures for one person. Subclass it: everything optional has a default.
 
@@ -179,6 +193,7 @@ class RewardModel(Protocol):
     imagination: Imagination | None = None
     words: Words | None = None
     critic: Critic | None = None
+    meter: Meter | None = None  # counts what scores cost
 
     def read(self, images: Sequence[Image.Image], prompts: Sequence[str]) -> Reading:
         """The expensive half, once per picture; ``prompts`` (n) are what fidelity is measured against."""

@@ -10,23 +10,12 @@ from typing import Protocol
 
 from PIL import Image
 
+from reward_models.protocols import Meter as Meter
 from steer.types import History, RenderFailure, Rewrite, SteerRequest, Stopped
 from steer.vocabulary import Vocabulary
 
 Wrote = Callable[[int, int], None]  # texts written, texts wanted
 GoesOn = Callable[[int, Image.Image], bool]  # number of the prompt in the call, and its preview
-
-
-class Meter(Protocol):
-    """Counts what a run costs."""
-
-    def start(self, spent: Mapping[str, float]) -> None:
-        """A run begins; one that is resumed has ``spent`` something already."""
-        ...
-
-    def spent(self) -> dict[str, float]:
-        """What the run has taken so far, JSON-ready; it goes into the manifest under ``usage``."""
-        ...
 
 
 class Previews(Protocol):

@@ -1,4 +1,4 @@
-"""Renderers and proposers by name. A plug-in registers its own as an entry point of the group::
+"""Renderers, proposers and kinds of reward by name. A plug-in registers its own as an entry point of the group::
 
     [project.entry-points."steer.renderers"]
     crayon = "my_package:CrayonRenderer"
@@ -34,6 +34,12 @@ PROPOSERS = Registry(
         "smollm": "steer.proposers.smollm:build",
         "scripted": "steer.proposers.scripted:build",
     },
+)
+
+REWARDS = Registry(
+    "kind of reward",
+    "steer.rewards",
+    {"trained": "steer.judging.load:build_trained", "prompted": "steer.judging.prompted:build"},
 )
 
 

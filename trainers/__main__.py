@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 
 from trainers import autoencoder as autoencoders
 from trainers import crisp as crisps
-from trainers import eyes, generator, ship, siglip, text
+from trainers import eyes, finer, generator, ship, siglip, text
 from trainers.data import Pictures, paint_dataset
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
@@ -117,6 +117,23 @@ def crisp(
     """A deeper decoder for the same latents, on from the one that the pipeline has. `pairs` may be grown meanwhile."""
     vae = AutoencoderKL.from_pretrained(start) if start else crisps.deepen(_pipeline(work).vae)
     crisps.train(crisps.Pairs(work / "pairs", SEED), vae, work / "crisp", minutes, adversarial_after, lr=lr)
+
+
+@app.command("finer")
+def finer_(
+    minutes: Minutes = 300,
+    n: int = 24_000,
+    lr: float = 8e-4,
+    start: Annotated[Path, typer.Option(help="A folder that `crisp` or `finer` wrote, to begin with.")] = Path(
+        "trainers/weights/crisp"
+    ),
+    work: Work = HERE,
+) -> None:
+    """A new autoencoder with 16 latent channels for look 2 of the painter; the transformer must follow."""
+    paint_dataset(work / "finer-data", n, SEED, look=2)
+    vae = AutoencoderKL.from_pretrained(start)
+    wide = vae if vae.config["latent_channels"] == finer.CHANNELS else finer.widen(vae)
+    finer.train(Pictures(work / "finer-data", SEED), wide, work / "finer", minutes, lr=lr)
 
 
 @app.command()

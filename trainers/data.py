@@ -9,17 +9,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from steer.miniature.painter import SIZE, paint
+from steer.miniature.painter import LOOK, SIZE, paint
 from steer.miniature.world import ATTRIBUTES, Scene, scene_at
 
 
-def _paint_range(path: str, seed: int, start: int, stop: int, steady: bool) -> None:
+def _paint_range(path: str, seed: int, start: int, stop: int, steady: bool, look: int) -> None:
     pixels = np.lib.format.open_memmap(path, mode="r+")
     for i in range(start, stop):
-        pixels[i] = np.asarray(paint(scene_at(seed, i), steady))
+        pixels[i] = np.asarray(paint(scene_at(seed, i), steady, look))
 
 
-def paint_dataset(folder: Path, n: int, seed: int, steady: bool = False, workers: int = 2) -> None:
+def paint_dataset(folder: Path, n: int, seed: int, steady: bool = False, workers: int = 2, look: int = LOOK) -> None:
     """Write ``pictures.npy`` (n, 128, 128, 3) uint8 of the stream ``seed`` unless it is there."""
     folder.mkdir(parents=True, exist_ok=True)
     path, partial = folder / "pictures.npy", folder / "pictures.partial.npy"
@@ -29,7 +29,8 @@ def paint_dataset(folder: Path, n: int, seed: int, steady: bool = False, workers
     edges = np.linspace(0, n, workers * 4 + 1, dtype=int)
     with ProcessPoolExecutor(workers) as pool:
         jobs = [
-            pool.submit(_paint_range, str(partial), seed, int(a), int(b), steady) for a, b in itertools.pairwise(edges)
+            pool.submit(_paint_range, str(partial), seed, int(a), int(b), steady, look)
+            for a, b in itertools.pairwise(edges)
         ]
         for job in jobs:
             job.result()

@@ -88,7 +88,9 @@ class Teaching:
     def demographics(self, name: str, about: Sequence[str] | None) -> dict[str, str]:
         """``--about key=value`` as a mapping. Raises UsageError for facts the reward model does not know."""
         facts = dict(_fact(text) for text in about or ())
-        known = self.teacher(name).fields if facts else {}
+        if not facts or self.teacher(name).any_field:
+            return facts
+        known = self.teacher(name).fields
         for key, value in facts.items():
             if key not in known:
                 fields = f"it knows {', '.join(known)}" if known else "it learns from ratings only"

@@ -22,7 +22,7 @@ from steer.config.renderer import (
     RendererConfig,
     RendererPlugin,
 )
-from steer.config.reward import RewardConfig
+from steer.config.reward import PromptedConfig, RewardConfig, RewardPlugin, TrainedConfig
 from steer.config.search import SearchConfig
 from steer.config.sections import DEFAULT, SteerConfig
 
@@ -37,17 +37,20 @@ __all__ = [
     "ObjectiveConfig",
     "PainterConfig",
     "PreviewConfig",
+    "PromptedConfig",
     "ProposerConfig",
     "ProposerPlugin",
     "RemoteConfig",
     "RendererConfig",
     "RendererPlugin",
     "RewardConfig",
+    "RewardPlugin",
     "ScorerConfig",
     "ScriptedConfig",
     "SearchConfig",
     "SmolLMConfig",
     "SteerConfig",
+    "TrainedConfig",
     "WriterConfig",
     "find_config",
     "load_config",

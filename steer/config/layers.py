@@ -65,6 +65,7 @@ def names_a_kind(setting: Setting) -> bool:
 def _kind_in(section: str, key: str, value: Any) -> str | None:
     """The kind that a setting gives a section, if it gives one."""
     if key == section:
+        value = spelled_out(section, value)
         value = value.get("kind") if isinstance(value, dict) else value
     elif key != f"{section}.kind":
         return None

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BeforeValidator
-
-from steer.config import proposer, renderer
+from steer.config import proposer, renderer, reward
 from steer.config.objective import ObjectiveConfig
 from steer.config.proposer import LexicalConfig, ProposerConfig
 from steer.config.renderer import DiffusersConfig, RendererConfig
-from steer.config.reward import RewardConfig
+from steer.config.reward import RewardConfig, TrainedConfig
 from steer.config.search import SearchConfig
 from steer.config.section import Kinds, Section
 
 DEFAULT = "miniature"
-KINDS: dict[str, Kinds] = {"renderer": renderer.KINDS, "proposer": proposer.KINDS}
-SHORT = {"renderer": "kind", "proposer": "kind", "reward": "model"}  # the key that a section's bare name stands for
+KINDS: dict[str, Kinds] = {"renderer": renderer.KINDS, "proposer": proposer.KINDS, "reward": reward.KINDS}
 
 
 def spelled_out(section: str, value: Any) -> Any:
-    """``painter`` as ``{kind: painter}``, and a reward's name as ``{model: NAME}``."""
-    return {SHORT[section]: value} if section in SHORT and isinstance(value, str) else value
+    """``painter`` as ``{kind: painter}``, and the name of a trained reward as ``{kind: trained, model: NAME}``."""
+    if section not in KINDS or not isinstance(value, str):
+        return value
+    return reward.spelled_out(value) if section == "reward" else {"kind": value}
 
 
 class SteerConfig(Section):
@@ -33,7 +32,7 @@ class SteerConfig(Section):
     """What the preset is, in a few words."""
     renderer: RendererConfig = DiffusersConfig()
     """What draws the pictures."""
-    reward: Annotated[RewardConfig, BeforeValidator(lambda value: spelled_out("reward", value))] = RewardConfig()
+    reward: RewardConfig = TrainedConfig()
     """The personal reward model, which predicts how much a user likes a picture."""
     proposer: ProposerConfig = LexicalConfig()
     """What writes the rewrites."""

@@ -11,10 +11,12 @@ from reward_models.quiet import quietly
 from reward_models.scorers.base import load_scorer
 from reward_models.scorers.panel import Panel
 from reward_models.scorers.scales import Gaussian, Linear
-from steer.config import ObjectiveConfig, RewardConfig
+from steer.config import ObjectiveConfig, RewardConfig, RewardPlugin, TrainedConfig
 from steer.devices import pick_device
 from steer.errors import MissingWeights, SteerError, unknown
-from steer.resources import MINIATURE_WEIGHTS, REWARDS, miniature_weights, shipped_reward
+from steer.registry import REWARDS, call_plugin, load
+from steer.resources import MINIATURE_WEIGHTS, miniature_weights, shipped_reward
+from steer.resources import REWARDS as SHIPPED
 
 
 def load_reward(name: str, device: str = "auto", members: int | None = None) -> RewardModel:
@@ -25,7 +27,7 @@ def load_reward(name: str, device: str = "auto", members: int | None = None) -> 
     """
     shipped = shipped_reward(name)
     if shipped is None and "/" not in name and not Path(name).exists():  # neither a folder nor a hub's owner/name
-        raise unknown("reward", name, REWARDS)
+        raise unknown("reward", name, SHIPPED)
     if shipped is not None:  # hashes checked
         for folder in (shipped.relative_to(MINIATURE_WEIGHTS).parts[0], "siglip"):
             miniature_weights(folder)
@@ -39,9 +41,18 @@ def load_reward(name: str, device: str = "auto", members: int | None = None) -> 
         raise SteerError(f"{error}; see reward.model and reward.members in the config") from error
 
 
-def build_reward(config: RewardConfig) -> RewardModel:
-    """The reward model of a config."""
+def build_trained(config: TrainedConfig) -> RewardModel:
+    """The trained reward of a config."""
     return load_reward(config.model, config.device, config.members)
+
+
+def build_reward(config: RewardConfig) -> RewardModel:
+    """The reward model of a config. Raises UsageError or SteerError where it does not load."""
+    if isinstance(config, RewardPlugin):
+        found: RewardModel = call_plugin(REWARDS, config.kind, config.settings)
+        return found
+    built: RewardModel = load(REWARDS, config.kind)(config)
+    return built
 
 
 def build_panel(reward: RewardModel, objective: ObjectiveConfig, device: str = "auto") -> Panel:

@@ -16,7 +16,7 @@ from steer.config import (
     ProposerPlugin,
     RemoteConfig,
     RendererPlugin,
-    RewardConfig,
+    TrainedConfig,
     SmolLMConfig,
     load_config,
     override,
@@ -179,7 +179,7 @@ def test_a_checked_config_takes_a_further_layer():
 def test_a_bare_name_is_a_rewards_model():
     assert load_config("miniature", ["reward=miniature/linear-hidden"]).reward.model == "miniature/linear-hidden"
     reward = load_config("miniature", ["reward.members=1"], ["reward=a/folder", "reward.device=cpu"]).reward
-    assert reward == RewardConfig(model="a/folder", members=1, device="cpu")
+    assert reward == TrainedConfig(model="a/folder", members=1, device="cpu")
 
 
 def test_wrong_kinds_are_one_line_of_the_command():
