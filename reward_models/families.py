@@ -20,7 +20,11 @@ GROUP = "reward_models.families"
 FAMILIES = Registry(
     "family of reward models",
     GROUP,
-    {"pamela": "reward_models.pamela.family:FAMILY", "linear-hidden": "reward_models.linear_hidden.family:FAMILY"},
+    {
+        "pamela": "reward_models.pamela.family:FAMILY",
+        "linear-hidden": "reward_models.linear_hidden.family:FAMILY",
+        "prompted": "reward_models.prompted.family:FAMILY",
+    },
 )
 # Rewards that packages bring along: the entry point of each is its folder. steer registers the miniature's.
 REWARDS = Registry("reward", "reward_models.rewards", {})

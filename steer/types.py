@@ -107,11 +107,15 @@ class Candidate:
     image: Image.Image | None = field(default=None, repr=False, compare=False)
 
     def take(self, scores: Scores, row: int) -> None:
-        """Become SCORED by one row. Rounded as the journal keeps it: a resumed run must not differ."""
+        """Become SCORED by one row, or FAILED where it says why there is no score. Rounded as the journal keeps it: a
+        resumed run must not differ.
+        """
         for name in ("personal", "population", "fidelity", "uncertainty"):
             setattr(self, name, round(float(getattr(scores, name)[row]), 6))
         self.others = {name: round(float(values[row]), 6) for name, values in scores.others.items()}
         self.state = State.SCORED
+        if row in scores.reasons:
+            self.state, self.reason = State.FAILED, f"no score: {scores.reasons[row]}"
 
     def restore_scores(self, facts: dict[str, Any]) -> None:
         """From :meth:`facts`."""

@@ -56,8 +56,8 @@ class Answer:
 class Decider(Protocol):
     """Answers score questions about pictures and texts. Subclass it: what is optional has a default.
 
-    ``name``: of the model. ``remote``: what it is told leaves this machine. ``width``: of :meth:`features`, 0 for none.
-    ``batch_size``: how many subjects it reads at once. ``meter``: counts what answers cost.
+    ``name``: of the model. ``remote``: what it is told leaves this machine. ``width``: of what :meth:`look` finds,
+    0 for none. ``batch_size``: how many subjects it reads at once. ``meter``: counts what answers cost.
     """
 
     name: str
@@ -73,9 +73,9 @@ class Decider(Protocol):
         """
         ...
 
-    def features(self, images: Sequence[Image.Image]) -> np.ndarray:
-        """What the model makes of pictures, (n, ``width``), nobody in particular in mind."""
-        return np.zeros((len(images), 0))
+    def look(self, images: Sequence[Image.Image], question: ScoreQuestion) -> tuple[list[Answer], np.ndarray]:
+        """The answers (n) to one question about pictures, and what the model makes of them, (n, ``width``)."""
+        return [row[0] for row in self.answers(images, [question])], np.zeros((len(images), self.width))
 
     def fingerprint(self) -> str:
         """Changes whenever answers would."""

@@ -56,8 +56,12 @@ class Panel:
 
     def judge(self, look: Look, person: Person) -> Scores:
         """The reward's scores for one person; the scorers' are in ``Scores.others``. Raises UnknownPerson."""
-        scores = self.reward.judge(look.reading, person)
-        return replace(scores, others=scores.others | look.others)
+        return self.judge_many(look, [person])[0]
+
+    def judge_many(self, look: Look, people: Sequence[Person]) -> list[Scores]:
+        """:meth:`judge` for each person, which some rewards answer together."""
+        found = self.reward.judge_many(look.reading, people)
+        return [replace(scores, others=scores.others | look.others) for scores in found]
 
     def fingerprint(self) -> str:
         """Of the reward, and of every scorer with its scale."""

@@ -30,10 +30,11 @@ class Judge:
         """
         if self.people.one is not None:
             return self.panel.judge(look, self.people.one)
-        each = [self.panel.judge(look, p) for p in (*self.people.towards, *self.people.away)]
+        each = self.panel.judge_many(look, [*self.people.towards, *self.people.away])
         personal, error = self._combined(each)
         own = {LIKED_BY + u: s.personal for u, s in zip(self.people.audience.everyone, each, strict=True)}
-        return Scores(personal, each[0].population, each[0].fidelity, error, {**each[0].others, **own})
+        reasons = {row: why for scores in each for row, why in scores.reasons.items()}
+        return Scores(personal, each[0].population, each[0].fidelity, error, {**each[0].others, **own}, reasons)
 
     def imagine(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray] | None:
         """Liking of the pictures that n texts would give, and its standard deviation, (n,) each.
@@ -44,8 +45,7 @@ class Judge:
         if reward.imagination is None:
             return None
         reading = reward.imagination.read(texts)
-        each = [reward.judge(reading, p) for p in (*self.people.towards, *self.people.away)]
-        return self._combined(each)
+        return self._combined(reward.judge_many(reading, [*self.people.towards, *self.people.away]))
 
     def critique(self, image: Image.Image, prompt: str) -> str:
         """What the critic would change for the one person of the run; "" without a critic, or for several people."""

@@ -1,4 +1,7 @@
-"""A chat model of transformers in this process: the same questions as an endpoint, answered in one batch."""
+"""A chat model of transformers in this process: the same questions as an endpoint, answered in one batch.
+
+A vision-language model will do; where the reward asks the same one, it is loaded once.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from reward_models.base import RewardError
+from reward_models.encoders.vlm import load_vlm
 from steer.config import LocalConfig
 from steer.config.strength import StrengthName
 from steer.devices import pick_device
@@ -30,19 +34,19 @@ class LocalChat(Backend):
     def __init__(self, model: str, revision: str | None = None, device: str = "auto", limits: Limits | None = None):
         self.model, self.limits, self.usage = model, limits or Limits(), Usage()
         self.device = pick_device(device)
-        dtype = torch.bfloat16 if self.device.startswith("cuda") else torch.float32
         try:
-            self.tokenizer: Any = AutoTokenizer.from_pretrained(model, revision=revision, padding_side="left")
-            found = AutoModelForCausalLM.from_pretrained(model, revision=revision, use_safetensors=True, dtype=dtype)
-        except (OSError, ValueError) as error:
-            first = (str(error).splitlines() or [type(error).__name__])[0]
-            raise UsageError(f"cannot load the chat model '{model}': {first}") from error
-        if not self.tokenizer.chat_template:
+            self._vlm = load_vlm(model, revision, self.device)
+        except RewardError as error:
+            raise UsageError(str(error)) from error
+        self.tokenizer: Any = self._vlm.tokenizer
+        template = self.tokenizer.chat_template or self._vlm.processor.chat_template
+        if not template:
             raise UsageError(f"'{model}' has no chat template, so it is no chat model")
+        self._template = template
+        self.tokenizer.padding_side = "left"  # what is written follows the question
         if self.tokenizer.pad_token is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
-        self._network: Any = found.to(self.device).eval()
-        self.commit = getattr(found.config, "_commit_hash", None)  # transformers sets it for models of the hub
+        self.commit = self._vlm.revision
 
     def ask(
         self,
@@ -58,22 +62,24 @@ class LocalChat(Backend):
         """
         self.limits.check(self.usage)
         begun = time.monotonic()
+        network, text = self._vlm.model, self._vlm.model.config.get_text_config()
         inputs = self.tokenizer.apply_chat_template(
-            [list(q) for q in questions],
+            [[self._said(m) for m in q] for q in questions],
+            chat_template=self._template,
             add_generation_prompt=True,
             padding=True,
             return_tensors="pt",
             return_dict=True,
         ).to(self.device)
         asked = inputs["input_ids"].shape[1]
-        room = getattr(self._network.config, "max_position_embeddings", None) or asked + max_tokens
+        room = getattr(text, "max_position_embeddings", None) or asked + max_tokens
         if asked + 16 > room:
             raise ProposerError(f"the question of {asked} tokens does not fit into the {room} of '{self.model}'")
         sampling = {"do_sample": True, "temperature": temperature} if temperature else {"do_sample": False}
         devices = [self.device] if self.device.startswith("cuda") else []
-        with torch.random.fork_rng(devices), torch.inference_mode():
+        with self._vlm.alone, torch.random.fork_rng(devices), torch.inference_mode():
             torch.manual_seed(hash(tuple(seeds)) % 2**63)  # of integers: the same in every process
-            written = self._network.generate(
+            written = network.generate(
                 **inputs,
                 **sampling,
                 max_new_tokens=min(max_tokens, room - asked),
@@ -86,6 +92,12 @@ class LocalChat(Backend):
         self.usage.seconds += time.monotonic() - begun
         answers: list[str] = self.tokenizer.batch_decode(written, skip_special_tokens=True)
         return answers
+
+    def _said(self, message: Message) -> dict[str, Any]:
+        """As the model's template wants it: models that see take a message in parts."""
+        if not self._vlm.sees:
+            return dict(message)
+        return {"role": message["role"], "content": [{"type": "text", "text": message["content"]}]}
 
 
 def build(config: LocalConfig, strength: StrengthName = "free") -> ChatProposer:

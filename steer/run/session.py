@@ -47,7 +47,10 @@ class Session:
         self._lock = lock(folder.path, "run", 0 if alone else ORPHAN_S)
         self._begun = time.monotonic()
         self._meters: dict[str, Meter] = {}
-        for name, meter in (("proposer", writer.meter), ("renderer", parts.renderer.meter if alone else None)):
+        meters = {"proposer": writer.meter}
+        if alone:  # pictures and scores of several runs are made together
+            meters |= {"renderer": parts.renderer.meter, "reward": parts.reward.meter}
+        for name, meter in meters.items():
             if meter is not None:
                 self._meters[name] = meter
                 meter.start(folder.manifest.get("usage", {}).get(name, {}))

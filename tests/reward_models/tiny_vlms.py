@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import torch
 from transformers import (
+    CLIPImageProcessorPil,
     Gemma3Config,
     Gemma3ForConditionalGeneration,
     Gemma3ImageProcessorPil,
+    Gemma3Processor,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    LlavaProcessor,
     Qwen2_5_VLConfig,
     Qwen2_5_VLForConditionalGeneration,
     Qwen2VLImageProcessorPil,
@@ -23,9 +28,12 @@ GEMMA = "<bos>{% for m in messages %}<start_of_turn>{{ m['role'] }}\n{% for c in
 TOKENS = ["<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]
 
 
-def _tokenizer(specials, template):
+def _tokenizer(specials, template, **named):
+    """``named``: special tokens that a processor looks for by name."""
     tokenizer = byte_tokenizer()
     tokenizer.add_special_tokens({"additional_special_tokens": ["<s>", "<a>", *specials]})
+    tokenizer._set_model_specific_special_tokens(named)
+    tokenizer.init_kwargs["extra_special_tokens"] = named
     tokenizer.chat_template = template
     return tokenizer
 
@@ -124,7 +132,11 @@ def save_gemma(folder, layers=4, width=32):
     """Gemma3ForConditionalGeneration, 16 tokens a picture."""
     torch.manual_seed(0)
     tokenizer = _tokenizer(
-        ["<bos>", "<start_of_turn>", "<end_of_turn>", "<start_of_image>", "<end_of_image>", "<image_soft_token>"], GEMMA
+        ["<bos>", "<start_of_turn>", "<end_of_turn>", "<start_of_image>", "<end_of_image>", "<image_soft_token>"],
+        GEMMA,
+        boi_token="<start_of_image>",
+        eoi_token="<end_of_image>",
+        image_token="<image_soft_token>",
     )
     ids = tokenizer.convert_tokens_to_ids
     config = Gemma3Config(
@@ -156,6 +168,50 @@ def save_gemma(folder, layers=4, width=32):
     model = Gemma3ForConditionalGeneration(config)
     model.model.multi_modal_projector.mm_input_projection_weight.data.normal_(0, 0.2)  # begins as zeros
     model.save_pretrained(folder)
-    Gemma3ImageProcessorPil(size={"height": 64, "width": 64}).save_pretrained(folder)
+    pictures = Gemma3ImageProcessorPil(size={"height": 64, "width": 64})
+    Gemma3Processor(pictures, tokenizer, chat_template=GEMMA, image_seq_length=16).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    return folder
+
+
+LLAVA = "{% for m in messages %}{{ m['role'] }}: {% for c in m['content'] %}{% if c['type'] == 'image' %}<image>\n{% else %}{{ c['text'] }}{% endif %}{% endfor %}\n{% endfor %}assistant:"  # noqa: E501
+
+
+def save_llava(folder, layers=4, width=32):
+    """LlavaForConditionalGeneration, 16 tokens a picture."""
+    torch.manual_seed(0)
+    tokenizer = _tokenizer(["<image>"], LLAVA, image_token="<image>")
+    config = LlavaConfig(
+        text_config={
+            "model_type": "llama",
+            "vocab_size": len(tokenizer),
+            "hidden_size": width,
+            "intermediate_size": 2 * width,
+            "num_hidden_layers": layers,
+            "num_attention_heads": 2,
+            "num_key_value_heads": 2,
+            "max_position_embeddings": 1024,
+        },
+        vision_config={
+            "model_type": "clip_vision_model",
+            "hidden_size": width,
+            "intermediate_size": 2 * width,
+            "num_hidden_layers": 3,
+            "num_attention_heads": 2,
+            "image_size": 64,
+            "patch_size": 16,
+        },
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+        image_seq_length=16,
+    )
+    LlavaForConditionalGeneration(config).save_pretrained(folder)
+    pictures = CLIPImageProcessorPil(size={"shortest_edge": 64}, crop_size={"height": 64, "width": 64})
+    LlavaProcessor(
+        pictures,
+        tokenizer,
+        patch_size=16,
+        vision_feature_select_strategy="default",
+        chat_template=LLAVA,
+        num_additional_image_tokens=1,
+    ).save_pretrained(folder)
     return folder

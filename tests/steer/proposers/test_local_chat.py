@@ -130,7 +130,7 @@ def test_a_run_with_a_model_in_this_process(fake_steerer, folder, tmp_path):
 def test_what_is_no_chat_model_is_one_line(folder, tmp_path):
     with pytest.raises(UsageError, match=r"add --set proposer.model=a folder"):
         build_proposer(load_config("miniature", ["proposer=local"]).proposer)
-    with pytest.raises(UsageError, match="cannot load the chat model"):
+    with pytest.raises(UsageError, match="cannot load the model"):
         LocalChat(str(tmp_path / "nothing"))
     words = byte_tokenizer()
     words.chat_template = None
@@ -138,3 +138,17 @@ def test_what_is_no_chat_model_is_one_line(folder, tmp_path):
     LlamaForCausalLM.from_pretrained(folder).save_pretrained(tmp_path / "base")
     with pytest.raises(UsageError, match="no chat template"):
         LocalChat(str(tmp_path / "base"))
+
+
+def test_a_vision_language_model_writes_and_is_the_one_that_the_reward_asks(tmp_path):
+    """A tiny Qwen3-VL knows no words, but its own template and tokenizer carry the question and an answer."""
+    from reward_models.encoders.vlm import load_vlm
+    from tests.reward_models.tiny_vlms import save_qwen
+
+    held = load_vlm(save_qwen(tmp_path))
+    chat = LocalChat(str(tmp_path), device="cpu")
+    assert chat._vlm is held
+    (answer,) = chat.ask([[{"role": "system", "content": "Write."}, *QUESTION]], {}, 0.0, [0], 16)
+    assert isinstance(answer, str)
+    assert chat.usage.prompt_tokens > len("system Write. user Write 2 ")
+    assert 1 <= chat.usage.completion_tokens <= 16

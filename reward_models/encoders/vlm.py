@@ -1,0 +1,115 @@
+"""A vision-language model of transformers, loaded once in a process: the reward that asks it, the proposer that lets it
+write and a critic share it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import RLock
+from typing import Any
+from weakref import WeakValueDictionary
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, AutoProcessor, AutoTokenizer
+from transformers.models.auto.image_processing_auto import AutoImageProcessor  # the top level may want torchvision
+from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING, AutoModelForDecision
+from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
+
+from reward_models.base import RewardError
+from reward_models.encoders.base import first_line, precision_for, weights_hash
+
+
+@dataclass(eq=False)
+class Vlm:
+    """``model`` in bf16 on CUDA, fp32 elsewhere; ``processor`` reads text and pictures together, and is the tokenizer
+    alone for a model without eyes. ``alone``: held by whoever runs the model; ``decides``: it has a head of its own for
+    typed questions.
+    """
+
+    name: str
+    model: Any
+    processor: Any
+    device: str
+    decides: bool = False
+    alone: RLock = field(default_factory=RLock, repr=False)
+    _hash: str = ""
+
+    @property
+    def tokenizer(self) -> Any:
+        """Of the processor, or the processor itself."""
+        return self.processor.tokenizer if self.sees else self.processor
+
+    @property
+    def sees(self) -> bool:
+        """Whether it reads pictures."""
+        return hasattr(self.processor, "image_processor")
+
+    @property
+    def revision(self) -> str | None:
+        """The commit of a hub model."""
+        commit: str | None = getattr(self.model.config, "_commit_hash", None)  # transformers sets it for hub models
+        return commit
+
+    def fingerprint(self) -> str:
+        """Hash of the weights, the same in bf16 and fp32. Taken once: they are frozen."""
+        self._hash = self._hash or weights_hash(self.model, dtype=torch.bfloat16)
+        return self._hash
+
+
+_LOADED: WeakValueDictionary[tuple[str, str | None, str], Vlm] = WeakValueDictionary()
+_LOADING = RLock()
+
+
+def load_vlm(name: str | Path, revision: str | None = None, device: str = "cpu") -> Vlm:
+    """The model ``name``, a folder or a hub name; the one that is loaded already where somebody still uses it.
+
+    Only safetensors are read, and no code of the model's runs. Raises RewardError where it does not load.
+    """
+    key = str(name), revision, device
+    with _LOADING:
+        found = _LOADED.get(key)
+        if found is None:
+            found = _LOADED[key] = _load(str(name), revision, device)
+    return found
+
+
+def _load(name: str, revision: str | None, device: str) -> Vlm:
+    told: dict[str, Any] = {"revision": revision, "trust_remote_code": False}
+    try:
+        config = AutoConfig.from_pretrained(name, **told)
+        own_head = any("ForDecision" in kind for kind in config.architectures or ())
+        sees = own_head or type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
+        processor = load_processor(name, config, told) if sees else AutoTokenizer.from_pretrained(name, **told)
+        kind = AutoModelForDecision if own_head else AutoModelForImageTextToText if sees else AutoModelForCausalLM
+        model = kind.from_pretrained(name, use_safetensors=True, dtype=precision_for(device), **told)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise RewardError(f"cannot load the model '{name}': {first_line(error)}") from error
+    model = model.to(device).eval().requires_grad_(False)
+    return Vlm(name, model, processor, device, own_head)
+
+
+def load_processor(name: str, config: Any, told: dict[str, Any]) -> Any:
+    """The processor of a model. Without torchvision, transformers has no way to read videos, and for some models then
+    no processor; theirs is put together from its other parts.
+    """
+    try:
+        return AutoProcessor.from_pretrained(name, **told)
+    except ImportError:
+        if type(config) not in PROCESSOR_MAPPING:
+            raise
+    kind: Any = PROCESSOR_MAPPING[type(config)]
+    settings, _ = kind.get_processor_dict(name, **told)
+    taken = inspect.signature(kind.__init__).parameters
+    settings = {k: v for k, v in settings.items() if k in taken and not isinstance(v, dict)}
+    tokenizer = AutoTokenizer.from_pretrained(name, **told)
+    settings.setdefault("chat_template", tokenizer.chat_template)
+    parts = {"image_processor": AutoImageProcessor.from_pretrained(name, **told), "tokenizer": tokenizer}
+
+    class WithoutVideo(kind):
+        def check_argument_for_proper_class(self, argument_name: str, argument: Any) -> Any:
+            return None if argument is None else super().check_argument_for_proper_class(argument_name, argument)
+
+    WithoutVideo.__name__ = kind.__name__
+    return WithoutVideo(**parts, video_processor=None, **settings)

@@ -1,0 +1,162 @@
+"""A vision-language model in this process answers score questions, by the pieces of transformers' decision pipeline.
+
+Any chat model answers by the next-token logits of the levels' labels; a decision model by its own head. Shapes: B
+prompts of equal length, T tokens, L levels, V words of the vocabulary, D hidden width.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from transformers.decision import DecisionConfig, label_token_ids
+from transformers.decision.modeling_utils import process_scores
+
+from reward_models.base import RewardError
+from reward_models.encoders.base import first_line
+from reward_models.encoders.vlm import Vlm
+from reward_models.prompted.decider import Answer, Decider, Subject
+from reward_models.prompted.question import ScoreQuestion, described
+
+PICTURE = "\N{WHITE MEDIUM SQUARE}picture\N{WHITE MEDIUM SQUARE}"  # where the picture goes; taken out of all other text
+NAME = "liking"
+DEPTH = (
+    15 / 36
+)  # of the layer whose states are kept, as a share of the decoder: LT_15 of Qwen3-VL-4B (arXiv 2604.11374)
+Prompt = tuple[dict[str, Any], list[Any]]  # inputs with their marks, and the questions of transformers
+
+
+class LocalDecider(Decider):
+    """``batch_size``: prompts of equal length that are read together; a batch is always filled up to it, so that an
+    answer is the same in any company. ``size``: longest side in pixels of what the model is shown.
+
+    Raises RewardError for a model that cannot see pictures, or for which the labels of levels are no single tokens.
+    """
+
+    remote = False
+
+    def __init__(self, vlm: Vlm, size: int = 448, batch_size: int = 1):
+        self.vlm, self.size, self.batch_size, self.name = vlm, size, batch_size, vlm.name
+        if not vlm.sees:
+            raise RewardError(f"'{vlm.name}' is a {type(vlm.model).__name__}, which reads no pictures")
+        self.config: Any = vlm.model.decision_config if vlm.decides else DecisionConfig.from_pretrained(vlm.name)
+        text = vlm.model.config.get_text_config()
+        self.layer = round(DEPTH * text.num_hidden_layers)
+        self.width = 0 if vlm.decides else text.hidden_size
+
+    def answers(self, subjects: Sequence[Subject], questions: Sequence[ScoreQuestion]) -> list[list[Answer]]:
+        """An answer to each question for each subject, one forward pass each."""
+        rows, _ = self._ask([(s, q) for s in subjects for q in questions], states=False)
+        return [rows[i : i + len(questions)] for i in range(0, len(rows), len(questions))]
+
+    def look(self, images: Sequence[Image.Image], question: ScoreQuestion) -> tuple[list[Answer], np.ndarray]:
+        """The answers (n) to one question, and the hidden states (n, D) of the same passes: the mean over all tokens
+        but the picture's, after block ``layer``.
+        """
+        found, states = self._ask([(image, question) for image in images], states=bool(self.width))
+        return found, states
+
+    def fingerprint(self) -> str:
+        """Of the weights, and of all else that changes answers."""
+        told = f"{self.vlm.fingerprint()} {self.size} {self.layer} {self.config}"
+        return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+    @torch.inference_mode()
+    def _ask(self, asked: Sequence[tuple[Subject, ScoreQuestion]], states: bool) -> tuple[list[Answer], np.ndarray]:
+        answers: list[Answer] = [Answer(reason="not asked")] * len(asked)
+        hidden = np.full((len(asked), self.width if states else 0), np.nan)
+        lengths: dict[tuple[Any, ...], list[int]] = {}
+        prompts: list[Prompt] = []
+        for i, (subject, question) in enumerate(asked):
+            prompts.append(self._prompt(subject, question))
+            lengths.setdefault(_shape(prompts[-1][0]), []).append(i)
+        for rows in lengths.values():
+            for start in range(0, len(rows), self.batch_size):
+                part = rows[start : start + self.batch_size]
+                filled = part + [part[-1]] * (self.batch_size - len(part))
+                found, kept = self._forward([prompts[i] for i in filled], states)
+                for i, answer in zip(part, found, strict=False):
+                    answers[i] = answer
+                if kept is not None:
+                    hidden[part] = kept[: len(part)]
+        return answers, hidden
+
+    def _prompt(self, subject: Subject, question: ScoreQuestion) -> Prompt:
+        request: dict[str, Any] = {
+            "state": _apart(described(subject)) if isinstance(subject, str) else PICTURE,
+            "questions": {
+                NAME: {
+                    "type": "score",
+                    "instructions": _apart(question.instructions),
+                    "criteria": [_apart(level) for level in question.criteria],
+                }
+            },
+        }
+        if not isinstance(subject, str):
+            request["assets"] = {PICTURE: shrunk(subject, self.size)}
+        try:
+            (prompt,) = self.config.prepare_inputs(request, self.vlm.processor)
+        except ValueError as error:
+            raise RewardError(f"'{self.name}' cannot be asked a score question: {first_line(error)}") from error
+        return prompt
+
+    def _forward(self, prompts: Sequence[Prompt], states: bool) -> tuple[list[Answer], np.ndarray | None]:
+        """Answers (B) and, where wanted, hidden states (B, D)."""
+        model, device = self.vlm.model, self.vlm.device
+        with self.vlm.alone:
+            if self.vlm.decides:
+                scores = [
+                    model.decide(**inputs, decision_questions=questions, decision_config=self.config)[0]
+                    for inputs, questions in prompts
+                ]
+                return [Answer.of(s.softmax(-1).tolist()) for s in scores], None
+            batch = {
+                k: torch.cat([inputs[k] for inputs, _ in prompts]).to(device) for k in prompts[0][0] if k != "marks"
+            }
+            marks = prompts[0][0]["marks"]
+            output = model(**batch, use_cache=False, logits_to_keep=(marks - 1).to(device), output_hidden_states=states)
+        logits = output.logits[:, -1].float()  # (B, V)
+        found = [self._answer(row, inputs["input_ids"], q) for row, (inputs, q) in zip(logits, prompts, strict=True)]
+        return found, self._pool(output, batch["input_ids"]) if states else None
+
+    def _answer(self, logits: Tensor, input_ids: Tensor, questions: list[Any]) -> Answer:
+        """From the logits (V,) of the token that follows."""
+        try:
+            labels = label_token_ids(self.vlm.tokenizer, tuple(questions[0].labels))
+        except ValueError as error:
+            raise RewardError(f"'{self.name}' cannot be asked a score question: {first_line(error)}") from error
+        (scores,) = process_scores(self.config, input_ids, torch.tensor([0]), questions, [logits[labels]])
+        off = 1 - float(logits.softmax(-1)[labels].sum())
+        return Answer.of(scores.softmax(-1).tolist(), max(0.0, off))
+
+    def _pool(self, output: Any, input_ids: Tensor) -> np.ndarray:
+        states = output.hidden_states[self.layer].float()  # (B, T, D)
+        picture = torch.tensor(sorted(_picture_tokens(self.vlm.model.config)), device=input_ids.device)
+        weight = (~torch.isin(input_ids, picture)).float().unsqueeze(-1)
+        pooled: np.ndarray = ((states * weight).sum(1) / weight.sum(1)).cpu().double().numpy()
+        return pooled
+
+
+def shrunk(image: Image.Image, size: int) -> Image.Image:
+    """RGB, its longest side at most ``size``."""
+    small = image.convert("RGB")
+    small.thumbnail((size, size), Image.Resampling.BICUBIC)
+    return small
+
+
+def _apart(text: str) -> str:
+    return text.replace(PICTURE, "picture")
+
+
+def _shape(inputs: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple((k, tuple(v.shape)) for k, v in sorted(inputs.items()) if isinstance(v, Tensor))
+
+
+def _picture_tokens(config: Any) -> set[int]:
+    names = ("image_token_id", "image_token_index")
+    return {int(config.to_dict()[n]) for n in names if config.to_dict().get(n) is not None}
