@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from reward_models.plural import counted
 from steer.notebook import figures
 from steer.types import Candidate, RewriteStats, State, SteerRequest, StopReason
 
@@ -77,6 +78,27 @@ def compare(candidates: Iterable[Candidate], prompt: str, winner: str, best: Can
 
 
 @dataclass(frozen=True)
+class Taste:
+    """What the reward knew of one of one's own users: from how many ratings and choices, and which share in [0, 1] of
+    what people differ by.
+    """
+
+    user: str
+    ratings: int
+    known: float
+
+    def __str__(self) -> str:
+        """As the summary of a run prints it.
+
+        >>> str(Taste("me", 12, 0.304)), str(Taste("me", 0, 0.0))
+        ('30 % of it known from 12 ratings', 'nothing rated yet')
+        """
+        if not self.ratings:
+            return "nothing rated yet"
+        return f"{100 * self.known:.0f} % of it known from {counted(self.ratings, 'rating')}"
+
+
+@dataclass(frozen=True)
 class Result:
     """What a run found. ``best`` is the best picture of the best rewrite at equal seeds."""
 
@@ -93,6 +115,7 @@ class Result:
     )  # "original", "best": what each attribute adds, largest first
     because: str = ""  # more about ``stop``, where there is more to say
     warnings: list[str] = field(default_factory=list)  # what the renderer cannot draw of the prompt
+    tastes: list[Taste] = field(default_factory=list)  # what the reward knew of one's own users
 
     @property
     def first(self) -> Candidate | None:

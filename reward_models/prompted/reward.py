@@ -42,8 +42,6 @@ class PromptedReward(RewardModel):
     liked pictures alone teach nothing. ``size``: longest side in pixels of a picture that is kept for later questions.
     """
 
-    name = "prompted"
-
     def __init__(
         self,
         decider: Decider,
@@ -54,6 +52,7 @@ class PromptedReward(RewardModel):
         prior: Prior | None = None,
         size: int = 448,
     ):
+        self.name = f"prompted: {decider.name}"
         self.asker = Asker(decider, encoder, orders, background, size)
         self.parts = LEVELS["words"] if share_about else ("words",)
         self.batch_size = max(decider.batch_size, encoder.batch_size if encoder else 1)

@@ -88,6 +88,9 @@ def print_summary(s: dict[str, Any]) -> None:
         console.print(f"  gain      [bold]{escape(s['gain_words'])}[/]")
     for user, liking in _each(s):
         console.print(f"  {escape(user):9s} {liking}")
+    for taste in s.get("tastes", []):
+        whose = f"{taste['user']}: " if len(s["tastes"]) > 1 else ""
+        print_text("taste", f"{escape(whose)}{taste['words']}")
     for name, added in s.get("explained", {}).items():
         words = ", ".join(f"{n} {v:+.2f}" for n, v in list(added.items())[:4])
         print_text("why", f"{name}: {escape(words)}")

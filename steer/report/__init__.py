@@ -35,6 +35,9 @@ def summary(result: Result) -> dict[str, object]:
         "stop": result.stop.name,
         "why": result.why,
         "warnings": result.warnings,
+        "tastes": [
+            {"user": t.user, "ratings": t.ratings, "known": round(t.known, 3), "words": str(t)} for t in result.tastes
+        ],
         "seconds": round(result.seconds, 1),
         "pictures": sum(1 for c in result.candidates if c.picture),
         "failed": [c.facts() for c in result.candidates if c.state.value == "FAILED"],

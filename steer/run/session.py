@@ -10,7 +10,7 @@ from steer.events import Listener, PhaseBegan, PromptDoubted, RoundProposed, Run
 from steer.parts import Parts
 from steer.protocols import Meter, Proposer
 from steer.report import write_report
-from steer.result import Result
+from steer.result import Result, Taste
 from steer.run.after import after_round
 from steer.search.search import Search
 from steer.store.files import lock
@@ -40,7 +40,8 @@ class Session:
         self.request, self.folder, self.emit = request, folder, emit
         writer = proposer or parts.proposer
         writer.wrote = lambda done, total: emit(PhaseBegan("writing", done, total))
-        self.people = parts.roster.people(request.user)
+        self._roster = parts.roster
+        self.people = self._roster.people(request.user)
         self.judge = parts.judge(self.people)
         self.after_round = after_round(parts, self.judge, request, folder, writer)
         self.result: Result | None = None
@@ -114,6 +115,10 @@ class Session:
             time.monotonic() - self._begun,
             because=search.because,
             warnings=self.warnings,
+            tastes=[
+                Taste(user, found.used, 1 - found.uncertainty)
+                for user, found in self._roster.learned(self.people).items()
+            ],
         )
 
     def _explained(self, result: Result) -> dict[str, dict[str, float]]:

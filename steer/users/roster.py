@@ -25,7 +25,7 @@ class Roster:
     def __init__(self, store: UserStore, reward: RewardModel):
         self.store, self.reward = store, reward
         self._trained = frozenset(trained_people(reward))
-        self._bases: dict[str, str] = {}  # by person of the store: what the lesson was learned from
+        self._learned: dict[str, Enrolled] = {}  # by person of the store
         self._said: set[str] = set()
 
     def ids(self) -> list[str]:
@@ -38,7 +38,7 @@ class Roster:
             return Person()
         if user in self._trained:
             self._check_hidden(user)
-        elif user not in self._bases:
+        elif user not in self._learned:
             if self.store.get(user) is None:
                 raise unknown_user(user, self.ids(), create=True)
             self.learn(user)
@@ -56,12 +56,16 @@ class Roster:
         Raises UsageError for a person the reward model was trained on.
         """
         found = enrol(self.store, self.reward, user)
-        self._bases[user] = found.basis
+        self._learned[user] = found
         return found
 
     def bases(self, people: People) -> dict[str, str]:
         """By id, for the people of the store among these: the digest of what they were learned from."""
-        return {u: self._bases[u] for u in people.audience.everyone if u in self._bases}
+        return {u: self._learned[u].basis for u in people.audience.everyone if u in self._learned}
+
+    def learned(self, people: People) -> dict[str, Enrolled]:
+        """By id, for the people of the store among these: what the reward learned of them."""
+        return {u: self._learned[u] for u in people.audience.everyone if u in self._learned}
 
     def _check_hidden(self, user: str) -> None:
         stored = self.store.get(user)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from reward_models import Scores
 from steer.config import load_config
 from steer.errors import RenderError, UsageError
 from steer.renderers.diffusion import DiffusersRenderer
@@ -86,7 +87,7 @@ def _seen(i, objective, early=math.nan):
 
 
 def _preview_of(value):
-    found = SimpleNamespace(personal=[value], population=[value], fidelity=[1.0], uncertainty=[0.0], others={})
+    found = Scores(*(np.array([v]) for v in (value, value, 1.0, 0.0)))
     return SimpleNamespace(score=lambda images, prompt: found)
 
 
