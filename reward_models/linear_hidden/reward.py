@@ -69,6 +69,23 @@ class LinearHiddenReward(RewardModel):
         self.words = self.critic = AttributeWords(self.known, encoder, *attributes) if attributes else None
         self.layer_errors: dict[str, float] | None = None
 
+    @classmethod
+    def alone(
+        cls,
+        encoder: HiddenPools,
+        background: Sequence[Image.Image],
+        fidelity: Encoder | None = None,
+        estimator: Estimator = "residual",
+    ) -> LinearHiddenReward:
+        """Without other people's ratings: everybody's taste is .5 for every picture, and people are learnt from their
+        own ratings alone. ``background``: pictures of any kind, two at least, that say how features vary.
+        """
+        pictures, _ = encode_readable(encoder, background)
+        features = pictures.double().cpu().numpy()
+        scaler = Scaler.of(features)
+        general = Affine(scaler, np.zeros((1, features.shape[1])), np.array([0.5]))
+        return cls(encoder, features, Support(), general, fidelity, estimator=estimator)
+
     def read(self, images: Sequence[Image.Image], prompts: Sequence[str]) -> HiddenReading:
         """Hidden states and fidelity of n pictures; every picture goes through the VLM once. One that does not open is
         NaN.

@@ -40,11 +40,16 @@ def load_corpus(
     """Data sets and features of a configuration; what was dropped is said."""
     sets = []
     for d in settings.data:
-        ratings = load_ratings(d.source, d.kind, d.revision, settings.encoder.kind != "table", d.scale)
+        ratings = load_ratings(d.source, d.kind, d.revision, settings.encoder.kind != "table", d.scale, say)
         say(f"{ratings.name}: {len(ratings)} ratings; {reasons(ratings.dropped)}")
         sets.append((ratings, d.share))
     e = settings.encoder
     encoder = load_encoder(e.name, e.kind, device, e.batch_size, e.revision)
+    pictures = len({p for r, _ in sets for p in r.table["picture"].unique()})
+    say(
+        f"{pictures} pictures through {e.name} ({encoder.precision}, {device}) where their features are not kept yet; "
+        f"then {len(settings.seeds)} members of up to {settings.training.epochs} epochs. A killed call goes on."
+    )
     corpus = build_corpus(sets, encoder, Path(settings.cache), progress)
     if corpus.unreadable:
         say(unreadable_line(corpus.unreadable))

@@ -13,7 +13,8 @@ from pathlib import Path
 import pandas as pd
 
 from reward_models.ratings.files import column, read_csv, read_json_rows, relative_path
-from reward_models.ratings.table import SPLITS, DataError, NoDataSet, Ratings, cleaned, split_by_hash, tidy
+from reward_models.ratings.source import local_folder
+from reward_models.ratings.table import SPLITS, DataError, Ratings, cleaned, split_by_hash, tidy
 
 PAMELA_DEMOGRAPHICS = ("age_binned", "gender", "nationality")
 PAMELA_METADATA = ("group", "style", "type")
@@ -165,7 +166,6 @@ LOADERS: dict[str, tuple[str, Callable[[Path, bool], Ratings]]] = {
     "para": ("annotation/PARA-Images.csv", load_para),
     "lapis": ("annotation/LAPIS_PIAA.csv", load_lapis),
 }
-HUB = {"pamela": "bethgelab/PAMELA"}
 
 
 def load_ratings(
@@ -174,8 +174,9 @@ def load_ratings(
     revision: str | None = None,
     need_pictures: bool = True,
     scale: tuple[float, float] | None = None,
+    say: Callable[[str], None] = print,
 ) -> Ratings:
-    """The data set in a folder, a csv of one's own, or a dataset on the hub (``org/name``).
+    """The data set in a folder or a zip, a csv of one's own, or a dataset on the hub (``org/name``).
 
     ``kind`` (pamela, para, lapis) is found from the files where it is not given. Without ``need_pictures`` the files
     need not be there: their features are. ``scale``: of a csv's scores, 1 ... 5 where not given. Raises DataError.
@@ -185,8 +186,7 @@ def load_ratings(
         return load_csv(path, scale or (1, 5), need_pictures=need_pictures)
     if scale is not None:
         raise DataError(f"'{source}' is no csv: the scale of a published data set is known and cannot be set")
-    if not path.is_dir():
-        path = _from_hub(str(source), revision)
+    path = local_folder(source, revision, say)
     if kind is None:
         kind = detect(path)
     if kind not in LOADERS:
@@ -203,19 +203,3 @@ def detect(root: Path) -> str:
         return "pamela"
     wanted = ", ".join(marker for marker, _ in LOADERS.values())
     raise DataError(f"'{root}' is no data set we know: it has none of {wanted}")
-
-
-def _from_hub(name: str, revision: str | None) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    name = HUB.get(name, name)
-    if name.count("/") != 1 or name.startswith((".", "/", "~")):
-        raise NoDataSet(
-            f"there is no folder '{name}', and this is not the name of a data set on the hub (org/name)", name
-        )
-    try:
-        return Path(snapshot_download(name, repo_type="dataset", revision=revision))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise NoDataSet(f"there is no folder '{name}', and the hub does not give it: {reason}", name) from error

@@ -14,6 +14,7 @@ from PIL import Image
 import reward_models
 from reward_models import Person, Seen, teach
 from reward_models.base import RewardError, UnknownPerson
+from reward_models.encoders.hidden_states import HiddenPools
 from reward_models.evaluation.statistics import r2, rounded, spearman
 from reward_models.families import Work
 from reward_models.linear_hidden.drawn import HELD_OUT, draw
@@ -22,6 +23,7 @@ from reward_models.linear_hidden.family import FAMILY
 from reward_models.linear_hidden.fit import all_pools, attribute_map, attribute_values, fit_linear_hidden
 from reward_models.linear_hidden.layers import choose_layer
 from reward_models.linear_hidden.people import MARGIN
+from reward_models.linear_hidden.reward import LinearHiddenReward
 from reward_models.linear_hidden.ridge import Ridge, Scaler
 from reward_models.linear_hidden.settings import load_settings
 from reward_models.testing import (
@@ -299,3 +301,19 @@ def test_its_words_say_the_score(made):
     told = [sum(effects.values()) for effects in reward.words.effects(reading, "named")]
     assert np.corrcoef(told, reward.known.model("named").raw(reading.x))[0, 1] > 0.9
     assert all(c > 0 for c, _ in reward.words.tastes("named").values())
+
+
+def test_it_learns_a_person_without_anybody_elses_ratings(made):
+    """From ten ratings of red and blue; nobody in particular likes everything alike."""
+    folder, _ = made
+    encoder = HiddenPools(folder / "vlm", ["LT_3"], size=64)
+    rng = np.random.default_rng(1)
+    colours = [tuple(int(v) for v in c) for c in rng.integers(20, 235, (40, 3))]
+    reward = LinearHiddenReward.alone(encoder, [flat(*c) for c in colours[:20]])
+    assert reward.people() == []
+    assert reward.score([flat(200, 30, 30), flat(10, 10, 10)], ["", ""], Person()).personal == pytest.approx(0.5)
+    redness = [(r - b) / 255 for r, _, b in colours]
+    teach(reward, "me", [flat(*c) for c in colours[:20]], [""] * 20, [0.5 + 0.4 * r for r in redness[:20]])
+    found = reward.score([flat(*c) for c in colours[20:]], [""] * 20, "me").personal
+    assert spearman(found, np.array(redness[20:])) > 0.5
+    assert 0 < reward.teacher.open_share("me") < 1
