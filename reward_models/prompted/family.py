@@ -80,15 +80,14 @@ def _remote(s: Settings) -> Decider:
     if s.backend in ("openai", "decisions"):
         from reward_models.prompted.openai_api import OpenAIDecider
 
-        return OpenAIDecider(s.model, key or "none", s.api_key_env, s.base_url, **patience)
-    assert s.base_url is not None
+        return OpenAIDecider(s.model, key, s.api_key_env, s.base_url, **patience)
     if s.backend == "systemone":
         from reward_models.prompted.servers import SystemOneDecider
 
-        return SystemOneDecider(s.model, s.base_url, key, s.api_key_env, **patience)
-    from reward_models.prompted.chat_logprobs import ChatDecider
+        return SystemOneDecider(s.model, key, s.api_key_env, s.base_url, **patience)
+    from reward_models.prompted.servers import ChatDecider
 
-    return ChatDecider(s.model, s.base_url, key, s.api_key_env, **patience)
+    return ChatDecider(s.model, key, s.api_key_env, s.base_url, **patience)
 
 
 def _load(folder: Path, device: str = "cpu") -> PromptedReward:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 from PIL import Image
 
-from reward_models import Scores
+from reward_models import RewardError, Scores
+from reward_models.base import UnknownPerson
 from reward_models.scorers.panel import Look, Panel
+from steer.errors import SteerError
 from steer.judging.audience import How, People, combine, spread
 from steer.types import LIKED_BY
 
@@ -21,7 +24,9 @@ class Judge:
 
     def score(self, images: Sequence[Image.Image], prompt: str) -> Scores:
         """Scores of n pictures; fidelity is to the prompt."""
-        return self.judge(self.panel.read(images, [prompt] * len(images)))
+        with answered():
+            look = self.panel.read(images, [prompt] * len(images))
+        return self.judge(look)
 
     def judge(self, look: Look) -> Scores:
         """Scores of pictures already read.
@@ -29,8 +34,10 @@ class Judge:
         For several people, ``personal`` is their combined liking; each person's own is in ``others`` as "liked by ID".
         """
         if self.people.one is not None:
-            return self.panel.judge(look, self.people.one)
-        each = self.panel.judge_many(look, [*self.people.towards, *self.people.away])
+            with answered():
+                return self.panel.judge(look, self.people.one)
+        with answered():
+            each = self.panel.judge_many(look, [*self.people.towards, *self.people.away])
         personal, error = self._combined(each)
         own = {LIKED_BY + u: s.personal for u, s in zip(self.people.audience.everyone, each, strict=True)}
         reasons = {row: why for scores in each for row, why in scores.reasons.items()}
@@ -44,8 +51,10 @@ class Judge:
         reward = self.panel.reward
         if reward.imagination is None:
             return None
-        reading = reward.imagination.read(texts)
-        return self._combined(reward.judge_many(reading, [*self.people.towards, *self.people.away]))
+        with answered():
+            reading = reward.imagination.read(texts)
+            each = reward.judge_many(reading, [*self.people.towards, *self.people.away])
+        return self._combined(each)
 
     def critique(self, image: Image.Image, prompt: str) -> str:
         """What the critic would change for the one person of the run; "" without a critic, or for several people."""
@@ -70,3 +79,14 @@ class Judge:
             return liking[0], error[0]
         how = self.together
         return combine(liking[:k], liking[k:], how), spread(liking[:k], error[:k], error[k:], how)
+
+
+@contextmanager
+def answered() -> Iterator[None]:
+    """A reward that gives no answers any more ends the run, which can be resumed. Raises SteerError."""
+    try:
+        yield
+    except UnknownPerson:
+        raise
+    except RewardError as error:
+        raise SteerError(str(error)) from error

@@ -17,10 +17,10 @@ from typing import Any
 import openai
 from openai.types.chat import ChatCompletion
 
+from reward_models.remote import AGAIN, LONGEST_WAIT_S, run, short, wait_s
 from steer.errors import ProposerBudgetSpent, ProposerError
 from steer.proposers.backend import Backend, Message
 from steer.proposers.usage import Limits, Usage
-from steer.remote import AGAIN, LONGEST_WAIT_S, run, short, wait_s
 
 log = logging.getLogger(__name__)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from reward_models.remote import Counter
 from steer.errors import ProposerBudgetSpent
-from steer.remote import Counter
 
 
 @dataclass

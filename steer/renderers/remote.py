@@ -21,10 +21,10 @@ from typing import Any
 import openai
 from PIL import Image
 
+from reward_models.remote import AGAIN, LONGEST_WAIT_S, Counter, run, short, wait_s
 from steer.config import RemoteConfig
 from steer.errors import RenderError, UsageError
 from steer.protocols import Renderer
-from steer.remote import AGAIN, LONGEST_WAIT_S, Counter, run, short, wait_s
 from steer.renderers.checks import checked
 from steer.types import RenderFailure
 

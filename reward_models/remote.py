@@ -13,7 +13,7 @@ from typing import Any
 
 import openai
 
-from steer.protocols import Meter
+from reward_models.protocols import Meter
 
 LONGEST_WAIT_S = 120.0  # a server that asks for more is not waited for
 AGAIN = (openai.APIConnectionError, openai.RateLimitError, openai.InternalServerError, asyncio.TimeoutError)
@@ -53,6 +53,16 @@ def short(error: BaseException) -> str:
     if isinstance(error, (asyncio.TimeoutError, openai.APITimeoutError)):
         return "no answer in time"
     return "no connection" if isinstance(error, openai.APIConnectionError) else type(error).__name__
+
+
+def said(error: BaseException) -> str:
+    """The server's own reason in one bounded line, else :func:`short`. Only the message of its error is looked at."""
+    body = getattr(error, "body", None)
+    inner = body.get("error", body) if isinstance(body, dict) else body
+    text = inner.get("message", inner.get("detail")) if isinstance(inner, dict) else inner
+    line = " ".join(str(text).split()) if isinstance(text, (str, list)) else ""
+    shown = "".join(c for c in line if c.isprintable())[:200]
+    return f"{short(error)}, {shown}" if shown else short(error)
 
 
 def run(work: Coroutine[Any, Any, Any]) -> Any:

@@ -1,0 +1,189 @@
+"""Score questions answered by a server: patiently, side by side, and counted. Keys come from the environment and stand
+in no message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import io
+import json
+import time
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import openai
+from PIL import Image
+
+from reward_models.base import RewardError
+from reward_models.prompted.answers import SENSELESS
+from reward_models.prompted.decider import Answer, Decider, Subject
+from reward_models.prompted.local import shrunk
+from reward_models.prompted.question import ScoreQuestion
+from reward_models.remote import AGAIN, LONGEST_WAIT_S, Counter, run, said, short, wait_s
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+GIVEN_UP = 16  # failures one after the other, after which a server is not asked any more
+
+
+@dataclass
+class AnswerUsage(Counter):
+    """What a run's scores took; ``calls`` counts every attempt, ``seconds`` is waiting time, calls side by side once.
+
+    ``price``: of a million input tokens.
+    """
+
+    calls: int = 0
+    failed_calls: int = 0
+    refused: int = 0
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    seconds: float = 0.0
+    price: float | None = None
+
+    def spent(self) -> dict[str, float]:
+        """The counts, and the ``cost`` where there is a price."""
+        facts = super().spent()
+        if self.price is not None:
+            facts["cost"] = round(self.input_tokens * self.price / 1e6, 6)
+        return facts
+
+
+class Malformed(ValueError):
+    """A body that is no answer; asked for again."""
+
+
+class RemoteDecider(Decider):
+    """``model`` at ``base_url``, an address that ends in /v1 (None: OpenAI's own). ``key_from``: the environment
+    variable of the key, for messages. ``size``: longest side in pixels of what is sent. ``parallel``: requests at the
+    same time.
+
+    A subclass gives ``backend``, ``most`` (questions in one request) and :meth:`ask`.
+    """
+
+    backend: str
+    most: int = 1
+
+    def __init__(
+        self,
+        model: str,
+        key: str = "",
+        key_from: str = "",
+        base_url: str | None = None,
+        size: int = 448,
+        parallel: int = 4,
+        timeout_s: float = 60,
+        retries: int = 3,
+        price: float | None = None,
+    ):
+        self.name = self.model = model
+        self.key, self.key_from, self.base_url, self.size = key, key_from, base_url, size
+        self.parallel, self.timeout_s, self.retries = parallel, timeout_s, retries
+        self.meter = self.usage = AnswerUsage(price=price)
+        self.batch_size = parallel
+        self.remote = base_url is None or urlsplit(base_url).hostname not in LOOPBACK
+        self._failed_in_a_row = 0
+
+    @abstractmethod
+    async def ask(
+        self, client: openai.AsyncOpenAI, subject: Subject, questions: Sequence[ScoreQuestion]
+    ) -> list[Answer]:
+        """An answer to each of at most ``most`` questions about a subject, by one request. Raises Malformed."""
+
+    def answers(self, subjects: Sequence[Subject], questions: Sequence[ScoreQuestion]) -> list[list[Answer]]:
+        """All questions about a subject in as few requests as the server takes. Raises RewardError for a key or model
+        that is refused, and for a server that has not answered ``GIVEN_UP`` times.
+        """
+        begun = time.monotonic()
+        parts = [questions[i : i + self.most] for i in range(0, len(questions), self.most)]
+
+        async def everything() -> list[list[Answer]]:
+            limit = asyncio.Semaphore(self.parallel)
+            async with openai.AsyncOpenAI(
+                api_key=self.key or "none", base_url=self.base_url, timeout=self.timeout_s, max_retries=0
+            ) as client:
+                jobs = [self._one(client, limit, s, part) for s in subjects for part in parts]
+                return await asyncio.gather(*jobs)
+
+        try:
+            found: list[list[Answer]] = run(everything())
+        finally:
+            self.usage.seconds += time.monotonic() - begun
+        rows = [found[i : i + len(parts)] for i in range(0, len(found), len(parts))] if parts else [[]] * len(subjects)
+        return [[answer for part in row for answer in part] for row in rows]
+
+    def fingerprint(self) -> str:
+        """Of the names of model and server; what is behind them cannot be known."""
+        told = json.dumps([self.backend, self.model, self.base_url, self.size])
+        return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+    async def _one(
+        self, client: openai.AsyncOpenAI, limit: asyncio.Semaphore, subject: Subject, questions: Sequence[ScoreQuestion]
+    ) -> list[Answer]:
+        async with limit:
+            found = await self._patiently(client, subject, questions)
+        failed = found[0].reason if all(a.reason for a in found) else ""
+        self._failed_in_a_row = self._failed_in_a_row + 1 if failed else 0
+        self.usage.refused += sum("refused" in a.reason for a in found)
+        if self._failed_in_a_row >= GIVEN_UP:
+            self._failed_in_a_row = 0
+            raise RewardError(f"the model '{self.model}' has not answered {GIVEN_UP} times in a row: {failed}")
+        return found
+
+    async def _patiently(
+        self, client: openai.AsyncOpenAI, subject: Subject, questions: Sequence[ScoreQuestion]
+    ) -> list[Answer]:
+        reason = SENSELESS
+        for attempt in range(self.retries + 1):
+            self.usage.calls += 1
+            try:
+                return await asyncio.wait_for(self.ask(client, subject, questions), self.timeout_s)
+            except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
+                raise RewardError(f"the server refused the key in {self.key_from} for '{self.model}'") from error
+            except openai.NotFoundError as error:
+                why = self._said(error)
+                raise RewardError(f"the server has no model '{self.model}', or no such address: {why}") from error
+            except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
+                self.usage.failed_calls += 1
+                return [Answer(reason=f"the server does not take the request: {self._said(error)}")] * len(questions)
+            except AGAIN as error:
+                self.usage.failed_calls += 1
+                if getattr(error, "status_code", 0) == 501:
+                    raise RewardError(
+                        f"the server cannot answer typed questions with '{self.model}': {self._said(error)}"
+                    ) from error
+                wait, reason = wait_s(error, attempt), f"the server does not answer: {short(error)}"
+                if wait > LONGEST_WAIT_S:
+                    break
+                if attempt < self.retries:
+                    await asyncio.sleep(wait)
+            except (openai.OpenAIError, ValueError, RecursionError) as error:  # a body that is no answer
+                self.usage.failed_calls += 1
+                reason = str(error) if isinstance(error, Malformed) else SENSELESS
+        return [Answer(reason=reason)] * len(questions)
+
+    def _said(self, error: BaseException) -> str:
+        """The server's reason, without the key that it may have repeated."""
+        return said(error).replace(self.key, "(the key)") if self.key else said(error)
+
+    def count(self, usage: object) -> None:
+        """Add the tokens that a server says it has read; what is no number counts as none."""
+        if isinstance(usage, dict):
+            details = usage.get("input_tokens_details") or usage.get("prompt_tokens_details")
+            self.usage.input_tokens += _whole(usage.get("input_tokens", usage.get("prompt_tokens")))
+            self.usage.cached_tokens += _whole(details.get("cached_tokens")) if isinstance(details, dict) else 0
+
+
+def encoded(image: Image.Image, size: int) -> str:
+    """A picture as base64 of a PNG, its longest side at most ``size``."""
+    buffer = io.BytesIO()
+    shrunk(image, size).save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def _whole(value: Any) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**9 else 0
