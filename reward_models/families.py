@@ -107,6 +107,21 @@ def _load(name: str | Path, folder: Path, device: str, options: Mapping[str, Any
     return found.load(folder, device, **(options or {}))
 
 
+def is_hub_name(name: str | Path) -> bool:
+    """Whether a name that is no folder here may be asked of the hub: ``owner/name``. What reads like a path of one's
+    own is not, as anybody could own an organisation of that name.
+
+    >>> is_hub_name("bethgelab/pamela"), is_hub_name("rewards/pamela"), is_hub_name("outputs/rewards/pamela")
+    (True, False, False)
+    """
+    first, slash, rest = str(name).partition("/")
+    return bool(slash) and "/" not in rest and bool(rest) and first[:1].isalnum() and not _reads_like_a_path(first)
+
+
+def _reads_like_a_path(first: str) -> bool:
+    return first in ("outputs", "rewards", "reward", "training", "models", "data", "configs") or Path(first).is_dir()
+
+
 def find(name: str | Path, revision: str | None = None) -> Path:
     """The local folder of a reward; one on the hub (``org/name``) is fetched: its config and its safetensors, no
     code. A folder wins over a name in :data:`REWARDS`.
@@ -118,8 +133,10 @@ def find(name: str | Path, revision: str | None = None) -> Path:
         return Path(REWARDS.load(str(name)))
     if not folder.exists() and len(folder.parts) == 1 and not str(name).startswith("."):
         raise RewardError(f"{not_found('reward', str(name), REWARDS.names())} Or give a folder, or a hub's owner/name.")
-    if folder.exists() or str(name).count("/") != 1 or str(name).startswith((".", "/")):
+    if folder.exists():
         raise RewardError(f"no reward model in '{name}': config.json is missing")
+    if not is_hub_name(name):
+        raise RewardError(f"there is no folder '{name}', and this is no name of a model on the hub (owner/name)")
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 

@@ -6,10 +6,20 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from steer.config import DiffusersConfig, SmolLMConfig, SteerConfig, find_config, parse_config, presets, read_values
+from steer.config import (
+    DiffusersConfig,
+    PromptedConfig,
+    SmolLMConfig,
+    SteerConfig,
+    find_config,
+    parse_config,
+    presets,
+    read_values,
+)
 from steer.errors import UsageError
 from steer.resources import shipped_reward
 
+LARGE = 5.0  # GiB of weights, from which drawing on a CPU takes minutes a picture
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 
@@ -28,6 +38,7 @@ class ModelFacts:
 
     ``memory`` and ``least`` in GiB, by parameter counts: with all parts on the card, and with one at a time.
     ``cached`` and ``reward_cached``: what this disk has of the image model and of the reward, "no" for nothing.
+    ``kind``: of the reward, "prompted" or "trained".
     ``here``: whether all of it runs on this machine now, in words.
     """
 
@@ -41,6 +52,7 @@ class ModelFacts:
     cached: str
     reward: str
     reward_cached: str
+    kind: str
     here: str
 
 
@@ -57,7 +69,7 @@ def model_facts(machine: Machine | None = None) -> list[ModelFacts]:
             if not isinstance(renderer, DiffusersConfig):
                 raise UsageError(f"the preset '{name}' has a card, which only a renderer of kind diffusers can have")
             memory, least = memory_need(card["parameters"], renderer)
-            reward_cached = cached_reward(config.reward.model)
+            reward_cached = cached_reward(config)
             found.append(
                 ModelFacts(
                     name,
@@ -70,6 +82,7 @@ def model_facts(machine: Machine | None = None) -> list[ModelFacts]:
                     cached(renderer.model),
                     config.reward.model,
                     reward_cached,
+                    config.reward.kind,
                     _no(needs(config, machine, reward_cached)) or runs_here(renderer, memory, least, machine),
                 )
             )
@@ -90,7 +103,11 @@ def runs_here(renderer: DiffusersConfig, memory: float, least: float, machine: M
     """In words, whether and how ``machine`` runs it."""
     if card := needed_device(renderer, machine):
         return _no([card])
-    if renderer.device == "auto" or memory <= machine.free:
+    if machine.device == "cpu" and memory > machine.free:
+        return _no([f"{memory:.0f} GiB of memory"])
+    if machine.device == "cpu" and memory >= LARGE:
+        return "slowly, as there is no GPU"
+    if machine.device == "cpu" or memory <= machine.free:
         return "yes"
     if least <= machine.free:
         return "yes, parts moved off the card"
@@ -113,16 +130,19 @@ def needs(config: SteerConfig, machine: Machine, reward_cached: str) -> list[str
         from steer.proposers.smollm import missing_packages
 
         found += [f"the package {name}" for name in missing_packages()]
-    return found + (["a reward"] if reward_cached == "no" else [])
+    return found + (["a reward"] if reward_cached == "no" and config.reward.kind == "trained" else [])
 
 
 def _no(needed: list[str]) -> str:
     return f"no: needs {' and '.join(needed)}" if needed else ""
 
 
-def cached_reward(name: str) -> str:
-    """What this disk has of a reward, in words."""
-    if shipped_reward(name) is not None:
+def cached_reward(config: SteerConfig) -> str:
+    """What this disk has of a config's reward, in words."""
+    name = config.reward.model
+    if isinstance(config.reward, PromptedConfig) and config.reward.backend != "local":
+        return "a server"
+    if config.reward.kind == "trained" and shipped_reward(name) is not None:
         return "shipped"
     return "a folder" if (Path(name) / "config.json").is_file() else _in_hub_cache(name)
 

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from steer.cli import batch, config, data, listing, models, reward, run, show, study, user
+from steer.cli import batch, config, data, doctor, listing, models, reward, run, show, study, user
 from steer.errors import SteerError
 
 # Typer vendors Click, so Click's base classes of input errors are looked up by name
@@ -38,6 +38,7 @@ app.command("batch")(batch.batch)
 app.command("show")(show.show)
 app.command("list")(listing.list_)
 app.command("models")(models.models)
+app.command("doctor")(doctor.doctor)
 app.command("config")(config.config)
 app.add_typer(data.app, name="data")
 app.add_typer(reward.app, name="reward")

@@ -105,10 +105,19 @@ def run(
     loaded = load_config(config, [*(settings or ()), *flags], typed_as="--set")
     users, whence = (user, "") if user else default_users()
     audience = str(Audience(tuple(users), tuple(not_user or ())))
+    _check_users(loaded, audience)
     if whence and not as_json:
         console.print(f"drawing for {', '.join(users)} ({whence})")
     served = address if page else None
     _drive(loaded, as_json, lambda s: s.run(wanted, audience, budget, seed, out), show_rewrites, served)
+
+
+def _check_users(config: SteerConfig, audience: str) -> None:
+    """Before anything is loaded or fetched."""
+    from steer.users.known import check_users
+    from steer.users.store import UserStore
+
+    check_users(UserStore(), config.reward, audience)
 
 
 def _given(prompt: str | None) -> str:

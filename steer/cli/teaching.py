@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -63,16 +62,9 @@ class Teaching:
 
         Empty if it has none, or is not on disk yet.
         """
-        from steer.resources import shipped_reward
+        from steer.users.known import trained_ids
 
-        reward = self.config.reward
-        folder = shipped_reward(reward.model) or Path(reward.model)
-        try:
-            saved = json.loads((folder / "config.json").read_text())
-            people: list[str] = saved.get("architecture", saved)["people"]
-        except (OSError, ValueError, KeyError):
-            return []
-        return people
+        return trained_ids(self.config.reward) or []
 
     def stored(self, name: str) -> User:
         """A user of the store. Raises UsageError if there is none with this id."""

@@ -21,6 +21,7 @@ from steer.errors import SteerError, UsageError
 from steer.web.address import LOOPBACK
 
 if TYPE_CHECKING:
+    from steer.config import SteerConfig
     from steer.users.interview import Interview
     from steer.users.profile import Phrase
     from steer.users.records import User
@@ -69,7 +70,7 @@ def add(
     with_ratings = f" with {counted(count, 'rating')}" if count else ""
     console.print(f"added {name}{with_ratings}")
     _print_understood(teaching, profile)
-    console.print(_next_step(name, count, profile, about))
+    console.print(_next_step(name, count, profile, about, teaching.config))
 
 
 @app.command()
@@ -208,6 +209,9 @@ def _print_understood(teaching: Teaching, profile: str | None) -> None:
 
     if not profile:
         return
+    if teaching.config.reward.kind == "prompted":  # nothing needs to be loaded to say so
+        console.print("  the reward is told these words as they are")
+        return
     try:
         phrases = understood(teaching.reward, teaching.config.reward.model, profile)
     except SteerError as error:
@@ -217,7 +221,9 @@ def _print_understood(teaching: Teaching, profile: str | None) -> None:
         console.print(escape(f"  {line}"))
 
 
-def _next_step(name: str, count: int, profile: str | None, about: Sequence[str] | None) -> str:
+def _next_step(name: str, count: int, profile: str | None, about: Sequence[str] | None, config: SteerConfig) -> str:
+    if config.reward.kind == "prompted" and (profile or count):
+        return f"next: steer run --config {config.name} --user {name} --prompt ..."
     if count >= ENOUGH_RATINGS:
         return f"next: steer run --user {name} --prompt ..."
     given = [kind for kind, value in (("words", profile), ("demographics", about)) if value]

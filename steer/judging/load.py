@@ -7,16 +7,19 @@ from pathlib import Path
 
 import reward_models
 from reward_models import RewardModel
+from reward_models.families import is_hub_name
 from reward_models.quiet import quietly
 from reward_models.scorers.base import load_scorer
 from reward_models.scorers.panel import Panel
 from reward_models.scorers.scales import Gaussian, Linear
 from steer.config import ObjectiveConfig, RewardConfig, RewardPlugin, TrainedConfig
 from steer.devices import pick_device
-from steer.errors import MissingWeights, SteerError, unknown
+from steer.errors import MissingWeights, SteerError, UsageError, unknown
 from steer.registry import REWARDS, call_plugin, load
 from steer.resources import MINIATURE_WEIGHTS, miniature_weights, shipped_reward
 from steer.resources import REWARDS as SHIPPED
+
+TRAINED = Path("outputs/rewards")  # where `steer reward train` writes
 
 
 def load_reward(name: str, device: str = "auto", members: int | None = None) -> RewardModel:
@@ -26,8 +29,8 @@ def load_reward(name: str, device: str = "auto", members: int | None = None) -> 
     MissingWeights or SteerError if it cannot be loaded.
     """
     shipped = shipped_reward(name)
-    if shipped is None and "/" not in name and not Path(name).exists():  # neither a folder nor a hub's owner/name
-        raise unknown("reward", name, SHIPPED)
+    if shipped is None:
+        name = trained_here(name)
     if shipped is not None:  # hashes checked
         for folder in (shipped.relative_to(MINIATURE_WEIGHTS).parts[0], "siglip"):
             miniature_weights(folder)
@@ -39,6 +42,31 @@ def load_reward(name: str, device: str = "auto", members: int | None = None) -> 
         if shipped is not None and not options:
             raise MissingWeights(name, error) from error
         raise SteerError(f"{error}; see reward.model and reward.members in the config") from error
+
+
+def trained_here(name: str) -> str:
+    """The folder of a trained reward that is called by its bare ``name``, where training writes it; a path or a hub's
+    owner/name as it is. Raises UsageError, with how to train it, for what is neither here nor on the hub.
+    """
+    folder = Path(name)
+    if folder.exists() or is_hub_name(name):
+        return name
+    if len(folder.parts) == 1 and (TRAINED / name).is_dir():
+        return str(TRAINED / name)
+    looked = f"'{TRAINED / name}'" if len(folder.parts) == 1 else f"'{name}'"
+    recipe = {"pamela": "pamela", "linear-hidden": "linear-hidden-vlm"}.get(folder.name)
+    if recipe:
+        raise UsageError(
+            f"there is no reward in {looked}; train it: steer reward train -c {recipe}, or use one that needs no "
+            "training: --set reward=prompted"
+        )
+    if len(folder.parts) == 1:
+        raise unknown("reward", name, [*SHIPPED, *_trained_names(), "prompted"])
+    raise UsageError(f"there is no reward in {looked}; 'steer reward train' makes one")
+
+
+def _trained_names() -> list[str]:
+    return sorted(path.parent.name for path in TRAINED.glob("*/config.json"))
 
 
 def build_trained(config: TrainedConfig) -> RewardModel:

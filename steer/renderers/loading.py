@@ -5,6 +5,7 @@ Only safetensors are read and no code of a model's repository runs.
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 from pathlib import Path
@@ -30,6 +31,13 @@ from steer.renderers.speed import compile_blocks, lighten
 from steer.resources import miniature_weights
 
 log = logging.getLogger(__name__)
+
+LOCAL_FAULTS = {
+    errno.ENOSPC: "no space is left; free some, or set HF_HOME to a folder on another disk",
+    errno.EDQUOT: "your quota is used up; free some, or set HF_HOME to a folder on another disk",
+    errno.EACCES: "permission denied; set HF_HOME to a folder that you may write to",
+    errno.EROFS: "it is read-only; set HF_HOME to a folder that you may write to",
+}
 
 
 def load_pipeline(config: DiffusersConfig, device: str) -> tuple[Any, dict[str, object]]:
@@ -117,6 +125,9 @@ def hub_fault(name: str, revision: str | None, error: BaseException) -> str:
         return f"'{name}' has no revision '{revision}' (renderer.revision)"
     if any(isinstance(c, RepositoryNotFoundError) for c in causes):
         return f"the hub has no '{name}', or it is private: check the name, or 'hf auth login' or set HF_TOKEN"
+    number = next((c.errno for c in causes if isinstance(c, OSError) and c.errno in LOCAL_FAULTS), None)
+    if number is not None:
+        return f"'{name}' cannot be kept on this disk: {LOCAL_FAULTS[number]}"
     if any(isinstance(c, (LocalEntryNotFoundError, OfflineModeIsEnabled, OSError)) for c in causes):
         return f"'{name}' is not in the local cache and the hub cannot be reached (offline, or HF_HUB_OFFLINE is set)"
     return f"cannot fetch '{name}' from the hub: {_first_line(error)}"

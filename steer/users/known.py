@@ -1,0 +1,57 @@
+"""What is known of users before any model is loaded: who there is, and what they say of themselves."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from reward_models.cards import LEVELS, card
+from steer.config import RewardConfig, TrainedConfig
+from steer.judging.audience import Audience
+from steer.judging.load import trained_here
+from steer.resources import shipped_reward
+from steer.users.ids import AVERAGE, unknown_user
+from steer.users.store import UserStore
+
+
+def trained_ids(config: RewardConfig) -> list[str] | None:
+    """Ids of the people that a reward was trained on, read from its folder without loading it; None where it is not on
+    this disk, or a plug-in's. Raises UsageError for a reward that is nowhere.
+    """
+    if not isinstance(config, TrainedConfig):
+        return [] if config.kind == "prompted" else None
+    folder = shipped_reward(config.model) or Path(trained_here(config.model))
+    try:
+        saved = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        people: list[str] = saved.get("architecture", saved)["people"]
+    except (OSError, ValueError, KeyError):
+        return None
+    return people
+
+
+def check_users(store: UserStore, config: RewardConfig, audience: str) -> None:
+    """Raises UsageError for a user that neither the store nor the reward knows, as far as that can be told before the
+    reward is loaded.
+    """
+    trained = trained_ids(config)
+    if trained is None:
+        return
+    known = list(dict.fromkeys([*store.ids(), *trained]))
+    for user in Audience.parse(audience).everyone:
+        if user != AVERAGE and user not in known:
+            raise unknown_user(user, known, create=True)
+
+
+def own_words(store: UserStore, audience: Audience, share_about: bool = False) -> str:
+    """What the users to please say of their taste, for a language model that writes for them; no ids. "" where they say
+    nothing. ``share_about``: with demographics and traits.
+    """
+    parts = LEVELS["words"] if share_about else ("words",)
+    said = []
+    for user in audience.towards:
+        stored = store.get(user) if user != AVERAGE else None
+        if stored and (text := card(stored.demographics, stored.profile, parts)):
+            said.append(text)
+    if len(audience.towards) < 2:
+        return "".join(said)
+    return "\n".join(f"Person {i}: {text}" for i, text in enumerate(said, 1))
