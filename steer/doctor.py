@@ -172,7 +172,15 @@ def _model(role: str, name: str, guess: float, ask: Callable[[], Needed]) -> Par
     if found.fault:
         unknown = ("the hub has no", "its licence")
         problems = (f"'{name}': {found.fault}",) if found.fault.startswith(unknown) else ()
-        return Part(role, name, "the hub", guess, found.fault if math.isnan(guess) else f"{found.fault}: a guess", problems, found)
+        return Part(
+            role,
+            name,
+            "the hub",
+            guess,
+            found.fault if math.isnan(guess) else f"{found.fault}: a guess",
+            problems,
+            found,
+        )
     problems = ()
     if found.gated and found.allowed is False:
         problems = (f"'{name}' is given only to who accepted its licence: accept it on its page, then 'hf auth login'",)

@@ -205,10 +205,9 @@ class RewriteStats:
 class History:
     """The candidates so far, in order; rewrites ranked by mean objective over their seeds."""
 
-    def __init__(self, candidates: Iterable[Candidate] = (), critique: str = "", profile: str = ""):
+    def __init__(self, candidates: Iterable[Candidate] = (), critique: str = ""):
         self.candidates: list[Candidate] = list(candidates)
         self.critique = critique  # what a reward that can say so finds wanting in the leading picture
-        self.profile = profile  # what the people of the run say of their taste
 
     def scored(self) -> list[Candidate]:
         """The candidates that have scores."""

@@ -63,7 +63,7 @@ def build_ask(
         liked=[[fenced(words) for words in each] for each in best if each],
         prompt=fenced(prompt),
         n=n,
-        profile=fenced(profile or history.profile),
+        profile=fenced(profile),
         critique=fenced(history.critique),
         style_words=STYLES[style],
         overused=often,

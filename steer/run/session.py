@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 
-from steer.config import WriterConfig
 from steer.errors import SteerError
 from steer.events import Listener, PhaseBegan, PromptDoubted, RoundProposed, RunStopped
 from steer.parts import Parts
@@ -17,7 +16,6 @@ from steer.search.search import Search
 from steer.store.files import lock
 from steer.store.run_folder import RunFolder
 from steer.types import Candidate, Dropped, Rewrite, SteerRequest, StopReason
-from steer.users.known import own_words
 
 EXPLAINED = 6  # attributes named of a picture
 ORPHAN_S = 60.0  # a worker whose batch was killed may live this long
@@ -67,9 +65,6 @@ class Session:
             parts.renderer.drafts is not None,
             folder.dropped,
         )
-        if isinstance(parts.config.proposer, WriterConfig):
-            share = parts.config.proposer.share_about
-            self.search.history.profile = own_words(parts.store, self.people.audience, share)
         doubts = parts.warnings(request.prompt)
         self.warnings = [str(each) for each in doubts]
         if doubts:

@@ -1,11 +1,10 @@
-"""What is known of users before any model is loaded: who there is, and what they say of themselves."""
+"""Which users there are, before any model is loaded."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
-from reward_models.cards import LEVELS, card
 from steer.config import RewardConfig, TrainedConfig
 from steer.judging.audience import Audience
 from steer.judging.load import trained_here
@@ -40,18 +39,3 @@ def check_users(store: UserStore, config: RewardConfig, audience: str) -> None:
     for user in Audience.parse(audience).everyone:
         if user != AVERAGE and user not in known:
             raise unknown_user(user, known, create=True)
-
-
-def own_words(store: UserStore, audience: Audience, share_about: bool = False) -> str:
-    """What the users to please say of their taste, for a language model that writes for them; no ids. "" where they say
-    nothing. ``share_about``: with demographics and traits.
-    """
-    parts = LEVELS["words"] if share_about else ("words",)
-    said = []
-    for user in audience.towards:
-        stored = store.get(user) if user != AVERAGE else None
-        if stored and (text := card(stored.demographics, stored.profile, parts)):
-            said.append(text)
-    if len(audience.towards) < 2:
-        return "".join(said)
-    return "\n".join(f"Person {i}: {text}" for i, text in enumerate(said, 1))
