@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import shlex
+from collections.abc import Collection
 
 from reward_models import Person, RewardModel
+from reward_models.cards import LEVELS, card
 from steer.errors import UsageError
 from steer.judging.audience import Audience, People
 from steer.users.enrolment import Enrolled, enrol, trained_people
@@ -25,7 +27,7 @@ class Roster:
     def __init__(self, store: UserStore, reward: RewardModel):
         self.store, self.reward = store, reward
         self._trained = frozenset(trained_people(reward))
-        self._bases: dict[str, str] = {}  # by person of the store: what the lesson was learned from
+        self._learned: dict[str, Enrolled] = {}  # by person of the store
         self._said: set[str] = set()
 
     def ids(self) -> list[str]:
@@ -38,7 +40,7 @@ class Roster:
             return Person()
         if user in self._trained:
             self._check_hidden(user)
-        elif user not in self._bases:
+        elif user not in self._learned:
             if self.store.get(user) is None:
                 raise unknown_user(user, self.ids(), create=True)
             self.learn(user)
@@ -56,12 +58,30 @@ class Roster:
         Raises UsageError for a person the reward model was trained on.
         """
         found = enrol(self.store, self.reward, user)
-        self._bases[user] = found.basis
+        self._learned[user] = found
         return found
 
     def bases(self, people: People) -> dict[str, str]:
         """By id, for the people of the store among these: the digest of what they were learned from."""
-        return {u: self._bases[u] for u in people.audience.everyone if u in self._bases}
+        return {u: self._learned[u].basis for u in people.audience.everyone if u in self._learned}
+
+    def taste(self, people: People, about: bool = False) -> str:
+        """What a language model may be told of the people to please: their own words, without ids; "" for none.
+
+        ``about``: their demographics too. People to steer away from are left out.
+        """
+        parts = LEVELS["words"] if about else ("words",)
+        cards = [self._card(user, parts) for user in people.audience.towards]
+        if len(cards) == 1:
+            return cards[0]
+        return "\n".join(f"Person {i} of {len(cards)}:\n{each}" for i, each in enumerate(cards, 1) if each)
+
+    def _card(self, user: str, parts: Collection[str]) -> str:
+        """The card of a person of the store, as they were learned; "" for anybody else."""
+        if user not in self._learned:
+            return ""
+        told = self._learned[user].told.user
+        return card(told.demographics, told.profile, parts)
 
     def _check_hidden(self, user: str) -> None:
         stored = self.store.get(user)
