@@ -161,6 +161,11 @@ class Parts:
             **({"held out": self.held_out.fingerprint()} if self.held_out else {}),
         }
 
+    def taste(self, people: People) -> str:
+        """What the proposer is told of these people's taste; "" for one that does not ask."""
+        writer = self.proposer
+        return self.roster.taste(people, writer.shares_about) if writer.reads_taste else ""
+
     def _guard(self, request: SteerRequest, space: TextSpace | None) -> Guard:
         limits = self.config.search.limits
         closed: tuple[Group, ...] = ()

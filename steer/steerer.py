@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,8 @@ class Steerer:
         request = self.request(prompt, user, budget, seed)
         if doubts := self.parts.warnings(request.prompt):
             self.emit(PromptDoubted(request, doubts))
-        judge = self.parts.judge(self.parts.roster.people(user))
+        people = self.parts.roster.people(user)
+        judge, request = self.parts.judge(people), replace(request, taste=self.parts.taste(people))
         return Search(request, self.parts.funnel(request, judge), self.config.search, self.config.objective)
 
     def score(
@@ -116,7 +118,7 @@ class Steerer:
         people = self.parts.roster.people(user)
         told = plain(request), self.config.model_dump(), self.parts.describe(people)
         path = Path(out) if out else new_run_folder(Path("outputs"), request.prompt, request.user)
-        return self._drive(request, RunFolder.create(path, *told))
+        return self._drive(request, RunFolder.create(path, *told, self.parts.taste(people)))
 
     def resume(self, run: str | Path) -> Result:
         """Go on with an interrupted run at its next missing candidate."""

@@ -44,12 +44,16 @@ class StopReason(str, Enum):
 
 @dataclass(frozen=True)
 class SteerRequest:
-    """One prompt to steer for one user. ``budget`` counts pictures."""
+    """One prompt to steer for one user. ``budget`` counts pictures.
+
+    ``taste``: the users' own words, for a proposer that reads them; they are no part of what identifies a request.
+    """
 
     prompt: str
     user: str
     budget: int = 48
     seed: int = 0
+    taste: str = field(default="", repr=False, compare=False)
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,9 @@ class WriterConfig(ProposerBase):
     shown: int = Field(8, ge=1, le=200)
     """How many earlier texts the model is shown."""
     profile: str = ""
-    """The user's taste in words, as the model is told it."""
+    """The user's taste in words, as the model is told it; empty takes the words stored with the user."""
+    share_about: bool = False
+    """Tell the model the stored user's age, gender and other facts too, not only their own words."""
     most: int = Field(24, ge=1)
     """Most texts to ask for per round when a screen chooses among them."""
     turns: int = Field(3, ge=1, le=10)

@@ -50,6 +50,8 @@ class ChatProposer(Proposer):
         self.backend.usage.price = config.price
         self.meter: Meter = backend.usage
         self.name = f"chat model '{self.backend.model}'"
+        self.reads_taste = not config.profile and self.instructions.uses("profile")
+        self.shares_about = config.share_about
 
     def fingerprint(self) -> str:
         """Of the instructions, the form and a hub model's commit; the model behind an endpoint cannot be known."""
@@ -93,7 +95,7 @@ class ChatProposer(Proposer):
         Raises ProposerError where nothing it answers can be used.
         """
         c = self.config
-        whole = build_ask(request.prompt, history, n, c.memory, c.shown, c.style, c.profile)
+        whole = build_ask(request.prompt, history, n, c.memory, c.shown, c.style, c.profile or request.taste)
         whole = replace(whole, strength_words=self.strength.words)
         tried = {t.casefold() for t in history.texts()} | {request.prompt.casefold()}
         found: list[Rewrite] = []

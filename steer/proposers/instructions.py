@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import jinja2.nodes
 from jinja2.sandbox import SandboxedEnvironment
 
 from steer.config.strength import STRENGTHS
@@ -63,7 +64,7 @@ def build_ask(
         liked=[[fenced(words) for words in each] for each in best if each],
         prompt=fenced(prompt),
         n=n,
-        profile=fenced(profile),
+        profile="\n".join(line for each in profile.splitlines() if (line := fenced(each))),
         critique=fenced(history.critique),
         style_words=STYLES[style],
         overused=often,
@@ -98,8 +99,13 @@ class Instructions:
             raise UsageError(f"chat template '{path}' does not compile: {error}") from error
         if missing := [m for m in ("system", "user") if not hasattr(self._module, m)]:
             raise UsageError(f"chat template '{path}' lacks the macro {missing[0]}(ask)")
+        self._used = {node.attr for node in environment.parse(self.source).find_all(jinja2.nodes.Getattr)}
         self.name = path.stem
         self.messages(Ask("a fox", 1))  # a name that is not in Ask is found now, not after the first picture
+
+    def uses(self, name: str) -> bool:
+        """Whether the template speaks of a field of :class:`Ask`."""
+        return name in self._used
 
     def messages(self, ask: Ask) -> list[dict[str, str]]:
         """The question."""

@@ -27,9 +27,10 @@ def check_request(parts: Parts, prompt: str, user: str, budget: int | None = Non
 
 def run_folder(parts: Parts, request: SteerRequest, path: Path) -> RunFolder:
     """The request's folder: a new one, or the one of an earlier start of the same. Raises UsageError for another's."""
-    told = plain(request), parts.config.model_dump(), parts.describe(parts.roster.people(request.user))
+    people = parts.roster.people(request.user)
+    told = plain(request), parts.config.model_dump(), parts.describe(people)
     if not (path / "manifest.json").exists():
-        return RunFolder.create(path, *told)
+        return RunFolder.create(path, *told, parts.taste(people))
     folder = RunFolder.open(path)
     folder.check_same(*told)
     return folder

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from dataclasses import replace
 
 from steer.errors import SteerError
 from steer.events import Listener, PhaseBegan, PromptDoubted, RoundProposed, RunStopped
@@ -37,6 +38,7 @@ class Session:
         proposer: Proposer | None = None,
         alone: bool = True,
     ):
+        request = replace(request, taste=folder.taste)
         self.request, self.folder, self.emit = request, folder, emit
         writer = proposer or parts.proposer
         writer.wrote = lambda done, total: emit(PhaseBegan("writing", done, total))

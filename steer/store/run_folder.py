@@ -47,8 +47,14 @@ class RunFolder:
         self.stopped: str = stops[-1] if stops else ""
 
     @classmethod
-    def create(cls, path: Path, request: dict[str, Any], config: dict[str, Any], parts: dict[str, Any]) -> RunFolder:
-        """A new folder. Raises UsageError when a run is there, StorageError when it cannot be made."""
+    def create(
+        cls, path: Path, request: dict[str, Any], config: dict[str, Any], parts: dict[str, Any], taste: str = ""
+    ) -> RunFolder:
+        """A new folder. ``taste``: the users' words that the proposer is told, so that a resumed run asks alike; they
+        are outside the fingerprint, which has a digest of all that was learned of the users.
+
+        Raises UsageError when a run is there, StorageError when it cannot be made.
+        """
         if (path / "manifest.json").exists():
             raise UsageError(f"'{path}' already holds a run; use 'steer resume {path}' or another --out")
         if path.is_file():
@@ -63,6 +69,7 @@ class RunFolder:
             "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             "fingerprint": fingerprint(basis),
             **basis,
+            **({"taste": taste} if taste else {}),
         }
         write_json(path / "manifest.json", manifest)
         return cls(path, manifest)
@@ -77,6 +84,11 @@ class RunFolder:
             raise UsageError(f"no run in '{path}' (manifest.json is missing)") from error
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UsageError(f"the run in '{path}' cannot be read: {error}") from error
+
+    @property
+    def taste(self) -> str:
+        """The users' words when the run began; "" where the proposer was told none."""
+        return str(self.manifest.get("taste", ""))
 
     def check_same(self, request: dict[str, Any], config: dict[str, Any], parts: dict[str, Any]) -> None:
         """Refuse to go on when anything that changes results differs, and say what."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import shlex
+from collections.abc import Collection
 
 from reward_models import Person, RewardModel
+from reward_models.cards import LEVELS, card
 from steer.errors import UsageError
 from steer.judging.audience import Audience, People
 from steer.users.enrolment import Enrolled, enrol, trained_people
@@ -66,6 +68,24 @@ class Roster:
     def learned(self, people: People) -> dict[str, Enrolled]:
         """By id, for the people of the store among these: what the reward learned of them."""
         return {u: self._learned[u] for u in people.audience.everyone if u in self._learned}
+
+    def taste(self, people: People, about: bool = False) -> str:
+        """What a language model may be told of the people to please: their own words, without ids; "" for none.
+
+        ``about``: their demographics too. People to steer away from are left out.
+        """
+        parts = LEVELS["words"] if about else ("words",)
+        cards = [self._card(user, parts) for user in people.audience.towards]
+        if len(cards) == 1:
+            return cards[0]
+        return "\n".join(f"Person {i} of {len(cards)}:\n{each}" for i, each in enumerate(cards, 1) if each)
+
+    def _card(self, user: str, parts: Collection[str]) -> str:
+        """The card of a person of the store, as they were learned; "" for anybody else."""
+        if user not in self._learned:
+            return ""
+        told = self._learned[user].told.user
+        return card(told.demographics, told.profile, parts)
 
     def _check_hidden(self, user: str) -> None:
         stored = self.store.get(user)
