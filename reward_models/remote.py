@@ -15,6 +15,7 @@ import openai
 
 from reward_models.protocols import Meter
 
+LARGEST = 8 * 2**20  # bytes of an answer, unpacked
 LONGEST_WAIT_S = 120.0  # a server that asks for more is not waited for
 AGAIN = (openai.APIConnectionError, openai.RateLimitError, openai.InternalServerError, asyncio.TimeoutError)
 
@@ -46,6 +47,27 @@ def wait_s(error: BaseException, attempt: int) -> float:
         return 5.0
 
 
+class TooLarge(ValueError):
+    """An answer of more than ``LARGEST`` bytes."""
+
+
+def bounded_http() -> openai.DefaultAsyncHttpxClient:
+    """For ``AsyncOpenAI(http_client=...)``: reads no more than ``LARGEST`` bytes of an answer, counted unpacked, and
+    raises TooLarge for more.
+    """
+
+    async def read(response: Any) -> None:
+        chunks, size = [], 0
+        async for chunk in response.aiter_bytes():
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > LARGEST:
+                raise TooLarge(f"the answer is larger than {LARGEST // 2**20} MB")
+        response._content = b"".join(chunks)  # as its aread() leaves it, which has no bound
+
+    return openai.DefaultAsyncHttpxClient(event_hooks={"response": [read]})
+
+
 def short(error: BaseException) -> str:
     """The error without bodies and headers, which may hold what should not be shown."""
     if status := getattr(error, "status_code", None):
@@ -55,13 +77,16 @@ def short(error: BaseException) -> str:
     return "no connection" if isinstance(error, openai.APIConnectionError) else type(error).__name__
 
 
-def said(error: BaseException) -> str:
-    """The server's own reason in one bounded line, else :func:`short`. Only the message of its error is looked at."""
+def said(error: BaseException, secret: str = "") -> str:
+    """The server's own reason in one bounded line, else :func:`short`. Only the message of its error is looked at;
+    ``secret`` is taken out before the line is cut.
+    """
     body = getattr(error, "body", None)
     inner = body.get("error", body) if isinstance(body, dict) else body
     text = inner.get("message", inner.get("detail")) if isinstance(inner, dict) else inner
     line = " ".join(str(text).split()) if isinstance(text, (str, list)) else ""
-    shown = "".join(c for c in line if c.isprintable())[:200]
+    shown = "".join(c for c in line if c.isprintable())
+    shown = (shown.replace(secret, "(the key)") if secret else shown)[:200]
     return f"{short(error)}, {shown}" if shown else short(error)
 
 

@@ -11,6 +11,8 @@ from reward_models.prompted.decider import Answer
 from reward_models.prompted.question import ScoreQuestion
 
 SENSELESS = "the answer makes no sense"
+REFUSED = "the model refused to answer"
+ROUNDING = 1e-3  # of a logarithm: servers give slightly positive ones for what is certain
 
 
 def answer_of(raw: object, question: ScoreQuestion) -> Answer:
@@ -20,7 +22,7 @@ def answer_of(raw: object, question: ScoreQuestion) -> Answer:
     if not isinstance(raw, Mapping):
         return Answer(reason=SENSELESS)
     if raw.get("type") == "refusal":
-        return Answer(reason="the model refused to answer")
+        return Answer(reason=REFUSED)
     given, labels = raw.get("probabilities"), [label for label, _ in question.levels]
     if isinstance(given, Mapping):
         weights = [given.get(str(i)) for i in range(len(labels))]
@@ -38,8 +40,10 @@ def answer_of_logprobs(logprobs: Mapping[str, float], question: ScoreQuestion) -
     """From the logarithms of the likeliest next words; what is on no level is ``off``."""
     weights = dict.fromkeys((label for label, _ in question.levels), 0.0)
     for word, value in logprobs.items():
-        if word.strip() in weights and math.isfinite(value) and value <= 0:
-            weights[word.strip()] += math.exp(value)
+        if word.strip() in weights:
+            if math.isnan(value) or value > ROUNDING:
+                return Answer(reason=SENSELESS)
+            weights[word.strip()] += math.exp(min(value, 0.0))
     if not sum(weights.values()):
         return Answer(reason="the model's next word is no level")
     return Answer.of(list(weights.values()), max(0.0, 1 - sum(weights.values())))

@@ -20,12 +20,13 @@ import openai
 from PIL import Image
 
 from reward_models.base import RewardError
-from reward_models.prompted.answers import SENSELESS
+from reward_models.prompted.answers import REFUSED, SENSELESS
 from reward_models.prompted.decider import Answer, Decider, Subject
 from reward_models.prompted.local import shrunk
 from reward_models.prompted.question import ScoreQuestion
-from reward_models.remote import AGAIN, LONGEST_WAIT_S, Counter, run, said, short, wait_s
+from reward_models.remote import AGAIN, LONGEST_WAIT_S, Counter, TooLarge, bounded_http, run, said, short, wait_s
 
+PASSING = (408, 409)  # a timeout and a conflict, said by the server
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 GIVEN_UP = 16  # failures one after the other, after which a server is not asked any more
 
@@ -104,7 +105,11 @@ class RemoteDecider(Decider):
         async def everything() -> list[list[Answer]]:
             limit = asyncio.Semaphore(self.parallel)
             async with openai.AsyncOpenAI(
-                api_key=self.key or "none", base_url=self.base_url, timeout=self.timeout_s, max_retries=0
+                api_key=self.key or "none",
+                base_url=self.base_url,
+                timeout=self.timeout_s,
+                max_retries=0,
+                http_client=bounded_http(),
             ) as client:
                 jobs = [self._one(client, limit, s, part) for s in subjects for part in parts]
                 return await asyncio.gather(*jobs)
@@ -126,9 +131,10 @@ class RemoteDecider(Decider):
     ) -> list[Answer]:
         async with limit:
             found = await self._patiently(client, subject, questions)
-        failed = found[0].reason if all(a.reason for a in found) else ""
+        refused = sum(a.reason == REFUSED for a in found)
+        failed = found[0].reason if not refused and all(a.reason for a in found) else ""
         self._failed_in_a_row = self._failed_in_a_row + 1 if failed else 0
-        self.usage.refused += sum("refused" in a.reason for a in found)
+        self.usage.refused += refused
         if self._failed_in_a_row >= GIVEN_UP:
             self._failed_in_a_row = 0
             raise RewardError(f"the model '{self.model}' has not answered {GIVEN_UP} times in a row: {failed}")
@@ -147,28 +153,36 @@ class RemoteDecider(Decider):
             except openai.NotFoundError as error:
                 why = self._said(error)
                 raise RewardError(f"the server has no model '{self.model}', or no such address: {why}") from error
-            except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
-                self.usage.failed_calls += 1
-                return [Answer(reason=f"the server does not take the request: {self._said(error)}")] * len(questions)
             except AGAIN as error:
                 self.usage.failed_calls += 1
                 if getattr(error, "status_code", 0) == 501:
                     raise RewardError(
                         f"the server cannot answer typed questions with '{self.model}': {self._said(error)}"
                     ) from error
-                wait, reason = wait_s(error, attempt), f"the server does not answer: {short(error)}"
+                why = self._said(error) if isinstance(error, openai.RateLimitError) else short(error)
+                wait, reason = wait_s(error, attempt), f"the server does not answer: {why}"
                 if wait > LONGEST_WAIT_S:
                     break
                 if attempt < self.retries:
                     await asyncio.sleep(wait)
-            except (openai.OpenAIError, ValueError, RecursionError) as error:  # a body that is no answer
+            except openai.APIStatusError as error:
                 self.usage.failed_calls += 1
-                reason = str(error) if isinstance(error, Malformed) else SENSELESS
+                reason = f"the server does not take the request: {self._said(error)}"
+                if error.status_code not in PASSING:
+                    break
+            except (
+                openai.OpenAIError,
+                ValueError,
+                ArithmeticError,
+                RecursionError,
+            ) as error:  # a body that is no answer
+                self.usage.failed_calls += 1
+                reason = str(error) if isinstance(error, (Malformed, TooLarge)) else SENSELESS
         return [Answer(reason=reason)] * len(questions)
 
     def _said(self, error: BaseException) -> str:
         """The server's reason, without the key that it may have repeated."""
-        return said(error).replace(self.key, "(the key)") if self.key else said(error)
+        return said(error, self.key)
 
     def count(self, usage: object) -> None:
         """Add the tokens that a server says it has read; what is no number counts as none."""

@@ -7,6 +7,7 @@ that around. Requests to /v1/decisions are checked against the types of openai's
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import json
 import math
@@ -70,7 +71,8 @@ class DecisionServer:
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
-                self.wfile.write(data)
+                with contextlib.suppress(OSError):  # the client has read enough
+                    self.wfile.write(data)
 
             def drip(self, data):
                 self.send_response(200)

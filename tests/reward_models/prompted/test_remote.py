@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -13,6 +15,7 @@ from reward_models.prompted.question import liking_question
 from reward_models.prompted.remote import GIVEN_UP
 from reward_models.prompted.reward import PromptedReward
 from reward_models.prompted.servers import ChatDecider, SystemOneDecider
+from reward_models.remote import LARGEST
 from tests.reward_models.prompted.decision_server import DecisionServer, probabilities
 
 KINDS = {"decisions": OpenAIDecider, "systemone": SystemOneDecider, "chat": ChatDecider}
@@ -112,6 +115,9 @@ BAD = {
     "too few levels": _scores(probabilities=[{"label": "1", "probability": 1.0, "value": 0}]),
     "negative": _scores(probabilities=[{"label": str(i + 1), "probability": -0.2, "value": i} for i in range(5)]),
     "all zero": _scores(probabilities=[{"label": str(i + 1), "probability": 0.0, "value": i} for i in range(5)]),
+    "a number without end": _scores(
+        probabilities=[{"label": str(i + 1), "probability": 10**400, "value": i} for i in range(5)]
+    ),
     "no numbers": _scores(probabilities=[{"label": str(i + 1), "probability": "x", "value": i} for i in range(5)]),
     "unknown labels": _scores(probabilities=[{"label": "z", "probability": 0.2, "value": i} for i in range(5)]),
     "another question's name": _scores(name="q7"),
@@ -172,6 +178,61 @@ def test_what_will_not_pass_ends_it_with_one_line(server):
     server.queue[:] = [(200, without)]
     with pytest.raises(RewardError, match="gives no logprobs"):
         _decider("chat", server).answers([_grey(100)], QUESTIONS[:1])
+
+
+def _completion(server, top):
+    body = server.answer("/v1/chat/completions", _chat_body(server))
+    body["choices"][0]["logprobs"]["content"][0]["top_logprobs"] = [{"token": t, "logprob": p} for t, p in top]
+    return body
+
+
+@pytest.mark.parametrize("value", [10**400, 2.5, "Infinity", None], ids=str)
+def test_a_logarithm_that_is_none_is_a_reason(server, value):
+    server.queue[:] = [(200, _completion(server, [("5", value)]))] * 2
+    ((answer,),) = _decider("chat", server).answers([_grey(100)], QUESTIONS[:1])
+    assert answer.reason
+
+
+def test_a_certain_answer_may_be_rounded_above_one(server):
+    """Some servers give the likeliest word a logarithm slightly above 0."""
+    server.queue[:] = [(200, _completion(server, [("5", 1e-7), ("1", -16.0)]))]
+    ((answer,),) = _decider("chat", server).answers([_grey(100)], QUESTIONS[:1])
+    assert answer.liking > 0.99
+    assert answer.off == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_an_answer_without_end_is_not_read(server, packed):
+    """Neither as it comes nor unpacked from little; an error's body neither."""
+    data = b" " * (2 * LARGEST)
+    sent = (gzip.compress(data), {"Content-Encoding": "gzip"}) if packed else (data, {})
+    for status in (200, 400):
+        server.queue[:] = [(status, *sent)]
+        ((answer,),) = _decider("decisions", server, retries=0).answers([_grey(100)], QUESTIONS[:1])
+        assert answer.reason == "the answer is larger than 8 MB"
+
+
+@pytest.mark.parametrize(("status", "requests"), [(402, 1), (413, 1), (409, 2), (429, 2)])
+def test_the_servers_own_reason_is_said(server, status, requests):
+    server.queue[:] = [(status, {"error": {"message": "no credit left, refused"}}, {"Retry-After": "0"})] * 2
+    decider = _decider("decisions", server)
+    ((answer,),) = decider.answers([_grey(100)], QUESTIONS[:1])
+    assert f"HTTP {status}, no credit left" in answer.reason
+    assert (len(server.requests), decider.meter.spent()["refused"]) == (requests, 0)
+
+
+def test_no_part_of_a_key_is_shown_where_the_line_is_cut(server):
+    server.queue[:] = [(400, {"error": {"message": "y" * 190 + KEY}})]
+    ((answer,),) = _decider("decisions", server).answers([_grey(100)], QUESTIONS[:1])
+    assert KEY[:4] not in answer.reason
+
+
+def test_a_model_that_refuses_every_picture_has_answered(server):
+    server.queue[:] = [(200, {"answers": [{"type": "refusal", "name": "q0"}]})] * (GIVEN_UP + 1)
+    decider = _decider("decisions", server)
+    found = decider.answers([_grey(i) for i in range(GIVEN_UP + 1)], QUESTIONS[:1])
+    assert {row[0].reason for row in found} == {"the model refused to answer"}
+    assert decider.meter.spent()["refused"] == GIVEN_UP + 1
 
 
 def _chat_body(server):
