@@ -16,13 +16,13 @@ from steer.cli import user_store
 from steer.cli.console import console
 from steer.cli.options import AsJson, Browser, Config, Host, Port, Settings, Store, UserId
 from steer.cli.teaching import Teaching
+from steer.cli.user_pictures import Disliked, Keep, Liked, add_folders, interview_of
 from steer.config import DEFAULT
 from steer.errors import SteerError, UsageError
 from steer.web.address import LOOPBACK
 
 if TYPE_CHECKING:
     from steer.config import SteerConfig
-    from steer.users.interview import Interview
     from steer.users.profile import Phrase
     from steer.users.records import User
 
@@ -55,22 +55,34 @@ def add(
     ratings: Annotated[
         Path | None, typer.Option(help="A csv file with the columns picture, score (1-5) and, optionally, prompt.")
     ] = None,
+    liked: Liked = None,
+    disliked: Disliked = None,
+    keep: Keep = None,
     store: Store = None,
     config: Config = DEFAULT,
     settings: Settings = None,
 ) -> None:
-    """Add a user, with ratings, a profile in words or demographics; all are optional."""
+    """Add a user, with ratings, pictures you like, a profile in words or demographics; all are optional."""
     from steer.users.exchange import rate_from_csv
+    from steer.users.ids import check_id
+    from steer.users.liked import ENOUGH_LIKED, rate_folders, read_folders
 
+    check_id(name)
     teaching = Teaching.open(store, config, settings)
     teaching.check_free(name)
+    teaching.store.check_free(name)
+    folders = read_folders(liked, disliked) if liked or disliked else None
     with teaching.store.together():
-        teaching.store.add(name, teaching.demographics(name, about), profile or "")
+        teaching.store.add(name, teaching.demographics(name, about), profile or "", keep_pictures=bool(keep))
         count = rate_from_csv(teaching.store, teaching.teacher(name), name, ratings) if ratings else 0
-    with_ratings = f" with {counted(count, 'rating')}" if count else ""
-    console.print(f"added {name}{with_ratings}")
+        if folders:
+            rate_folders(teaching.store, None if keep else teaching.teacher(name), name, folders)
+    told = [counted(count, "rating")] if count else []
+    told += [folders.said] if folders else []
+    console.print(f"added {name}{' with ' + ', '.join(told) if told else ''}")
     _print_understood(teaching, profile)
-    console.print(_next_step(name, count, profile, about, teaching.config))
+    enough = count >= ENOUGH_RATINGS or (folders is not None and len(folders.pictures) >= ENOUGH_LIKED)
+    console.print(_next_step(name, enough, profile, about, teaching.config))
 
 
 @app.command()
@@ -78,16 +90,19 @@ def describe(
     name: UserId,
     about: About = None,
     profile: Profile = None,
+    keep: Keep = None,
     store: Store = None,
     config: Config = DEFAULT,
     settings: Settings = None,
 ) -> None:
     """Change a user's profile or demographics. What you do not give stays as it is."""
-    if about is None and profile is None:
-        raise UsageError("nothing to change; give --profile or --about")
+    if about is None and profile is None and keep is None:
+        raise UsageError("nothing to change; give --profile, --about or --keep-pictures")
     teaching = Teaching.open(store, config, settings)
     teaching.stored(name)
     teaching.store.describe(name, teaching.demographics(name, about) if about is not None else None, profile)
+    if keep is not None:
+        teaching.store.set_keep_pictures(name, keep)
     console.print(f"changed {name}")
     _print_understood(teaching, profile)
 
@@ -103,6 +118,9 @@ def rate(
         int | None, typer.Option(help="Render this many new pictures to rate instead.", min=8, max=200)
     ] = None,
     pairs: Annotated[bool, typer.Option("--pairs", help="Choose between two pictures instead of rating one.")] = False,
+    liked: Liked = None,
+    disliked: Disliked = None,
+    keep: Keep = None,
     terminal: Annotated[bool, typer.Option("--terminal", help="Rate in the terminal, without a browser.")] = False,
     host: Host = LOOPBACK,
     port: Port = 0,
@@ -114,16 +132,32 @@ def rate(
     """Teach steer your taste by rating pictures in the browser.
 
     You are always shown the picture whose rating tells most. After about twenty, more would change little: it says so
-    and stops asking, unless you choose to keep going.
+    and stops asking, unless you choose to keep going. With --liked or --disliked it asks nothing: the pictures of these
+    folders are added to what it knows.
     """
     from steer.users.ids import check_id
+    from steer.web import need_gradio
 
     check_id(name)
+    folders = liked is not None or disliked is not None
+    if folders and (pictures is not None or render is not None or pairs or terminal):
+        raise UsageError("--liked and --disliked ask nothing; leave out --pictures, --render, --pairs and --terminal")
+    if pictures is not None and render is not None:
+        raise UsageError("give --pictures or --render, not both")
     teaching = Teaching.open(store, config, settings)
-    if teaching.store.get(name) is None:
+    if (known := teaching.store.get(name)) is None:
         teaching.check_free(name)
-        teaching.store.begin(name)
-    interview = _interview(teaching, name, pictures, render)
+        teaching.store.begin(name, keep_pictures=bool(keep))
+    elif known.source:
+        raise UsageError(f"'{name}' was imported from {known.source} and is read-only")
+    if folders:
+        add_folders(teaching, name, liked, disliked, keep)
+        return
+    if not terminal:  # said now, not after minutes of rendering
+        need_gradio("; or rate with --terminal")
+    if known is not None and keep is not None:
+        teaching.store.set_keep_pictures(name, keep)
+    interview = interview_of(teaching, name, pictures, render)
     if terminal:
         from steer.users.terminal import ask
 
@@ -171,7 +205,10 @@ def show(
         picture.parent.mkdir(parents=True, exist_ok=True)
         draw_beliefs(learned).save(picture)
     if as_json:
-        told = {"demographics": stored.demographics, "profile": stored.profile} if stored else {}
+        told: dict[str, object] = {}
+        if stored:
+            told = {"demographics": stored.demographics, "profile": stored.profile}
+            told |= {"keep_pictures": stored.keep_pictures, "kept_pictures": stored.thumbnails}
         print(json.dumps({**learned.plain(), **told, "phrases": [asdict(p) for p in phrases]}, ensure_ascii=False))
         return
     first, *others = lines(learned)
@@ -196,6 +233,8 @@ def _about(stored: User, phrases: list[Phrase]) -> list[str]:
     found = [f"{counted(stored.ratings, 'rating')}, {counted(stored.choices, 'choice')}"]
     if stored.source:
         found[0] += f", imported from '{stored.source}' (read-only)"
+    if stored.keep_pictures:
+        found.append(f"small copies of the rated pictures are kept: {stored.thumbnails}")
     if stored.demographics:
         found.append("about: " + ", ".join(f"{key}={value}" for key, value in stored.demographics.items()))
     if stored.profile:
@@ -221,27 +260,11 @@ def _print_understood(teaching: Teaching, profile: str | None) -> None:
         console.print(escape(f"  {line}"))
 
 
-def _next_step(name: str, count: int, profile: str | None, about: Sequence[str] | None, config: SteerConfig) -> str:
-    if config.reward.kind == "prompted" and (profile or count):
+def _next_step(name: str, enough: bool, profile: str | None, about: Sequence[str] | None, config: SteerConfig) -> str:
+    if config.reward.kind == "prompted" and (profile or enough):
         return f"next: steer run --config {config.name} --user {name} --prompt ..."
-    if count >= ENOUGH_RATINGS:
+    if enough:
         return f"next: steer run --user {name} --prompt ..."
     given = [kind for kind, value in (("words", profile), ("demographics", about)) if value]
     why = f"; {' and '.join(given)} alone say little" if given else ""
     return f"next: steer user rate {name}  (about twenty pictures, two minutes{why})"
-
-
-def _interview(teaching: Teaching, name: str, pictures: Path | None, render: int | None) -> Interview:
-    from steer.cli.progress import loading
-    from steer.lexicon import Lexicon
-    from steer.users.interview import Interview
-    from steer.users.pictures import drawn_for, pictures_in, shipped_pictures
-
-    if pictures is not None and render is not None:
-        raise UsageError("give --pictures or --render, not both")
-    with loading(quiet=False, large=False):
-        if render is not None:
-            questions = drawn_for(teaching.parts.renderer, Lexicon.load(teaching.config.proposer.lexicon), render)
-        else:
-            questions = pictures_in(pictures) if pictures else shipped_pictures()
-        return Interview(teaching.store, teaching.reward, name, questions)

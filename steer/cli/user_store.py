@@ -28,10 +28,14 @@ REMOVED = {  # by what the store counts
     "choices": "choice",
     "votes": "vote",
     "vectors": "learned vector",
+    "thumbnails": "kept picture",
     "pictures": "rated picture",
 }
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
+WithPictures = Annotated[
+    bool, typer.Option("--with-pictures", help="Include the small copies of rated pictures, if any were kept.")
+]
 Runs = Annotated[
     Path, typer.Option(help="Folder to search for runs and exports of the user; nothing in it is changed.")
 ]
@@ -118,6 +122,7 @@ def export_(
     name: UserId,
     out: Annotated[Path | None, typer.Option(help="File to write (default: outputs/USER.json).")] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it exists.")] = False,
+    with_pictures: WithPictures = False,
     store: Store = None,
     config: Config = DEFAULT,
     settings: Settings = None,
@@ -131,7 +136,7 @@ def export_(
     path = out or exported_file(name, OUTPUTS)
     if path.exists() and not force:
         raise UsageError(f"'{path}' exists already; give another file with --out, or overwrite it with --force")
-    write_export(export_user(teaching.store, name, [teaching.teacher(name).key]), path)
+    write_export(export_user(teaching.store, name, [teaching.teacher(name).key], with_pictures), path)
     console.print(f"written to {path.resolve()}", markup=False)
 
 
@@ -142,6 +147,7 @@ def import_(
     name: Annotated[str | None, typer.Option("--as", help="New id for the user of an exported file.")] = None,
     prefix: Annotated[str, typer.Option(help="Text to put before the ids of a data set's people.")] = "",
     kind: Kind = None,
+    with_pictures: WithPictures = False,
     store: Store = None,
     config: Config = DEFAULT,
     settings: Settings = None,
@@ -153,10 +159,12 @@ def import_(
     if path.is_file() and path.suffix == ".json":
         if prefix:
             raise UsageError("--prefix is for data sets; give the user of an exported file another id with --as")
-        console.print(f"imported {import_user(teaching.store, path, name, teaching.trained).id}")
+        console.print(f"imported {import_user(teaching.store, path, name, teaching.trained, with_pictures).id}")
         return
     if not path.exists():
         raise UsageError(f"there is no file or folder '{source}'")
+    if with_pictures:
+        raise UsageError("--with-pictures is for exported files; of a data set steer keeps no pictures")
     if name:
         raise UsageError("--as is for exported files; give the people of a data set other ids with --prefix")
     with console.status("reading the data set ..."):
@@ -195,7 +203,7 @@ def delete(
         _confirm(yes, f"Delete {name} with {_removed({k: known[k] for k in ('ratings', 'choices', 'votes')})}?")
         gone = users.delete(name)
     console.print(f"deleted {who}: {_removed(gone)}", markup=False)
-    _print_traces("still contains their id" if name else "still contains one of their ids", traces_of(ids, runs))
+    _print_traces("still contains their id" if name else "still contains one of their ids", traces_of(ids, runs), True)
 
 
 def _confirm(yes: bool, question: str) -> None:
@@ -229,6 +237,9 @@ def _print_group(title: str, ids: Sequence[str]) -> None:
     console.print(f"{title}: {', '.join(ids[:SHOWN])}{more}", markup=False)
 
 
-def _print_traces(what: str, paths: Sequence[Path]) -> None:
+def _print_traces(what: str, paths: Sequence[Path], deleted: bool = False) -> None:
+    from steer.users.traces import has_words
+
     for path in paths:
-        console.print(escape(f"  {path} {what}"))
+        words = " and their words" if deleted and has_words(path) else ""
+        console.print(escape(f"  {path} {what}{words}"))

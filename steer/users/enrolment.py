@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 from PIL import Image
 
 from reward_models import Evidence, RewardModel, Seen
 from reward_models.protocols import Teacher
 from steer.errors import UsageError
+from steer.users.kept_pictures import opened
 from steer.users.pictures import Question, shipped_pictures
 from steer.users.records import Told
 from steer.users.store import UserStore
@@ -83,21 +84,34 @@ def enrol(store: UserStore, reward: RewardModel, user: str) -> Enrolled:
     return Enrolled(user, basis, used, lost, lesson.open, told)
 
 
+def _image(question: Question) -> Image.Image:
+    return question.image
+
+
 class Thumbnails(Mapping[int, Image.Image]):
-    """Pictures by row, opened when a teacher looks at them. Only pictures that ship with the miniature are available:
-    of a person's own pictures the store keeps features, not pixels.
+    """Pictures by row, opened when a teacher looks at them: those that ship with the miniature, and those that the
+    person asked to keep. Of others the store has features, not pixels.
     """
 
-    def __init__(self, hashes: Sequence[str]):
-        self.hashes = hashes
+    def __init__(self, store: UserStore, user: str, hashes: Sequence[str]):
+        self.store, self.user, self.hashes = store, user, hashes
 
     @cached_property
-    def _at(self) -> dict[int, Question]:
-        shipped = {q.hash: q for q in shipped_pictures()}
-        return {i: shipped[h] for i, h in enumerate(self.hashes) if h in shipped}
+    def _at(self) -> dict[int, Callable[[], Image.Image]]:
+        shipped, kept = {q.hash: q for q in shipped_pictures()}, self.store.kept(self.user)
+        found: dict[int, Callable[[], Image.Image]] = {}
+        for i, h in enumerate(self.hashes):
+            if h in kept:
+                found[i] = partial(self._kept, h)
+            elif h in shipped:
+                found[i] = partial(_image, shipped[h])
+        return found
+
+    def _kept(self, name: str) -> Image.Image:
+        return opened(self.store.thumbnails(self.user, [name])[name])
 
     def __getitem__(self, row: int) -> Image.Image:
-        return self._at[row].image
+        return self._at[row]()
 
     def __iter__(self) -> Iterator[int]:
         return iter(self._at)
@@ -111,6 +125,7 @@ def gather(store: UserStore, teacher: Teacher, told: Told) -> tuple[Evidence, in
     kept = store.features(teacher.key, told.pictures)
     if missing := set(told.pictures) - set(kept):
         kept |= _shipped(store, teacher, missing)
+        kept |= _from_thumbnails(store, teacher, told.user.id, sorted(missing - set(kept)))
     score = {r.picture: (r.score - 1) / 4 for r in told.ratings}
     pictures = [h for h in told.pictures if h in kept]
     row = {h: i for i, h in enumerate(pictures)}
@@ -121,7 +136,7 @@ def gather(store: UserStore, teacher: Teacher, told: Told) -> tuple[Evidence, in
         choices,
         told.user.demographics,
         told.user.profile,
-        Thumbnails(pictures),
+        Thumbnails(store, told.user.id, pictures),
     )
     return evidence, sum(h in row for h in score) + len(choices)
 
@@ -136,4 +151,10 @@ def keep_pictures(store: UserStore, teacher: Teacher, pictures: Mapping[str, Ima
 def _shipped(store: UserStore, teacher: Teacher, asked: set[str]) -> dict[str, bytes]:
     """Features of those pictures that ship with the miniature: they were rated with another reward model."""
     found = {q.hash: q.image for q in shipped_pictures() if q.hash in asked}
+    return keep_pictures(store, teacher, found) if found else {}
+
+
+def _from_thumbnails(store: UserStore, teacher: Teacher, user: str, missing: Sequence[str]) -> dict[str, bytes]:
+    """Features of pictures that this person asked to keep, from their thumbnails."""
+    found = {h: opened(data) for h, data in store.thumbnails(user, missing).items()}
     return keep_pictures(store, teacher, found) if found else {}

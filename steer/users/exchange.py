@@ -7,7 +7,7 @@ import csv
 import itertools
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from reward_models.protocols import Teacher
 from steer.errors import StorageError, UsageError
 from steer.users.enrolment import keep_pictures
 from steer.users.ids import check_id
+from steer.users.kept_pictures import opened
 from steer.users.records import User, picture_hash
 from steer.users.store import UserStore
 
@@ -34,19 +35,15 @@ class Imported:
     ids: list[str]
 
 
-def export_user(store: UserStore, user: str, keys: list[str]) -> dict[str, Any]:
+def export_user(store: UserStore, user: str, keys: list[str], with_pictures: bool = False) -> dict[str, Any]:
     """A person's ratings, choices, demographics and profile as JSON values; votes in studies are not among them.
 
     ``keys``: of the teachers whose features of the pictures are included (base64), so that another machine can learn
-    the person without the pictures.
+    the person without the pictures. ``with_pictures``: the kept thumbnails are included too.
     """
     told = store.told(user)
     person, pictures = told.user, told.pictures
-    features = {
-        key: {h: base64.b64encode(v).decode() for h, v in found.items()}
-        for key in keys
-        if (found := store.features(key, pictures))
-    }
+    features = {key: _in_base64(found) for key in keys if (found := store.features(key, pictures))}
     return {
         "steer_user": FORMAT,
         "id": person.id,
@@ -58,11 +55,19 @@ def export_user(store: UserStore, user: str, keys: list[str]) -> dict[str, Any]:
         "choices": [{"better": c.better, "worse": c.worse, "at": c.at} for c in told.choices],
         "prompts": {h: p for h in pictures if (p := told.prompts.get(h))},
         "features": features,
+        **({"thumbnails": _in_base64(store.thumbnails(user, pictures))} if with_pictures else {}),
     }
 
 
-def import_user(store: UserStore, path: Path, name: str | None = None, trained: Sequence[str] = ()) -> User:
-    """Add a person from an exported file. ``name``: another id for them; ``trained``: ids of the reward model's people.
+def _in_base64(data: Mapping[str, bytes]) -> dict[str, str]:
+    return {name: base64.b64encode(value).decode() for name, value in data.items()}
+
+
+def import_user(
+    store: UserStore, path: Path, name: str | None = None, trained: Sequence[str] = (), with_pictures: bool = False
+) -> User:
+    """Add a person from an exported file. ``name``: another id for them; ``trained``: ids of the reward model's people;
+    ``with_pictures``: keep the thumbnails in the file, and those of pictures rated from now on.
 
     Raises UsageError, and adds nobody, if the file is not an export or the id is taken.
     """
@@ -80,6 +85,7 @@ def import_user(store: UserStore, path: Path, name: str | None = None, trained: 
             str(encoder): {str(h): base64.b64decode(v, validate=True) for h, v in each.items()}
             for encoder, each in told.get("features", {}).items()
         }
+        small = _thumbnails(told.get("thumbnails", {})) if with_pictures else {}
         demographics = {str(k): str(v) for k, v in told["demographics"].items()}
         profile, source, user = str(told["profile"]), str(told.get("source", "")), name or str(told["id"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -91,15 +97,24 @@ def import_user(store: UserStore, path: Path, name: str | None = None, trained: 
         if taken := next((i for i in ids if i.lower() == user.lower()), None):
             raise UsageError(f"there is already {what} '{taken}'; import the file under another id: --as NAME")
     with store.together():
-        store.add(user, demographics, profile)
+        store.add(user, demographics, profile, keep_pictures=bool(small))
         store.rate_many(user, ratings, "import", times)
         for better, worse in choices:
             store.choose(user, better, worse, (prompts.get(better, ""), prompts.get(worse, "")), "import")
         for encoder, vectors in features.items():
             store.keep_features(encoder, vectors)
+        store.keep_thumbnails(user, small)
         if source:
             store.mark_imported(user, source)
     return store.user(user)
+
+
+def _thumbnails(told: Mapping[str, str]) -> dict[str, bytes]:
+    """The thumbnails of a file. Raises ValueError for one that does not open."""
+    found = {str(name): base64.b64decode(data, validate=True) for name, data in told.items()}
+    for data in found.values():
+        opened(data)
+    return found
 
 
 def rate_from_csv(store: UserStore, teacher: Teacher, user: str, path: Path) -> int:
@@ -124,7 +139,9 @@ def rate_from_csv(store: UserStore, teacher: Teacher, user: str, path: Path) -> 
         raise UsageError(f"'{path}' has no ratings")
     hashes = [picture_hash(image) for image, *_ in rows]
     store.rate_many(user, [(h, p, s) for h, (_, p, s) in zip(hashes, rows, strict=True)], path.name)
-    keep_pictures(store, teacher, dict(zip(hashes, [image for image, *_ in rows], strict=True)))
+    images = dict(zip(hashes, [image for image, *_ in rows], strict=True))
+    keep_pictures(store, teacher, images)
+    store.keep_small(user, images)
     return len(rows)
 
 

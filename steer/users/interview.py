@@ -153,6 +153,7 @@ class Interview:
         kept = {q.hash: self._seen[self._row[q.hash]].kept for q in questions}
         if kept:
             self.store.keep_features(self.teacher.key, kept)
+            self.store.keep_small(self.user, {q.hash: q.image for q in questions})
 
     def _learn(self) -> None:
         self.enrolled = enrol(self.store, self.reward, self.user)

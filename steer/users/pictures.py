@@ -7,11 +7,11 @@ import logging
 import random
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 from reward_models.plural import counted
 from steer.errors import UsageError
@@ -36,9 +36,13 @@ class Question:
 
     @cached_property
     def image(self) -> Image.Image:
-        """RGB."""
+        """RGB, upright as its camera says."""
         with Image.open(self.path) as image:
-            return image.convert("RGB")
+            return ImageOps.exif_transpose(image).convert("RGB")
+
+    def fresh(self) -> Question:
+        """The same question without the picture in memory."""
+        return replace(self)
 
     @cached_property
     def hash(self) -> str:

@@ -37,6 +37,7 @@ def rate_candidate(
     earlier = next((r.score for r in store.ratings(user) if r.picture == name), None)
     row = store.rate(user, name, score, prompt, origin)
     keep_pictures(store, teacher, {name: image})
+    store.keep_small(user, {name: image})
     return RatedPicture(user, row, name, prompt, origin, earlier)
 
 

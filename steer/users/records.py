@@ -17,7 +17,7 @@ class User:
     """A person of the store.
 
     ``source``: the data set an imported person comes from, who is read-only; empty for others. ``ratings`` and
-    ``choices`` are counts.
+    ``choices`` are counts. ``keep_pictures``: small copies of what they rate are kept; ``thumbnails``: how many are.
     """
 
     id: str
@@ -27,6 +27,8 @@ class User:
     created: str = ""
     ratings: int = 0
     choices: int = 0
+    keep_pictures: bool = False
+    thumbnails: int = 0
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,15 @@ MIGRATIONS: list[str] = [
     );
     CREATE INDEX votes_of_study ON votes (study, user);
     """,
+    """
+    ALTER TABLE users ADD COLUMN keep_pictures INTEGER NOT NULL DEFAULT 0;  -- whether thumbnails may be kept
+    CREATE TABLE thumbnails (                     -- of pictures that a person said something about
+        user TEXT NOT NULL COLLATE NOCASE REFERENCES users ON DELETE CASCADE,
+        picture TEXT NOT NULL REFERENCES pictures ON DELETE CASCADE,
+        data BLOB NOT NULL,                       -- JPEG, longest side 256 pixels
+        PRIMARY KEY (user, picture)
+    )
+    """,
 ]
 
 

@@ -10,16 +10,17 @@ from pathlib import Path
 
 from steer.errors import UsageError
 from steer.users.ids import check_id, unknown_user
+from steer.users.kept_pictures import TOLD, KeptPictures
 from steer.users.records import Choice, Rating, Told, User
-from steer.users.reward_data import RewardData
 
 _COUNTED = """SELECT *, (SELECT count(*) FROM ratings WHERE user = users.id) AS ratings,
-                     (SELECT count(*) FROM choices WHERE user = users.id) AS choices FROM users"""
+                     (SELECT count(*) FROM choices WHERE user = users.id) AS choices,
+                     (SELECT count(*) FROM thumbnails WHERE user = users.id) AS thumbnails FROM users"""
 _UNUSED = """DELETE FROM pictures WHERE hash NOT IN (SELECT picture FROM ratings)
              AND hash NOT IN (SELECT better FROM choices) AND hash NOT IN (SELECT worse FROM choices)"""
 
 
-class UserStore(RewardData):
+class UserStore(KeptPictures):
     """People with their ratings and choices. Safe for several processes and threads.
 
     A write is on disk when the call returns. Raises StorageError when the file cannot be used, UsageError for unknown
@@ -58,24 +59,34 @@ class UserStore(RewardData):
             raise unknown_user(user, self.ids())
         return found
 
-    def add(self, user: str, demographics: dict[str, str] | None = None, profile: str = "", source: str = "") -> User:
-        """Add a person. Raises UsageError if the id is taken, in any case."""
+    def add(
+        self,
+        user: str,
+        demographics: dict[str, str] | None = None,
+        profile: str = "",
+        source: str = "",
+        keep_pictures: bool = False,
+    ) -> User:
+        """Add a person. ``keep_pictures``: keep thumbnails of what they rate. Raises UsageError if the id is taken, in
+        any case.
+        """
         with self.writing() as db:
-            self._check_free(check_id(user))
+            self.check_free(check_id(user))
             db.execute(
-                "INSERT INTO users VALUES (?, ?, ?, ?, ?)",
-                (user, json.dumps(demographics or {}, ensure_ascii=False), profile, source, now()),
+                """INSERT INTO users (id, demographics, profile, source, created, keep_pictures)
+                   VALUES (?, ?, ?, ?, ?, ?)""",
+                (user, json.dumps(demographics or {}, ensure_ascii=False), profile, source, now(), keep_pictures),
             )
         return self.user(user)
 
-    def begin(self, user: str) -> User:
+    def begin(self, user: str, keep_pictures: bool = False) -> User:
         """A new person who is added with their first answer; until then only this object knows them.
 
         Raises UsageError if the id is taken, in any case.
         """
         with self._reading():
-            self._check_free(check_id(user))
-        self._begun[user] = User(user)
+            self.check_free(check_id(user))
+        self._begun[user] = User(user, keep_pictures=keep_pictures)
         return self._begun[user]
 
     def describe(self, user: str, demographics: dict[str, str] | None = None, profile: str | None = None) -> User:
@@ -89,6 +100,15 @@ class UserStore(RewardData):
             )
         return self.user(user)
 
+    def set_keep_pictures(self, user: str, keep: bool) -> None:
+        """Whether thumbnails of what a person rates are kept from now on; False deletes those that are."""
+        self._own_person(user)
+        with self.writing() as db:
+            db.execute("UPDATE users SET keep_pictures = ? WHERE id = ?", (keep, user))
+            if not keep:
+                db.execute("DELETE FROM thumbnails WHERE user = ?", (user,))
+        self._forget_log()
+
     def rename(self, user: str, new: str) -> User:
         """Give a person another id; ratings, choices, votes and what was learned go along.
 
@@ -98,9 +118,9 @@ class UserStore(RewardData):
         with self.writing() as db:
             db.execute("PRAGMA defer_foreign_keys = ON")
             if check_id(new).lower() != user.lower():
-                self._check_free(new)
+                self.check_free(new)
             db.execute("UPDATE users SET id = ? WHERE id = ?", (new, user))
-            for table in ("ratings", "choices", "vectors", "votes"):
+            for table in ("ratings", "choices", "vectors", "votes", "thumbnails"):
                 db.execute(f"UPDATE {table} SET user = ? WHERE user = ?", (new, user))
         self._forget_log()
         return self.user(new)
@@ -148,12 +168,14 @@ class UserStore(RewardData):
         return self._delete(self.imported(source))
 
     def reset(self, user: str) -> dict[str, int]:
-        """Remove a person's ratings, choices and what was learned from them; profile and demographics stay."""
+        """Remove a person's ratings, choices, kept pictures and what was learned from them; profile and demographics
+        stay.
+        """
         self._own_person(user)
-        return self._remove([user], ("ratings", "choices", "vectors"))
+        return self._remove([user], ("ratings", "choices", "vectors", "thumbnails"))
 
     def _delete(self, users: Sequence[str]) -> dict[str, int]:
-        return self._remove(users, ("ratings", "choices", "vectors", "votes", "users"))
+        return self._remove(users, ("ratings", "choices", "vectors", "votes", "thumbnails", "users"))
 
     def _remove(self, users: Sequence[str], tables: Sequence[str]) -> dict[str, int]:
         """Rows of these people in these tables, and pictures that nobody refers to any more."""
@@ -220,6 +242,7 @@ class UserStore(RewardData):
         table = {"rating": "ratings", "choice": "choices"}[kind]
         with self.writing() as db:
             db.execute(f"DELETE FROM {table} WHERE id = ? AND user = ?", (row, user))
+            db.execute(f"DELETE FROM thumbnails WHERE user = ? AND picture NOT IN ({TOLD})", (user,) * 4)
 
     def told(self, user: str) -> Told:
         """All that a person told, at one moment. Raises UsageError for an unknown person."""
@@ -256,7 +279,8 @@ class UserStore(RewardData):
             raise UsageError(f"'{user}' was imported from {found.source} and is read-only")
         return found
 
-    def _check_free(self, user: str) -> None:
+    def check_free(self, user: str) -> None:
+        """Raise UsageError if the id is taken, in any case."""
         with self._errors():
             taken = self._db.execute("SELECT id FROM users WHERE id = ?", (user,)).fetchone()
         if taken:
@@ -265,7 +289,7 @@ class UserStore(RewardData):
     def _add_begun(self, user: str) -> None:
         """Add a begun person, inside the transaction of their first answer; another process may have added them."""
         if user in self._begun and user not in self.ids():
-            self.add(user)
+            self.add(user, keep_pictures=self._begun[user].keep_pictures)
 
     @staticmethod
     def _seen(db: sqlite3.Connection, picture: str, prompt: str, origin: str) -> None:
@@ -274,7 +298,17 @@ class UserStore(RewardData):
 
 def _user(row: sqlite3.Row) -> User:
     demographics = json.loads(row["demographics"])
-    return User(row["id"], demographics, row["profile"], row["source"], row["created"], row["ratings"], row["choices"])
+    return User(
+        row["id"],
+        demographics,
+        row["profile"],
+        row["source"],
+        row["created"],
+        row["ratings"],
+        row["choices"],
+        bool(row["keep_pictures"]),
+        row["thumbnails"],
+    )
 
 
 def now() -> str:

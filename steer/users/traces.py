@@ -25,3 +25,11 @@ def traces_of(users: Collection[str], folder: Path) -> list[Path]:
         if not set(users).isdisjoint(audience.everyone):
             found.append(manifest.parent)
     return found + [file for user in users if (file := exported_file(user, folder)).is_file()]
+
+
+def has_words(run: Path) -> bool:
+    """Whether a run keeps what a language model was told of its users' taste."""
+    try:
+        return bool(json.loads((run / "manifest.json").read_text()).get("taste"))
+    except (OSError, ValueError, AttributeError):
+        return False

@@ -142,9 +142,9 @@ def save_flux(folder):
     return folder
 
 
-def save_klein(folder, distilled=True):
+def save_klein(folder, distilled=True, halvings=1):
     """Flux2KleinPipeline, of FLUX.2 klein's layout; its text encoder has 30 thin layers, as three inner ones are
-    read."""
+    read. ``halvings``: of the VAE; 3, as the real one has, for pictures of a real size."""
     torch.manual_seed(0)
     tokenizer = byte_tokenizer()
     transformer = Flux2Transformer2DModel(
@@ -168,13 +168,13 @@ def save_klein(folder, distilled=True):
         max_position_embeddings=512,
     )
     vae = AutoencoderKLFlux2(
-        block_out_channels=(8, 8),
+        block_out_channels=(8,) * (halvings + 1),
         norm_num_groups=4,
         layers_per_block=1,
         latent_channels=4,
         sample_size=32,
-        down_block_types=("DownEncoderBlock2D",) * 2,
-        up_block_types=("UpDecoderBlock2D",) * 2,
+        down_block_types=("DownEncoderBlock2D",) * (halvings + 1),
+        up_block_types=("UpDecoderBlock2D",) * (halvings + 1),
     )
     Flux2KleinPipeline(
         scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),

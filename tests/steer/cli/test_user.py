@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -203,3 +204,104 @@ def test_a_corrupt_store_is_one_line(steer, tmp_path):
     assert done.returncode == 1
     assert "is damaged" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Two folders of five pictures and three, and one with the first of the liked ones."""
+    rng = np.random.default_rng(0)
+    for kind, many in (("good", 5), ("bad", 3)):
+        (tmp_path / kind).mkdir()
+        for i in range(many):
+            Image.fromarray(rng.integers(0, 255, (90, 120, 3), np.uint8)).save(tmp_path / kind / f"{i}.png")
+    (tmp_path / "both").mkdir()
+    with Image.open(tmp_path / "good" / "0.png") as image:
+        image.save(tmp_path / "both" / "same.webp", lossless=True)
+
+
+@pytest.mark.usefixtures("photos")
+@pytest.mark.parametrize("reward", ["miniature", "miniature/linear-hidden"])
+def test_five_liked_pictures_are_enough_to_start(steer, reward):
+    added = steer("user", "add", "me", "--liked", "good", "--set", f"reward={reward}")
+    assert added.stdout == "added me with 5 liked pictures\nnext: steer run --user me --prompt ...\n", added.stderr
+    more = steer("user", "rate", "me", "--disliked", "bad", "--liked", "good", "--set", f"reward={reward}")
+    said = "added 5 liked pictures and 3 disliked pictures to me; 5 pictures were rated alike before\n"
+    assert more.stdout == said, more.stderr
+    assert "8 ratings, 0 choices" in steer("user", "show", "me", "--set", f"reward={reward}").stdout
+
+
+@pytest.mark.usefixtures("photos")
+def test_pictures_that_are_kept_need_no_reward_and_serve_any(steer, tmp_path, caplog):
+    added = steer("user", "add", "me", "--liked", "good", "--keep-pictures", "--set", "reward=nowhere/at-all")
+    assert added.returncode == 0, added.stderr
+    new = steer("user", "rate", "you", "--liked", "bad")
+    assert new.stdout == "added 3 liked pictures to you\n", new.stderr
+    for reward in ("miniature", "miniature/linear-hidden"):
+        shown = steer("user", "show", "me", "--set", f"reward={reward}")
+        assert "small copies of the rated pictures are kept: 5" in shown.stdout
+        assert "cannot be used" not in caplog.text
+    steer("user", "show", "you", "--set", "reward=miniature/linear-hidden")
+    assert "3 of 3 ratings of 'you' cannot be used" in caplog.text
+    steer("user", "rate", "me", "--disliked", "bad")  # the setting is remembered
+    assert UserStore(tmp_path / "users.db").user("me").thumbnails == 8
+    assert steer("user", "export", "me", "--with-pictures", "--out", "me.json").returncode == 0
+    assert steer("user", "import", "me.json", "--as", "bare").returncode == 0
+    assert steer("user", "import", "me.json", "--as", "whole", "--with-pictures").returncode == 0
+    kept = {u.id: u.thumbnails for u in UserStore(tmp_path / "users.db").users()}
+    assert kept == {"me": 8, "bare": 0, "whole": 8, "you": 0}
+    assert "changed me" in steer("user", "describe", "me", "--no-keep-pictures").stdout
+    assert UserStore(tmp_path / "users.db").user("me").thumbnails == 0
+    assert "deleted whole: 8 ratings, 8 kept pictures" in steer("user", "delete", "whole", "--yes").stdout
+
+
+@pytest.mark.usefixtures("photos")
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("add", "x", "--liked", "good", "--disliked", "both"), "are the same picture, liked and disliked"),
+        (("add", "x", "--liked", "nowhere"), "there is no folder 'nowhere'"),
+        (("add", "old", "--liked", "good"), "there is already a user 'old'"),
+        (("add", "a/b", "--liked", "nowhere", "--config", "nowhere"), "is not a valid user id"),
+        (("rate", "x", "--liked", "both", "--render", "8"), "leave out --pictures, --render, --pairs and --terminal"),
+        (("rate", "u17", "--liked", "good"), "a person of the reward 'miniature'"),
+        (("rate", "his", "--liked", "good"), "imported from a set and is read-only"),
+    ],
+)
+def test_folders_that_cannot_be_taken_change_nothing(steer, tmp_path, arguments, said):
+    store = UserStore(tmp_path / "users.db")
+    store.add("old")
+    store.add("his", source="a set")
+    done = steer("user", *arguments)
+    assert (done.returncode, said in done.stderr) == (2, True), done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert [(u.id, u.ratings) for u in store.users()] == [("his", 0), ("old", 0)]
+
+
+def test_rating_rendered_pictures_of_a_diffusers_pipeline(steer, sdxl, tmp_path):
+    renderer = {"kind": "diffusers", "model": str(sdxl), "width": 32, "height": 32, "steps": 1}
+    (tmp_path / "tiny.yaml").write_text(json.dumps({"renderer": {**renderer, "call": {"guidance_scale": 5.0}}}))
+    done = steer("user", "rate", "me", "--terminal", "--render", "8", "--config", "tiny.yaml", stdin="4\n1\nq\n")
+    assert "2 answers" in done.stdout, done.stderr
+    assert {r.score for r in UserStore(tmp_path / "users.db").ratings("me")} == {4, 1}
+    drawn = list((tmp_path / "outputs").glob("*-to-rate/*.png"))
+    assert len(drawn) == 8
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("a/b", "--config", "nowhere"), "is not a valid user id"),
+        (("me", "--set", "renderer.nothing=1"), "renderer.nothing"),
+        (("me",), "needs Gradio"),
+        (("his",), "read-only"),
+    ],
+)
+def test_what_is_wrong_is_said_before_a_model_loads(steer, tmp_path, monkeypatch, arguments, said):
+    """The renderer of these settings is not there, so loading it would be the fault."""
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "gradio" else find_spec(name))
+    UserStore(tmp_path / "users.db").add("his", source="a set")
+    missing = ("--set", "renderer=diffusers", "--set", "renderer.model=nowhere", "--set", "reward=nowhere/at-all")
+    done = steer("user", "rate", arguments[0], "--render", "8", *missing, *arguments[1:])
+    assert (done.returncode, said in done.stderr) == (2, True), done.stderr
+    assert not (tmp_path / "outputs").exists()

@@ -133,7 +133,7 @@ def test_delete_leaves_no_trace(store):
     store.keep_features("encoder", {"hash-of-theirs": b"theirs", "shared-hash": b"shared"})
     store.keep_lesson(store.told("someone-secret"), "reward", Lesson(b"vector-bytes", 0.5))
     gone = store.delete("someone-secret")
-    assert gone == {"ratings": 2, "choices": 0, "vectors": 1, "votes": 0, "pictures": 1}
+    assert gone == {"ratings": 2, "choices": 0, "vectors": 1, "votes": 0, "thumbnails": 0, "pictures": 1}
     store.close()
     left = b"".join(p.read_bytes() for p in store.path.parent.iterdir())
     for trace in (b"someone-secret", b"private", b"hash-of-theirs", b"vector-bytes", b"their folder"):
@@ -167,7 +167,7 @@ def test_a_whole_import_is_deleted_and_nothing_else(store):
     store.keep_features("encoder", {"shared": b"kept", "theirs-alone": b"gone"})
     store.keep_lesson(store.told("p1"), "reward", Lesson(b"their-vector", 0.5))
     gone = store.delete_import("a set")
-    assert gone == {"ratings": 4, "choices": 0, "vectors": 1, "votes": 0, "pictures": 1}
+    assert gone == {"ratings": 4, "choices": 0, "vectors": 1, "votes": 0, "thumbnails": 0, "pictures": 1}
     assert [(u.id, u.ratings) for u in store.users()] == [("me", 1), ("q1", 0)]
     assert set(store.features("encoder", ["shared", "theirs-alone"])) == {"shared"}
     store.close()
@@ -212,7 +212,7 @@ def test_a_reset_keeps_who_somebody_is(store):
     store.rate("me", "h1", 4)
     store.choose("me", "h1", "h2")
     store.keep_lesson(store.told("me"), "reward", Lesson(b"vector", 0.5))
-    assert store.reset("me") == {"ratings": 1, "choices": 1, "vectors": 1, "pictures": 2}
+    assert store.reset("me") == {"ratings": 1, "choices": 1, "vectors": 1, "thumbnails": 0, "pictures": 2}
     left = store.user("me")
     assert (left.demographics, left.profile, left.ratings, left.choices) == ({"gender": "female"}, "warm light", 0, 0)
     assert store.lesson("me", "reward") is None

@@ -1,0 +1,84 @@
+"""Small copies of the pictures that a person rated, kept where that person asked for it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Collection, Mapping, Sequence
+
+from PIL import Image
+
+from steer.users.reward_data import AT_ONCE, RewardData
+
+SIDE = 256  # longest side, in pixels
+MOST_BYTES = 1_000_000  # of one; a JPEG of this size has far fewer
+
+
+def thumbnail(image: Image.Image) -> bytes:
+    """A JPEG of a picture, with a longest side of at most :data:`SIDE` pixels."""
+    small, out = image.convert("RGB"), io.BytesIO()
+    small.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+    small.save(out, "JPEG", quality=90)
+    return out.getvalue()
+
+
+def opened(data: bytes) -> Image.Image:
+    """The picture of a thumbnail, RGB. Raises ValueError for bytes that are none."""
+    if len(data) > MOST_BYTES:
+        raise ValueError("a kept picture is too large")
+    try:
+        with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
+            if max(image.size) > SIDE:
+                raise ValueError(f"a kept picture has {image.width} x {image.height} pixels")
+            return image.convert("RGB")
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError("a kept picture does not open") from error
+
+
+class KeptPictures(RewardData):
+    """The table ``thumbnails`` of the user store. Each row belongs to one person, and goes with them."""
+
+    def keep_thumbnails(self, user: str, thumbnails: Mapping[str, bytes]) -> None:
+        """Keep thumbnails by picture hash. Nothing is kept for a person who did not ask for it, or of a picture that
+        they told nothing about.
+        """
+        with self.writing() as db:
+            db.executemany(
+                f"""INSERT OR REPLACE INTO thumbnails SELECT id, ?, ? FROM users
+                    WHERE id = ? AND keep_pictures AND ? IN ({TOLD})""",
+                [(h, data, user, h, user, user, user) for h, data in thumbnails.items()],
+            )
+
+    def keep_small(self, user: str, pictures: Mapping[str, Image.Image]) -> None:
+        """Keep thumbnails of pictures by hash, if this person asked for it."""
+        if self.keeps_pictures(user):
+            self.keep_thumbnails(user, {h: thumbnail(image) for h, image in pictures.items()})
+
+    def keeps_pictures(self, user: str) -> bool:
+        """Whether this person asked to keep pictures."""
+        with self._errors():
+            row = self._db.execute("SELECT keep_pictures FROM users WHERE id = ?", (user,)).fetchone()
+        return bool(row and row[0])
+
+    def thumbnails(self, user: str, pictures: Sequence[str]) -> dict[str, bytes]:
+        """A person's thumbnails by picture hash; pictures without one are left out."""
+        found: dict[str, bytes] = {}
+        with self._errors():
+            for start in range(0, len(pictures), AT_ONCE):
+                part = list(pictures[start : start + AT_ONCE])
+                marks = ",".join("?" * len(part))
+                rows = self._db.execute(
+                    f"SELECT picture, data FROM thumbnails WHERE user = ? AND picture IN ({marks})", (user, *part)
+                )
+                found |= {r[0]: r[1] for r in rows}
+        return found
+
+    def kept(self, user: str) -> Collection[str]:
+        """Hashes of the pictures of which a person has a thumbnail."""
+        with self._errors():
+            rows = self._db.execute("SELECT picture FROM thumbnails WHERE user = ?", (user,)).fetchall()
+        return {r[0] for r in rows}
+
+
+# the pictures that a person said something about; three times their id
+TOLD = """SELECT picture FROM ratings WHERE user = ? UNION SELECT better FROM choices WHERE user = ?
+          UNION SELECT worse FROM choices WHERE user = ?"""
