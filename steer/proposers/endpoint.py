@@ -17,7 +17,7 @@ from typing import Any
 import openai
 from openai.types.chat import ChatCompletion
 
-from reward_models.remote import AGAIN, LONGEST_WAIT_S, run, said, short, wait_s
+from reward_models.remote import AGAIN, LONGEST_WAIT_S, run, said, wait_s
 from steer.errors import ProposerBudgetSpent, ProposerError
 from steer.proposers.backend import Backend, Message
 from steer.proposers.usage import Limits, Usage
@@ -182,16 +182,17 @@ class Endpoint(Backend):
     def _gone(self, error: BaseException, wait_s: float = 0.0) -> ProposerError:
         long = f", which asks to wait {wait_s:.0f} s," if wait_s > LONGEST_WAIT_S else ""
         return ProposerError(
-            f"the chat model '{self.model}'{long} does not answer: {self._reason(error)}; try again, or --set proposer=lexical"
+            f"the chat model '{self.model}'{long} does not answer: {self._reason(error)}; "
+            "try again, or --set proposer=lexical"
         )
 
 
 def _refused_field(error: openai.APIStatusError, sent: dict[str, Any]) -> str | None:
     """Which of the fields that were ``sent`` a 400 is about, as OpenAI and servers like it say so; None for others."""
     words = said(error)
-    for field in ("max_tokens", *OPTIONAL):
-        if field in sent and (error.param == field or f"'{field}'" in words):
-            return field
+    for name in ("max_tokens", *OPTIONAL):
+        if name in sent and (error.param == name or f"'{name}'" in words):
+            return name
     return None
 
 

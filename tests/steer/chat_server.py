@@ -21,7 +21,7 @@ class ChatServer:
         outer = self
         self.queue, self.requests, self.refuse = [], [], set()
         self.lock = threading.Lock()
-        self.refused = lambda body, number: None  # noqa: ARG005
+        self.refused = lambda body, number: None
         self.together: threading.Barrier | None = None  # requests that must be under way at once
 
         class Handler(BaseHTTPRequestHandler):
