@@ -17,20 +17,23 @@ from typing import Any
 import openai
 from openai.types.chat import ChatCompletion
 
-from reward_models.remote import AGAIN, LONGEST_WAIT_S, run, short, wait_s
+from reward_models.remote import AGAIN, LONGEST_WAIT_S, run, said, wait_s
 from steer.errors import ProposerBudgetSpent, ProposerError
 from steer.proposers.backend import Backend, Message
 from steer.proposers.usage import Limits, Usage
 
 log = logging.getLogger(__name__)
 
+OPTIONAL = ("temperature", "seed")  # left out where a model takes no choice of them
 MODES = ("json_schema", "tool", "json_object", "text")  # how an answer's form is asked for, the strictest first
 
 
 @dataclass
 class Endpoint(Backend):
-    """``model`` at ``base_url`` (default: OpenAI). ``mode`` is found out: a server that refuses one is asked in the
-    next.
+    """``model`` at ``base_url`` (default: OpenAI). ``mode``, ``length`` and ``left_out`` are found out: a server that
+    refuses one form is asked in the next, and without a field that it refuses. What was found out is kept.
+
+    ``length``: the field for the most tokens of an answer. ``left_out``: fields that the model does not take.
     """
 
     model: str
@@ -41,6 +44,8 @@ class Endpoint(Backend):
     limits: Limits = field(default_factory=Limits)
     usage: Usage = field(default_factory=Usage)
     mode: str = MODES[0]
+    length: str = "max_tokens"  # OpenAI's newer models want max_completion_tokens, older servers know only this
+    left_out: frozenset[str] = frozenset()
 
     def ask(
         self,
@@ -95,16 +100,13 @@ class Endpoint(Backend):
         while True:
             self.limits.check(self.usage)
             self.usage.calls += 1
-            mode = self.mode
+            mode, fields = self.mode, self._fields(temperature, seed, max_tokens)
             try:
                 completion = await asyncio.wait_for(
                     client.chat.completions.create(
                         model=self.model,
                         messages=question,
-                        temperature=temperature,
-                        seed=seed,
-                        max_tokens=max_tokens,
-                        extra_body=self.extra,
+                        extra_body={**fields, **self.extra},
                         **_form(mode, schema),
                     ),
                     self.limits.timeout_s,
@@ -114,12 +116,19 @@ class Endpoint(Backend):
                 raise ProposerError(f"the chat model '{self.model}' refused the key in {self.key_from}") from error
             except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
                 self.usage.failed_calls += 1
+                if self._without(_refused_field(error, fields)):
+                    continue
                 if mode == MODES[-1]:
                     raise self._gone(error) from error
                 if self.mode == mode:  # no other question has moved on meanwhile
                     self.mode = MODES[MODES.index(mode) + 1]
-                    log.info("the server does not take '%s' (%s); asking for '%s'", mode, short(error), self.mode)
+                    log.info(
+                        "the server does not take '%s' (%s); asking for '%s'", mode, self._reason(error), self.mode
+                    )
                 continue  # finding out the form is no failed attempt
+            except openai.NotFoundError as error:
+                self.usage.failed_calls += 1
+                raise self._gone(error) from error
             except AGAIN as error:
                 self.usage.failed_calls += 1
                 wait = wait_s(error, attempt)
@@ -131,6 +140,31 @@ class Endpoint(Backend):
                 if attempt == self.limits.retries:
                     raise self._gone(error) from error
             attempt += 1
+
+    def _fields(self, temperature: float, seed: int, max_tokens: int) -> dict[str, Any]:
+        """What a request asks for besides its form, by the fields that this server takes."""
+        fields = {"temperature": temperature, "seed": seed, self.length: max_tokens}
+        if "max_completion_tokens" in self.extra:  # set by hand; servers refuse both at once
+            fields.pop("max_tokens", None)
+        return {name: value for name, value in fields.items() if name not in self.left_out}
+
+    def _without(self, field: str | None) -> bool:
+        """Ask without ``field`` from now on. False where there is nothing to ask without."""
+        if field is None:
+            return False
+        if field == "max_tokens":
+            self.length = "max_completion_tokens"
+        else:
+            self.left_out |= {field}
+        log.info("the chat model '%s' does not take the field %s", self.model, field)
+        return True
+
+    def _reason(self, error: BaseException) -> str:
+        """The server's own words, one bounded line without the key."""
+        words = said(error)
+        for shown in range(len(self.key), 7, -1):  # a long message may be cut within the key
+            words = words.replace(self.key[:shown], "...")
+        return words
 
     def _taken(self, completion: ChatCompletion) -> str:
         """The text of a completion, its tokens counted."""
@@ -148,8 +182,18 @@ class Endpoint(Backend):
     def _gone(self, error: BaseException, wait_s: float = 0.0) -> ProposerError:
         long = f", which asks to wait {wait_s:.0f} s," if wait_s > LONGEST_WAIT_S else ""
         return ProposerError(
-            f"the chat model '{self.model}'{long} does not answer: {short(error)}; try again, or --set proposer=lexical"
+            f"the chat model '{self.model}'{long} does not answer: {self._reason(error)}; "
+            "try again, or --set proposer=lexical"
         )
+
+
+def _refused_field(error: openai.APIStatusError, sent: dict[str, Any]) -> str | None:
+    """Which of the fields that were ``sent`` a 400 is about, as OpenAI and servers like it say so; None for others."""
+    words = said(error)
+    for name in ("max_tokens", *OPTIONAL):
+        if name in sent and (error.param == name or f"'{name}'" in words):
+            return name
+    return None
 
 
 def _form(mode: str, schema: dict[str, Any]) -> dict[str, Any]:

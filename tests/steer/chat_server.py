@@ -13,13 +13,15 @@ class ChatServer:
     """Answers POST /v1/chat/completions from ``queue`` (status and content, or a function of the request), then
     plainly.
 
-    ``refuse``: forms of question it answers with 400. Each of ``requests`` holds path, body, key and when it came.
+    ``refuse``: forms of question it answers with 400. ``refused``: gives the error of a 400 for a request's body, or
+    None. Each of ``requests`` holds path, body, key and when it came.
     """
 
     def __init__(self):
         outer = self
         self.queue, self.requests, self.refuse = [], [], set()
         self.lock = threading.Lock()
+        self.refused = lambda body, number: None
         self.together: threading.Barrier | None = None  # requests that must be under way at once
 
         class Handler(BaseHTTPRequestHandler):
@@ -41,6 +43,8 @@ class ChatServer:
                     outer.together.wait(60)
                 if mode_of(body) in outer.refuse:
                     turn = 400, b'{"error": {"message": "response_format is not supported"}}'
+                if error := outer.refused(body, number):
+                    turn = 400, json.dumps({"error": error}).encode()
                 status, content, headers = (*(turn or (200, outer.plain(body, number))), {})[:3]
                 if status == "hang":
                     time.sleep(content)

@@ -286,3 +286,64 @@ def test_no_key_and_no_model_are_said(monkeypatch):
         build(ChatConfig(model="m"))
     with pytest.raises(UsageError, match="needs a model"):
         build(ChatConfig())
+
+
+def refuses_as_openai(body, number):
+    """OpenAI's own 400 to models that reason: max_tokens, then a temperature of one's own. None: nothing to refuse."""
+    if "max_tokens" in body:
+        return {
+            "message": "Unsupported parameter: 'max_tokens' is not supported with this model. Use "
+            "'max_completion_tokens' instead.",
+            "type": "invalid_request_error",
+            "param": "max_tokens",
+            "code": "unsupported_parameter",
+        }
+    if "temperature" in body:
+        return {
+            "message": "Unsupported value: 'temperature' does not support 0.9 with this model. Only the default (1) "
+            "value is supported.",
+            "type": "invalid_request_error",
+            "param": "temperature",
+            "code": "unsupported_value",
+        }
+    return None
+
+
+@pytest.mark.parametrize("parallel", [1, 4])
+def test_fields_that_a_model_refuses_are_found_out_once(server, parallel):
+    server.refused = refuses_as_openai
+    p = proposer(server, parallel=parallel, retries=0)
+    assert len(p.propose(REQUEST, History(), 4)) == 4
+    first = len(server.requests)
+    assert first <= 3 * parallel
+    assert {r["mode"] for r in server.requests} == {"json_schema"}  # the form was never at fault
+    assert len(p.fork().propose(REQUEST, History(), 1)) == 1  # another run of this process knows it too
+    assert len(server.requests) == first + 1
+    body = server.requests[-1]["body"]
+    assert body["max_completion_tokens"] == 2048
+    assert not {"max_tokens", "temperature"} & set(body)
+
+
+def test_a_length_set_by_hand_is_the_only_one(server):
+    server.refused = lambda body, _: (
+        {"message": "both"} if {"max_tokens", "max_completion_tokens"} <= set(body) else None
+    )
+    proposer(server, extra={"max_completion_tokens": 99}).propose(REQUEST, History(), 2)
+    assert len(server.requests) == 1
+    assert server.requests[0]["body"]["max_completion_tokens"] == 99
+
+
+def test_the_servers_reason_is_said_without_the_key(server):
+    server.refused = lambda *_: {"message": f"The model `m`\ndoes not exist for {KEY}. " + "x" * 5000}
+    with pytest.raises(ProposerError, match="HTTP 400, The model `m` does not exist for") as caught:
+        proposer(server).propose(REQUEST, History(), 2)
+    assert KEY not in str(caught.value)
+    assert len(str(caught.value)) < 400
+    assert "\n" not in str(caught.value)
+
+
+def test_a_model_that_is_not_there_is_not_asked_again(server):
+    server.queue = [(404, b'{"error": {"message": "The model `m` does not exist", "code": "model_not_found"}}')]
+    with pytest.raises(ProposerError, match="HTTP 404, The model `m` does not exist"):
+        proposer(server).propose(REQUEST, History(), 2)
+    assert len(server.requests) == 1
