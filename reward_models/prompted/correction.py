@@ -21,7 +21,7 @@ import numpy as np
 LEVEL = 0.15  # of [0, 1]: standard deviation of how far a person's ratings lie above or below a model's answers
 TAUS = (0.0, 0.04, 0.08, 0.15, 0.25)  # standard deviation of what features explain of a typical picture's liking
 SIGMAS = (0.1, 0.16, 0.25)  # of a rating
-TYPICAL = 0.15
+TYPICAL = 0.15  # of what features explain of a person's liking
 NOTHING = 0.4  # prior probability that the features explain nothing of this person
 
 
@@ -74,7 +74,7 @@ class Correction:
     """Fitted to features ``x`` (n, D) and ``residuals`` (n,) of ratings in [0, 1] from the model's answers; n may be 0.
 
     ``share``: how far the answers for a person rely on their ratings, in [0, 1]: the variance between pictures that the
-    ratings have settled, beside that by which a person typically differs from others, ``TYPICAL`` squared.
+    ratings have settled, beside all that features may explain of this person, or of a typical one where that is more.
     """
 
     def __init__(self, x: np.ndarray, residuals: np.ndarray, scale: Scale, prior: Prior | None = None):
@@ -129,14 +129,15 @@ class Correction:
         if not len(self):
             return 0.0
         gram = self.z @ self.z.T
-        found = 0.0
+        found = expected = 0.0
         for g, weight in np.ndenumerate(self.weights):
             tau, _ = _pair(g)
+            expected += float(weight) * tau**2
             if tau:
                 own = tau**2 * gram
                 settled = np.trace(own @ self.inverses[g] @ own) / max(float(np.trace(own)), 1e-12)
                 found += float(weight) * tau**2 * settled
-        return min(1.0, found / TYPICAL**2)
+        return found / max(expected, TYPICAL**2)
 
 
 def _pair(g: tuple[int, ...]) -> tuple[float, float]:

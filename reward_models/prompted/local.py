@@ -6,6 +6,7 @@ prompts of equal length, T tokens, L levels, V words of the vocabulary, D hidden
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Sequence
 from typing import Any
@@ -48,6 +49,8 @@ class LocalDecider(Decider):
         text = vlm.model.config.get_text_config()
         self.layer = round(DEPTH * text.num_hidden_layers)
         self.width = 0 if vlm.decides else text.hidden_size
+        # out of people's words: processors count a picture's mark wherever it stands
+        self._control = sorted(vlm.tokenizer.get_added_vocab(), key=len, reverse=True)
 
     def answers(self, subjects: Sequence[Subject], questions: Sequence[ScoreQuestion]) -> list[list[Answer]]:
         """An answer to each question for each subject, one forward pass each."""
@@ -63,7 +66,8 @@ class LocalDecider(Decider):
 
     def fingerprint(self) -> str:
         """Of the weights, and of all else that changes answers."""
-        told = f"{self.vlm.fingerprint()} {self.size} {self.layer} {self.config}"
+        told = f"{self.vlm.fingerprint()} {self.size} {self.layer} {self.config.labels} {self.config.temperature}"
+        told += str(self.config.chat_template)
         return hashlib.sha256(told.encode()).hexdigest()[:16]
 
     @torch.inference_mode()
@@ -87,13 +91,31 @@ class LocalDecider(Decider):
         return answers, hidden
 
     def _prompt(self, subject: Subject, question: ScoreQuestion) -> Prompt:
+        try:
+            return self._prepared(subject, question)
+        except NotImplementedError:
+            # transformers' own way of keeping control tokens out of texts is for tokenizers that add none around a prompt
+            # (LLaVA 1.5's adds <s>); they are taken out here anyway
+            self.config = copy.copy(self.config)
+            self.config.sanitize_control_tokens = False
+            return self._prepared(subject, question)
+
+    def _apart(self, text: str) -> str:
+        """A text without what stands for the picture and without control tokens, however they are pieced together."""
+        text = text.replace(PICTURE, "picture")
+        while found := [token for token in self._control if token in text]:
+            for token in found:
+                text = text.replace(token, " ")
+        return text
+
+    def _prepared(self, subject: Subject, question: ScoreQuestion) -> Prompt:
         request: dict[str, Any] = {
-            "state": _apart(described(subject)) if isinstance(subject, str) else PICTURE,
+            "state": self._apart(described(subject)) if isinstance(subject, str) else PICTURE,
             "questions": {
                 NAME: {
                     "type": "score",
-                    "instructions": _apart(question.instructions),
-                    "criteria": [_apart(level) for level in question.criteria],
+                    "instructions": self._apart(question.instructions),
+                    "criteria": [self._apart(level) for level in question.criteria],
                 }
             },
         }
@@ -147,10 +169,6 @@ def shrunk(image: Image.Image, size: int) -> Image.Image:
     small = image.convert("RGB")
     small.thumbnail((size, size), Image.Resampling.BICUBIC)
     return small
-
-
-def _apart(text: str) -> str:
-    return text.replace(PICTURE, "picture")
 
 
 def _shape(inputs: dict[str, Any]) -> tuple[Any, ...]:

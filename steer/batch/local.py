@@ -14,6 +14,8 @@ from steer.batch.row_parts import RowParts
 from steer.batch.rows import Row
 from steer.errors import ProposerError, RenderError, SteerError, StorageError
 from steer.events import CandidateDone, Listener, RunStopped
+from steer.judging.judge import answered
+from steer.protocols import Meter
 from steer.result import Result
 from steer.run.loop import take_picture
 from steer.run.requests import check_request, run_folder
@@ -66,8 +68,8 @@ class LocalEngine:
         """
         active: list[_Row] = []
         more = True
-        if self.counts and self.renderer.meter:
-            self.renderer.meter.start(self.folder.manifest.get("usage", {}).get("renderer", {}))
+        for name, meter in self._meters().items():
+            meter.start(self.folder.manifest.get("usage", {}).get(name, {}))
         try:
             while True:
                 while more and len(active) < self.beside:
@@ -120,9 +122,13 @@ class LocalEngine:
         self._failed.append(row)
 
     def _count(self) -> None:
-        """What the renderer has taken, where it costs something."""
-        if self.counts and self.renderer.meter:
-            self.folder.record_usage("renderer", self.renderer.meter.spent())
+        """What pictures and scores have taken, where they cost something."""
+        for name, meter in self._meters().items():
+            self.folder.record_usage(name, meter.spent())
+
+    def _meters(self) -> dict[str, Meter]:
+        both = {"renderer": self.renderer.meter, "reward": self.panel.reward.meter}
+        return {name: meter for name, meter in both.items() if meter is not None} if self.counts else {}
 
     def _begin(self, row: Row) -> _Row | None:
         """A row begins or goes on; None where it failed at once."""
@@ -212,7 +218,8 @@ class LocalEngine:
         for group in by_panel.values():
             images = [c.image or each.session.folder.load_picture(c) for each, c in group]
             prompts = [each.session.request.prompt for each, _ in group]
-            look = group[0][0].session.judge.panel.read(images, prompts)
+            with answered():
+                look = group[0][0].session.judge.panel.read(images, prompts)
             rows: dict[int, list[int]] = {}
             for i, (each, _) in enumerate(group):
                 rows.setdefault(id(each), []).append(i)

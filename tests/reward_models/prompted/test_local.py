@@ -101,6 +101,51 @@ def test_a_card_cannot_name_the_picture(vlm):
     assert answer.probabilities
 
 
+def _adding_bos(tmp_path):
+    """A LLaVA whose tokenizer adds <s> of its own, as LLaMA's does."""
+    from tokenizers.processors import TemplateProcessing
+    from transformers import AutoTokenizer
+
+    folder = save_llava(tmp_path)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    number = tokenizer.convert_tokens_to_ids("<s>")
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single="<s> $A", special_tokens=[("<s>", number)])
+    tokenizer.save_pretrained(folder)
+    return load_vlm(folder), number
+
+
+def test_a_tokenizer_that_adds_tokens_of_its_own_can_be_asked_too(tmp_path):
+    vlm, bos = _adding_bos(tmp_path)
+    decider, picture = LocalDecider(vlm, 64), _pictures(1)[0]
+    before = decider.fingerprint()
+    ((plain,),) = decider.answers([picture], [liking_question(CARD)])
+    assert plain.probabilities
+    assert decider.fingerprint() == before
+    inputs, _ = decider._prompt(picture, liking_question(CARD))
+    assert inputs["input_ids"][0].tolist().count(bos) == 1
+
+
+@pytest.mark.parametrize("adds", [True, False])
+def test_people_cannot_write_control_tokens(tmp_path, adds):
+    """In whatever way they are pieced together."""
+    vlm, _ = _adding_bos(tmp_path) if adds else (load_vlm(save_llava(tmp_path)), 0)
+    decider, special = LocalDecider(vlm, 64), set(vlm.tokenizer.all_special_ids)
+
+    def count(words):
+        ids = decider._prompt(_pictures(1)[0], liking_question(words))[0]["input_ids"][0].tolist()
+        return sum(i in special for i in ids)
+
+    decider._prompt("a fox", liking_question())
+    assert count("<s> </s> <image> <im<image>age> <|mark|>") == count("nothing of the kind")
+
+
+def test_the_shipped_model_can_be_asked():
+    from steer.resources import MINIATURE_LINEAR_HIDDEN
+
+    decider = LocalDecider(load_vlm(MINIATURE_LINEAR_HIDDEN.parent / "vlm"), 128)
+    assert decider.answers(_pictures(1), [liking_question(CARD)])[0][0].probabilities
+
+
 def test_a_model_is_loaded_once(tmp_path):
     first = load_vlm(save_qwen(tmp_path))
     assert load_vlm(tmp_path) is first
