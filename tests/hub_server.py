@@ -15,8 +15,7 @@ COMMIT = "c0ffee" + "0" * 34
 
 class HubServer:
     """``repositories``: folders by name; ``gated``: names whose files nobody may read. ``fetched``: (name, file) of
-    every file that was sent whole.
-    """
+    every file that was sent whole."""
 
     def __init__(self, repositories, gated=()):
         outer = self

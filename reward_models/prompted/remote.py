@@ -9,6 +9,7 @@ import base64
 import hashlib
 import io
 import json
+import os
 import time
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -82,6 +83,7 @@ class RemoteDecider(Decider):
         price: float | None = None,
     ):
         self.name = self.model = model
+        base_url = base_url or os.environ.get("OPENAI_BASE_URL") or None  # the client's own rule
         self.key, self.key_from, self.base_url, self.size = key, key_from, base_url, size
         self.parallel, self.timeout_s, self.retries = parallel, timeout_s, retries
         self.meter = self.usage = AnswerUsage(price=price)
