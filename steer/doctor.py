@@ -23,7 +23,7 @@ from steer.config import (
     TrainedConfig,
 )
 from steer.errors import SteerError
-from steer.hub import Needed, needed
+from steer.hub import CANNOT_ASK, Needed, in_cache, needed
 from steer.judging.load import trained_here
 from steer.models import Machine, memory_need, runs_here, this_machine
 from steer.resources import shipped_reward
@@ -170,19 +170,21 @@ def _model(role: str, name: str, guess: float, ask: Callable[[], Needed]) -> Par
         return Part(role, name, "nowhere", problems=(f"there is no folder '{name}'",))
     found = ask()
     if found.fault:
-        unknown = ("the hub has no", "its licence")
-        problems = (f"'{name}': {found.fault}",) if found.fault.startswith(unknown) else ()
+        unasked = found.fault == CANNOT_ASK
+        if unasked and in_cache(name):
+            return Part(role, name, "the hub", 0.0, f"in the cache; {found.fault}", (), found)
+        fault = f"'{name}' is not in the cache, and {found.fault}" if unasked else f"'{name}': {found.fault}"
         return Part(
             role,
             name,
             "the hub",
             guess,
             found.fault if math.isnan(guess) else f"{found.fault}: a guess",
-            problems,
+            (fault,),
             found,
         )
-    problems = ()
-    if found.gated and found.allowed is False:
+    problems: tuple[str, ...] = ()
+    if found.gated and found.allowed is False and found.to_fetch:
         problems = (f"'{name}' is given only to who accepted its licence: accept it on its page, then 'hf auth login'",)
     return Part(role, name, "the hub", found.to_fetch, "", problems, found)
 

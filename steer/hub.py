@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
+import fnmatch
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
-# what transformers reads of a model: its weights, and small files beside them
-_TEXTS = (".json", ".txt", ".model", ".jinja")
+_TEXTS = (".json", ".txt", ".model", ".jinja")  # settings, tokenizers and templates
+_OTHER_WEIGHTS = (".onnx", ".onnx_data", ".bin", ".xml", ".msgpack", ".pt", ".gguf")
+CANNOT_ASK = "the hub cannot be asked"
 
 
 @dataclass(frozen=True)
@@ -34,12 +33,9 @@ class Needed:
 
 
 def needed(repository: str, revision: str | None = None, variant: str | None = None, pipeline: bool = False) -> Needed:
-    """What a repository's loader will read: of a diffusers ``pipeline`` the parts that its index names, each in
-    safetensors (the ``variant`` where there is one); of a model of transformers the safetensors and the small files at
-    its root.
+    """What a repository's loader will read, see :func:`pipeline_files` and :func:`model_files`.
 
-    The hub is asked for names and sizes alone, and of a pipeline for its index. Where it cannot be asked, only the
-    ``fault`` is filled in.
+    The hub is asked for names and sizes alone. Where it cannot be asked, only the ``fault`` is filled in.
     """
     from huggingface_hub import HfApi
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError
@@ -57,60 +53,53 @@ def needed(repository: str, revision: str | None = None, variant: str | None = N
             allowed = True
         except (GatedRepoError, HfHubHTTPError):
             allowed = False
-    files = dict.fromkeys(sizes, 0)
-    if pipeline and allowed is not False:
-        try:
-            files = _of_pipeline(sizes, _parts(repository, revision), variant)
-        except Exception as error:
-            return Needed(repository, gated=gated, allowed=allowed, fault=_fault(error))
-    elif pipeline:
-        files = _of_pipeline(sizes, {name.partition("/")[0] for name in sizes if "/" in name}, variant)
-    else:
-        files = _at_root(sizes)
-    return Needed(repository, files, frozenset(_cached(repository, revision, files)), gated, allowed)
+    files = pipeline_files(sizes, variant) if pipeline else model_files(sizes)
+    cached = frozenset(_cached(repository, facts.sha, files))
+    return Needed(repository, {name: sizes[name] for name in files}, cached, gated, allowed)
 
 
-def _parts(repository: str, revision: str | None) -> set[str]:
-    """The folders that a pipeline's index names."""
-    from huggingface_hub import hf_hub_download
+def in_cache(repository: str) -> bool:
+    """Whether the cache holds anything of a repository, complete or not; the hub is not asked."""
+    from huggingface_hub import scan_cache_dir
+    from huggingface_hub.errors import CacheNotFound
 
-    index: Any = json.loads(Path(hf_hub_download(repository, "model_index.json", revision=revision)).read_text())
-    return {name for name, value in index.items() if isinstance(value, list) and value[0] is not None}
-
-
-def _of_pipeline(sizes: dict[str, int], parts: set[str], variant: str | None) -> dict[str, int]:
-    found = {"model_index.json": sizes["model_index.json"]} if "model_index.json" in sizes else {}
-    for name, size in sizes.items():
-        folder, slash, rest = name.partition("/")
-        if slash and folder in parts and "/" not in rest and rest.endswith(_TEXTS):
-            found[name] = size
-    for part in parts:
-        weights = [n for n in sizes if n.startswith(f"{part}/") and n.endswith(".safetensors")]
-        own = [n for n in weights if variant and f".{variant}." in Path(n).name]
-        plain = [n for n in weights if not _has_variant(Path(n).name)]
-        found |= {n: sizes[n] for n in own or plain}
-    return {n: s for n, s in found.items() if not _is_other_index(n, variant, found)}
-
-
-def _has_variant(name: str) -> bool:
-    """``model.fp16.safetensors`` and ``model.fp16-00001-of-00002.safetensors``, not ``model-00001-of-00002...``."""
-    return "." in name.removesuffix(".safetensors").split("-0000")[0]
-
-
-def _is_other_index(name: str, variant: str | None, found: dict[str, int]) -> bool:
-    """An index of shards that are not among what is read."""
-    if not name.endswith(".index.json") and ".safetensors.index" not in name:
+    try:
+        return any(r.repo_id == repository and r.size_on_disk for r in scan_cache_dir().repos)
+    except CacheNotFound:
         return False
-    if ".bin." in name or ".msgpack" in name:
-        return True
-    of_variant = bool(variant) and f".{variant}." in Path(name).name
-    shards = [n for n in found if n.startswith(name.partition("/")[0]) and "-of-" in n]
-    return not shards or of_variant != any(f".{variant}" in n for n in shards)
 
 
-def _at_root(sizes: dict[str, int]) -> dict[str, int]:
-    wanted = (*_TEXTS, ".safetensors")
-    return {n: s for n, s in sizes.items() if "/" not in n and n.endswith(wanted) and "consolidated" not in n}
+def pipeline_files(names: Collection[str], variant: str | None = None) -> list[str]:
+    """Which of a repository's files diffusers fetches for a pipeline: safetensors in its folders, in the variant where
+    there is one, and settings. Weights at the top or for other programs are left where they are.
+
+    >>> pipeline_files(["model_index.json", "vae/config.json", "vae/model.safetensors", "all.safetensors"])
+    ['model_index.json', 'vae/config.json', 'vae/model.safetensors']
+    """
+    from diffusers.pipelines.pipeline_loading_utils import variant_compatible_siblings
+
+    parts = [n for n in names if n.count("/") == 1]
+    weights = {n for n in parts if n.endswith((".safetensors", ".safetensors.index.json"))}
+    wanted, _ = variant_compatible_siblings(weights, variant=variant)
+    models = {n.partition("/")[0] for n in weights}
+    others = {n.partition("/")[0] for n in parts if n.endswith(_OTHER_WEIGHTS)} - models  # parts for other programs
+    beside = {n for n in parts if n.partition("/")[0] not in models | others and n.endswith(_TEXTS)}
+    beside |= {f"{part}/config.json" for part in models} & set(parts)
+    return sorted({*wanted, *beside, *({"model_index.json"} & set(names))})
+
+
+def model_files(names: Collection[str]) -> list[str]:
+    """Which of a repository's files a model of transformers is loaded from: its safetensors, in one piece or in shards,
+    and the small files beside them.
+
+    >>> model_files(["config.json", "model.safetensors", "pytorch_model.bin", "onnx/model.onnx", "README.md"])
+    ['config.json', 'model.safetensors']
+    """
+    top = [n for n in names if "/" not in n]
+    whole = [n for n in top if n == "model.safetensors"]
+    weights = whole or [n for n in top if fnmatch.fnmatch(n, "model-*-of-*.safetensors")]
+    beside = [n for n in top if n.endswith(_TEXTS) and not (n.endswith(".index.json") and (whole or ".bin." in n))]
+    return sorted({*weights, *beside})
 
 
 def _cached(repository: str, revision: str | None, files: Iterable[str]) -> list[str]:
@@ -128,4 +117,4 @@ def _fault(error: BaseException) -> str:
         return "the hub has no such revision"
     if isinstance(error, RepositoryNotFoundError):
         return "the hub has no such model, or it is private"
-    return "the hub cannot be asked"
+    return CANNOT_ASK
