@@ -10,7 +10,6 @@ a habit, and what is measured is whether ratings correct it without making it wo
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import numpy as np
@@ -82,9 +81,13 @@ def main(people: Annotated[int, typer.Option(help="New people.")] = 40) -> None:
                 }
     for name, row in rows.items():
         first = rows[f"{name.rsplit(', ', 1)[0]}, 0"] if name.count(", 0") == 0 and "noise" not in name else None
-        gain = f"; over none {bootstrap(row['each'] - first['each'])}" if first else ""
-        print(f"{name:40s} {row['srocc']}  known {row['known']:.2f}{gain}", flush=True)
-    print(json.dumps({name: [float(v) for v in row["srocc"]] for name, row in rows.items()}))
+        gain = f"; over none {said(bootstrap(row['each'] - first['each']))}" if first else ""
+        print(f"{name:40s} {said(row['srocc'])}  known {row['known']:.2f}{gain}", flush=True)
+
+
+def said(interval: tuple[float, float, float]) -> str:
+    """Mean and 95 % interval."""
+    return "{:.3f} [{:.3f}, {:.3f}]".format(*interval)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from steer.hub import CANNOT_ASK, Needed, in_cache, needed
 from steer.judging.load import trained_here
 from steer.models import Machine, memory_need, runs_here, this_machine
 from steer.resources import shipped_reward
+from steer.users.store import UserStore
 
 GB = 1e9
 TOKENS_A_MEGAPIXEL = 4096  # of a transformer that draws, with patches of 16 pixels
@@ -67,6 +68,7 @@ class Checkup:
     guess_s: float
     money: float
     problems: list[str] = field(default_factory=list)
+    users: list[str] = field(default_factory=list)  # of the store
 
     @property
     def to_fetch(self) -> float:
@@ -79,7 +81,9 @@ class Checkup:
         """The command to go on with."""
         if self.problems:
             return f"steer doctor --config {self.preset}"
-        return f'steer run "a castle" --user me --config {self.preset}'
+        if self.users:
+            return f'steer run "a castle" --user {self.users[0]} --config {self.preset}'
+        return f'steer user add me --profile "warm light, no neon" --config {self.preset}'
 
 
 def examine(config: SteerConfig, card: dict[str, Any], machine: Machine | None = None) -> Checkup:
@@ -111,6 +115,7 @@ def examine(config: SteerConfig, card: dict[str, Any], machine: Machine | None =
         _seconds(config, card, machine, pictures),
         _money(config, pictures),
         problems,
+        [user.id for user in UserStore().users() if not user.source],
     )
 
 

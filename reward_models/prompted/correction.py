@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 LEVEL = 0.15  # of [0, 1]: standard deviation of how far a person's ratings lie above or below a model's answers
-TAUS = (0.0, 0.04, 0.08, 0.15, 0.25)  # standard deviation of what features explain of a typical picture's liking
+TAUS = (0.0, 0.05, 0.1, 0.2, 0.35)  # standard deviation of what features explain of a typical picture's liking
 SIGMAS = (0.1, 0.16, 0.25)  # of a rating
 TYPICAL = 0.15  # of what features explain of a person's liking
 NOTHING = 0.4  # prior probability that the features explain nothing of this person
@@ -54,20 +54,25 @@ class Prior:
 
 @dataclass(frozen=True)
 class Scale:
-    """Centre (D,) and typical distance of pictures from it: brings features to a mean square length of 1."""
+    """Centre and spread (D,) of pictures: brings features to one variance and rows to a mean square length of 1.
+    Hidden states have a few features that are larger than all others together and say nothing of a picture.
+    """
 
     centre: np.ndarray
-    size: float
+    spread: np.ndarray
 
     @classmethod
     def of(cls, x: np.ndarray) -> Scale:
         """Of typical pictures (P, D)."""
-        centre = x.mean(axis=0)
-        return cls(centre, float(np.sqrt(((x - centre) ** 2).sum(axis=1).mean())) or 1.0)
+        spread = x.std(axis=0)
+        spread[spread < 1e-6 * max(float(spread.max(initial=0.0)), 1e-12)] = (
+            np.inf
+        )  # it never varied: it counts nothing
+        return cls(x.mean(axis=0), spread * np.sqrt(max(1, np.isfinite(spread).sum())))
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Rows (m, D)."""
-        return (x - self.centre) / self.size
+        return (x - self.centre) / self.spread
 
 
 class Correction:

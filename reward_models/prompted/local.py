@@ -47,7 +47,8 @@ class LocalDecider(Decider):
             raise RewardError(f"'{vlm.name}' is a {type(vlm.model).__name__}, which reads no pictures")
         self.config: Any = vlm.model.decision_config if vlm.decides else DecisionConfig.from_pretrained(vlm.name)
         text = vlm.model.config.get_text_config()
-        self.layer = round(DEPTH * text.num_hidden_layers)
+        depth = text.num_hidden_layers
+        self.layer = min(depth, max(SHALLOWEST, round(DEPTH * depth)))
         self.width = 0 if vlm.decides else text.hidden_size
         # out of people's words: processors count a picture's mark wherever it stands
         self._control = sorted(vlm.tokenizer.get_added_vocab(), key=len, reverse=True)
@@ -94,8 +95,8 @@ class LocalDecider(Decider):
         try:
             return self._prepared(subject, question)
         except NotImplementedError:
-            # transformers' own way of keeping control tokens out of texts is for tokenizers that add none around a prompt
-            # (LLaVA 1.5's adds <s>); they are taken out here anyway
+            # transformers' own way of keeping control tokens out of texts is for tokenizers that add none around a
+            # prompt (LLaVA 1.5's adds <s>); they are taken out here anyway
             self.config = copy.copy(self.config)
             self.config.sanitize_control_tokens = False
             return self._prepared(subject, question)

@@ -130,7 +130,9 @@ class PromptedTeacher(Teacher):
         return self._known(person).correction or Correction(*nothing, self._scale(x), self.prior)
 
     def _scale(self, x: np.ndarray) -> Scale:
-        return self.asker.scale or (Scale.of(x) if len(x) else Scale(np.zeros(self.asker.width), 1.0))
+        return self.asker.scale or (
+            Scale.of(x) if len(x) else Scale(np.zeros(self.asker.width), np.ones(self.asker.width))
+        )
 
     def _kept(self, seen: Sequence[Seen]) -> tuple[np.ndarray, np.ndarray]:
         """Features (n, D) and probabilities (n, L). Raises RewardError for bytes of another width."""
