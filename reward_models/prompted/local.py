@@ -26,9 +26,9 @@ from reward_models.prompted.question import ScoreQuestion, described
 
 PICTURE = "\N{WHITE MEDIUM SQUARE}picture\N{WHITE MEDIUM SQUARE}"  # where the picture goes; taken out of all other text
 NAME = "liking"
-DEPTH = (
-    15 / 36
-)  # of the layer whose states are kept, as a share of the decoder: LT_15 of Qwen3-VL-4B (arXiv 2604.11374)
+# the layer whose states are kept: LT_15 of Qwen3-VL-4B's 36 (arXiv 2604.11374); of small models never one of the first
+# three, which on the miniature know half as much of a person (benchmarks/prompted.py)
+DEPTH, SHALLOWEST = 15 / 36, 4
 Prompt = tuple[dict[str, Any], list[Any]]  # inputs with their marks, and the questions of transformers
 
 
