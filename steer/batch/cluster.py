@@ -67,7 +67,7 @@ class RayEngine:
             while True:
                 while free and (group := again.pop() if again else list(itertools.islice(rows, self.beside))):
                     actor = free.pop()
-                    under_way[actor.reward_models.remote([row.facts() for row in group])] = (
+                    under_way[actor.steer.remote([row.facts() for row in group])] = (
                         actor,
                         group,
                         self._made(group),

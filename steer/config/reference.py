@@ -68,7 +68,7 @@ def as_yaml(config: SteerConfig) -> str:
     lines: list[str] = []
     for name, field in SteerConfig.model_fields.items():
         value = config.__dict__[name]
-        lines += [f"# {field.description}"]
+        lines += [f"# {_line(field)}"]
         if isinstance(value, Section):
             lines += [f"{name}:", *_section_lines(value), ""]
         else:
@@ -80,8 +80,13 @@ def _section_lines(section: Section) -> Iterator[str]:
     values = section.model_dump(mode="json")
     for name, field in _fields(type(section)):
         choices = _words(field.annotation)
-        yield f"  # {field.description}" + (f" ({choices})" if " | " in choices else "")
+        yield f"  # {_line(field)}" + (f" ({choices})" if " | " in choices else "")
         yield f"  {name}: {plain(values[name])}"
+
+
+def _line(field: FieldInfo) -> str:
+    """A description in one line, as comments and tables have them."""
+    return " ".join((field.description or "").split())
 
 
 def _fields(model: type[Section]) -> list[tuple[str, FieldInfo]]:
@@ -123,7 +128,7 @@ def _setting(section: str, key: str, field: FieldInfo, kind: str = "") -> Settin
         default = default.model_dump(mode="json")
     shown = "" if default is PydanticUndefined else plain(default)
     type_ = _words(field.annotation, _bounds(field.metadata))
-    return Setting(section, key, type_, shown, field.description or "", kind)
+    return Setting(section, key, type_, shown, _line(field), kind)
 
 
 def _words(declared: Any, bounds: str = "") -> str:

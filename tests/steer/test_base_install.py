@@ -31,5 +31,7 @@ def test_the_main_job_runs_without_extras(reward, tmp_path):
 
 
 def test_a_reward_of_no_such_name_is_a_usage_error():
-    with pytest.raises(UsageError, match="reward 'linear-hidden' not found"):
+    with pytest.raises(UsageError, match="reward 'linear-hiden' not found"):
+        load_reward("linear-hiden")
+    with pytest.raises(UsageError, match="train it: steer reward train -c linear-hidden-vlm"):
         load_reward("linear-hidden")

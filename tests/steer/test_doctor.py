@@ -180,4 +180,4 @@ def test_a_trained_reward_that_is_nowhere_is_said_and_one_that_is_here_is_found(
 def test_the_default_can_run():
     done = doctor(dict(os.environ))
     assert done.returncode == 0, done.stderr
-    assert "next      steer run" in done.stdout
+    assert "next      steer user add me" in done.stdout or "next      steer run" in done.stdout

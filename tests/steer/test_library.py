@@ -51,7 +51,7 @@ def test_a_folder_of_that_name_wins(by_name, tmp_path, monkeypatch):
 def test_a_mistyped_name_is_told_from_a_folder_that_is_not_there(by_name):
     with pytest.raises(reward_models.RewardError, match=r"reward 'minature' not found .*Did you mean 'miniature'"):
         reward_models.load("minature")
-    with pytest.raises(reward_models.RewardError, match=r"no reward model in './minature'"):
+    with pytest.raises(reward_models.RewardError, match=r"there is no folder './minature'"):
         reward_models.load("./minature")
 
 

@@ -13,6 +13,7 @@ from reward_models.encoders.vlm import load_vlm
 from reward_models.prompted.local import NAME, PICTURE, LocalDecider
 from reward_models.prompted.question import described, liking_question, match_question
 from reward_models.testing.fakes import random_pictures
+from tests.reward_models.shipped import WEIGHTS
 from tests.reward_models.tiny_vlms import save_gemma, save_llava, save_qwen
 from tests.tiny_tokenizers import byte_tokenizer
 
@@ -140,9 +141,7 @@ def test_people_cannot_write_control_tokens(tmp_path, adds):
 
 
 def test_the_shipped_model_can_be_asked():
-    from steer.resources import MINIATURE_LINEAR_HIDDEN
-
-    decider = LocalDecider(load_vlm(MINIATURE_LINEAR_HIDDEN.parent / "vlm"), 128)
+    decider = LocalDecider(load_vlm(WEIGHTS / "linear-hidden" / "vlm"), 128)
     assert decider.answers(_pictures(1), [liking_question(CARD)])[0][0].probabilities
 
 

@@ -20,7 +20,7 @@ from reward_models.protocols import Evidence, Seen
 from reward_models.teaching import teach
 from reward_models.testing import ImaginationConformance, RewardConformance, TeacherConformance
 from reward_models.testing.fakes import random_pictures
-from steer.resources import MINIATURE_WEIGHTS
+from tests.reward_models.shipped import SIGLIP
 from tests.reward_models.tiny_vlms import save_qwen
 
 WORDS = "warm light, no neon"
@@ -192,7 +192,7 @@ def reward_question(words):
 
 
 def test_an_encoder_gives_fidelity_and_the_space_of_texts():
-    encoder = SiglipEncoder(MINIATURE_WEIGHTS / "siglip")
+    encoder = SiglipEncoder(SIGLIP)
     decider = _Scripted()
     reward = PromptedReward(decider, encoder, background=lambda: random_pictures(8))
     pictures = _pictures(3)

@@ -158,7 +158,7 @@ def test_a_file_may_change_the_kind_of_its_base(tmp_path, renderer):
     above.write_text(f"base: {below}\nrenderer: {renderer}\nproposer: {{kind: local}}\n")
     config = load_config(above)
     assert config.renderer == PainterConfig()
-    assert config.proposer == LocalConfig(lexicon="general", model="m")
+    assert config.proposer == LocalConfig(lexicon="general", model="m", fallback="lexical")
     above.write_text(f"base: {below}\nrenderer: {{kind: painter, steps: 3}}\n")
     with pytest.raises(UsageError, match=r"above.yaml: renderer\.steps is a setting of 'diffusers', not of 'painter'"):
         load_config(above)

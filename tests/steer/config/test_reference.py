@@ -43,7 +43,7 @@ def test_types_and_defaults_are_in_words():
 
 @pytest.mark.parametrize("name", presets())
 def test_what_is_printed_is_read_as_the_same_config(name, tmp_path):
-    changes = ["renderer.aspect=3:2", "renderer.negative_prompt=no: [text]", "objective.fidelity_weight=1e-3"]
+    changes = ["renderer.aspect=3:2", "name=no: [text]", "objective.fidelity_weight=1e-3"]
     config = load_config(name, changes)
     (tmp_path / "mine.yaml").write_text(as_yaml(config))
     assert load_config(tmp_path / "mine.yaml") == config

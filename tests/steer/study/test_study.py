@@ -323,7 +323,7 @@ def test_the_papers_setting_on_tiny_stand_ins_of_its_classes(tmp_path, flux2, mi
         "renderer.height=32",
         "renderer.steps=2",
         "renderer.batch_size=4",
-        "reward.model=miniature",
+        "reward=miniature",
         "reward.device=cpu",
         "search.rewrites=4",
         f"proposer.base_url={server.url}",
@@ -358,7 +358,10 @@ def test_diversity_is_between_users(done):
 
 def test_judges_and_settings_are_looked_at_before_anything_is_drawn(tmp_path):
     for change, said in (
-        ({"judges": {"mine": {"kind": "reward", "model": str(tmp_path / "nowhere")}}}, "the judge|no reward model in"),
+        (
+            {"judges": {"mine": {"kind": "reward", "model": str(tmp_path / "nowhere")}}},
+            "the judge|there is no reward in",
+        ),
         (
             {"conditions": {**PLAN["conditions"], "own": {"settings": ["search.sedes=3"]}}},
             "Did you mean 'search.seeds'",
