@@ -19,8 +19,10 @@ LEVELS: dict[str, tuple[str, ...]] = {"neutral": (), **{part: PARTS[: i + 1] for
 MOST = 2000  # characters of a person's own words; models read no more than they are paid for
 
 _COARSE = re.compile(r"^(age|gender|sex)(_|$)", re.I)
-_TRAIT = re.compile(r"^(personality|trait|vaiak|big_?five)|^(openness|conscientiousness|extraversion|extroversion)\b"
-                    r"|^(agreeableness|neuroticism)\b", re.I)  # fmt: skip
+_TRAIT = re.compile(
+    r"^(personality|trait|vaiak|big_?five|openness|conscientiousness|extraversion|extroversion|agreeableness|neuroticism)",
+    re.I,
+)
 _UNKNOWN = {"", "unknown", "na", "n/a", "nan", "none", "prefer not to say", "prefer_not_to_say"}
 
 

@@ -91,7 +91,7 @@ def examine(config: SteerConfig, card: dict[str, Any], machine: Machine | None =
     and sizes, and no API.
     """
     machine = machine or this_machine()
-    parts = [_renderer(config, card), *_reward(config, card), _proposer(config, card)]
+    parts = [_renderer(config, card), *_loras(config), *_reward(config, card), _proposer(config, card)]
     cache = _cache()
     free = shutil.disk_usage(next(p for p in (cache, *cache.parents) if p.exists())).free
     problems = [f"{part.role}: {problem}" for part in parts for problem in part.problems]
@@ -129,6 +129,13 @@ def _renderer(config: SteerConfig, card: dict[str, Any]) -> Part:
     if isinstance(r, RemoteConfig):
         return _api("renderer", r.model, r.base_url, r.api_key_env)
     return Part("renderer", r.model, "shipped")
+
+
+def _loras(config: SteerConfig) -> list[Part]:
+    """LoRAs of the hub, of which one file each is read."""
+    r = config.renderer
+    names = [lora for lora in r.loras if is_hub_name(lora.path)] if isinstance(r, DiffusersConfig) else []
+    return [_model("LoRA", x.path, math.nan, lambda x=x: needed(x.path, file=x.file)) for x in names]  # type: ignore[misc]
 
 
 def _reward(config: SteerConfig, card: dict[str, Any]) -> list[Part]:

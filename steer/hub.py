@@ -32,8 +32,14 @@ class Needed:
         return sum(size for name, size in self.files.items() if name not in self.cached)
 
 
-def needed(repository: str, revision: str | None = None, variant: str | None = None, pipeline: bool = False) -> Needed:
-    """What a repository's loader will read, see :func:`pipeline_files` and :func:`model_files`.
+def needed(
+    repository: str,
+    revision: str | None = None,
+    variant: str | None = None,
+    pipeline: bool = False,
+    file: str | None = None,
+) -> Needed:
+    """What a repository's loader will read, see :func:`pipeline_files` and :func:`model_files`; or one ``file`` of it.
 
     The hub is asked for names and sizes alone. Where it cannot be asked, only the ``fault`` is filled in.
     """
@@ -54,6 +60,8 @@ def needed(repository: str, revision: str | None = None, variant: str | None = N
         except (GatedRepoError, HfHubHTTPError):
             allowed = False
     files = pipeline_files(sizes, variant) if pipeline else model_files(sizes)
+    if file is not None:
+        files = [file] if file in sizes else []
     cached = frozenset(_cached(repository, facts.sha, files))
     return Needed(repository, {name: sizes[name] for name in files}, cached, gated, allowed)
 

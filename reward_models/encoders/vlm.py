@@ -24,14 +24,15 @@ from reward_models.encoders.base import first_line, precision_for, weights_hash
 @dataclass(eq=False)
 class Vlm:
     """``model`` in bf16 on CUDA, fp32 elsewhere; ``processor`` reads text and pictures together, and is the tokenizer
-    alone for a model without eyes. ``alone``: held by whoever runs the model; ``decides``: it has a head of its own for
-    typed questions.
+    alone for a model that does not see (``sees``). ``decides``: it has a head of its own for typed questions.
+    ``alone``: held by whoever runs the model.
     """
 
     name: str
     model: Any
     processor: Any
     device: str
+    sees: bool
     decides: bool = False
     alone: RLock = field(default_factory=RLock, repr=False)
     _hash: str = ""
@@ -40,11 +41,6 @@ class Vlm:
     def tokenizer(self) -> Any:
         """Of the processor, or the processor itself."""
         return self.processor.tokenizer if self.sees else self.processor
-
-    @property
-    def sees(self) -> bool:
-        """Whether it reads pictures."""
-        return hasattr(self.processor, "image_processor")
 
     @property
     def revision(self) -> str | None:
@@ -87,7 +83,7 @@ def _load(name: str, revision: str | None, device: str) -> Vlm:
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise RewardError(f"cannot load the model '{name}': {first_line(error)}") from error
     model = model.to(device).eval().requires_grad_(False)
-    return Vlm(name, model, processor, device, own_head)
+    return Vlm(name, model, processor, device, bool(sees), own_head)
 
 
 def load_processor(name: str, config: Any, told: dict[str, Any]) -> Any:

@@ -59,7 +59,7 @@ class Asker:
             for k, vector, fit, prompt in zip(at, vectors, fits, [prompts[k] for k in at], strict=True):
                 shown[k].fidelity = float(fit) if prompt else math.nan
                 if not self.decider.width:
-                    shown[k].x = vector.double().cpu().numpy()
+                    shown[k].x = vector.cpu().double().numpy()  # in this order: Apple's GPUs have no double precision
         for each in shown:
             if each.x.shape != (self.width,):
                 each.x = np.full(self.width, np.nan)
@@ -76,8 +76,10 @@ class Asker:
     def _look(self, shown: Sequence[Shown], images: Sequence[Image.Image]) -> None:
         """Answers for nobody in particular, and the features of the same passes."""
         answers, x = self.decider.look(images, NOBODY)
-        for each, answer, row in zip(shown, answers, x, strict=True):
-            each.answers[NOBODY], each.x = answer, row
+        turned = self.decider.answers(images, [NOBODY.reversed()]) if self.orders == 2 else [[] for _ in images]
+        for each, answer, other, row in zip(shown, answers, turned, x, strict=True):
+            each.answers[NOBODY], each.x = _joined([answer, *other]), row
+            self._notice(answer)
 
     def ask(self, shown: Sequence[Shown], questions: Sequence[ScoreQuestion]) -> None:
         """Everything that is open about these subjects, together by what they are asked."""

@@ -157,7 +157,7 @@ class PromptedTeacher(Teacher):
 
     def _learned(self, person: str, told: str, x: np.ndarray, p: np.ndarray, y: np.ndarray) -> Lesson:
         x, p, y = (v.astype(np.float32).astype(np.float64) for v in (x, p, y))
-        self.known[person] = Known.of(told, x, p, y, self._scale(x), self.prior)
+        self.known[person] = Known.of(told, x, p, y, self._scale(x), self.prior) if len(y) else Known(told)
         rows = {"x": x, "p": p, "y": y}
         tensors = {name: torch.from_numpy(v).float().contiguous() for name, v in rows.items()}
         tensors["card"] = torch.tensor(list(told.encode()), dtype=torch.uint8)

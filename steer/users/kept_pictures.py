@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from PIL import Image
 
-from steer.users.reward_data import AT_ONCE, RewardData
+from steer.users.reward_data import RewardData
 
 SIDE = 256  # longest side, in pixels
 MOST_BYTES = 1_000_000  # of one; a JPEG of this size has far fewer
@@ -61,16 +61,7 @@ class KeptPictures(RewardData):
 
     def thumbnails(self, user: str, pictures: Sequence[str]) -> dict[str, bytes]:
         """A person's thumbnails by picture hash; pictures without one are left out."""
-        found: dict[str, bytes] = {}
-        with self._errors():
-            for start in range(0, len(pictures), AT_ONCE):
-                part = list(pictures[start : start + AT_ONCE])
-                marks = ",".join("?" * len(part))
-                rows = self._db.execute(
-                    f"SELECT picture, data FROM thumbnails WHERE user = ? AND picture IN ({marks})", (user, *part)
-                )
-                found |= {r[0]: r[1] for r in rows}
-        return found
+        return self._by_picture("SELECT picture, data FROM thumbnails WHERE user = ?", user, pictures)
 
     def kept(self, user: str) -> Collection[str]:
         """Hashes of the pictures of which a person has a thumbnail."""

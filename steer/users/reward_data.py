@@ -28,15 +28,16 @@ class RewardData(Database):
 
     def features(self, key: str, pictures: Sequence[str]) -> dict[str, bytes]:
         """A teacher's features by picture hash. ``key``: the teacher's; pictures without features are left out."""
+        return self._by_picture("SELECT picture, vector FROM features WHERE encoder = ?", key, pictures)
+
+    def _by_picture(self, query: str, value: str, pictures: Sequence[str]) -> dict[str, bytes]:
+        """Bytes by picture hash, of a ``query`` whose one mark is ``value``, for these pictures alone."""
         found: dict[str, bytes] = {}
         with self._errors():
             for start in range(0, len(pictures), AT_ONCE):
                 part = list(pictures[start : start + AT_ONCE])
                 marks = ",".join("?" * len(part))
-                rows = self._db.execute(
-                    f"SELECT picture, vector FROM features WHERE encoder = ? AND picture IN ({marks})", (key, *part)
-                )
-                found |= {r[0]: r[1] for r in rows}
+                found |= dict(self._db.execute(f"{query} AND picture IN ({marks})", (value, *part)).fetchall())
         return found
 
     def keep_lesson(self, told: Told, reward: str, lesson: Lesson) -> None:

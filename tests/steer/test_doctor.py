@@ -181,3 +181,10 @@ def test_the_default_can_run():
     done = doctor(dict(os.environ))
     assert done.returncode == 0, done.stderr
     assert "next      steer user add me" in done.stdout or "next      steer run" in done.stdout
+
+
+def test_a_lora_is_one_of_the_parts(monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    parts = {part.role: part for part in examine(load_config("sdxl-lightning"), {}).parts}
+    assert parts["LoRA"].name == "ByteDance/SDXL-Lightning"
+    assert parts["LoRA"].where == "the hub"

@@ -50,8 +50,8 @@ def test_it_learns_and_resumes(tmp_path):
     assert torch.load(tmp_path / "finer" / "checkpoint.pt", weights_only=True)["step"] > steps
 
 
-def test_looks_differ_in_fog_alone_here(tmp_path):
-    """The data set is painted in the look that is asked for."""
+def test_a_data_set_is_painted_in_the_look_that_is_asked_for(tmp_path):
+    """Looks 1 and 2 differ in fog, ink and sepia alone."""
     for look in (1, 2):
         paint_dataset(tmp_path / str(look), 24, 1, look=look, workers=1)
     first, second = (Pictures(tmp_path / str(look), 1) for look in (1, 2))

@@ -217,3 +217,21 @@ def test_a_folder_of_settings_is_a_reward(folder, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"family": "prompted", "model": "m", "backend": "telegraph"}))
     with pytest.raises(RewardError, match="no backend 'telegraph'"):
         reward_models.load(tmp_path)
+
+
+def test_both_orders_are_asked_for_nobody_in_particular_too(folder):
+    reward, (picture,) = _reward(folder, orders=2), _pictures(1)
+    question = liking_question()
+    ((forward, backward),) = reward.asker.decider.answers([picture], [question, question.reversed()])
+    expected = (np.array(forward.probabilities) + np.array(backward.probabilities[::-1])) / 2
+    scores = reward.score([picture], [""], Person())
+    assert scores.population[0] == pytest.approx(float(np.arange(5) @ expected) / 4, abs=1e-6)
+
+
+def test_words_alone_cost_no_look_at_the_background(folder):
+    def background():
+        raise AssertionError("nothing was rated")
+
+    reward = PromptedReward(LocalDecider(load_vlm(folder), 64), size=64, background=background)
+    assert reward.teacher.learn("me", Evidence(profile=WORDS)).open == 1
+    assert np.isfinite(reward.score(_pictures(1), [""], "me").personal).all()
