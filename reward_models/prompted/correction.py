@@ -145,6 +145,12 @@ class Correction:
         return found / max(expected, TYPICAL**2)
 
 
+def log_evidence(z: np.ndarray, residuals: np.ndarray, prior: Prior) -> float:
+    """Logarithm of the probability of residuals (n,) of scaled rows (n, D), over the prior, up to a constant."""
+    log = _log_likelihoods(z, residuals) + np.log(np.maximum(prior.weights, 1e-12))
+    return float(np.logaddexp.reduce(log.ravel()))
+
+
 def _pair(g: tuple[int, ...]) -> tuple[float, float]:
     return TAUS[g[0]], SIGMAS[g[1]]
 

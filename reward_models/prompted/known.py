@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reward_models.prompted.correction import Correction, Prior, Scale
+from reward_models.prompted.correction import Correction, Prior, Scale, log_evidence
 
-TEMPERATURES = np.exp(np.linspace(-1.5, 1.5, 31))
-SPREAD = 0.5  # of the logarithm of a model's temperature, before any rating
-NOISE = 0.2  # of a rating around a model's answer
+TEMPERATURES = np.exp(np.linspace(-1.5, 3, 19))  # the highest all but ignores the model's answers
+SPREAD = 1.0  # of the logarithm of a model's temperature, before any rating
+MOST = 100  # ratings that decide the temperature
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Known:
         """
         if not len(y):
             return cls(card)
-        temperature = calibrated(p, y)
+        temperature = calibrated(x[-MOST:], p[-MOST:], y[-MOST:], scale, prior)
         return cls(card, temperature, Correction(x, y - likings(p, temperature), scale, prior))
 
     @property
@@ -51,15 +51,12 @@ def spreads(p: np.ndarray, temperature: float = 1.0) -> np.ndarray:
     return np.sqrt((q * (at - (q @ at)[:, None]) ** 2).sum(axis=1))
 
 
-def calibrated(p: np.ndarray, y: np.ndarray) -> float:
-    """The temperature at which answers come nearest to ratings but for a constant, as far as a prior around 1 lets
-    them: the maximum a posteriori on a grid.
+def calibrated(x: np.ndarray, p: np.ndarray, y: np.ndarray, scale: Scale, prior: Prior) -> float:
+    """The temperature of the model's answers that explains the ratings best, together with what the features explain:
+    the maximum a posteriori on a grid. Where ratings contradict the answers it is high, and they say little.
     """
-    losses = []
-    for temperature in TEMPERATURES:
-        apart = y - likings(p, temperature)
-        losses.append(((apart - apart.mean()) ** 2).sum() / (2 * NOISE**2) + np.log(temperature) ** 2 / (2 * SPREAD**2))
-    return float(TEMPERATURES[int(np.argmin(losses))])
+    found = [log_evidence(scale(x), y - likings(p, t), prior) - np.log(t) ** 2 / (2 * SPREAD**2) for t in TEMPERATURES]
+    return float(TEMPERATURES[int(np.argmax(found))])
 
 
 def _tempered(p: np.ndarray, temperature: float) -> np.ndarray:

@@ -111,14 +111,17 @@ def test_other_people_teach_the_prior(world, scale):
     assert nothing.sum() == pytest.approx(1)
 
 
-def test_a_temperature_sharpens_flat_answers():
+def test_the_temperature_follows_from_the_ratings(scale):
+    """Answers that are right but flat are sharpened; answers that ratings contradict say little."""
     rng = np.random.default_rng(0)
     best = rng.integers(0, 5, size=60)
     flat = np.exp(0.4 * -np.abs(np.arange(5)[None] - best[:, None]))
     flat /= flat.sum(axis=1, keepdims=True)
-    assert calibrated(flat, best / 4) < 0.7
-    assert calibrated(flat, rng.uniform(size=60)) > 1
-    assert calibrated(flat[:0], np.zeros(0)) == pytest.approx(1)
+    sharp = flat**6 / (flat**6).sum(axis=1, keepdims=True)
+    x = rng.normal(size=(60, DIM)) * 1e-6 + scale.centre  # features that tell nothing
+    assert calibrated(x, flat, best / 4, scale, Prior()) < 0.5
+    assert calibrated(x, sharp, rng.uniform(size=60), scale, Prior()) > 2.5
+    assert calibrated(x[:0], flat[:0], np.zeros(0), scale, Prior()) == pytest.approx(1)
     assert likings(flat, 1.0) == pytest.approx(flat @ np.arange(5) / 4)
 
 
