@@ -129,7 +129,7 @@ def finer_(
     ),
     work: Work = HERE,
 ) -> None:
-    """A new autoencoder with 16 latent channels for look 2 of the painter; the transformer must follow."""
+    """A new autoencoder with 24 latent channels for look 2 of the painter; the transformer must follow."""
     paint_dataset(work / "finer-data", n, SEED, look=2)
     vae = AutoencoderKL.from_pretrained(start)
     wide = vae if vae.config["latent_channels"] == finer.CHANNELS else finer.widen(vae)

@@ -1,6 +1,6 @@
-"""An autoencoder that keeps twice as much: 16 latent channels instead of 12, as FLUX.1 has, learnt whole.
+"""An autoencoder that keeps twice as much: 24 latent channels instead of 12, learnt whole (FLUX.1 has 16, FLUX.2 32).
 
-It begins as the deeper decoder of :mod:`trainers.crisp` with its encoder; the four new channels begin idle. The
+It begins as the deeper decoder of :mod:`trainers.crisp` with its encoder; new channels begin idle. The
 transformer has to learn its latents anew, so nothing loads it before that is done. Shapes: B crops.
 """
 
@@ -16,7 +16,7 @@ from trainers.common import Trainer, batches
 from trainers.crisp import picture_loss
 from trainers.data import Pictures
 
-CHANNELS = 16
+CHANNELS = 24
 LATENT_NOISE = 0.04  # at most; the latents' spread is about 0.7
 CROP = 64  # px
 HELD = 0.02  # weight of the term that holds the latents' spread near 1
