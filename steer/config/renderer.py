@@ -99,14 +99,16 @@ class DiffusersConfig(_Sized):
     """LoRAs to load."""
     variant: str | None = None
     """Variant of the weight files, for example fp16."""
-    offload: Literal["auto", "none", "encoders", "model", "sequential"] = "auto"
-    """What leaves the GPU while it is idle, to save memory."""
+    offload: Literal["auto", "none", "encoders", "model", "group"] = "auto"
+    """What leaves the GPU while it is idle, to save memory; group moves layer by layer."""
     tiling: Literal["auto", "on", "off"] = "auto"
     """Decode pictures in tiles: less memory, faint differences."""
     compile: bool = False
     """Compile the denoiser's blocks; the first pictures take longer."""
-    quantize: Literal["none", "int8", "int8-dynamic", "fp8"] = "none"
-    """Quantize the denoiser's weights (int8-dynamic and fp8: its activations too)."""
+    quantize: Literal["auto", "none", "int8", "int8-dynamic", "fp8"] = "auto"
+    """Quantize the denoiser's weights (int8-dynamic and fp8: its activations too); auto: on a GPU that is too small."""
+    quantize_text: Literal["auto", "none", "int8"] = "auto"
+    """Quantize the text encoders' weights; auto: on a GPU that is too small."""
     channels_last: bool = False
     """Use the channels-last memory layout."""
     fuse_projections: bool = False

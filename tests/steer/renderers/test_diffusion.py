@@ -148,8 +148,11 @@ def test_a_lora_file_changes_the_pictures_by_its_scale(sdxl, tmp_path):
     assert np.abs(plain - full).max() > 1
     described = DiffusersRenderer(config(sdxl, loras=[{"path": str(path), "scale": 0.5}])).describe()["weights"]
     assert described[f"lora {path}"] == {"scale": 0.5, "bytes": path.stat().st_size}
-    with pytest.raises(RenderError, match="cannot load the LoRA"):
+    with pytest.raises(RenderError, match="there is no LoRA file"):
         DiffusersRenderer(config(sdxl, loras=[{"path": str(tmp_path / "none.safetensors")}]))
+    (torn := tmp_path / "torn.safetensors").write_bytes(path.read_bytes()[:100])
+    with pytest.raises(RenderError, match="cannot load the LoRA"):
+        DiffusersRenderer(config(sdxl, loras=[{"path": str(torn)}]))
 
 
 def test_sizes_are_the_configs(sdxl):
