@@ -82,6 +82,7 @@ class DiffusersRenderer(Renderer):
         jobs = list(zip(prompts, seeds, strict=True))
         for prompt in dict.fromkeys(prompts):
             self._say_if_cut(prompt)
+        self.prepare(prompts)
         results: list[Image.Image | RenderFailure] = []
         while len(results) < len(jobs):
             done = len(results)

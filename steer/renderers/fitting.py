@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from reward_models.residency import evictable, free, moves
+from reward_models import residency
 from steer.config import DiffusersConfig
 from steer.errors import RenderError
 from steer.memory import main_memory
@@ -27,7 +27,7 @@ SAID = {
 def plan_for(config: DiffusersConfig, device: str, parts: dict[str, Part], work: Work, apart: bool) -> Plan:
     """Precision and place of the parts. Raises RenderError for a place that the device does not have."""
     wanted, allowed = config.offload, allowed_by(config, device, apart)
-    if not moves(device):
+    if not residency.moves(device):
         if wanted in ("model", "group"):
             raise RenderError(f"renderer.offload={wanted} moves parts off a CUDA card; here the device is {device}")
         precision = Precision(allowed.denoiser[0], allowed.text[0], allowed.tiles[0])
@@ -87,10 +87,10 @@ def allowed_by(config: DiffusersConfig, device: str, apart: bool) -> Allowed:
     """What the config leaves open. On a CPU and a Mac, eight bits are slower and are only taken where they are asked
     for.
     """
-    open_ = moves(device) and find_spec("torchao") is not None
+    open_ = residency.moves(device) and find_spec("torchao") is not None
     automatic: tuple[Eight, ...] = ("none", "int8") if open_ else ("none",)
     denoiser: dict[str, tuple[Eight, ...]] = {"auto": automatic, "none": ("none",)}
-    tiles = {"auto": (False, True) if moves(device) else (False,), "on": (True,), "off": (False,)}
+    tiles = {"auto": (False, True) if residency.moves(device) else (False,), "on": (True,), "off": (False,)}
     text: dict[str, tuple[Eight, ...]] = {"auto": automatic, "none": ("none",), "int8": ("int8",)}
     return Allowed(denoiser.get(config.quantize, ("int8",)), text[config.quantize_text], tiles[config.tiling], apart)
 
@@ -103,4 +103,6 @@ def work_for(config: DiffusersConfig, dtype: torch.dtype, settings: dict[str, di
 
 def room_on(device: str) -> tuple[float, float]:
     """GiB that are free or can be made free on a card now, and its size."""
-    return free(device) + evictable(device), torch.cuda.get_device_properties(device).total_memory / 2**30
+    return residency.free(device) + residency.evictable(device), torch.cuda.get_device_properties(
+        device
+    ).total_memory / 2**30

@@ -12,8 +12,7 @@ from typing import Any
 
 import torch
 from diffusers import DiffusionPipeline
-from transformers import ProcessorMixin
-from transformers.models.auto.processing_auto import PROCESSOR_MAPPING_NAMES
+from transformers import AutoTokenizer
 
 from steer.config import DiffusersConfig
 from steer.errors import RenderError
@@ -33,8 +32,11 @@ def load(folder: Path, config: DiffusersConfig, dtype: torch.dtype, plan: Plan) 
         told["variant"] = config.variant
     try:
         _check_packages(folder)
-        ready = {**processors(folder), **_light_parts(folder, config, told, plan)}
-        return DiffusionPipeline.from_pretrained(folder, trust_remote_code=False, **told, **ready)
+        readers = text_readers(folder)
+        ready = {**dict.fromkeys(readers), **_light_parts(folder, config, told, plan)}
+        pipeline: Any = DiffusionPipeline.from_pretrained(folder, trust_remote_code=False, **told, **ready)
+        pipeline.register_modules(**readers)  # not handed in, as diffusers looks for the hidden classes then
+        return pipeline
     except RenderError:
         raise
     except Exception as error:  # the library raises many kinds for one thing: it does not load
@@ -44,17 +46,14 @@ def load(folder: Path, config: DiffusersConfig, dtype: torch.dtype, plan: Plan) 
         ) from error
 
 
-def processors(folder: Path) -> dict[str, ProcessorMixin]:
-    """The parts that are processors, such as FLUX.2-dev's. transformers hides the classes of some where torchvision is
-    missing, though they read texts without it.
+def text_readers(folder: Path) -> dict[str, Any]:
+    """The tokenizers of parts that are processors, as FLUX.2-dev's is, where torchvision is missing: these processors
+    cannot be loaded without it, and what they make of texts alone is what their tokenizers make of them.
     """
-    names = {kind: model for model, kind in PROCESSOR_MAPPING_NAMES.items()}
-    found = {}
-    for part, (library, kind) in index_of(folder).items():
-        if library == "transformers" and kind in names and find_spec("torchvision") is None:
-            module = f"transformers.models.{names[kind].replace('-', '_')}.processing_{names[kind].replace('-', '_')}"
-            found[part] = getattr(importlib.import_module(module), kind).from_pretrained(folder / part)
-    return found
+    if find_spec("torchvision") is not None:
+        return {}
+    hidden = [part for part, (_, kind) in index_of(folder).items() if kind.endswith("Processor")]
+    return {part: AutoTokenizer.from_pretrained(folder / part, trust_remote_code=False) for part in hidden}
 
 
 def _light_parts(folder: Path, config: DiffusersConfig, told: dict[str, Any], plan: Plan) -> dict[str, Any]:

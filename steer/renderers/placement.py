@@ -13,7 +13,8 @@ import torch
 from diffusers.hooks import apply_group_offloading
 from torch import nn
 
-from reward_models.residency import Guest, move, moves, out_of_memory
+from reward_models import residency
+from reward_models.residency import Guest, out_of_memory
 from steer.config import DiffusersConfig
 from steer.errors import RenderError
 from steer.memory import main_memory
@@ -31,7 +32,7 @@ class Place:
         self.pipeline, self.device, self.placement = pipeline, device, plan.placement
         apart = plan.placement in ("encoders", "group")
         self._encoders = {n: p for n, p in modules(pipeline).items() if is_encoder(n)} if apart else {}
-        self._layers = plan.layers and moves(device)
+        self._layers = plan.layers and residency.moves(device)
         readers, drawers = self._guests(plan.placement, work, stays)
         self._readers, self._drawers = readers, drawers
         self._detach()
@@ -79,8 +80,8 @@ class Place:
                 return []
             return [p for n, p in found.items() if placement != "group" or n == "vae"]
 
-        if not moves(self.device):
-            move([p for p in modules(self.pipeline).values()], self.device)
+        if not residency.moves(self.device):
+            residency.move([p for p in modules(self.pipeline).values()], self.device)
         readers = Guest("the text encoders", self.device, lambda: [] if self._layers else encoders)
         return readers, Guest("the image model", self.device, others, work, stays)
 
@@ -98,7 +99,7 @@ def settle(pipeline: Any, device: str, config: DiffusersConfig, plan: Plan, work
     if plan.precision.tiles:
         pipeline.vae.enable_tiling()
         log.info("pictures are decoded in tiles")
-    if config.batch_size > 1 and moves(device) and pipeline.components.get("vae") is not None:
+    if config.batch_size > 1 and residency.moves(device) and pipeline.components.get("vae") is not None:
         pipeline.vae.enable_slicing()  # pictures are decoded one by one, whatever the batch
     try:
         return Place(pipeline, plan, device, work.peak(plan.precision.tiles), stays=config.offload == "none")
@@ -113,7 +114,7 @@ def settle(pipeline: Any, device: str, config: DiffusersConfig, plan: Plan, work
 
 def stream_layers(part: nn.Module, device: str) -> None:
     """Its layers come onto the card one after another, each while the one before it works."""
-    streams = torch.cuda.is_available() and moves(device)
+    streams = torch.cuda.is_available() and residency.moves(device)
     scarce = main_memory().free < 1.5 * sum(p.numel() * p.element_size() for p in part.parameters()) / 2**30
     apply_group_offloading(
         part,

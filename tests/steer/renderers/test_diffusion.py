@@ -252,3 +252,41 @@ def test_a_pipeline_that_a_script_brings_along(sdxl):
         ours.render(["a fox"], [1])[0].tobytes() == DiffusersRenderer(config(sdxl)).render(["a fox"], [1])[0].tobytes()
     )
     assert ours.describe()["weights"]["given"] == "StableDiffusionXLPipeline"
+
+
+class TestFlux2Dev(RendererConformance):
+    """Its tokenizer is a processor, which transformers hides without torchvision."""
+
+    @pytest.fixture(autouse=True)
+    def _folder(self, flux2):
+        self.folder = flux2
+
+    def make(self):
+        return DiffusersRenderer(config(self.folder, call={"max_sequence_length": 64}))
+
+
+def test_a_prompt_that_a_processor_cuts_is_said(flux2, caplog):
+    DiffusersRenderer(config(flux2, call={"max_sequence_length": 16})).render(["a fox in the deep snow"], [1])
+    assert "the pipeline reads 16 of 22 tokens of: a fox in the deep snow" in caplog.text
+
+
+def test_weights_of_four_bits_by_their_makers_name(flux, tmp_path):
+    """SDNQ's format, as its repositories on the hub are; nothing is quantised on top of it."""
+    pytest.importorskip("sdnq")
+    from diffusers import FluxPipeline
+    from sdnq import SDNQConfig
+
+    pipeline = FluxPipeline.from_pretrained(flux, dtype=torch.float32)
+    model = type(pipeline.transformer).from_pretrained(
+        flux / "transformer",
+        quantization_config=SDNQConfig(
+            weights_dtype="uint4", group_size=16, minimum_allowed_numel=1, minimum_allowed_channel_size=1
+        ),
+    )
+    pipeline.transformer = model
+    pipeline.save_pretrained(tmp_path / "four")
+    light = DiffusersRenderer(config(tmp_path / "four", call={"max_sequence_length": 32}))
+    plain = DiffusersRenderer(config(flux, call={"max_sequence_length": 32}))
+    a, b = (np.asarray(r.render(["a fox"], [1])[0], dtype=float) for r in (light, plain))
+    assert 0 < np.abs(a - b).mean() < 20
+    assert "precision" not in light.describe()["weights"]
