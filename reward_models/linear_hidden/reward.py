@@ -211,7 +211,7 @@ class LinearHiddenReward(RewardModel):
             vlm, of_texts = resolved_name(saved["vlm"], folder), saved["fidelity"]
             pools, size, prompt, revision = (saved[k] for k in ("pools", "size", "prompt", "revision"))
             made_with, way = saved["encoder_fingerprint"], (saved["estimator"], saved["alphas"])
-        encoder = HiddenPools(vlm, pools, device, size=size, prompt=prompt, revision=revision)
+        encoder = HiddenPools(vlm, pools, device, size=size, prompt=prompt, revision=revision, whole=False)
         check_encoder(folder, made_with, vlm, encoder.fingerprint())
         fidelity = load_encoder(resolved_name(of_texts, folder), device=device) if of_texts else None
         return cls(encoder, array["pictures"], support, general, fidelity, named, *way, imagined, population)

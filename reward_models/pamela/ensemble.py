@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from reward_models.base import Person, RewardError, UnknownPerson
-from reward_models.encoders.base import weights_hash
+from reward_models.encoders.identity import weights_hash
 from reward_models.pamela.model import PamelaConfig, PamelaPredictor
 from reward_models.pamela.people import FittedPerson, PersonPrior, fit_people, sensitivity
 from reward_models.registry import not_found

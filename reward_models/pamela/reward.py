@@ -45,7 +45,7 @@ class PamelaReward(RewardModel):
     def read(self, images: Sequence[Image.Image], prompts: Sequence[str]) -> PamelaReading:
         """Features and fidelity of n pictures; one that does not open is NaN in every score."""
         pictures, readable = encode_readable(self.encoder, images)
-        texts = self.encoder.texts(prompts)
+        texts = self.texts.features(prompts)
         fidelity = self.encoder.agreement(pictures, texts).numpy()
         fidelity[~readable] = np.nan
         return PamelaReading(pictures, texts, readable, fidelity)

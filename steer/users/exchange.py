@@ -21,6 +21,7 @@ from steer.users.enrolment import keep_pictures
 from steer.users.ids import check_id
 from steer.users.kept_pictures import opened
 from steer.users.records import User, picture_hash
+from steer.users.schema import RENAMED_ENCODERS
 from steer.users.store import UserStore
 
 FORMAT = 1
@@ -82,7 +83,9 @@ def import_user(
         choices = [(str(c["better"]), str(c["worse"])) for c in told["choices"]]
         prompts = {str(h): str(p) for h, p in told.get("prompts", {}).items()}
         features = {
-            str(encoder): {str(h): base64.b64decode(v, validate=True) for h, v in each.items()}
+            RENAMED_ENCODERS.get(str(encoder), str(encoder)): {
+                str(h): base64.b64decode(v, validate=True) for h, v in each.items()
+            }
             for encoder, each in told.get("features", {}).items()
         }
         small = _thumbnails(told.get("thumbnails", {})) if with_pictures else {}
