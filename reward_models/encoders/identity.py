@@ -29,8 +29,8 @@ def weights_hash(*models: nn.Module, dtype: torch.dtype = torch.float32) -> str:
 
 def _tensor_hash(value: Tensor, dtype: torch.dtype) -> bytes:
     digest = hashlib.sha256(repr(tuple(value.shape)).encode())
-    values = value.detach().cpu().to(dtype).contiguous().reshape(-1).view(torch.uint8)
-    digest.update(memoryview(values.numpy()))
+    values: Any = value.detach().cpu().to(dtype).contiguous().reshape(-1).view(torch.uint8).numpy()
+    digest.update(values)
     return digest.digest()
 
 

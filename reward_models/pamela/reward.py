@@ -36,7 +36,7 @@ class PamelaReward(RewardModel):
     def __init__(self, ensemble: Ensemble, encoder: Encoder, imagined: TextToPicture | None = None):
         self.ensemble, self.encoder = ensemble, encoder
         self.batch_size = encoder.batch_size
-        self.imagined = imagined.to(ensemble.device) if imagined else None
+        self.imagined = imagined
         self.texts = TextMemory(encoder)
         usable = self.imagined if encoder.has_text else None
         self.imagination = PamelaImagination(usable, self.texts) if usable else None
@@ -104,7 +104,7 @@ class PamelaReward(RewardModel):
             named = saved["encoder"]
         encoder = encoder or _saved_encoder(folder, named, device)
         check_encoder(folder, saved["encoder_fingerprint"], encoder.name, encoder.fingerprint())
-        ensemble = Ensemble(*read, saved.get("demographics"), encoder.device)
+        ensemble = Ensemble(*read, saved.get("demographics"))
         if members is not None:
             ensemble.keep(members)
         return cls(ensemble, encoder, imagined)
