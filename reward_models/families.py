@@ -73,7 +73,7 @@ def family(name: str) -> Family:
 def family_of(config: Path) -> Family:
     """The family that a training's YAML is of: its ``family``, pamela where it names none. Raises RewardError."""
     try:
-        values = yaml12.load(config.read_text())
+        values = yaml12.load(config.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise RewardError(f"there is no file '{config}'") from error
     except (yaml12.YAMLError, OSError, UnicodeDecodeError) as error:
@@ -98,7 +98,7 @@ def load(
 
 def _load(name: str | Path, folder: Path, device: str, options: Mapping[str, Any] | None) -> RewardModel:
     try:
-        kind = json.loads((folder / "config.json").read_text()).get("family")
+        kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("family")
     except (OSError, ValueError, AttributeError) as error:
         raise RewardError(f"the reward model in '{folder}' does not load: {error}") from error
     found = family(str(kind))

@@ -20,7 +20,7 @@ from reward_models.base import RewardError
 def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """The config and the tensors. Raises RewardError where either does not open."""
     with reading(folder):
-        return json.loads((folder / "config.json").read_text()), load_file(folder / "model.safetensors")
+        return json.loads((folder / "config.json").read_text(encoding="utf-8")), load_file(folder / "model.safetensors")
 
 
 @contextmanager
@@ -36,7 +36,7 @@ def write_folder(folder: Path, config: Mapping[str, Any], weights: Mapping[str, 
     """Write both files."""
     folder.mkdir(parents=True, exist_ok=True)
     save_file({k: v.cpu().contiguous() for k, v in weights.items()}, folder / "model.safetensors")
-    (folder / "config.json").write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n")
+    (folder / "config.json").write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def relative_name(name: str, folder: Path) -> str:

@@ -49,7 +49,7 @@ class Lexicon:
         if not path.is_file():
             raise unknown("lexicon", name_or_path, sorted(p.stem for p in folder.glob("*.yaml")))
         try:
-            raw = yaml12.load(path.read_text())["groups"]
+            raw = yaml12.load(path.read_text(encoding="utf-8"))["groups"]
             groups = tuple(
                 Group(n, g["where"], tuple(map(str, g["phrases"])), tuple(map(str, g.get("words", ()))))
                 for n, g in raw.items()

@@ -59,7 +59,7 @@ class LinearHiddenSettings(Strict):
 def load_settings(path: Path) -> LinearHiddenSettings:
     """Raises RewardError with the key that is wrong."""
     try:
-        return LinearHiddenSettings.model_validate(yaml12.load(path.read_text()))
+        return LinearHiddenSettings.model_validate(yaml12.load(path.read_text(encoding="utf-8")))
     except ValidationError as error:
         first = error.errors()[0]
         raise RewardError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error

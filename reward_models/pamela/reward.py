@@ -36,7 +36,7 @@ class PamelaReward(RewardModel):
     def __init__(self, ensemble: Ensemble, encoder: Encoder, imagined: TextToPicture | None = None):
         self.ensemble, self.encoder = ensemble, encoder
         self.batch_size = encoder.batch_size
-        self.imagined = imagined.to(ensemble.device) if imagined else None
+        self.imagined = imagined
         self.texts = TextMemory(encoder)
         usable = self.imagined if encoder.has_text else None
         self.imagination = PamelaImagination(usable, self.texts) if usable else None
@@ -45,7 +45,7 @@ class PamelaReward(RewardModel):
     def read(self, images: Sequence[Image.Image], prompts: Sequence[str]) -> PamelaReading:
         """Features and fidelity of n pictures; one that does not open is NaN in every score."""
         pictures, readable = encode_readable(self.encoder, images)
-        texts = self.encoder.texts(prompts)
+        texts = self.texts.features(prompts)
         fidelity = self.encoder.agreement(pictures, texts).numpy()
         fidelity[~readable] = np.nan
         return PamelaReading(pictures, texts, readable, fidelity)
@@ -104,7 +104,7 @@ class PamelaReward(RewardModel):
             named = saved["encoder"]
         encoder = encoder or _saved_encoder(folder, named, device)
         check_encoder(folder, saved["encoder_fingerprint"], encoder.name, encoder.fingerprint())
-        ensemble = Ensemble(*read, saved.get("demographics"), encoder.device)
+        ensemble = Ensemble(*read, saved.get("demographics"))
         if members is not None:
             ensemble.keep(members)
         return cls(ensemble, encoder, imagined)

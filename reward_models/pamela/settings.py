@@ -61,7 +61,7 @@ class RewardTraining(Strict):
     training: LoopSetting = LoopSetting()
     seeds: list[int] = Field([0, 1, 2], min_length=1)
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     cache: str = "outputs/features"
     out: str
     ablations: dict[str, dict[str, Any]] = Field(default_factory=dict)  # name to what differs from the settings above
@@ -96,7 +96,7 @@ def _folder(name: str) -> str:
 def load_training(path: Path) -> RewardTraining:
     """The settings in a YAML file. Raises RewardError with the key that is wrong."""
     try:
-        values = yaml12.load(path.read_text())
+        values = yaml12.load(path.read_text(encoding="utf-8"))
         return RewardTraining.model_validate(values)
     except FileNotFoundError as error:
         raise RewardError(f"there is no file '{path}'") from error

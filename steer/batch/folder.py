@@ -38,7 +38,7 @@ class BatchFolder:
     def manifest(self) -> dict[str, Any]:
         """The content of ``manifest.json``."""
         try:
-            found: dict[str, Any] = json.loads((self.path / "manifest.json").read_text())
+            found: dict[str, Any] = json.loads((self.path / "manifest.json").read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise UsageError(f"the batch in '{self.path}' cannot be read: {error}") from error
         return found
@@ -179,10 +179,10 @@ class BatchFolder:
             "warnings": None,
         }
         if state == "failed":
-            told["reason"] = json.loads((run / "failed.json").read_text())["reason"]
+            told["reason"] = json.loads((run / "failed.json").read_text(encoding="utf-8"))["reason"]
         if state != "done":
             return told
-        result = json.loads((run / "result.json").read_text())
+        result = json.loads((run / "result.json").read_text(encoding="utf-8"))
         best, original = result["best"] or {}, result["original"] or {}
 
         def path(picture: str | None) -> str | None:
@@ -209,6 +209,6 @@ class BatchFolder:
 def is_batch(path: Path) -> bool:
     """Whether a folder holds a batch."""
     try:
-        return json.loads((path / "manifest.json").read_text()).get("kind") == "batch"
+        return json.loads((path / "manifest.json").read_text(encoding="utf-8")).get("kind") == "batch"
     except (OSError, ValueError, AttributeError):
         return False

@@ -50,7 +50,7 @@ def write_results(folder: BatchFolder) -> Counter[str]:
     first: list[dict[str, Any]] = []
     gains: list[float] = []
     partial = folder.path / "results.csv.partial"
-    with open(partial, "w", newline="") as file, _Parquet(folder.path / "results.parquet") as parquet:
+    with open(partial, "w", encoding="utf-8", newline="") as file, _Parquet(folder.path / "results.parquet") as parquet:
         table = csv.DictWriter(file, COLUMNS)
         table.writeheader()
         for row in folder.rows():

@@ -51,7 +51,7 @@ def latest(parent: Path = OUTPUTS) -> Path:
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a file; empty where there is none to read."""
     try:
-        found = json.loads(path.read_text())
+        found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -165,7 +165,7 @@ def _load(run: Path) -> dict[str, Any]:
 
     RunFolder.open(run)
     try:
-        stored: dict[str, Any] = json.loads((run / "result.json").read_text())
+        stored: dict[str, Any] = json.loads((run / "result.json").read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UsageError(
             f"the run in '{run}' stopped before its report was written; 'steer resume {run}' finishes it"

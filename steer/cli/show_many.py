@@ -58,7 +58,7 @@ def show_study(path: Path, as_json: bool) -> None:
 
     folder = StudyFolder.open(path)
     try:
-        table = json.loads((path / "findings.json").read_text())
+        table = json.loads((path / "findings.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UsageError(f"the study in '{path}' is not finished; finish it with: steer resume {path}") from error
     with extra("study", "matplotlib"):

@@ -57,7 +57,7 @@ def find_config(name_or_path: str | Path) -> Path:
 def read_values(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     """The plain values of a file, upon those of the preset or file that its ``base`` names."""
     try:
-        values = yaml12.load(path.read_text()) or {}
+        values = yaml12.load(path.read_text(encoding="utf-8")) or {}
     except (yaml12.YAMLError, UnicodeDecodeError) as error:
         raise UsageError(f"config '{path}' is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):

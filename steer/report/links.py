@@ -40,7 +40,7 @@ def _up(path: Path, levels: int) -> Path:
 
 def _is(file: Path, kind: str) -> bool:
     try:
-        found = json.loads(file.read_text())
+        found = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
     return isinstance(found, dict) and found.get("kind") == kind

@@ -78,7 +78,7 @@ class RunFolder:
     def open(cls, path: Path) -> RunFolder:
         """An existing run. Raises UsageError when there is none."""
         try:
-            manifest = json.loads((path / "manifest.json").read_text())
+            manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
             return cls(path, manifest)
         except FileNotFoundError as error:
             raise UsageError(f"no run in '{path}' (manifest.json is missing)") from error

@@ -61,7 +61,7 @@ class StudyFolder:
         """An existing study. Raises UsageError where there is none."""
         if not is_study(path):
             raise UsageError(f"there is no study in '{path}'")
-        return cls(path, parse_study(json.loads((path / "study.json").read_text())["plan"], str(path)))
+        return cls(path, parse_study(json.loads((path / "study.json").read_text(encoding="utf-8"))["plan"], str(path)))
 
     def runs(self, condition: str) -> BatchFolder:
         """The batch of a condition."""
@@ -96,7 +96,7 @@ class StudyFolder:
         """``result.json`` of a cell's run; None where it is not done."""
         path = self.run_of(condition, cell) / "result.json"
         if path not in self._results and path.exists():
-            self._results[path] = json.loads(path.read_text())
+            self._results[path] = json.loads(path.read_text(encoding="utf-8"))
         return self._results.get(path)
 
 
@@ -108,7 +108,7 @@ def look_id(prompt: int, seed: int, text: str) -> str:
 def is_study(path: Path) -> bool:
     """Whether a folder holds a study."""
     try:
-        return json.loads((path / "study.json").read_text()).get("kind") == "study"
+        return json.loads((path / "study.json").read_text(encoding="utf-8")).get("kind") == "study"
     except (OSError, ValueError, AttributeError):
         return False
 

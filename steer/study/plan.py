@@ -126,7 +126,7 @@ def load_study(path: str | Path) -> StudyConfig:
     if not file.is_file() and file.suffix == "" and len(file.parts) == 1:
         file = data_folder("configs") / "study" / f"{path}.yaml"
     try:
-        values: Any = yaml12.load(file.read_text())
+        values: Any = yaml12.load(file.read_text(encoding="utf-8"))
     except OSError as error:
         known = ", ".join(sorted(p.stem for p in (data_folder("configs") / "study").glob("*.yaml")))
         raise UsageError(f"there is no study '{path}'; shipped: {known}") from error

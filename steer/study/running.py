@@ -139,9 +139,9 @@ def judge_run(path: Path, cell: Cell, prompt: str, users: list[str], jury: Jury)
     A run for nobody, as fresh pictures are, keeps every picture's liking by all users.
     """
     target, marks = path / "judged.json", jury.fingerprint()
-    if target.exists() and json.loads(target.read_text())["jury"] == marks:
+    if target.exists() and json.loads(target.read_text(encoding="utf-8"))["jury"] == marks:
         return
-    result = json.loads((path / "result.json").read_text())
+    result = json.loads((path / "result.json").read_text(encoding="utf-8"))
     drawn = [c for c in result["candidates"] if c["picture"]]
     if not drawn:
         raise SteerError(f"'{path}' has no picture to judge")
