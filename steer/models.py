@@ -168,14 +168,17 @@ def _in_hub_cache(model: str) -> str:
 
 
 def this_machine() -> Machine:
-    """The card of this process, or the CPU."""
+    """The card of this process, or the CPU; the name says why a card that is here cannot be used."""
     import torch
+
+    from steer.devices import unused_card
 
     if torch.cuda.is_available():
         return Machine("cuda", torch.cuda.get_device_name(0), torch.cuda.mem_get_info()[0] / 2**30)
     if torch.backends.mps.is_available():
         return Machine("mps", "Apple GPU", _main_memory())
-    return Machine("cpu", "no GPU", _main_memory())
+    why = unused_card()
+    return Machine("cpu", f"no GPU ({why})" if why else "no GPU", _main_memory())
 
 
 def _main_memory() -> float:
