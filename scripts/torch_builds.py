@@ -11,7 +11,7 @@ from pathlib import Path
 
 CUDA_13 = (580,)  # the oldest driver for the package index's own build on Linux
 CUDA_12 = {"Linux": (525, 60), "Windows": (528, 33)}  # and for the builds that only uv finds
-SIZES_GB = {"cpu": 0.8, "mps": 0.5, "cuda": 6.0, "rocm": 16.0}  # on disk, roughly
+SIZES_GB = {"cpu": 0.8, "mps": 0.5, "cuda": 6.0, "rocm": 16.0, "locked": 6.0}  # on disk, roughly
 
 
 class Refused(Exception):
