@@ -118,6 +118,26 @@ def test_every_word_has_its_packages_locked(word):
     assert locked(LOCK, names, True).keys() >= set(names)
 
 
+def test_every_set_up_that_a_page_names_exists():
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "Makefile", ROOT / "Dockerfile"]
+    named = {m[1] for p in pages for m in re.finditer(r"scripts[/\\\\]setup\.(?:sh|py) ([a-z][a-z,]+)", p.read_text())}
+    assert {"page", "test", "dev"} <= named
+    for words in named:
+        wanted_packages(words.split(","), PROJECT)
+
+
+def test_the_container_is_built_from_what_is_here_and_run_by_nobody_special():
+    steps = re.findall(r"^([A-Z]+) (.+)$", (ROOT / "Dockerfile").read_text().replace("\\\n", ""), re.MULTILINE)
+    arguments = dict(value.split("=", 1) for step, value in steps if step == "ARG")
+    (installs,) = [value for step, value in steps if "setup.sh" in value]
+    assert 'scripts/setup.sh "${WITH}" --torch "${TORCH}"' in installs
+    wanted_packages([arguments["WITH"]], PROJECT)
+    assert not wanted(arguments["TORCH"]).backend  # the build that has hashes
+    assert [value for step, value in steps if step == "USER"] == ["1000"]
+    left_out = (ROOT / ".dockerignore").read_text().split()
+    assert {".git", ".venv*", "outputs"} <= set(left_out)
+
+
 def test_every_locked_file_has_a_hash_and_no_host_is_named():
     entries = re.findall(r"^\S+==.*\n(?:[ \t]+.*\n)*", LOCK, re.MULTILINE)
     assert len(entries) == len(re.findall(r"^[a-z0-9]", LOCK, re.MULTILINE)) > 100
