@@ -11,6 +11,7 @@ from pathlib import Path
 
 CUDA_13 = (580,)  # the oldest driver for the package index's own build on Linux
 CUDA_12 = {"Linux": (525, 60), "Windows": (528, 33)}  # and for the builds that only uv finds
+OLDEST_MACOS = (14,)
 SIZES_GB = {"cpu": 0.8, "mps": 0.5, "cuda": 6.0, "rocm": 16.0, "locked": 6.0}  # on disk, roughly
 
 
@@ -50,17 +51,19 @@ class Build:
         return for_a_card or self.name not in ("cuda", "rocm")
 
 
-def choose(system: str, machine: str, nvidia_driver: str | None, rocm: bool) -> Build:
+def choose(system: str, machine: str, nvidia_driver: str | None, rocm: bool, macos: str = "") -> Build:
     """The build for ``platform.system()`` and ``platform.machine()``.
 
-    ``nvidia_driver``: as "580.65.06"; "" if nvidia-smi is here and names none; None without it. Raises Refused where
-    there is no build.
+    ``nvidia_driver``: as "580.65.06"; "" if nvidia-smi is here and names none; None without it. ``macos``: as "15.1".
+    Raises Refused where there is no build.
     """
     if system == "Darwin" and machine != "arm64":
         raise Refused(
             "torch has had no builds for Intel Macs since 2.3. On Apple silicon this Python runs in Rosetta: "
             "set PYTHON to a Python for arm64"
         )
+    if system == "Darwin" and macos and _numbers(macos) < OLDEST_MACOS:
+        raise Refused(f"this torch needs macOS 14 or newer, and this is {macos}")
     if system == "Darwin":
         return Build("mps", "", "Apple silicon, where torch uses the GPU through MPS")
     if nvidia_driver and system in CUDA_12:
@@ -87,7 +90,7 @@ def _cpu(system: str, machine: str, why: str) -> Build:
 def wanted(word: str) -> Build:
     """What ``--torch WORD`` says."""
     if word == "auto":
-        return choose(platform.system(), platform.machine(), nvidia_driver(), has_rocm())
+        return choose(platform.system(), platform.machine(), nvidia_driver(), has_rocm(), platform.mac_ver()[0])
     if word in ("keep", "locked"):
         kept = word == "keep"
         return Build(word, "", "the one in .venv, as asked" if kept else "the package index's own, as asked", True)

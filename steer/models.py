@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -182,7 +181,6 @@ def this_machine() -> Machine:
 
 
 def _main_memory() -> float:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES") / 2**30
-    except (AttributeError, ValueError, OSError):
-        return float("nan")
+    import psutil  # as Linux alone tells it through os.sysconf
+
+    return float(psutil.virtual_memory().available) / 2**30

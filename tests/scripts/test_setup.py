@@ -60,6 +60,9 @@ def test_the_build_of_torch_for_a_machine(system, machine, driver, rocm, name, b
 def test_a_mac_without_a_build_is_told():
     with pytest.raises(Refused, match=r"no builds for Intel Macs.*arm64"):
         choose("Darwin", "x86_64", None, False)
+    with pytest.raises(Refused, match=r"macOS 14 or newer, and this is 13\.7\.8"):
+        choose("Darwin", "arm64", None, False, "13.7.8")
+    assert choose("Darwin", "arm64", None, False, "14.0").name == "mps"
 
 
 @pytest.mark.parametrize(
