@@ -22,6 +22,14 @@ from torch import nn
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 GIB = 2**30
+NO_MEMORY = (  # what RuntimeErrors say that have no class for it
+    "out of memory",  # MPS, and CUDA outside of torch's allocator
+    "Invalid buffer size",  # MPS, for one tensor that is too large
+    "kIOGPUCommandBufferCallbackErrorOutOfMemory",  # Metal
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "DefaultCPUAllocator",  # the main memory
+)
 
 _GUESTS: WeakSet[Guest] = WeakSet()
 _CHANGED = threading.Condition(threading.RLock())
@@ -76,7 +84,7 @@ class Guest:
         with self.at_work():
             try:
                 return work()
-            except RuntimeError as error:
+            except (RuntimeError, MemoryError) as error:
                 if not out_of_memory(error) or not self.alone():
                     raise
             return work()
@@ -108,7 +116,7 @@ class Guest:
     def _come(self) -> None:
         try:
             move(self.parts(), self.device)
-        except RuntimeError as error:
+        except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
                 raise
             move(self.parts(), "cpu")
@@ -172,10 +180,13 @@ def tensor_bytes(tensor: torch.Tensor) -> int:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether a card's memory did not suffice; on a Mac this is a plain RuntimeError."""
-    return isinstance(error, torch.cuda.OutOfMemoryError) or (
-        isinstance(error, RuntimeError) and "MPS backend out of memory" in str(error)
-    )
+    """Whether the memory of a card, or the main memory, was too small for what was asked.
+
+    CUDA has a class for it, MPS and some of CUDA's libraries only a text.
+    """
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in NO_MEMORY)
 
 
 def empty_cache() -> None:

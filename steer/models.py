@@ -208,8 +208,10 @@ def _in_hub_cache(model: str) -> str:
 
 
 def this_machine() -> Machine:
-    """The card of this process, or the CPU."""
+    """The card of this process, or the CPU; the name says why a card that is here cannot be used."""
     import torch
+
+    from steer.devices import unused_card
 
     main = main_memory().free
     if torch.cuda.is_available():
@@ -217,4 +219,5 @@ def this_machine() -> Machine:
         return Machine("cuda", torch.cuda.get_device_name(0), free / 2**30, total / 2**30, main)
     if torch.backends.mps.is_available():
         return Machine("mps", "Apple GPU", main, main=main)
-    return Machine("cpu", "no GPU", main, main=main)
+    why = unused_card()
+    return Machine("cpu", f"no GPU ({why})" if why else "no GPU", main, main=main)

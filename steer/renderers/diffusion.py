@@ -105,7 +105,7 @@ class DiffusersRenderer(Renderer):
             try:
                 with torch.no_grad():  # and no inference mode, in which quantised weights cannot change their device
                     return work()
-            except RuntimeError as error:
+            except (RuntimeError, MemoryError) as error:
                 if not out_of_memory(error):
                     raise
             # past the handler, as the error keeps what was on the card alive

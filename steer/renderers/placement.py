@@ -103,7 +103,7 @@ def settle(pipeline: Any, device: str, config: DiffusersConfig, plan: Plan, work
         pipeline.vae.enable_slicing()  # pictures are decoded one by one, whatever the batch
     try:
         return Place(pipeline, plan, device, work.peak(plan.precision.tiles), stays=config.offload == "none")
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError) as error:
         if not out_of_memory(error):
             raise
         raise RenderError(

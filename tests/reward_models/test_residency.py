@@ -140,4 +140,4 @@ def test_what_running_out_of_memory_looks_like():
     assert out_of_memory(torch.cuda.OutOfMemoryError())
     assert out_of_memory(RuntimeError("MPS backend out of memory (MPS allocated: 17.8 GiB, ...)"))
     assert not out_of_memory(RuntimeError("shapes cannot be multiplied"))
-    assert not out_of_memory(MemoryError())
+    assert out_of_memory(MemoryError())

