@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import json
 
@@ -14,7 +13,7 @@ from steer.errors import RenderError, UsageError
 from steer.renderers import build_renderer
 from steer.testing import RendererConformance
 from steer.types import RenderFailure, State
-from tests.steer.image_server import ImageServer, png
+from tests.steer.image_server import ImageServer, answer, png
 
 KEY = "sk-very-secret-0123456789"
 
@@ -37,10 +36,6 @@ def renderer(server, **changes):
         "retries": 2,
     }
     return build_renderer(RemoteConfig(**{**values, **changes}))
-
-
-def answer(content):
-    return {"created": 0, "data": [{"b64_json": base64.b64encode(content).decode()}]}
 
 
 def plain(colour):
