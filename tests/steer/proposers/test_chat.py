@@ -8,10 +8,11 @@ import time
 
 import pytest
 
+from reward_models.remote import LARGEST
 from steer.config import ChatConfig
 from steer.errors import ProposerBudgetSpent, ProposerError, UsageError
 from steer.proposers.chat import build
-from steer.proposers.endpoint import MODES
+from steer.proposers.dialect import MODES
 from steer.testing import ProposerConformance
 from steer.types import Candidate, History, Rewrite, State, SteerRequest, StopReason
 from tests.steer.chat_server import ChatServer
@@ -137,11 +138,14 @@ def test_what_is_no_completion_is_asked_for_again(server, body):
     assert len(proposer(server).propose(REQUEST, History(), 2)) == 2
 
 
-def test_an_answer_of_ten_megabytes_is_read_in_its_first_part(server):
-    many = ", ".join(f'"a fox {i}"' for i in range(800_000))
-    assert len(many) > 10_000_000
+def test_a_long_answer_is_read_in_its_first_part_and_one_over_the_bound_not_at_all(server):
+    many = ", ".join(f'"a fox {i}"' for i in range(400_000))
+    assert LARGEST / 2 < len(many) < LARGEST
     server.queue = [(200, f'{{"rewrites": [{many}]}}')]
     assert texts(proposer(server).propose(REQUEST, History(), 2)) == ["a fox 0", "a fox 1"]
+    server.queue = [(200, f'{{"rewrites": [{many}, {many}]}}')]
+    with pytest.raises(ProposerError, match="does not answer: the answer is larger than 8 MB"):
+        proposer(server, retries=0).propose(REQUEST, History(), 2)
 
 
 def test_a_dead_server_is_one_line_without_the_key(server):
