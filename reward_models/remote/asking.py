@@ -123,7 +123,7 @@ def reason(error: BaseException, secret: str = "") -> str:
         inner = inner.get("message") or inner.get("detail") or inner.get("code")
     words = str(inner) if isinstance(inner, (str, list)) else ""
     if isinstance(error, openai.APIStatusError) and 300 <= error.status_code < 400:
-        there = without_password(error.response.headers.get("location", "elsewhere"))
+        there = without_password(error.response.headers.get("location", "elsewhere").partition("?")[0])
         words = f"the server sends on to {there}, where nothing was sent; if that is right, set it as base_url"
     return one_line(hidden(words, secret))
 

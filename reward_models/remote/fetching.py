@@ -38,7 +38,7 @@ async def fetched(url: str, most: int, timeout_s: float, base_url: str | None = 
     """
     allowed = await _allowed(server_address(base_url))
     for _ in range(REDIRECTS + 1):
-        if urlsplit(url).scheme not in ("http", "https") or address_fault(url.partition("#")[0].partition("?")[0]):
+        if address_fault(url.partition("#")[0].partition("?")[0]):  # neither http nor https too
             raise Refused("the picture's address is none")
         try:
             status, there, body = await _once(url, most, timeout_s, allowed)
@@ -48,7 +48,10 @@ async def fetched(url: str, most: int, timeout_s: float, base_url: str | None = 
             return body
         if not 300 <= status < 400 or not there:
             raise Malformed(f"the picture's address answers HTTP {status}")
-        url = urljoin(url, there)
+        try:
+            url = urljoin(url, there)
+        except ValueError as error:
+            raise Refused("the picture's address leads to none") from error
     raise Malformed("the picture's address leads from one to the next")
 
 
