@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from reward_models.addresses import without_password
 from reward_models.families import is_hub_name
 from reward_models.plural import counted
 from steer.config import (
@@ -202,7 +203,7 @@ def _model(role: str, name: str, guess: float, ask: Callable[[], Needed]) -> Par
 
 
 def _api(role: str, name: str, base_url: str | None, key_from: str) -> Part:
-    where = f"an API at {base_url or os.environ.get('OPENAI_BASE_URL') or 'OpenAI'}"
+    where = without_password(f"an API at {base_url or os.environ.get('OPENAI_BASE_URL') or 'OpenAI'}")
     if base_url is None and not os.environ.get(key_from):
         return Part(role, name, where, problems=(f"there is no key in the environment variable {key_from}",))
     return Part(role, name, where)

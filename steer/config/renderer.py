@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
+from steer.config.address import Address
 from steer.config.section import PLUGIN, Kinds, Section
 from steer.registry import RENDERERS
 
@@ -137,9 +138,13 @@ class RemoteConfig(_Sized):
     """Which renderer draws the pictures."""
     model: str = ""
     """Name of the model at the API."""
+    width: int = Field(1024, ge=16, le=4096)
+    """Width in pixels."""
+    height: int = Field(1024, ge=16, le=4096)
+    """Height in pixels."""
     call: dict[str, Any] = Field(default_factory=dict)
     """Further arguments of the API's call, passed on unchanged."""
-    base_url: str | None = None
+    base_url: Address | None = None
     """Address of an OpenAI-compatible image API; null means OpenAI's own."""
     api_key_env: str = "OPENAI_API_KEY"
     """Environment variable that holds the API key."""
@@ -203,7 +208,7 @@ KINDS = Kinds(
     {"diffusers": DiffusersConfig, "remote": RemoteConfig, "painter": PainterConfig},
     RendererPlugin,
     default="diffusers",
-    apart=frozenset({"call", "settings"}),
+    apart=frozenset({"model", "call", "settings"}),
 )
 
 RendererConfig = Annotated[

@@ -22,7 +22,13 @@ class Section(BaseModel):
     """
 
     # defaults are validated too: 60 and 60.0 must not make two fingerprints
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        validate_default=True,
+        use_attribute_docstrings=True,
+        hide_input_in_errors=True,  # a traceback must not show a password in an address
+    )
 
 
 @dataclass(frozen=True)

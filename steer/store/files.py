@@ -31,12 +31,12 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write JSON whole or not at all."""
     text = json.dumps(value, indent=1, ensure_ascii=False) + "\n"
-    write_whole(path, lambda f: f.write(text.encode()))
+    write_whole(path, lambda f: f.write(text.encode(errors="backslashreplace")))
 
 
 def append_line(path: Path, value: Any) -> None:
     """Append one JSON line and fsync it; a torn line before it is closed first."""
-    line = json.dumps(value, ensure_ascii=False).encode() + b"\n"
+    line = json.dumps(value, ensure_ascii=False).encode(errors="backslashreplace") + b"\n"
     try:
         with open(path, "ab+") as f:
             if f.tell() > 0:
