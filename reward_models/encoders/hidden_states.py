@@ -25,6 +25,7 @@ from transformers.models.auto.image_processing_auto import AutoImageProcessor  #
 
 from reward_models.base import RewardError
 from reward_models.encoders.base import FrozenEncoder, Prepared
+from reward_models.trusted import load
 
 PROMPTS = {  # what is asked about each picture; the words are ours, their kinds the paper's
     "base": "Assess the aesthetics of this image.",
@@ -78,11 +79,9 @@ class HiddenPools(FrozenEncoder):
     ):
         dtype = torch.bfloat16 if device.startswith("cuda") else torch.float32
         try:
-            model = AutoModelForImageTextToText.from_pretrained(
-                name, revision=revision, use_safetensors=True, dtype=dtype
-            )
-            self.images_in = AutoImageProcessor.from_pretrained(name, revision=revision)
-            self.tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
+            model = load(AutoModelForImageTextToText, name, revision=revision, use_safetensors=True, dtype=dtype)
+            self.images_in = load(AutoImageProcessor, name, revision=revision)
+            self.tokenizer = load(AutoTokenizer, name, revision=revision)
         except (OSError, ValueError, KeyError) as error:
             raise RewardError(
                 f"cannot load the vision-language model '{name}': {str(error).splitlines()[0]}"

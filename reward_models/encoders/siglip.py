@@ -14,6 +14,7 @@ from transformers import AutoModel, AutoProcessor
 
 from reward_models.base import RewardError
 from reward_models.encoders.base import FrozenEncoder, Prepared, first_line, in_batches, precision_for
+from reward_models.trusted import load
 
 log = logging.getLogger(__name__)
 
@@ -36,10 +37,8 @@ class SiglipEncoder(FrozenEncoder):
         dtype: torch.dtype | None = None,
     ):
         try:
-            model = AutoModel.from_pretrained(
-                name, revision=revision, use_safetensors=True, dtype=dtype or precision_for(device)
-            )
-            self.processor = AutoProcessor.from_pretrained(name, revision=revision)
+            model = load(AutoModel, name, revision=revision, use_safetensors=True, dtype=dtype or precision_for(device))
+            self.processor = load(AutoProcessor, name, revision=revision)
         except (OSError, ValueError) as error:
             raise RewardError(f"cannot load the SigLIP '{name}': {first_line(error)}") from error
         if not hasattr(model.config, "text_config") or not hasattr(model, "logit_bias"):

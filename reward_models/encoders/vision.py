@@ -11,6 +11,7 @@ from transformers.models.auto.image_processing_auto import AutoImageProcessor  #
 
 from reward_models.base import RewardError
 from reward_models.encoders.base import FrozenEncoder, Prepared, first_line, precision_for
+from reward_models.trusted import load
 
 
 class VisionEncoder(FrozenEncoder):
@@ -20,10 +21,8 @@ class VisionEncoder(FrozenEncoder):
 
     def __init__(self, name: str | Path, device: str = "cpu", batch_size: int = 16, revision: str | None = None):
         try:
-            model = AutoModel.from_pretrained(
-                name, revision=revision, use_safetensors=True, dtype=precision_for(device)
-            )
-            self.processor = AutoImageProcessor.from_pretrained(name, revision=revision)
+            model = load(AutoModel, name, revision=revision, use_safetensors=True, dtype=precision_for(device))
+            self.processor = load(AutoImageProcessor, name, revision=revision)
         except (OSError, ValueError) as error:
             raise RewardError(f"cannot load the vision model '{name}': {first_line(error)}") from error
         width = getattr(model.config, "hidden_size", None) or model.config.hidden_sizes[-1]  # of ConvNets by stage

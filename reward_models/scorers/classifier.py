@@ -13,6 +13,7 @@ from transformers.models.auto.image_processing_auto import AutoImageProcessor  #
 from reward_models.base import RewardError
 from reward_models.encoders.base import in_batches, opens, weights_hash
 from reward_models.scorers.base import Scorer
+from reward_models.trusted import load
 
 
 class ClassifierScorer(Scorer):
@@ -30,8 +31,8 @@ class ClassifierScorer(Scorer):
         batch_size: int = 16,
     ):
         try:
-            self.model = AutoModelForImageClassification.from_pretrained(model, revision=revision, use_safetensors=True)
-            self.processor = AutoImageProcessor.from_pretrained(model, revision=revision)
+            self.model = load(AutoModelForImageClassification, model, revision=revision, use_safetensors=True)
+            self.processor = load(AutoImageProcessor, model, revision=revision)
         except (OSError, ValueError) as error:
             raise RewardError(f"cannot load the classifier '{model}': {str(error).splitlines()[0]}") from error
         self.model.eval().requires_grad_(False).to(device)

@@ -23,6 +23,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
+from reward_models.trusted import load
 from steer.config import DiffusersConfig
 from steer.errors import RenderError, unknown
 from steer.renderers.conditioning import family_of
@@ -47,11 +48,11 @@ def load_pipeline(config: DiffusersConfig, device: str) -> tuple[Any, dict[str, 
     """
     folder, identity = _folder(config)
     try:
-        pipeline: Any = DiffusionPipeline.from_pretrained(
+        pipeline: Any = load(
+            DiffusionPipeline,
             folder,
             dtype=_dtype(config.dtype, device),
             use_safetensors=True,
-            trust_remote_code=False,
             **({"variant": config.variant} if config.variant else {}),
         )
     except Exception as error:  # the library raises many kinds for one thing: it does not load
