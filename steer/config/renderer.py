@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from steer.config.section import PLUGIN, Kinds, Section
+from steer.config.values import Free
 from steer.registry import RENDERERS
 
 
@@ -93,7 +94,7 @@ class DiffusersConfig(_Sized):
     """What the pictures should not show."""
     scheduler: str | None = None
     """Class name of a diffusers scheduler; null keeps the pipeline's own."""
-    scheduler_settings: dict[str, Any] = Field(default_factory=dict)
+    scheduler_settings: Free = Field(default_factory=dict)
     """Settings of that scheduler."""
     loras: list[LoraConfig] = Field(default_factory=list)
     """LoRAs to load."""
@@ -111,7 +112,7 @@ class DiffusersConfig(_Sized):
     """Use the channels-last memory layout."""
     fuse_projections: bool = False
     """Fuse the attention projections."""
-    call: dict[str, Any] = Field(default_factory=dict)
+    call: Free = Field(default_factory=dict)
     """Further arguments of the pipeline's call, passed on unchanged."""
 
     @property
@@ -135,7 +136,7 @@ class RemoteConfig(_Sized):
     """Which renderer draws the pictures."""
     model: str = ""
     """Name of the model at the API."""
-    call: dict[str, Any] = Field(default_factory=dict)
+    call: Free = Field(default_factory=dict)
     """Further arguments of the API's call, passed on unchanged."""
     base_url: str | None = None
     """Address of an OpenAI-compatible image API; null means OpenAI's own."""
@@ -187,7 +188,7 @@ class RendererPlugin(_Bare):
 
     kind: str
     """Which renderer draws the pictures."""
-    settings: dict[str, Any] = Field(default_factory=dict)
+    settings: Free = Field(default_factory=dict)
     """Keyword arguments of the plug-in."""
 
     @property

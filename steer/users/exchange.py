@@ -14,6 +14,8 @@ from typing import Any
 
 from PIL import Image
 
+from reward_models.doors import Unreadable
+from reward_models.pictures import read_picture
 from reward_models.plural import counted
 from reward_models.protocols import Teacher
 from steer.errors import StorageError, UsageError
@@ -149,10 +151,10 @@ def _rated(path: Path, number: int, line: dict[str, str]) -> tuple[Image.Image, 
     named = Path(line["picture"] or "")
     file = named if named.is_absolute() else path.parent / named
     try:
-        with Image.open(file) as image:
-            picture = image.convert("RGB")
-    except (OSError, ValueError, SyntaxError) as error:
-        raise UsageError(f"'{path}', line {number}: '{line['picture']}' cannot be opened as a picture") from error
+        picture = read_picture(file)
+    except (OSError, ValueError) as error:
+        place = f"'{path}', line {number}"
+        raise UsageError(f"{place}: '{line['picture']}' cannot be opened as a picture: {error}") from error
     try:
         score = float(line["score"])
         if not 1 <= score <= 5:
@@ -222,9 +224,8 @@ def _prefix(name: str) -> str:
 
 def _opened(path: Path) -> Image.Image | None:
     try:
-        with Image.open(path) as image:
-            return image.convert("RGB")
-    except (OSError, ValueError, SyntaxError):
+        return read_picture(path)
+    except (OSError, Unreadable):
         return None
 
 
