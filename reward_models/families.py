@@ -4,7 +4,6 @@ is of.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 from reward_models import yaml12
 from reward_models.base import RewardError
+from reward_models.doors import Unreadable, read_object, read_text
 from reward_models.protocols import RewardModel
 from reward_models.quiet import quietly
 from reward_models.registry import Registry, UnknownName, not_found
@@ -73,10 +73,10 @@ def family(name: str) -> Family:
 def family_of(config: Path) -> Family:
     """The family that a training's YAML is of: its ``family``, pamela where it names none. Raises RewardError."""
     try:
-        values = yaml12.load(config.read_text(encoding="utf-8"))
+        values = yaml12.load(read_text(config, yaml12.MOST_CHARACTERS))
     except FileNotFoundError as error:
         raise RewardError(f"there is no file '{config}'") from error
-    except (yaml12.YAMLError, OSError, UnicodeDecodeError) as error:
+    except (yaml12.YAMLError, OSError, Unreadable) as error:
         raise RewardError(f"'{config}' does not read as YAML: {str(error).splitlines()[0]}") from error
     return family(str(values.get("family", "pamela")) if isinstance(values, dict) else "pamela")
 
@@ -98,8 +98,8 @@ def load(
 
 def _load(name: str | Path, folder: Path, device: str, options: Mapping[str, Any] | None) -> RewardModel:
     try:
-        kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("family")
-    except (OSError, ValueError, AttributeError) as error:
+        kind = read_object(folder / "config.json").get("family")
+    except (OSError, ValueError) as error:
         raise RewardError(f"the reward model in '{folder}' does not load: {error}") from error
     found = family(str(kind))
     if strange := sorted(set(options or {}) - found.options):

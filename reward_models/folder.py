@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from reward_models.base import RewardError
+from reward_models.doors import check_regular, read_object, shown
 
 
 def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """The config and the tensors. Raises RewardError where either does not open."""
     with reading(folder):
-        return json.loads((folder / "config.json").read_text(encoding="utf-8")), load_file(folder / "model.safetensors")
+        check_regular(folder / "model.safetensors")
+        return read_object(folder / "config.json"), _finite(load_file(folder / "model.safetensors"))
 
 
 @contextmanager
@@ -28,8 +32,34 @@ def reading(folder: Path) -> Iterator[None]:
     """Any fault of a folder's content as one RewardError that names the folder."""
     try:
         yield
-    except (OSError, SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
-        raise RewardError(f"the reward model in '{folder}' does not load: {error}") from error
+    except (OSError, SafetensorError, RuntimeError, LookupError, TypeError, ValueError, AttributeError) as error:
+        said = (str(error).splitlines() or [type(error).__name__])[0][:300]
+        raise RewardError(f"the reward model in '{folder}' does not load: {said}") from error
+
+
+def _finite(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Raises ValueError for weights that are no numbers, which would silently change every score."""
+    for name, tensor in weights.items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise ValueError(f"'{name[:80]}' has values that are no finite numbers")
+    return weights
+
+
+def check_shape(name: str, tensor: Tensor, *shape: int | None) -> Tensor:
+    """``tensor`` as it is, if it has this shape; None: any length. Raises ValueError that says what it should be."""
+    fits = tensor.dim() == len(shape) and all(w in (None, n) for w, n in zip(shape, tensor.shape, strict=True))
+    if not fits:
+        wanted = ", ".join("any" if n is None else str(n) for n in shape)
+        raise ValueError(f"'{name}' has the shape {tuple(tensor.shape)}, not ({wanted})")
+    return tensor
+
+
+def number(saved: Mapping[str, Any], key: str) -> float:
+    """A finite number of a config, 0 or more. Raises ValueError for another thing, KeyError for nothing."""
+    value = saved[key]
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+        raise ValueError(f"'{key}' is {shown(value)}, not a number of 0 or more")
+    return float(value)
 
 
 def write_folder(folder: Path, config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reward_models import yaml12
+from reward_models.doors import read_text, shown
 from steer.errors import UsageError, unknown
 from steer.resources import data_folder
 
+LONGEST = 200  # characters of a phrase
 _WHERE = ("before", "after", "end")
 
 
@@ -44,21 +47,26 @@ class Lexicon:
         """A shipped lexicon by name, or a YAML file by path."""
         folder = data_folder("prompts") / "lexicons"
         path = Path(name_or_path)
-        if not path.is_file():
+        if not os.path.isfile(path):
             path = folder / f"{name_or_path}.yaml"
-        if not path.is_file():
+        if not os.path.isfile(path):
             raise unknown("lexicon", name_or_path, sorted(p.stem for p in folder.glob("*.yaml")))
         try:
-            raw = yaml12.load(path.read_text(encoding="utf-8"))["groups"]
+            raw = yaml12.load(read_text(path, yaml12.MOST_CHARACTERS))["groups"]
             groups = tuple(
                 Group(n, g["where"], tuple(map(str, g["phrases"])), tuple(map(str, g.get("words", ()))))
                 for n, g in raw.items()
             )
-        except (yaml12.YAMLError, KeyError, TypeError, AttributeError) as error:
-            raise UsageError(f"lexicon '{path}' is not groups of where and phrases: {error!r}") from error
+        except (yaml12.YAMLError, KeyError, TypeError, AttributeError, OSError, ValueError) as error:
+            said = " ".join(str(error).split())[:300]
+            raise UsageError(f"lexicon '{path}' is not groups of where and phrases: {said}") from error
         for group in groups:
+            if not isinstance(group.name, str) or not group.phrases:
+                raise UsageError(f"lexicon '{path}': the group {shown(group.name)} has no name or no phrases")
+            if longest := [p for p in (*group.phrases, *group.words) if not 0 < len(p.strip()) <= LONGEST]:
+                raise UsageError(f"lexicon '{path}': the phrase {shown(longest[0])} is empty or too long")
             if group.where not in _WHERE:
-                raise UsageError(f"lexicon '{path}': group '{group.name}' stands '{group.where}', not {_WHERE}")
+                raise UsageError(f"lexicon '{path}': group '{group.name}' stands {shown(group.where)}, not {_WHERE}")
         return cls(path.stem, groups)
 
     def only(self, kinds: Sequence[str] | None) -> Lexicon:

@@ -13,17 +13,17 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image, UnidentifiedImageError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from reward_models.doors import read_bytes
 from reward_models.encoders.base import Encoder, Prepared
+from reward_models.pictures import open_picture
 
 SHARD = 512
 Progress = Callable[[int, int], None]  # done, total
@@ -94,14 +94,14 @@ class FeatureCache:
 
         def one(name: str) -> tuple[str, str | None, Any]:
             try:
-                data = (root / name).read_bytes()
+                data = read_bytes(root / name)
                 key = hashlib.sha256(data).hexdigest()
                 if key in self._vectors:
                     return name, key, None
-                with Image.open(BytesIO(data)) as image:
+                with open_picture(data) as image:
                     return name, key, self.encoder.prepare(image)
-            except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-                return name, None, f"{type(error).__name__}: {error}"
+            except (OSError, ValueError) as error:
+                return name, None, str(error)
 
         with ThreadPoolExecutor(self.workers) as pool:
             for start in range(0, len(names), SHARD):  # bounded: no more than a shard of pixels at once

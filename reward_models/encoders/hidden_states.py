@@ -25,6 +25,7 @@ from reward_models.base import RewardError
 from reward_models.encoders.base import FrozenEncoder, Prepared, first_line, precision_for
 from reward_models.encoders.identity import checkpoint_files, remembered_hash
 from reward_models.encoders.pixels import load_image_processor, pixel_facts
+from reward_models.trusted import load
 
 PROMPTS = {  # what is asked about each picture; the words are ours, their kinds the paper's
     "base": "Assess the aesthetics of this image.",
@@ -80,11 +81,11 @@ class HiddenPools(FrozenEncoder):
         whole: bool = True,
     ):
         try:
-            model = AutoModelForImageTextToText.from_pretrained(
-                name, revision=revision, use_safetensors=True, dtype=precision_for(device)
+            model = load(
+                AutoModelForImageTextToText, name, revision=revision, use_safetensors=True, dtype=precision_for(device)
             )
             self.images_in = load_image_processor(name, revision)
-            self.tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
+            self.tokenizer = load(AutoTokenizer, name, revision=revision)
         except (OSError, ValueError, KeyError, ImportError) as error:
             raise RewardError(f"cannot load the vision-language model '{name}': {first_line(error)}") from error
         self.size, self.prompt = size, PROMPTS.get(prompt, prompt)

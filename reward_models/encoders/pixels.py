@@ -8,6 +8,8 @@ from typing import Any
 
 from transformers.models.auto.image_processing_auto import AutoImageProcessor  # the top level may want torchvision
 
+from reward_models.trusted import load
+
 BACKEND = "pil"
 SETTINGS = (
     "do_resize",
@@ -34,7 +36,7 @@ def load_image_processor(name: str | Path, revision: str | None = None) -> Any:
 
     Raises what transformers raises.
     """
-    return AutoImageProcessor.from_pretrained(name, revision=revision, backend=BACKEND, trust_remote_code=False)
+    return load(AutoImageProcessor, name, revision=revision, backend=BACKEND)
 
 
 def pixel_facts(processor: Any) -> str:

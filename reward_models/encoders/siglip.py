@@ -17,6 +17,7 @@ from reward_models.base import RewardError
 from reward_models.encoders.base import FrozenEncoder, Prepared, first_line, in_batches, precision_for
 from reward_models.encoders.identity import checkpoint_files
 from reward_models.encoders.pixels import load_image_processor, pixel_facts
+from reward_models.trusted import load
 
 log = logging.getLogger(__name__)
 TEXTS = 4  # read at once at least: a text is a small part of a picture's work
@@ -41,15 +42,13 @@ class SiglipEncoder(FrozenEncoder):
         dtype: torch.dtype | None = None,
     ):
         try:
-            model = AutoModel.from_pretrained(
-                name, revision=revision, use_safetensors=True, dtype=dtype or precision_for(device)
-            )
+            model = load(AutoModel, name, revision=revision, use_safetensors=True, dtype=dtype or precision_for(device))
             if not hasattr(model.config, "text_config") or not hasattr(model, "logit_bias"):
                 raise RewardError(
                     f"'{name}' is a {type(model).__name__}, not a SigLIP; for pictures alone use kind 'vision'"
                 )
             self.pictures_in = load_image_processor(name, revision)
-            self.tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
+            self.tokenizer = load(AutoTokenizer, name, revision=revision)
             tokenizer_class = get_tokenizer_config(name, revision=revision).get("tokenizer_class")
         except (OSError, ValueError, ImportError) as error:
             raise RewardError(f"cannot load the SigLIP '{name}': {first_line(error)}") from error

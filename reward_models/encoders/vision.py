@@ -12,6 +12,7 @@ from reward_models.base import RewardError
 from reward_models.encoders.base import FrozenEncoder, Prepared, first_line, precision_for
 from reward_models.encoders.identity import checkpoint_files
 from reward_models.encoders.pixels import load_image_processor, pixel_facts
+from reward_models.trusted import load
 
 
 class VisionEncoder(FrozenEncoder):
@@ -21,9 +22,7 @@ class VisionEncoder(FrozenEncoder):
 
     def __init__(self, name: str | Path, device: str = "cpu", batch_size: int = 1, revision: str | None = None):
         try:
-            model = AutoModel.from_pretrained(
-                name, revision=revision, use_safetensors=True, dtype=precision_for(device)
-            )
+            model = load(AutoModel, name, revision=revision, use_safetensors=True, dtype=precision_for(device))
             self.processor = load_image_processor(name, revision)
         except (OSError, ValueError) as error:
             raise RewardError(f"cannot load the vision model '{name}': {first_line(error)}") from error

@@ -19,6 +19,7 @@ from reward_models.base import RewardError
 from reward_models.encoders.base import first_line, precision_for
 from reward_models.encoders.identity import checkpoint_files, digest_of, remembered_hash
 from reward_models.encoders.pixels import load_image_processor, pixel_facts
+from reward_models.trusted import load
 
 
 @dataclass(eq=False)
@@ -77,12 +78,12 @@ def load_vlm(name: str | Path, revision: str | None = None, device: str = "cpu")
 def _load(name: str, revision: str | None, device: str) -> Vlm:
     told: dict[str, Any] = {"revision": revision, "trust_remote_code": False}
     try:
-        config = AutoConfig.from_pretrained(name, **told)
+        config = load(AutoConfig, name, **told)
         own_head = any("ForDecision" in kind for kind in config.architectures or ())
         sees = own_head or type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
-        processor = load_processor(name, config, told) if sees else AutoTokenizer.from_pretrained(name, **told)
+        processor = load_processor(name, config, told) if sees else load(AutoTokenizer, name, **told)
         kind = AutoModelForDecision if own_head else AutoModelForImageTextToText if sees else AutoModelForCausalLM
-        model = kind.from_pretrained(name, use_safetensors=True, dtype=precision_for(device), **told)
+        model = load(kind, name, use_safetensors=True, dtype=precision_for(device), **told)
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise RewardError(f"cannot load the model '{name}': {first_line(error)}") from error
     model = model.to(device).eval().requires_grad_(False)
@@ -95,7 +96,7 @@ def load_processor(name: str, config: Any, told: dict[str, Any]) -> Any:
     """
     pictures = load_image_processor(name, told.get("revision"))
     try:
-        found = AutoProcessor.from_pretrained(name, **told)
+        found = load(AutoProcessor, name, **told)
         found.image_processor = pictures
         return found
     except ImportError:
@@ -105,7 +106,7 @@ def load_processor(name: str, config: Any, told: dict[str, Any]) -> Any:
     settings, _ = kind.get_processor_dict(name, **told)
     taken = inspect.signature(kind.__init__).parameters
     settings = {k: v for k, v in settings.items() if k in taken and not isinstance(v, dict)}
-    tokenizer = AutoTokenizer.from_pretrained(name, **told)
+    tokenizer = load(AutoTokenizer, name, **told)
     settings.setdefault("chat_template", tokenizer.chat_template)
     parts = {"image_processor": pictures, "tokenizer": tokenizer}
 

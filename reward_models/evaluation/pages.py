@@ -8,6 +8,8 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from reward_models.printable import finalized
+
 
 def render(template: str, package: str = "reward_models.evaluation", **values: object) -> str:
     """The template of a package's folder ``templates``, filled in. A missing value is an error; in ``*.html.j2`` text
@@ -38,6 +40,7 @@ def _environment(package: str) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        finalize=finalized,  # names and texts of others are printable, whichever template shows them
     )
     found.filters["interval"] = as_interval
     return found

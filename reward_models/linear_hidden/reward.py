@@ -23,7 +23,16 @@ from reward_models.encoders.hidden_states import HiddenPools
 from reward_models.encoders.imagination import TextToPicture
 from reward_models.encoders.load import load_encoder
 from reward_models.encoders.texts import TextMemory
-from reward_models.folder import check_encoder, read_folder, reading, relative_name, resolved_name, write_folder
+from reward_models.folder import (
+    check_encoder,
+    check_shape,
+    number,
+    read_folder,
+    reading,
+    relative_name,
+    resolved_name,
+    write_folder,
+)
 from reward_models.linear_hidden.imagination import HiddenImagination
 from reward_models.linear_hidden.known import KnownPeople
 from reward_models.linear_hidden.people import Estimator
@@ -194,6 +203,7 @@ class LinearHiddenReward(RewardModel):
         """Raises RewardError when it does not load or its encoder is not the one its features are of."""
         saved, weights = read_folder(folder)
         with reading(folder):
+            _check_sizes(saved, weights)
             array = {k: v.double().numpy() for k, v in weights.items() if not k.startswith("support.")}
             scaler = Scaler(array["scaler.mean"], array["scaler.scale"])
             general = Affine(scaler, array["general.weight"], array["general.bias"])
@@ -203,11 +213,11 @@ class LinearHiddenReward(RewardModel):
                 named = saved["attributes"], Affine(scaler, array["attributes.weight"], array["attributes.bias"])
             population = None
             if "population.axes" in array:
-                population = Population(scaler, array["population.axes"], saved["noise"])
+                population = Population(scaler, array["population.axes"], number(saved, "noise"))
             imagined = None
             if "imagination_error" in saved:
                 parts = {n: weights[f"imagination.{n}"].float() for n in ("weight", "bias")}
-                imagined = TextToPicture(**parts, error=saved["imagination_error"])
+                imagined = TextToPicture(**parts, error=number(saved, "imagination_error"))
             vlm, of_texts = resolved_name(saved["vlm"], folder), saved["fidelity"]
             pools, size, prompt, revision = (saved[k] for k in ("pools", "size", "prompt", "revision"))
             made_with, way = saved["encoder_fingerprint"], (saved["estimator"], saved["alphas"])
@@ -221,6 +231,32 @@ def _exact(features: Tensor) -> np.ndarray:
     """In double precision, which Apple's GPUs do not have."""
     found: np.ndarray = features.cpu().double().numpy()
     return found
+
+
+def _check_sizes(saved: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
+    """Raises ValueError where the weights do not fit each other or the config."""
+    wide = len(check_shape("scaler.mean", weights["scaler.mean"], None))
+    if not (check_shape("scaler.scale", weights["scaler.scale"], wide) > 0).all():
+        raise ValueError("'scaler.scale' has a scale of 0 or less")
+    check_shape("general.weight", weights["general.weight"], 1, wide)
+    check_shape("general.bias", weights["general.bias"], 1)
+    pictures = len(check_shape("pictures", weights["pictures"], None, wide))
+    if saved["attributes"]:
+        check_shape("attributes.weight", weights["attributes.weight"], len(saved["attributes"]), wide)
+        check_shape("attributes.bias", weights["attributes.bias"], len(saved["attributes"]))
+    if "population.axes" in weights:
+        check_shape("population.axes", weights["population.axes"], None, wide)
+    if "imagination_error" in saved:
+        check_shape("imagination.weight", weights["imagination.weight"], wide, None)
+        check_shape("imagination.bias", weights["imagination.bias"], wide)
+    counts = check_shape("support.counts", weights["support.counts"], len(saved["people"]))
+    rated = int(counts.sum())
+    rows = check_shape("support.rows", weights["support.rows"], rated)
+    likings = check_shape("support.likings", weights["support.likings"], rated)
+    if rated and not (int(rows.min()) >= 0 and int(rows.max()) < pictures and int(counts.min()) >= 0):
+        raise ValueError("'support' speaks of pictures that are not there")
+    if rated and not (float(likings.min()) >= 0 and float(likings.max()) <= 1):
+        raise ValueError("'support.likings' are not all from 0 to 1")
 
 
 def _support(people: Sequence[str], weights: Mapping[str, Tensor]) -> Support:

@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError, field_validator
 
 from reward_models import yaml12
 from reward_models.base import RewardError
+from reward_models.doors import read_text
 from reward_models.linear_hidden.people import Estimator
 from reward_models.ratings.settings import DataSetting, Packaged, Strict
 
@@ -59,7 +60,7 @@ class LinearHiddenSettings(Strict):
 def load_settings(path: Path) -> LinearHiddenSettings:
     """Raises RewardError with the key that is wrong."""
     try:
-        return LinearHiddenSettings.model_validate(yaml12.load(path.read_text(encoding="utf-8")))
+        return LinearHiddenSettings.model_validate(yaml12.load(read_text(path, yaml12.MOST_CHARACTERS)))
     except ValidationError as error:
         first = error.errors()[0]
         raise RewardError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error

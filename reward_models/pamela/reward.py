@@ -16,7 +16,16 @@ from reward_models.encoders.base import Encoder, encode_readable
 from reward_models.encoders.imagination import TextToPicture
 from reward_models.encoders.load import load_encoder
 from reward_models.encoders.texts import TextMemory
-from reward_models.folder import check_encoder, read_folder, reading, relative_name, resolved_name, write_folder
+from reward_models.folder import (
+    check_encoder,
+    check_shape,
+    number,
+    read_folder,
+    reading,
+    relative_name,
+    resolved_name,
+    write_folder,
+)
 from reward_models.pamela.ensemble import Ensemble
 from reward_models.pamela.imagination import PamelaImagination
 from reward_models.pamela.model import PamelaConfig, PamelaPredictor
@@ -95,16 +104,25 @@ class PamelaReward(RewardModel):
         """
         saved, weights = read_folder(folder)
         with reading(folder):
+            if whole := [n for n, w in weights.items() if not w.is_floating_point()]:
+                raise ValueError(f"'{whole[0][:80]}' holds no fractions")
             weights = {n: w.float() for n, w in weights.items()}
             imagined = None
             if "imagination_error" in saved:
                 parts = {n: weights.pop(f"imagination.{n}") for n in ("weight", "bias")}
-                imagined = TextToPicture(**parts, error=saved["imagination_error"])
+                imagined = TextToPicture(**parts, error=number(saved, "imagination_error"))
             read = _members(saved, weights)
+            if imagined:
+                features = read[0].features
+                check_shape("imagination.weight", imagined.weight, features, features)
+                check_shape("imagination.bias", imagined.bias, features)
             named = saved["encoder"]
+            made_with, demographics = saved["encoder_fingerprint"], saved.get("demographics") or {}
+            if not all(isinstance(each, dict) for each in (named, demographics, *demographics.values())):
+                raise ValueError("'encoder' and 'demographics' are no objects")
         encoder = encoder or _saved_encoder(folder, named, device)
-        check_encoder(folder, saved["encoder_fingerprint"], encoder.name, encoder.fingerprint())
-        ensemble = Ensemble(*read, saved.get("demographics"))
+        check_encoder(folder, made_with, encoder.name, encoder.fingerprint())
+        ensemble = Ensemble(*read, demographics)
         if members is not None:
             ensemble.keep(members)
         return cls(ensemble, encoder, imagined)
@@ -162,8 +180,11 @@ def _members(
     config = PamelaConfig(**saved["architecture"])
     sizes = tuple(len(config.vocabularies[f]) for f in config.demographics)
     members, priors, covariances = [], [], []
+    if not isinstance(saved["members"], int) or saved["members"] < 1:
+        raise ValueError("there is no member")
     for k in range(saved["members"]):
         own = {n.removeprefix(f"{k}."): w for n, w in weights.items() if n.startswith(f"{k}.")}
+        _check_sizes(config, own)
         parts = {n: own.pop(f"prior.{n}") for n in ("mean", "axes", "table", "frequency")}
         priors.append(PersonPrior(**parts, sizes=sizes))
         covariances.append(own.pop("prior.covariances"))
@@ -171,6 +192,26 @@ def _members(
         member.load_state_dict(own)
         members.append(member)
     return config, members, priors, covariances
+
+
+def _check_sizes(config: PamelaConfig, own: Mapping[str, Tensor]) -> None:
+    """Raises ValueError where a member's weights are not of the architecture: before anything of its size is made, and
+    for the prior, of which everything follows for people taught later.
+    """
+    wide, people = config.width, len(config.people) + 1
+    blocks = {n.split(".")[1] for n in own if n.startswith("blocks.")}
+    if len(blocks) != config.layers:
+        raise ValueError(f"there are weights of {len(blocks)} layers, not {config.layers}")
+    check_shape("cls", own["cls"], wide)
+    check_shape("no_prompt", own["no_prompt"], wide)
+    check_shape("picture.weight", own["picture.weight"], wide, config.features)
+    check_shape("person.weight", own["person.weight"], people, wide)
+    axes = len(check_shape("prior.axes", own["prior.axes"], None, wide))
+    classes = sum(len(config.vocabularies[f]) for f in config.demographics)
+    check_shape("prior.mean", own["prior.mean"], wide)
+    check_shape("prior.table", own["prior.table"], classes, axes)
+    check_shape("prior.frequency", own["prior.frequency"], classes)
+    check_shape("prior.covariances", own["prior.covariances"], people, axes, axes)
 
 
 def _saved_encoder(folder: Path, saved: Mapping[str, Any], device: str) -> Encoder:

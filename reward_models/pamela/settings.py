@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from reward_models import yaml12
 from reward_models.base import RewardError
+from reward_models.doors import Unreadable, read_text
 from reward_models.pamela.training import TrainingSettings
 from reward_models.ratings.settings import DataSetting, EncoderSetting, Strict
 
@@ -96,11 +97,11 @@ def _folder(name: str) -> str:
 def load_training(path: Path) -> RewardTraining:
     """The settings in a YAML file. Raises RewardError with the key that is wrong."""
     try:
-        values = yaml12.load(path.read_text(encoding="utf-8"))
+        values = yaml12.load(read_text(path, yaml12.MOST_CHARACTERS))
         return RewardTraining.model_validate(values)
     except FileNotFoundError as error:
         raise RewardError(f"there is no file '{path}'") from error
-    except (yaml12.YAMLError, OSError, UnicodeDecodeError) as error:
+    except (yaml12.YAMLError, OSError, Unreadable) as error:
         raise RewardError(f"'{path}' does not read as YAML: {str(error).splitlines()[0]}") from error
     except ValidationError as error:
         raise RewardError(f"'{path}': {_first(error)}") from error

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import pandas as pd
-from PIL import Image, UnidentifiedImageError
 
+from reward_models.doors import Unreadable
+from reward_models.pictures import open_picture
 from reward_models.plural import counted
 from reward_models.ratings.table import SPLITS, Ratings
 
@@ -27,9 +28,9 @@ def unreadable_pictures(ratings: Ratings) -> list[str]:
     bad = []
     for path in ratings.paths():
         try:
-            with Image.open(path) as image:
+            with open_picture(path) as image:
                 image.load()
-        except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        except (OSError, Unreadable):
             bad.append(str(path.relative_to(ratings.root)))
     return bad
 

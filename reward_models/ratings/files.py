@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-import json
+import csv
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
+from reward_models.doors import check_regular, read_json
 from reward_models.ratings.table import DataError
 
 
 def read_csv(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
     """A csv with every value as text; DataError where it or a ``needed`` column is missing."""
     try:
+        check_regular(path)
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            written = [c.strip() for c in next(csv.reader(file), [])]
         table = pd.read_csv(path, dtype="string", keep_default_na=True, encoding="utf-8-sig")
     except FileNotFoundError as error:
         raise DataError(f"'{path}' is missing") from error
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError) as error:
-        raise DataError(f"'{path}' does not read as csv: {error}") from error
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error, ValueError, OSError) as error:
+        said = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DataError(f"'{path}' does not read as csv: {said}") from error
     table.columns = [str(c).strip() for c in table.columns]
+    if doubled := [c for c in needed if written.count(c) > 1]:
+        raise DataError(f"'{path}' has two columns '{doubled[0]}'")
     require(path, table, needed)
     return table
 
@@ -26,7 +33,7 @@ def read_csv(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
 def read_json_rows(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
     """A JSON list of rows, nested objects as dotted columns (``image_metadata.group``)."""
     try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
+        rows = read_json(path)
     except FileNotFoundError as error:
         raise DataError(f"'{path}' is missing") from error
     except (ValueError, OSError) as error:

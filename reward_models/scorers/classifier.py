@@ -15,6 +15,7 @@ from reward_models.encoders.base import in_batches, opens
 from reward_models.encoders.identity import checkpoint_files, digest_of, remembered_hash
 from reward_models.encoders.pixels import load_image_processor, pixel_facts
 from reward_models.scorers.base import Scorer
+from reward_models.trusted import load
 
 
 class ClassifierScorer(Scorer):
@@ -32,7 +33,7 @@ class ClassifierScorer(Scorer):
         batch_size: int = 1,
     ):
         try:
-            self.model = AutoModelForImageClassification.from_pretrained(model, revision=revision, use_safetensors=True)
+            self.model = load(AutoModelForImageClassification, model, revision=revision, use_safetensors=True)
             self.processor = load_image_processor(model, revision)
         except (OSError, ValueError) as error:
             raise RewardError(f"cannot load the classifier '{model}': {str(error).splitlines()[0]}") from error

@@ -12,7 +12,9 @@ from PIL import Image
 from reward_models.plural import counted
 from steer.batch.row_parts import RowParts
 from steer.batch.rows import SHOWN, Row
+from steer.errors import RenderError
 from steer.parts import Parts
+from steer.types import RenderFailure
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,9 @@ def estimate(rows: Iterable[Row], parts: Parts) -> Estimate:
         begun = time.perf_counter()
         drawn = parts.renderer.render([first.prompt] * size, range(turn * size, (turn + 1) * size))
         images = [d for d in drawn if isinstance(d, Image.Image)]
+        if not images:
+            reason = next((d.reason for d in drawn if isinstance(d, RenderFailure)), "no reason was given")
+            raise RenderError(f"no picture of the first prompt, '{first.prompt[:60]}', could be drawn: {reason}")
         judge.score(images, first.prompt)
         taken = (time.perf_counter() - begun) / size
     price = parts.config.renderer.price

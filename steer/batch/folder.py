@@ -5,6 +5,7 @@ them.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -13,9 +14,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from reward_models.doors import Unreadable, check_regular, inside, read_object
 from steer.batch.rows import Row, as_lines, from_lines
 from steer.errors import UsageError
-from steer.store.files import lock, storage_error, write_json, write_whole
+from steer.report.stored import read_result
+from steer.store.files import lock, storage_error, whole, write_json, write_whole
+from steer.store.manifest import read_batch_manifest
+from steer.store.names import check_new
+
+OWN = ("manifest.json", "rows.jsonl", "runs", "results.csv", "results.parquet", "index.html", "sheet.png")
+LONGEST = 2000  # characters of a reason
 
 
 class BatchFolder:
@@ -37,11 +45,7 @@ class BatchFolder:
     @property
     def manifest(self) -> dict[str, Any]:
         """The content of ``manifest.json``."""
-        try:
-            found: dict[str, Any] = json.loads((self.path / "manifest.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise UsageError(f"the batch in '{self.path}' cannot be read: {error}") from error
-        return found
+        return read_batch_manifest(self.path)
 
     def begin(self, config: dict[str, Any], settings: list[str], name: str) -> None:
         """Make the folder, or see that it was made with the same configuration."""
@@ -52,8 +56,7 @@ class BatchFolder:
                     "give another --out, or the same --config and --set"
                 )
             return
-        if self.path.is_file():
-            raise UsageError(f"'{self.path}' is a file; --out names a folder")
+        check_new(self.path, OWN)
         try:
             (self.path / "runs").mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -108,35 +111,40 @@ class BatchFolder:
         """
         known = {row.id: hash(json.dumps(row.facts(), sort_keys=True)) for row in self.rows()}
         fresh = 0
-        partial = self.path / "rows.jsonl.new"
-        try:
-            with open(partial, "wb") as file:
-                if self.rows_file.exists():
-                    with open(self.rows_file, "rb") as old:
-                        shutil.copyfileobj(old, file)
-                for row in rows:
-                    if row.id not in known:
-                        fresh += 1
-                        file.writelines(as_lines([row]))
-                    elif known[row.id] != hash(json.dumps(row.facts(), sort_keys=True)):
-                        raise UsageError(
-                            f"the row '{row.id}' is in '{self.path}' with another content; give it another id"
-                        )
-            partial.replace(self.rows_file)
-        except OSError as error:
-            raise storage_error(self.path, error) from error
-        finally:
-            partial.unlink(missing_ok=True)
+        with whole(self.rows_file) as file:
+            if self.rows_file.exists():
+                with open(self.rows_file, "rb") as old:
+                    shutil.copyfileobj(old, file)
+            for row in rows:
+                if row.id not in known:
+                    fresh += 1
+                    file.writelines(as_lines([row]))
+                elif known[row.id] != hash(json.dumps(row.facts(), sort_keys=True)):
+                    raise UsageError(f"the row '{row.id}' is in '{self.path}' with another content; give it another id")
         return fresh, len(known) + fresh
 
     def rows(self) -> Iterator[Row]:
-        """All rows in their order, one at a time."""
-        if self.rows_file.exists():
+        """All rows in their order, one at a time. Raises UsageError for a line that is no row."""
+        if not os.path.lexists(self.rows_file):
+            return
+        try:
+            check_regular(self.rows_file)
             with open(self.rows_file, "rb") as file:
-                yield from from_lines(file)
+                yield from from_lines(file, f"'{self.rows_file}'")
+        except (OSError, Unreadable) as error:
+            raise UsageError(f"'{self.rows_file}' cannot be read: {error}") from error
+
+    def check_place(self, row: Row) -> None:
+        """Raise UsageError where the row's run folder, or one above it, is a link that leads out of the batch."""
+        try:
+            inside(self.path, str(self.run_of(row).relative_to(self.path)))
+        except (OSError, Unreadable) as error:
+            raise UsageError(f"the batch '{self.path}': {error}") from error
 
     def run_of(self, row: Row) -> Path:
-        """The row's run folder; a thousand rows a folder, as file systems like it."""
+        """The row's run folder, inside the batch as its id is no path; a thousand rows a folder, as file systems like
+        it.
+        """
         return self.path / "runs" / row.id[:2] / row.id
 
     def state(self, row: Row) -> str:
@@ -151,7 +159,11 @@ class BatchFolder:
     def fail(self, row: Row, reason: str) -> None:
         """Record why a row came to nothing."""
         run = self.run_of(row)
-        run.mkdir(parents=True, exist_ok=True)
+        self.check_place(row)
+        try:
+            run.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise storage_error(run, error) from error
         write_json(run / "failed.json", {"reason": reason, "at": time.strftime("%Y-%m-%dT%H:%M:%S%z")})
 
     def forgive(self, row: Row) -> None:
@@ -179,10 +191,10 @@ class BatchFolder:
             "warnings": None,
         }
         if state == "failed":
-            told["reason"] = json.loads((run / "failed.json").read_text(encoding="utf-8"))["reason"]
+            told["reason"] = _reason(run / "failed.json")
         if state != "done":
             return told
-        result = json.loads((run / "result.json").read_text(encoding="utf-8"))
+        result = read_result(run)
         best, original = result["best"] or {}, result["original"] or {}
 
         def path(picture: str | None) -> str | None:
@@ -203,12 +215,20 @@ class BatchFolder:
 
     def write_text(self, name: str, text: str) -> None:
         """Write a file of the batch whole."""
-        write_whole(self.path / name, lambda f: f.write(text.encode()))
+        write_whole(self.path / name, lambda f: f.write(text.encode("utf-8", "backslashreplace")))
 
 
 def is_batch(path: Path) -> bool:
     """Whether a folder holds a batch."""
     try:
-        return json.loads((path / "manifest.json").read_text(encoding="utf-8")).get("kind") == "batch"
-    except (OSError, ValueError, AttributeError):
+        return bool(read_object(path / "manifest.json").get("kind") == "batch")
+    except (OSError, ValueError):
         return False
+
+
+def _reason(file: Path) -> str:
+    """Why a row failed, as the file says it."""
+    try:
+        return str(read_object(file)["reason"])[:LONGEST]
+    except (OSError, ValueError, KeyError):
+        return "its reason cannot be read"

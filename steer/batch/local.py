@@ -135,6 +135,7 @@ class LocalEngine:
     def _begin(self, row: Row) -> _Row | None:
         """A row begins or goes on; None where it failed at once."""
         try:
+            self.folder.check_place(row)
             parts = self.parts.of(row)
             request = check_request(parts, row.prompt, row.user, row.budget, row.seed)
             run = run_folder(parts, request, self.folder.run_of(row))

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections import Counter
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, BinaryIO
 
 from PIL import Image, ImageDraw, ImageFont
 
+from reward_models.doors import Unreadable, inside
+from reward_models.pictures import read_picture
 from reward_models.plural import counted
+from reward_models.printable import printable
 from steer.batch.folder import BatchFolder
 from steer.report.changes import word_changes
 from steer.report.html import render_html
 from steer.report.links import back_from_batch
 from steer.report.theme import LIGHT
-from steer.store.files import write_whole
+from steer.store.files import whole, write_whole
 
 COLUMNS = (
     "id",
@@ -35,6 +39,7 @@ COLUMNS = (
     "reason",
     "warnings",
 )
+OF_OTHERS = ("prompt", "user", "text", "reason", "warnings")  # columns with words that somebody wrote
 ON_THE_PAGE, ON_THE_SHEET = 500, 100  # rows; the table has all of them
 CELL, CAPTION, GAP, MARGIN, COLUMN_COUNT = 128, 28, 12, 24, 10  # pixels but for the last
 PARQUET_ROWS = 2048  # written at once
@@ -49,20 +54,24 @@ def write_results(folder: BatchFolder) -> Counter[str]:
     states: Counter[str] = Counter()
     first: list[dict[str, Any]] = []
     gains: list[float] = []
-    partial = folder.path / "results.csv.partial"
-    with open(partial, "w", encoding="utf-8", newline="") as file, _Parquet(folder.path / "results.parquet") as parquet:
-        table = csv.DictWriter(file, COLUMNS)
+    with (
+        whole(folder.path / "results.csv") as file,
+        whole(folder.path / "results.parquet") as columns,
+        _Parquet(columns) as parquet,
+    ):
+        text = io.TextIOWrapper(file, encoding="utf-8", errors="backslashreplace", newline="")
+        table = csv.DictWriter(text, COLUMNS)
         table.writeheader()
         for row in folder.rows():
             told = folder.outcome(row)
             states[told["state"]] += 1
-            table.writerow({**told, "prompt": _harmless(told["prompt"]), "text": _harmless(told["text"])})
+            table.writerow(told | {name: _harmless(told[name]) for name in OF_OTHERS})
             parquet.add(told)
             if told["gain"] is not None:
                 gains.append(told["gain"])
             if len(first) < ON_THE_PAGE:
                 first.append(told)
-    partial.replace(folder.path / "results.csv")
+        text.detach()
     folder.write_text("index.html", page_of(folder, first, states, gains))
     sheet = _sheet(folder, first[:ON_THE_SHEET])
     write_whole(folder.path / "sheet.png", lambda f: sheet.save(f, "PNG"))
@@ -70,13 +79,13 @@ def write_results(folder: BatchFolder) -> Counter[str]:
 
 
 class _Parquet:
-    """Writes rows in groups; whole or not there."""
+    """Writes rows in groups."""
 
-    def __init__(self, path: Path):
+    def __init__(self, file: BinaryIO):
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        self.path, self._pa = path, pa
+        self._pa = pa
         text, number = pa.string(), pa.float64()
         kinds = {
             "seed": pa.int64(),
@@ -87,12 +96,11 @@ class _Parquet:
             "seconds": number,
         }
         self._schema = pa.schema([(name, kinds.get(name, text)) for name in COLUMNS])
-        self._partial = path.with_suffix(".parquet.partial")
-        self._writer = pq.ParquetWriter(self._partial, self._schema)
+        self._writer = pq.ParquetWriter(file, self._schema)
         self._rows: list[dict[str, Any]] = []
 
     def add(self, told: dict[str, Any]) -> None:
-        self._rows.append(told)
+        self._rows.append({k: printable(v) if isinstance(v, str) else v for k, v in told.items()})
         if len(self._rows) >= PARQUET_ROWS:
             self._write()
 
@@ -108,15 +116,14 @@ class _Parquet:
         if kind is None:
             self._write()
         self._writer.close()
-        if kind is None:
-            self._partial.replace(self.path)
-        else:
-            self._partial.unlink(missing_ok=True)
 
 
 def _harmless(text: str | None) -> str | None:
-    """A cell that a spreadsheet would take for a formula is told as text."""
-    return f"'{text}" if text and text[0] in "=+-@" else text
+    """A cell that a spreadsheet would take for a formula is told as text; nothing in it moves a cursor."""
+    if text is None:
+        return None
+    shown = printable(text)
+    return f"'{shown}" if shown[:1] in ("=", "+", "-", "@", "\t") else shown
 
 
 def page_of(folder: BatchFolder, rows: list[dict[str, Any]], states: Counter[str], gains: list[float]) -> str:
@@ -162,10 +169,13 @@ def _sheet(folder: BatchFolder, rows: list[dict[str, Any]]) -> Image.Image:
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
     for i, r in enumerate(shown):
         x, y = MARGIN + i % columns * (CELL + GAP), MARGIN + i // columns * (CELL + CAPTION)
-        with Image.open(folder.path / r["picture"]) as image:
-            small = image.convert("RGB")
+        try:
+            small = read_picture(inside(folder.path, r["picture"]), ("PNG",))
+        except (OSError, Unreadable):  # taken away since; the row says what it was
+            small = Image.new("RGB", (CELL, CELL), LIGHT.rgb("line"))
         small.thumbnail((CELL, CELL))
         sheet.paste(small, (x, y))
-        liking = f"{r['liking']:.2f}" + ("" if r["gain"] is None else f" ({r['gain']:+.2f})")
+        liking = "-" if r["liking"] is None else f"{r['liking']:.2f}"
+        liking += "" if r["gain"] is None else f" ({r['gain']:+.2f})"
         draw.text((x, y + CELL + 4), f"{liking}  {r['user'][:8]}", LIGHT.rgb("pale"), font)
     return sheet

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
 import traceback
 import warnings
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
+from reward_models.doors import shown
+from reward_models.printable import printable
 from steer.cli import batch, config, data, doctor, listing, models, reward, run, show, study, user
-from steer.errors import SteerError
+from steer.cli.console import Console, Handler, print_line
+from steer.errors import SteerError, UsageError
 
 # Typer vendors Click, so Click's base classes of input errors are looked up by name
 _InputError: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 _CommandError: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "UsageError")
+
+LONGEST = 4000  # characters of an error
+# faults of the system that come of a name as it was typed
+TYPED = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -48,7 +56,7 @@ app.add_typer(user.app, name="user")
 
 def _version(value: bool) -> None:
     if value:
-        print(f"steer {version('steer-t2i')}")
+        print_line(f"steer {version('steer-t2i')}")
         raise typer.Exit
 
 
@@ -71,6 +79,7 @@ def main() -> None:
     debug = len(arguments) < len(sys.argv) - 1
     _quieten(debug)
     try:
+        _check_text(arguments)
         code = app(arguments, prog_name="steer", standalone_mode=False) or 0
     except typer.Exit as exit_:
         code = exit_.exit_code
@@ -85,6 +94,11 @@ def main() -> None:
         code = 1
     except SteerError as error:
         code = _report(str(error), error.exit_code, debug)
+    except BrokenPipeError:  # whoever read the output has left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    except OSError as error:  # of a file or the network: no bug, whatever the place
+        code = _report(_of_system(error), 2 if error.errno in TYPED else 1, debug)
     except Exception as error:
         line = str(error).splitlines()[0] if str(error) else ""
         hint = "" if debug else "  (this is a bug; --debug shows the traceback)"
@@ -92,16 +106,32 @@ def main() -> None:
     sys.exit(code)
 
 
+def _check_text(arguments: Sequence[str]) -> None:
+    """Raise UsageError for an argument that is no text: bytes that are not UTF-8, which nothing could write down."""
+    for argument in arguments:
+        if any(0xD800 <= ord(c) < 0xE000 for c in argument):
+            raise UsageError(f"the argument {shown(argument)} is not UTF-8 text")
+
+
+def _of_system(error: OSError) -> str:
+    """What the system said, and of which file."""
+    named = f"'{os.fsdecode(error.filename)}': " if isinstance(error.filename, (str, bytes)) else ""
+    return f"{named}{error.strerror or error}"
+
+
 def _report(message: str, code: int, debug: bool = False) -> int:
     """Print an error, with its traceback where one is wanted; the exit code."""
     if debug:
-        traceback.print_exc()
+        sys.stderr.write(printable(traceback.format_exc()))
+    if len(message) > LONGEST:
+        message = f"{message[:LONGEST]}..."
     Console(stderr=True, soft_wrap=True, highlight=False).print(f"[bold red]error:[/] {escape(message)}")
     return code
 
 
 def _quieten(debug: bool) -> None:
-    """Silence warnings and log messages of libraries unless --debug is given."""
+    """Silence warnings and log messages of libraries unless --debug is given; those that stay are printable."""
+    logging.lastResort = Handler(logging.WARNING)
     if debug:
         return
     warnings.filterwarnings("ignore")

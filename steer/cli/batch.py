@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from steer.cli.console import console
+from steer.cli.console import console, print_line
 from steer.cli.extras import need_extra
 from steer.cli.options import AsJson, Beside, Budget, Config, DryRun, Out, RowUser, Settings
 from steer.config import DEFAULT
@@ -136,7 +136,7 @@ def _steer_rows(folder: BatchFolder, config: SteerConfig, options: BatchOptions)
         from steer.batch.estimate import estimate
 
         expected = estimate(rows, parts)
-        print(json.dumps(expected.plain()) if options.as_json else expected.text())
+        print_line(json.dumps(expected.plain()) if options.as_json else expected.text())
         return
     fresh, total = folder.prepare(config.model_dump(mode="json"), list(options.settings), config.name, rows)
     with loading(quiet=options.as_json, large=large):
@@ -146,7 +146,7 @@ def _steer_rows(folder: BatchFolder, config: SteerConfig, options: BatchOptions)
     if options.as_json:
         told = (folder.outcome(row) for row in folder.rows())
         warnings = [{k: row[k] for k in ("id", "prompt", "warnings")} for row in told if row["warnings"]]
-        print(json.dumps({"folder": str(folder.path), **states, "warnings": warnings}, ensure_ascii=False))
+        print_line(json.dumps({"folder": str(folder.path), **states, "warnings": warnings}, ensure_ascii=False))
     else:
         from steer.cli.show_many import show_batch
 
@@ -168,7 +168,7 @@ def _run(
             return run_batch(folder, parts, options.beside, options.retry_failed, progress.ended, engine, progress)
         except KeyboardInterrupt:
             if not options.as_json:
-                console.print(f"interrupted; resume with: steer resume {folder.path}")
+                console.print(f"interrupted; resume with: steer resume {folder.path}", markup=False)
             raise typer.Exit(1) from None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from steer.cli.console import print_line
 from steer.cli.options import AsJson, Config, Settings
 from steer.config import DEFAULT
 
@@ -17,4 +18,4 @@ def config(config: Config = DEFAULT, settings: Settings = None, as_json: AsJson 
     from steer.config.reference import as_yaml
 
     loaded = load_config(config, settings or (), typed_as="--set")
-    print(loaded.model_dump_json() if as_json else as_yaml(loaded))
+    print_line(loaded.model_dump_json() if as_json else as_yaml(loaded))

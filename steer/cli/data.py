@@ -9,6 +9,7 @@ import typer
 
 from reward_models.plural import counted
 from steer.cli.bars import count_bar
+from steer.cli.console import print_line
 from steer.cli.extras import extra
 from steer.cli.options import Kind
 from steer.errors import UsageError
@@ -41,11 +42,11 @@ def check(
     except DataError as error:
         raise UsageError(str(error)) from error
     for line in report.lines:
-        print(line)
+        print_line(line)
     for warning in report.warnings:
-        print(f"  warning: {warning}")
+        print_line(f"  warning: {warning}")
     if not report.warnings:
-        print("  no warnings")
+        print_line("  no warnings")
 
 
 @app.command()
@@ -65,4 +66,4 @@ def miniature(
 
     with count_bar("pictures") as tell:
         write_dataset(folder, pictures, None if painted_only else miniature_renderer().render, tell)
-    print(f"wrote {counted(pictures, 'picture')} to {folder}; check it with: steer data check {folder}")
+    print_line(f"wrote {counted(pictures, 'picture')} to {folder}; check it with: steer data check {folder}")

@@ -9,7 +9,7 @@ from dataclasses import asdict
 import typer
 from rich.markup import escape
 
-from steer.cli.console import console
+from steer.cli.console import console, print_line
 from steer.cli.options import AsJson, Config, Settings
 from steer.config import DEFAULT
 
@@ -29,7 +29,7 @@ def doctor(config: Config = DEFAULT, as_json: AsJson = False, settings: Settings
     found = examine(loaded, read_values(find_config(config)).get("card") or {})
     if as_json:
         facts = {**asdict(found), "next": found.next, "to_fetch": found.to_fetch}
-        print(json.dumps(_plain(facts), ensure_ascii=False))
+        print_line(json.dumps(_plain(facts), ensure_ascii=False))
     else:
         for line in lines(found):
             console.print(escape(line))

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import json
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from reward_models.doors import read_object
 from steer.errors import UsageError
 
 OUTPUTS = Path("outputs")
+KINDS = ("run", "batch", "study")
+LONGEST = 40  # characters of a time
 
 
 @dataclass(frozen=True)
@@ -51,16 +54,16 @@ def latest(parent: Path = OUTPUTS) -> Path:
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a file; empty where there is none to read."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        return read_object(path)
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _entries(parent: Path) -> Iterator[Entry]:
-    for path in parent.iterdir():
+    for path in parent.iterdir() if os.access(parent, os.R_OK) else ():
         for name in ("study.json", "manifest.json"):
             if facts := read_json(path / name):
                 made = time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime((path / name).stat().st_mtime))
-                yield Entry(path, facts.get("kind", "run"), str(facts.get("created", made)))
+                kind = facts.get("kind", "run")
+                yield Entry(path, kind if kind in KINDS else "run", str(facts.get("created", made))[:LONGEST])
                 break

@@ -10,9 +10,10 @@ import typer
 from rich.markup import escape
 
 from reward_models.plural import counted
-from steer.cli.console import console
+from steer.cli.console import console, print_line
 from steer.cli.folders import OUTPUTS, Entry, entries, read_json
 from steer.cli.options import AsJson
+from steer.errors import UsageError
 
 
 def list_(
@@ -27,10 +28,10 @@ def list_(
     found = entries(folder)
     rows = [_about(entry) for entry in found[:last]]
     if as_json:
-        print(json.dumps(rows, ensure_ascii=False))
+        print_line(json.dumps(rows, ensure_ascii=False))
         return
     if not rows:
-        console.print(f"no runs in {folder}")
+        console.print(f"no runs in {folder}", markup=False)
         return
     who, what = (max(len(_shortened(row[name])) for row in rows) for name in ("user", "what"))
     console.print(f"{'when':16}  {'for':{who}}  {'what':{what}}  liking   gain", style="bold")
@@ -49,22 +50,36 @@ def _about(entry: Entry) -> dict[str, Any]:
     """One row, JSON-ready."""
     row = {"kind": entry.kind, "when": entry.when, "folder": str(entry.path), "user": "", "liking": None, "gain": None}
     if entry.kind == "run":
-        result = read_json(entry.path / "result.json")
-        request = read_json(entry.path / "manifest.json").get("request", {})
-        return row | {
-            "user": request.get("user", ""),
-            "what": request.get("prompt", "") + ("" if result else " (unfinished)"),
-            "liking": (result.get("best") or {}).get("liking"),
-            "gain": result.get("gain"),
-        }
+        return row | _about_run(entry.path)
     if entry.kind == "batch":
         from steer.batch.folder import BatchFolder
 
         batch = BatchFolder(entry.path)
-        states = [batch.state(each) for each in batch.rows()]
+        try:
+            states = [batch.state(each) for each in batch.rows()]
+        except UsageError:
+            return row | {"what": "batch (damaged)"}
         return row | {"what": f"batch, {states.count('done')} of {counted(len(states), 'row')} done"}
-    plan = read_json(entry.path / "study.json").get("plan", {})
-    return row | {"what": f"study '{plan.get('name', '')}'"}
+    plan = read_json(entry.path / "study.json").get("plan")
+    return row | {"what": f"study '{plan.get('name', '') if isinstance(plan, dict) else ''}'"}
+
+
+def _about_run(path: Path) -> dict[str, Any]:
+    """Of a run of any version, finished or not: what of it can be read."""
+    result, manifest = read_json(path / "result.json"), read_json(path / "manifest.json")
+    request, best = manifest.get("request"), result.get("best")
+    told = request if isinstance(request, dict) else {}
+    liking = best.get("liking") if isinstance(best, dict) else None
+    return {
+        "user": str(told.get("user", "")),
+        "what": str(told.get("prompt", "")) + ("" if result else " (unfinished)"),
+        "liking": _number(liking),
+        "gain": _number(result.get("gain")),
+    }
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and abs(value) < 1e9 else None
 
 
 def _shortened(text: str, longest: int = 36) -> str:

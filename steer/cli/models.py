@@ -8,7 +8,7 @@ from dataclasses import asdict
 from rich.markup import escape
 from rich.table import Column, Table
 
-from steer.cli.console import console, print_text
+from steer.cli.console import console, print_line, print_text
 from steer.cli.options import AsJson
 
 COLUMNS = ("preset", "GiB", "on disk", "reward", "its model", "runs here")
@@ -27,7 +27,7 @@ def models(as_json: AsJson = False) -> None:
     machine = this_machine()
     facts = model_facts(machine)
     if as_json:
-        print(json.dumps({"machine": asdict(machine), "models": [asdict(f) for f in facts]}))
+        print_line(json.dumps({"machine": asdict(machine), "models": [asdict(f) for f in facts]}))
         return
     table = Table(*(Column(name, no_wrap=True) for name in COLUMNS), box=None, pad_edge=False)
     for f in facts:

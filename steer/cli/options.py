@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-MOST_SEED = 2**31 - 1
+from steer.config.search import MOST_PICTURES, MOST_SEED
 
 
 def _seed(text: str) -> int:
@@ -17,6 +17,12 @@ def _seed(text: str) -> int:
     if not str(text).isdecimal() or int(text) > MOST_SEED:
         raise typer.BadParameter(f"{text!r} is neither a whole number from 0 to {MOST_SEED} nor 'random'.")
     return int(text)
+
+
+def _folder(text: str) -> Path:
+    if not str(text).strip():
+        raise typer.BadParameter("an empty text names no folder.")
+    return Path(text)
 
 
 # Which configuration
@@ -69,6 +75,7 @@ Budget = Annotated[
         metavar="N",
         help="Pictures to render per prompt. Default: search.budget of the config.",
         min=1,
+        max=MOST_PICTURES,
     ),
 ]
 Seed = Annotated[
@@ -85,7 +92,10 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Check the input and est
 
 # Where the results go
 Out = Annotated[
-    Path | None, typer.Option("--out", "-o", metavar="FOLDER", help="Output folder. Default: a new one in outputs/.")
+    Path | None,
+    typer.Option(
+        "--out", "-o", metavar="FOLDER", parser=_folder, help="Output folder. Default: a new one in outputs/."
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, nothing else.")]
 

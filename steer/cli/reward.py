@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from steer.cli.bars import feature_bar
+from steer.cli.console import print_line
 from steer.cli.extras import extra
 from steer.devices import pick_device
 from steer.errors import UsageError, unknown
@@ -74,7 +75,7 @@ def train(config: Recipe) -> None:
         if family.train is None:
             raise UsageError(f"the family '{family.name}' needs no training")
         folder = family.train(file, work)
-    print(f"saved in {folder}; use it with: steer run --set reward={folder}")
+    print_line(f"saved in {folder}; use it with: steer run --set reward={folder}")
 
 
 @app.command("eval")
@@ -106,4 +107,4 @@ def ablate(config: Recipe) -> None:
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)
+    print_line(line)

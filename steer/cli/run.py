@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.console import Console
 
-from steer.cli.console import console
+from steer.cli.console import Console, console, print_line
 from steer.cli.options import AsJson, Browser, Budget, Config, Host, Out, Port, Seed, Settings, User
 from steer.cli.who import default_users
 from steer.config import DEFAULT
@@ -104,6 +103,8 @@ def run(
     flags += ["search.learn=true"] if learn else []
     loaded = load_config(config, [*(settings or ()), *flags], typed_as="--set")
     users, whence = (user, "") if user else default_users()
+    if both := [u for u in not_user or () if u in users]:
+        raise UsageError(f"'{both[0]}' is both --user and --not-user; a picture cannot be for and against one taste")
     audience = str(Audience(tuple(users), tuple(not_user or ())))
     _check_users(loaded, audience)
     if whence and not as_json:
@@ -172,7 +173,7 @@ def _drive(
     with progress:
         result = action(steerer)
     if as_json:
-        print(json.dumps(summary(result), ensure_ascii=False))
+        print_line(json.dumps(summary(result), ensure_ascii=False))
     else:
         from steer.cli.show import print_result
 

@@ -12,11 +12,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from reward_models.plural import counted
-from steer.cli.console import console, print_text
+from steer.cli.console import console, print_line, print_text
 from steer.cli.folders import kind_of, latest
 from steer.cli.options import AsJson
 from steer.cli.show_many import show_batch, show_study
-from steer.errors import UsageError
 from steer.judging.audience import Audience
 from steer.report.changes import word_changes
 from steer.result import Result
@@ -48,7 +47,7 @@ def show(
         show_study(path, as_json)
     else:
         if folder is None and not as_json:
-            console.print(str(path))
+            console.print(str(path), markup=False)
         print_result_of(path, as_json)
         if not as_json:
             stored = _load(path)
@@ -62,7 +61,7 @@ def print_result_of(run: Path, as_json: bool) -> None:
     """Print the stored result of a finished or interrupted run."""
     stored = _load(run)
     if as_json:
-        print(json.dumps(stored, ensure_ascii=False))
+        print_line(json.dumps(stored, ensure_ascii=False))
     else:
         print_summary({**stored, "folder": str(run)})
 
@@ -90,25 +89,27 @@ def print_summary(s: dict[str, Any]) -> None:
         console.print(f"  {escape(user):9s} {liking}")
     for taste in s.get("tastes", []):
         whose = f"{taste['user']}: " if len(s["tastes"]) > 1 else ""
-        print_text("taste", f"{escape(whose)}{taste['words']}")
+        print_text("taste", escape(f"{whose}{taste['words']}"))
     for name, added in s.get("explained", {}).items():
         words = ", ".join(f"{n} {v:+.2f}" for n, v in list(added.items())[:4])
-        print_text("why", f"{name}: {escape(words)}")
+        print_text("why", escape(f"{name}: {words}"))
     if s["picture"]:
-        console.print(f"  picture   {folder / s['picture']}{_of_picture(s['best'])}")
-    console.print(f"  sheet     {folder / 'contact_sheet.png'}")
-    console.print(f"  report    {folder / 'report.html'}")
+        console.print(f"  picture   {escape(str(folder / s['picture']))}{_of_picture(s['best'])}")
+    console.print(f"  sheet     {folder / 'contact_sheet.png'}", markup=False)
+    console.print(f"  report    {folder / 'report.html'}", markup=False)
     if s.get("agreement") is not None:
         console.print(
-            f"  tiers     {s['agreement_of']} rank like full pictures: Spearman {s['agreement']:+.2f} "
+            f"  tiers     {escape(s['agreement_of'])} rank like full pictures: Spearman {s['agreement']:+.2f} "
             f"on {counted(s['agreement_pictures'], 'picture')}"
         )
     if s["failed"]:
         first = escape(s["failed"][0]["reason"])
         print_text("failed", f"{counted(len(s['failed']), 'picture')}; the reason of the first: {first}")
-    print_text("stopped", f"because {s['why']}, after {counted(s['pictures'], 'picture')} and {s['seconds']:.0f} s")
+    print_text(
+        "stopped", f"because {escape(s['why'])}, after {counted(s['pictures'], 'picture')} and {s['seconds']:.0f} s"
+    )
     if s["stop"] == "INTERRUPTED":
-        console.print(f"  everything so far is kept; resume with: [bold]steer resume {folder}[/]")
+        console.print(f"  everything so far is kept; resume with: [bold]steer resume {escape(str(folder))}[/]")
 
 
 def _liking(stats: dict[str, Any]) -> str:
@@ -117,20 +118,24 @@ def _liking(stats: dict[str, Any]) -> str:
         return "-"
     if stats["seeds"] == 1:  # one picture has no spread
         return f"[bold]{stats['liking']:.2f}[/] (1 seed)"
-    return f"[bold]{stats['liking']:.2f}[/] ± {stats['spread']:.2f} ({stats['seeds']} seeds)"
+    return f"[bold]{stats['liking']:.2f}[/] ± {stats['spread'] or 0:.2f} ({stats['seeds']} seeds)"
 
 
 def _of_picture(best: dict[str, Any]) -> str:
     """How much the chosen picture itself is liked, where that is not the mean of a single one."""
-    return "" if best["seeds"] == 1 or best["picture_liking"] is None else f" (liking {best['picture_liking']:.2f})"
+    return "" if best["seeds"] == 1 or best.get("picture_liking") is None else f" (liking {best['picture_liking']:.2f})"
 
 
 def _each(s: dict[str, Any]) -> list[tuple[str, str]]:
     """Of a run for several people: each one's liking of the original and of the best."""
     before, after = (s[name].get("liked_by", {}) if s[name] else {} for name in ("original", "best"))
     away = Audience.parse(s["user"]).away
-    said = {u: f"likes the original {before[u]:.2f}, the best {after[u]:.2f}" for u in after if u in before}
+    said = {u: f"likes the original {before[u]:.2f}, the best {after[u]:.2f}" for u in after if _both(before, after, u)}
     return [(u, text + (" (steered away from)" if u in away else "")) for u, text in said.items()]
+
+
+def _both(before: dict[str, float | None], after: dict[str, float | None], user: str) -> bool:
+    return before.get(user) is not None and after[user] is not None
 
 
 def _print_texts(stored: dict[str, Any], top: int) -> None:
@@ -161,17 +166,8 @@ def _print_words(words: list[dict[str, Any]]) -> None:
 
 
 def _load(run: Path) -> dict[str, Any]:
-    from steer.store.run_folder import RunFolder
+    from steer.report.stored import read_result
+    from steer.store.manifest import read_manifest
 
-    RunFolder.open(run)
-    try:
-        stored: dict[str, Any] = json.loads((run / "result.json").read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UsageError(
-            f"the run in '{run}' stopped before its report was written; 'steer resume {run}' finishes it"
-        ) from error
-    except ValueError as error:
-        raise UsageError(f"'{run / 'result.json'}' is damaged; 'steer resume {run}' rewrites it") from error
-    if "gain_seeds" not in stored:
-        raise UsageError(f"the run in '{run}' was made by an older version of steer; open its report.html instead")
-    return stored
+    read_manifest(run)
+    return read_result(run)

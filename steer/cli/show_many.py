@@ -9,8 +9,9 @@ from pathlib import Path
 from rich.markup import escape
 from rich.table import Column, Table
 
+from reward_models.doors import read_object
 from reward_models.plural import counted
-from steer.cli.console import console
+from steer.cli.console import console, print_line
 from steer.errors import UsageError
 
 SHOWN = 20  # rows of a batch
@@ -23,12 +24,12 @@ def show_batch(path: Path, as_json: bool) -> None:
     batch = BatchFolder.open(path)
     rows = [batch.outcome(row) for row in batch.rows()]
     if as_json:
-        print(json.dumps({"folder": str(path), "rows": rows}, ensure_ascii=False))
+        print_line(json.dumps({"folder": str(path), "rows": rows}, ensure_ascii=False))
         return
     done = [row for row in rows if row["state"] == "done"]
     gains = [row["gain"] for row in done if row["gain"] is not None]
     mean = f", mean gain {statistics.fmean(gains):+.2f}" if gains else ""
-    console.print(f"batch {path}: {len(done)} of {counted(len(rows), 'row')} done{mean}")
+    console.print(f"batch {path}: {len(done)} of {counted(len(rows), 'row')} done{mean}", markup=False)
     number = Column("liking", justify="right"), Column("gain", justify="right")
     table = Table("state", "for", "prompt", *number, box=None, pad_edge=False)
     for row in rows[:SHOWN]:
@@ -45,9 +46,9 @@ def show_batch(path: Path, as_json: bool) -> None:
     if len(rows) > SHOWN:
         console.print(f"and {counted(len(rows) - SHOWN, 'more row')}")
     if (path / "results.csv").exists():
-        console.print(f"  table     {path / 'results.csv'}\n  page      {path / 'index.html'}")
+        console.print(f"  table     {path / 'results.csv'}\n  page      {path / 'index.html'}", markup=False)
     if len(done) < len(rows):
-        console.print(f"  finish it with: steer resume {path}")
+        console.print(f"  finish it with: steer resume {path}", markup=False)
 
 
 def show_study(path: Path, as_json: bool) -> None:
@@ -58,7 +59,7 @@ def show_study(path: Path, as_json: bool) -> None:
 
     folder = StudyFolder.open(path)
     try:
-        table = json.loads((path / "findings.json").read_text(encoding="utf-8"))
+        table = read_object(path / "findings.json")
     except (OSError, ValueError) as error:
         raise UsageError(f"the study in '{path}' is not finished; finish it with: steer resume {path}") from error
     with extra("study", "matplotlib"):

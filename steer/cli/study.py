@@ -11,7 +11,7 @@ import typer
 
 from reward_models.plural import counted
 from steer.cli.bars import task_bars
-from steer.cli.console import console
+from steer.cli.console import console, print_line
 from steer.cli.extras import extra
 from steer.cli.options import AsJson, Beside, Browser, DryRun, Host, Out, Port, Voter
 from steer.errors import UsageError
@@ -116,7 +116,7 @@ def votes(folder: Folder, as_json: AsJson = False) -> None:
 
     counts = count_votes(StudyFolder.open(folder), UserStore())
     if as_json:
-        return print(json.dumps(counts))
+        return print_line(json.dumps(counts))
     console.print(f"{counted(counts['votes'], 'vote')} by {counted(counts['people'], 'person', 'people')}")
     for name, pair in counts["pairs"].items():
         low, high = pair["interval"]
@@ -136,8 +136,8 @@ def _print_plan(plan: StudyConfig, as_json: bool) -> None:
     runs = {n: cells * (1 if c.user else min(everyone, c.users or everyone)) for n, c in plan.steered().items()}
     pictures, fresh = sum(runs.values()) * plan.budget, sum(runs.values()) * plan.looks + cells * plan.budget
     if as_json:
-        return print(json.dumps({"users": everyone, "runs": runs, "pictures": pictures, "fresh pictures": fresh}))
-    print(
+        return print_line(json.dumps({"users": everyone, "runs": runs, "pictures": pictures, "fresh pictures": fresh}))
+    print_line(
         f"{plan.name}: {counted(everyone, 'user')}, {counted(sum(runs.values()), 'run')} of "
         f"{counted(plan.budget, 'picture')}: up to {pictures}, plus up to {fresh} fresh ones; "
         "pictures that runs share are rendered once"
@@ -147,7 +147,7 @@ def _print_plan(plan: StudyConfig, as_json: bool) -> None:
 def print_findings(folder: StudyFolder, table: dict[str, Any], as_json: bool) -> None:
     """Print what a study found, in words and in numbers, and where its report is."""
     if as_json:
-        return print(json.dumps({"folder": str(folder.path), **table}))
+        return print_line(json.dumps({"folder": str(folder.path), **table}))
     from steer.study.analysis import Findings
     from steer.study.report import orders
     from steer.study.verdict import verdict as sentences

@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from reward_models.plural import counted
 from steer.cli import user_store
-from steer.cli.console import console
+from steer.cli.console import console, print_line
 from steer.cli.options import AsJson, Browser, Config, Host, Port, Settings, Store, UserId
 from steer.cli.teaching import Teaching
 from steer.cli.user_pictures import Disliked, Keep, Liked, add_folders, interview_of
@@ -209,7 +209,7 @@ def show(
         if stored:
             told = {"demographics": stored.demographics, "profile": stored.profile}
             told |= {"keep_pictures": stored.keep_pictures, "kept_pictures": stored.thumbnails}
-        print(json.dumps({**learned.plain(), **told, "phrases": [asdict(p) for p in phrases]}, ensure_ascii=False))
+        print_line(json.dumps({**learned.plain(), **told, "phrases": [asdict(p) for p in phrases]}, ensure_ascii=False))
         return
     first, *others = lines(learned)
     about = _about(stored, phrases) if stored else [f"a person of the reward '{teaching.config.reward.model}'"]

@@ -12,7 +12,8 @@ import typer
 from rich.markup import escape
 
 from reward_models.plural import counted
-from steer.cli.console import console
+from reward_models.printable import printable
+from steer.cli.console import console, print_line
 from steer.cli.options import AsJson, Config, Kind, Settings, Store, UserId
 from steer.cli.teaching import Teaching
 from steer.config import DEFAULT
@@ -55,7 +56,7 @@ def list_(
     of_reward = set(trained)
     if as_json:
         rows = [{**vars(u), "read_only": bool(u.source), "hidden": u.id in of_reward} for u in users]
-        print(json.dumps({"users": rows, "of_the_reward": trained}, ensure_ascii=False))
+        print_line(json.dumps({"users": rows, "of_the_reward": trained}, ensure_ascii=False))
         return
     own, imports = [u for u in users if not u.source], _by_source([u for u in users if u.id not in of_reward])
     for each in own:
@@ -207,7 +208,7 @@ def delete(
 
 
 def _confirm(yes: bool, question: str) -> None:
-    if not yes and not typer.confirm(question):
+    if not yes and not typer.confirm(printable(question)):
         console.print("nothing was deleted")
         raise typer.Exit(1)
 

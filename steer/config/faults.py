@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from reward_models.doors import shown
 from steer.config.section import UNKNOWN_KIND
 from steer.config.sections import KINDS, SteerConfig, spelled_out
 from steer.config.typed import section_in
@@ -22,7 +23,7 @@ _SAID = {
     "bool_parsing": "is neither true nor false",
     "bool_type": "is neither true nor false",
     "string_type": "is not text",
-    "dict_type": "is not a mapping such as {a: 1}",
+    "dict_type": "is not a mapping such as {{a: 1}}",
     "list_type": "is not a list such as [a, b]",
     "tuple_type": "is not a list such as [a, b]",
     "model_type": "is not a mapping of settings",
@@ -30,6 +31,8 @@ _SAID = {
     "greater_than": "is not more than {gt}",
     "less_than_equal": "is more than {le}",
     "less_than": "is not less than {lt}",
+    "finite_number": "is not a finite number",
+    "string_unicode": "is not UTF-8 text",
     "string_pattern_mismatch": "does not look like 3:2",  # an aspect is the only text with a pattern
 }
 
@@ -40,7 +43,7 @@ def first_fault(error: ValidationError, values: Mapping[str, Any], source: str, 
     It blames the setting that was ``typed`` (by key: as it was written), or else ``source``, a file.
     """
     first = error.errors()[0]
-    section, *rest = first["loc"]
+    section, *rest = first["loc"] or ("the settings",)
     kinds = KINDS.get(str(section))
     kind = kinds.kind_of(spelled_out(str(section), values.get(str(section), {}))) if kinds else None
     if kinds and rest:
@@ -50,7 +53,7 @@ def first_fault(error: ValidationError, values: Mapping[str, Any], source: str, 
         field := own.partition(": ")[0]
     ) and f"{section}.{field}" in typed:  # of a whole section, but it names its field
         rest, own = [field], own.removeprefix(f"{field}: ")
-    key = ".".join(str(part) for part in (section, *rest))
+    key = ".".join(str(part)[:80] for part in (section, *rest))
     above = [k for k in typed if f"{key}.".startswith(f"{k}.")]
     source = typed[above[-1]] if above else source
     said = "" if above and above[-1] == key else f"{key} "  # what was typed names its key already
@@ -75,9 +78,9 @@ def first_fault(error: ValidationError, values: Mapping[str, Any], source: str, 
 
 def _said(fault: Any) -> str:
     if fault["type"] == "literal_error":
-        return f"{fault['input']!r} is not one of {fault['ctx']['expected'].replace(' or ', ', ')}"
+        return f"{shown(fault['input'])} is not one of {fault['ctx']['expected'].replace(' or ', ', ')}"
     words = _SAID.get(fault["type"], f"is wrong: {fault['msg']}")
-    return f"{fault['input']!r} {words.format(**fault.get('ctx', {}))}"
+    return f"{shown(fault['input'])} {words.format(**fault.get('ctx', {}))}"
 
 
 def _either(names: Sequence[str]) -> str:

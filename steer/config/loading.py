@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,16 @@ from pydantic import ValidationError
 
 from reward_models import yaml12
 from reward_models.addresses import without_password
+from reward_models.doors import read_text, shown
 from steer.config.faults import first_fault
 from steer.config.layers import Setting, kinds_of, merged, names_a_kind, with_settings
 from steer.config.sections import DEFAULT, KINDS, SteerConfig
 from steer.config.typed import read_typed, type_of
+from steer.config.values import MOST_DEPTH
 from steer.errors import UsageError, unknown
 from steer.resources import data_folder
+
+MOST_BASES = 8  # files upon each other
 
 
 def presets() -> list[str]:
@@ -46,7 +51,7 @@ def load_config(
 def find_config(name_or_path: str | Path) -> Path:
     """The file of a preset or path. Raises UsageError with a suggestion."""
     path = Path(name_or_path)
-    if path.is_file():
+    if os.path.isfile(path):
         return path
     if path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
         raise UsageError(f"config file '{path}' does not exist; presets: {', '.join(presets())}")
@@ -58,16 +63,22 @@ def find_config(name_or_path: str | Path) -> Path:
 def read_values(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     """The plain values of a file, upon those of the preset or file that its ``base`` names."""
     try:
-        values = yaml12.load(path.read_text(encoding="utf-8")) or {}
-    except (yaml12.YAMLError, UnicodeDecodeError) as error:
+        values = yaml12.load(read_text(path, yaml12.MOST_CHARACTERS)) or {}
+    except (yaml12.YAMLError, ValueError) as error:
         raise UsageError(f"config '{path}' is not YAML: {' '.join(str(error).split())}") from error
+    except OSError as error:
+        raise UsageError(f"config '{path}' cannot be read: {error.strerror}") from error
     if not isinstance(values, dict):
         raise UsageError(f"config '{path}' must be a mapping such as 'search: {{budget: 24}}'")
     if (base := values.pop("base", None)) is None:
         return values
+    if not isinstance(base, str) or not base:
+        raise UsageError(f"config '{path}': base {shown(base)} is not the name of a preset or file")
     found = find_config(base)
-    if found in (path, *above):
+    if found.resolve() in [each.resolve() for each in (path, *above)]:
         raise UsageError(f"config '{path}' is based on itself")
+    if len(above) >= MOST_BASES:
+        raise UsageError(f"config '{path}' is based on a file that is based on another, {MOST_BASES} times over")
     return merged(read_values(found, (path, *above)), values)
 
 
@@ -102,6 +113,8 @@ def _pair(text: str, typed_as: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise UsageError(f"{typed_as} {text}: there is no value; write key=value, for example search.seeds=2")
+    if key.count(".") > MOST_DEPTH:
+        raise UsageError(f"{typed_as} {key[:80]}...: there is no setting that deep")
     return key, value
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
 from steer.config.section import Section
+from steer.config.values import Free
 
 
 class ScorerConfig(Section):
@@ -17,7 +18,7 @@ class ScorerConfig(Section):
 
     kind: str = "classifier"
     """Kind of scorer, by name."""
-    settings: dict[str, Any] = Field(default_factory=dict)
+    settings: Free = Field(default_factory=dict)
     """Settings that are passed to the scorer unchanged."""
     linear: tuple[float, float] | None = None
     """[low, high]: raw scores that become 0 and 1."""
@@ -28,6 +29,10 @@ class ScorerConfig(Section):
     def _one_scale(self) -> ScorerConfig:
         if (self.linear is None) == (self.gaussian is None):
             raise ValueError("give either linear: [low, high] or gaussian: [mean, std], so that the scale is known")
+        if self.linear is not None and self.linear[0] == self.linear[1]:
+            raise ValueError(f"linear: {list(self.linear)} is no scale, as both ends are one")
+        if self.gaussian is not None and self.gaussian[1] <= 0:
+            raise ValueError(f"gaussian: {list(self.gaussian)} is no scale; a standard deviation is above 0")
         return self
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from steer.config.address import Address
 from steer.config.section import PLUGIN, Kinds, Section
+from steer.config.values import Free
 from steer.registry import PROPOSERS
 
 
@@ -79,7 +80,7 @@ class ChatConfig(WriterConfig):
     """Seconds to wait for one attempt."""
     retries: int = Field(3, ge=0, le=20)
     """Attempts after the first one fails."""
-    extra: dict[str, Any] = Field(default_factory=dict)
+    extra: Free = Field(default_factory=dict)
     """Further fields that every request carries unchanged."""
 
 
@@ -127,7 +128,7 @@ class SmolLMConfig(WriterConfig):
     """Seconds to wait for one attempt."""
     retries: int = Field(3, ge=0, le=20)
     """Attempts after the first one fails."""
-    extra: dict[str, Any] = Field(default_factory=lambda: {"repeat_penalty": 1.15})
+    extra: Free = Field(default_factory=lambda: {"repeat_penalty": 1.15})
     """Further fields that every request carries unchanged."""
 
 
@@ -143,7 +144,7 @@ class ProposerPlugin(ProposerBase):
 
     kind: str
     """Which proposer writes the rewrites."""
-    settings: dict[str, Any] = Field(default_factory=dict)
+    settings: Free = Field(default_factory=dict)
     """Keyword arguments of the plug-in."""
 
 

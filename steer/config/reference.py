@@ -15,7 +15,8 @@ from pydantic_core import PydanticUndefined
 from reward_models import yaml12
 from steer.config.section import Section
 from steer.config.sections import KINDS, SteerConfig
-from steer.config.typed import options, section_in
+from steer.config.typed import section_in
+from steer.config.values import options
 
 _NAMES = {int: "integer", float: "number", str: "text", bool: "true or false", type(None): "null", Any: "anything"}
 _CONTAINERS = {dict: "mapping", list: "list", tuple: "list"}

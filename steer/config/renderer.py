@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from steer.config.address import Address
 from steer.config.section import PLUGIN, Kinds, Section
+from steer.config.values import Free
 from steer.registry import RENDERERS
 
 
@@ -94,7 +95,7 @@ class DiffusersConfig(_Sized):
     """What the pictures should not show."""
     scheduler: str | None = None
     """Class name of a diffusers scheduler; null keeps the pipeline's own."""
-    scheduler_settings: dict[str, Any] = Field(default_factory=dict)
+    scheduler_settings: Free = Field(default_factory=dict)
     """Settings of that scheduler."""
     loras: list[LoraConfig] = Field(default_factory=list)
     """LoRAs to load."""
@@ -114,7 +115,7 @@ class DiffusersConfig(_Sized):
     """Use the channels-last memory layout."""
     fuse_projections: bool = False
     """Fuse the attention projections."""
-    call: dict[str, Any] = Field(default_factory=dict)
+    call: Free = Field(default_factory=dict)
     """Further arguments of the pipeline's call, passed on unchanged."""
 
     @property
@@ -142,7 +143,7 @@ class RemoteConfig(_Sized):
     """Width in pixels."""
     height: int = Field(1024, ge=16, le=4096)
     """Height in pixels."""
-    call: dict[str, Any] = Field(default_factory=dict)
+    call: Free = Field(default_factory=dict)
     """Further arguments of the API's call, passed on unchanged."""
     base_url: Address | None = None
     """Address of an OpenAI-compatible image API; null means OpenAI's own."""
@@ -194,7 +195,7 @@ class RendererPlugin(_Bare):
 
     kind: str
     """Which renderer draws the pictures."""
-    settings: dict[str, Any] = Field(default_factory=dict)
+    settings: Free = Field(default_factory=dict)
     """Keyword arguments of the plug-in."""
 
     @property

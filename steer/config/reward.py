@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from steer.config.address import Address
 from steer.config.section import PLUGIN, Kinds, Section
+from steer.config.values import Free
 from steer.registry import REWARDS
 
 
@@ -77,7 +78,7 @@ class RewardPlugin(Section):
 
     kind: str
     """Which kind of reward judges."""
-    settings: dict[str, Any] = Field(default_factory=dict)
+    settings: Free = Field(default_factory=dict)
     """Keyword arguments of the plug-in."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where scorers beside it run; auto takes a GPU if there is one."""

@@ -9,11 +9,13 @@ from pydantic import Field
 from steer.config.section import Section
 from steer.config.strength import STRENGTHS, Strength, StrengthName
 
+MOST_PICTURES, MOST_SEED = 100_000, 2**31 - 1  # of one run
+
 
 class SearchConfig(Section):
     """How the budget of pictures is spent; see ``steer.search.search``."""
 
-    budget: int = Field(48, ge=1, le=100_000)
+    budget: int = Field(48, ge=1, le=MOST_PICTURES)
     """Pictures to render per prompt."""
     rewrite: bool = True
     """Try rewrites of the prompt; false renders only the prompt itself and keeps the best picture."""

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic_core import PydanticCustomError
 
 from reward_models.registry import Registry, UnknownName
+from steer.config.values import truth_as_number
 
 PLUGIN = "plug-in"  # the tag of all kinds that are registered by entry points
 UNKNOWN_KIND = "unknown_kind"  # the type of pydantic's error
@@ -27,8 +28,19 @@ class Section(BaseModel):
         frozen=True,
         validate_default=True,
         use_attribute_docstrings=True,
+        allow_inf_nan=False,
         hide_input_in_errors=True,  # a traceback must not show a password in an address
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _truth_is_no_number(cls, values: Any) -> Any:
+        """A number may be left out, but true is not 1."""
+        if isinstance(values, dict):
+            for name, field in cls.model_fields.items():
+                if (where := truth_as_number(values.get(name), field.annotation)) is not None:
+                    raise ValueError(f"{name}{where}: a number is meant, not true or false")
+        return values
 
 
 @dataclass(frozen=True)

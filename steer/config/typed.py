@@ -6,13 +6,14 @@ Lists and mappings are written in YAML's flow style: ``renderer.call={guidance_s
 
 from __future__ import annotations
 
-import types
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from reward_models import yaml12
+from reward_models.doors import shown
 from steer.config.section import Section
 from steer.config.sections import KINDS, SteerConfig
+from steer.config.values import options
 from steer.errors import UsageError
 
 UNKNOWN = None  # the type of a key that does not exist; validation says so
@@ -45,19 +46,6 @@ def _inside(declared: Any, keys: Sequence[str]) -> Any:
         if option is Any:
             return Any
     return UNKNOWN
-
-
-def options(declared: Any) -> list[Any]:
-    """The members of a union, without annotations; the type itself if it is none.
-
-    >>> options(int | None)
-    [<class 'int'>, <class 'NoneType'>]
-    """
-    if get_origin(declared) is Annotated:
-        return options(get_args(declared)[0])
-    if get_origin(declared) in (Union, types.UnionType):
-        return [found for option in get_args(declared) for found in options(option)]
-    return [declared]
 
 
 def section_in(declared: Any) -> type[Section] | None:
@@ -102,4 +90,4 @@ def _yaml(text: str) -> Any:
     try:
         return yaml12.load(text)
     except yaml12.YAMLError as error:
-        raise UsageError(f"{text!r} is not YAML") from error
+        raise UsageError(f"{shown(text)} is not YAML: {' '.join(str(error).split())}") from error

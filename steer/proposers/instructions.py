@@ -10,12 +10,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import jinja2.nodes
-from jinja2.sandbox import SandboxedEnvironment
 
+from reward_models.doors import read_text
 from steer.config.strength import STRENGTHS
 from steer.errors import UsageError, unknown
+from steer.proposers.sandbox import MOST_SOURCE, BoundedSandbox
 from steer.resources import data_folder
 from steer.search.attribution import Effect, modifiers, word_effects
 from steer.search.memory import MEMORIES
@@ -83,6 +83,10 @@ def fenced(text: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<{2,}|>{2,}", " ", text)).strip()
 
 
+def _said(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]
+
+
 class Instructions:
     """A compiled template."""
 
@@ -91,15 +95,15 @@ class Instructions:
         path = Path(name) if Path(name).is_file() else folder / f"{name}.j2"
         if not path.is_file():
             raise unknown("chat template", name, sorted(p.stem for p in folder.glob("*.j2")))
-        environment = SandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+        self._environment = BoundedSandbox()
         try:
-            self.source = path.read_text(encoding="utf-8")
-            self._module: Any = environment.from_string(self.source).module
-        except (jinja2.TemplateError, UnicodeDecodeError) as error:
-            raise UsageError(f"chat template '{path}' does not compile: {error}") from error
+            self.source = read_text(path, MOST_SOURCE)
+            self._module: Any = self._environment.compiled(self.source).module
+        except Exception as error:  # a template is a program: it may fail in any way
+            raise UsageError(f"chat template '{path}' does not compile: {_said(error)}") from error
         if missing := [m for m in ("system", "user") if not hasattr(self._module, m)]:
             raise UsageError(f"chat template '{path}' lacks the macro {missing[0]}(ask)")
-        self._used = {node.attr for node in environment.parse(self.source).find_all(jinja2.nodes.Getattr)}
+        self._used = {node.attr for node in self._environment.parse(self.source).find_all(jinja2.nodes.Getattr)}
         self.name = path.stem
         self.messages(Ask("a fox", 1))  # a name that is not in Ask is found now, not after the first picture
 
@@ -109,13 +113,14 @@ class Instructions:
 
     def messages(self, ask: Ask) -> list[dict[str, str]]:
         """The question."""
+        self._environment.begin()
         try:
             return [
                 {"role": "system", "content": str(self._module.system(ask))},
                 {"role": "user", "content": str(self._module.user(ask))},
             ]
-        except (jinja2.TemplateError, TypeError) as error:
-            raise UsageError(f"chat template '{self.name}' cannot be filled in: {error}") from error
+        except Exception as error:
+            raise UsageError(f"chat template '{self.name}' cannot be filled in: {_said(error)}") from error
 
     @staticmethod
     def for_rest(ask: Ask, already: list[str], n: int) -> Ask:

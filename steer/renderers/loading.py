@@ -14,6 +14,7 @@ import torch
 from diffusers import DiffusionPipeline
 from transformers import AutoTokenizer
 
+from reward_models.trusted import load
 from steer.config import DiffusersConfig
 from steer.errors import RenderError
 from steer.renderers.fetching import first_line
@@ -25,7 +26,7 @@ from steer.renderers.weights import index_of, parts_of, settings_of
 PACKAGES = {"sdnq": "sdnq", "nunchaku": "kernels", "torchao": "torchao", "bitsandbytes": "bitsandbytes"}
 
 
-def load(folder: Path, config: DiffusersConfig, dtype: torch.dtype, plan: Plan) -> Any:
+def read_pipeline(folder: Path, config: DiffusersConfig, dtype: torch.dtype, plan: Plan) -> Any:
     """The pipeline of a folder. Raises RenderError, with the way out, where it does not load."""
     told: dict[str, Any] = {"dtype": dtype, "use_safetensors": True}
     if config.variant:
@@ -34,7 +35,7 @@ def load(folder: Path, config: DiffusersConfig, dtype: torch.dtype, plan: Plan) 
         _check_packages(folder)
         readers = text_readers(folder)
         ready = {**dict.fromkeys(readers), **_light_parts(folder, config, told, plan)}
-        pipeline: Any = DiffusionPipeline.from_pretrained(folder, trust_remote_code=False, **told, **ready)
+        pipeline: Any = load(DiffusionPipeline, folder, **told, **ready)
         pipeline.register_modules(**readers)  # not handed in, as diffusers looks for the hidden classes then
         return pipeline
     except RenderError:
@@ -53,7 +54,7 @@ def text_readers(folder: Path) -> dict[str, Any]:
     if find_spec("torchvision") is not None:
         return {}
     hidden = [part for part, (_, kind) in index_of(folder).items() if kind.endswith("Processor")]
-    return {part: AutoTokenizer.from_pretrained(folder / part, trust_remote_code=False) for part in hidden}
+    return {part: load(AutoTokenizer, folder / part) for part in hidden}
 
 
 def _light_parts(folder: Path, config: DiffusersConfig, told: dict[str, Any], plan: Plan) -> dict[str, Any]:
@@ -65,7 +66,7 @@ def _light_parts(folder: Path, config: DiffusersConfig, told: dict[str, Any], pl
     sizes = {name: part.size for name, part in parts_of(folder, told["dtype"], config.variant).items()}
     for name in sorted((n for n in sizes if eight_bits(n, plan)), key=lambda n: -sizes[n]):
         library, kind = index[name]
-        found[name] = getattr(importlib.import_module(library), kind).from_pretrained(folder / name, **told)
+        found[name] = load(getattr(importlib.import_module(library), kind), folder / name, **told)
         quantise(found[name], "int8")
     return found
 

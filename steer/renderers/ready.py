@@ -14,7 +14,7 @@ from steer.errors import RenderError, unknown
 from steer.renderers.conditioning import family_named
 from steer.renderers.fetching import Identity, first_line, lora_file, pipeline_folder
 from steer.renderers.fitting import check_main_memory, plan_for, work_for
-from steer.renderers.loading import load
+from steer.renderers.loading import read_pipeline
 from steer.renderers.placement import modules, settle
 from steer.renderers.plan import Plan, Precision
 from steer.renderers.speed import compile_blocks, lighten
@@ -42,7 +42,7 @@ class Loaded:
         plan = plan_for(config, device, parts, work, apart)
         if pipeline is None:
             check_main_memory(config, device, parts, plan)
-            pipeline = load(folder, config, dtype, plan)
+            pipeline = read_pipeline(folder, config, dtype, plan)
         self.pipeline = pipeline
         self.identity |= self._make_ready(config, plan)
         self.place = settle(self.pipeline, device, config, plan, work)

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from PIL import Image
 
+from reward_models.doors import read_bytes
 from reward_models.evaluation.pages import render
+from reward_models.pictures import open_picture
 from reward_models.plural import counted
 from steer.report.theme import DARK, LIGHT
 
@@ -26,9 +28,9 @@ def embedded(path: Path, longest: int) -> str:
 
     The file as it is where it is small enough, or else a JPEG.
     """
-    with Image.open(path) as image:
+    with open_picture(path) as image:
         if max(image.size) <= longest:
-            return as_uri(path.read_bytes(), Image.MIME[image.format or "PNG"])
+            return as_uri(read_bytes(path), Image.MIME[image.format or "PNG"])
         small = image.convert("RGB")
     small.thumbnail((longest, longest), Image.Resampling.LANCZOS)
     data = io.BytesIO()

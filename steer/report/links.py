@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
+
+from reward_models.doors import read_object
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,6 @@ def _up(path: Path, levels: int) -> Path:
 
 def _is(file: Path, kind: str) -> bool:
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        return bool(read_object(file).get("kind") == kind)
     except (OSError, ValueError):
         return False
-    return isinstance(found, dict) and found.get("kind") == kind

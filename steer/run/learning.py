@@ -23,9 +23,10 @@ class Learning:
     def __call__(self, search: Search) -> None:
         """A round was told."""
         scored = search.history.scored()
-        if search.round in self.folder.learned:
+        then = self.folder.learned.get(search.round)
+        if then is not None and all(c.index in then for c in scored):
             for candidate in scored:
-                candidate.restore_scores(self.folder.learned[search.round][candidate.index])
+                candidate.restore_scores(then[candidate.index])
             search.weigh_again()
             return
         now = {u: self.roster.store.told(u).digest() for u in self._known}

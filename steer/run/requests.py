@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from steer.config.search import MOST_PICTURES, MOST_SEED
 from steer.errors import UsageError
 from steer.parts import Parts
 from steer.store.run_folder import RunFolder
@@ -15,10 +16,10 @@ from steer.words import check_prompt
 def check_request(parts: Parts, prompt: str, user: str, budget: int | None = None, seed: int = 0) -> SteerRequest:
     """A request; ``budget`` None is the config's. Raises UsageError for an unusable prompt, user, budget or seed."""
     budget = parts.config.search.budget if budget is None else budget
-    if budget < 1:
-        raise UsageError(f"the budget is {budget}; it must be at least 1 picture")
-    if seed < 0:
-        raise UsageError(f"the seed is {seed}; it must be 0 or more")
+    if not 1 <= budget <= MOST_PICTURES:
+        raise UsageError(f"the budget is {budget}; it must be from 1 to {MOST_PICTURES} pictures")
+    if not 0 <= seed <= MOST_SEED:
+        raise UsageError(f"the seed is {seed}; it must be from 0 to {MOST_SEED}")
     text = check_prompt(prompt)
     parts.roster.people(user)
     parts.warnings(text)  # a renderer that could draw nothing of it says so here

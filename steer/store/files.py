@@ -5,38 +5,59 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from filelock import FileLock, Timeout
 
-from steer.errors import StorageError
+from reward_models.doors import Unreadable, check_regular, may_be_replaced, parse_json
+from steer.errors import StorageError, UsageError
 
 
 def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Write to a temporary name, fsync, rename. Raises StorageError when there is no room."""
+    """Write to a temporary name, fsync, rename. Raises StorageError when there is no room, or where something else than
+    a file is in the place: a device or a pipe is never replaced.
+    """
+    with whole(path) as f:
+        write(f)
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[BinaryIO]:
+    """A file to write to, which takes the place of ``path`` when all is written; on any error ``path`` stays as it was.
+    Raises as :func:`write_whole` does.
+    """
     partial = path.with_name(path.name + ".partial")
+    check_place(path)
     try:
-        with open(partial, "wb") as f:
-            write(f)
-            f.flush()
-            os.fsync(f.fileno())
-        os.replace(partial, path)
+        partial.unlink(missing_ok=True)  # of a crash; or a link that leads elsewhere
+        try:
+            with open(partial, "xb") as f:
+                yield f
+                f.flush()
+                os.fsync(f.fileno())
+            os.replace(partial, path)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise storage_error(path, error) from error
 
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON whole or not at all."""
-    text = json.dumps(value, indent=1, ensure_ascii=False) + "\n"
-    write_whole(path, lambda f: f.write(text.encode(errors="backslashreplace")))
+    data = as_json(value, indent=1)
+    write_whole(path, lambda f: f.write(data))
 
 
 def append_line(path: Path, value: Any) -> None:
     """Append one JSON line and fsync it; a torn line before it is closed first."""
-    line = json.dumps(value, ensure_ascii=False).encode(errors="backslashreplace") + b"\n"
+    line = as_json(value)
+    check_place(path)
+    if path.is_symlink():
+        raise StorageError(f"'{path}' is a link to another file; steer writes into its own alone")
     try:
         with open(path, "ab+") as f:
             if f.tell() > 0:
@@ -50,17 +71,42 @@ def append_line(path: Path, value: Any) -> None:
         raise storage_error(path, error) from error
 
 
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """All whole JSON lines; torn ones (a crash while writing) are left out."""
-    rows = []
-    for line in path.read_bytes().splitlines() if path.exists() else []:
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(row, dict):
-            rows.append(row)
-    return rows
+def as_json(value: Any, indent: int | None = None) -> bytes:
+    """JSON and a newline. Half a character, which no encoding has, is written as JSON escapes it. Raises ValueError for
+    NaN and infinity, which JSON has not.
+    """
+    text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8", "backslashreplace") + b"\n"
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Number and content of each whole JSON line; torn ones (a crash while writing) are left out, and so is all where
+    there is no file. Raises UsageError for what is no regular file.
+    """
+    if not os.path.lexists(path):
+        return
+    try:
+        check_regular(path)
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                try:
+                    row = parse_json(line)
+                except ValueError:
+                    continue
+                if isinstance(row, dict):
+                    yield number, row
+    except (OSError, Unreadable) as error:
+        raise UsageError(f"'{path}' cannot be read: {error}") from error
+
+
+def check_place(path: Path) -> None:
+    """Raise StorageError where something else than a file is in a place that is to be written."""
+    try:
+        free = may_be_replaced(path)
+    except OSError as error:
+        raise storage_error(path, error) from error
+    if not free:
+        raise StorageError(f"'{path}' is not a file, and steer writes over nothing else; give another name")
 
 
 def lock(folder: Path, what: str, wait_s: float = 0) -> FileLock:

@@ -3,15 +3,37 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 import time
 import unicodedata
+from collections.abc import Collection
 from pathlib import Path
 
+from steer.errors import UsageError
 from steer.store.files import storage_error
 
 LONGEST_PROMPT, LONGEST_USER = 40, 20  # characters
 ARTICLES = ("a", "an", "the")
+
+
+def check_new(path: Path, own: Collection[str]) -> None:
+    """Raise UsageError where ``path`` is no place for a new folder that will hold ``own``: a file, the root of the file
+    system, or a folder in which something has one of these names. An empty folder in it is nothing.
+    """
+    try:
+        if path.exists() and not path.is_dir():
+            raise UsageError(f"'{path}' is a file; --out names a folder")
+        if path.resolve() == path.resolve().parent:
+            raise UsageError(f"'{path}' is the root of the file system; --out names a folder in it")
+        for name in sorted(own):
+            there = path / name
+            if os.path.lexists(there) and not (there.is_dir() and not any(there.iterdir())):
+                raise UsageError(
+                    f"'{path}' has a '{name}' already, which may be of another run; give another --out, or move it away"
+                )
+    except OSError as error:
+        raise storage_error(path, error) from error
 
 
 def new_run_folder(parent: Path, prompt: str, user: str) -> Path:

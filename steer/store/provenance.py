@@ -7,6 +7,7 @@ from typing import Any
 
 from PIL.PngImagePlugin import PngInfo
 
+from reward_models.printable import printable
 from steer.types import Candidate
 
 
@@ -47,8 +48,8 @@ def png_text(candidate: Candidate, manifest: dict[str, Any], size: tuple[int, in
         "steer": manifest["steer"],
     }
     # iTXt keeps any Unicode; plain tEXt holds Latin-1 only
-    info.add_itxt("parameters", parameters)
-    info.add_itxt("steer", json.dumps(facts, ensure_ascii=False))
+    info.add_itxt("parameters", printable(parameters))
+    info.add_itxt("steer", printable(json.dumps(facts, ensure_ascii=False)))
     return info
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -17,8 +18,14 @@ from typing import Any
 
 from PIL import Image
 
-from steer.errors import UsageError
-from steer.store.files import append_line, read_lines, storage_error, write_json, write_whole
+from reward_models.doors import Unreadable, inside, shown
+from reward_models.pictures import read_picture
+from steer.errors import StorageError, UsageError
+from steer.store.files import append_line, storage_error, write_json, write_whole
+from steer.store.journal import NAME as JOURNAL
+from steer.store.journal import picture_name, read_journal
+from steer.store.manifest import read_manifest
+from steer.store.names import check_new
 from steer.store.provenance import png_text
 from steer.store.writer import Writer
 from steer.types import Candidate, Dropped, Rewrite, State
@@ -26,20 +33,23 @@ from steer.types import Candidate, Dropped, Rewrite, State
 PACKAGES = ("torch", "diffusers", "transformers", "safetensors", "pillow", "numpy")
 
 
+# what a run writes; where one of these is, there was a run, or something that it must not write over
+OWN = ("manifest.json", JOURNAL, "result.json", "report.html", "contact_sheet.png", "pictures")
+
+
 class RunFolder:
     """Reads and writes one run's folder."""
 
     def __init__(self, path: Path, manifest: dict[str, Any]):
         self.path, self.manifest = path, manifest
-        rows = read_lines(path / "journal.jsonl")
+        if (path / "pictures").is_symlink():
+            raise UsageError(f"'{path / 'pictures'}' is a link to another folder; steer writes into its own alone")
+        rows = read_journal(path, manifest["fingerprint"])
         self._writer = Writer()
         self.proposed = _by_round(rows, "proposed")  # the texts rendered
         self.dropped = {r["round"]: [Dropped(*d) for d in r["dropped"]] for r in rows if r["kind"] == "proposed"}
         self.written = _by_round(rows, "written")  # all that a chat model wrote
-        self.candidates: dict[int, dict[str, Any]] = {}
-        for row in rows:
-            if row["kind"] == "candidate":
-                self.candidates[row["index"]] = row
+        self.candidates: dict[int, dict[str, Any]] = {r["index"]: r for r in rows if r["kind"] == "candidate"}
         self.learned: dict[int, dict[int, dict[str, Any]]] = {  # scores by round and candidate, of runs that learn
             r["round"]: {c["index"]: c for c in r["candidates"]} for r in rows if r["kind"] == "learned"
         }
@@ -53,12 +63,11 @@ class RunFolder:
         """A new folder. ``taste``: the users' words that the proposer is told, so that a resumed run asks alike; they
         are outside the fingerprint, which has a digest of all that was learned of the users.
 
-        Raises UsageError when a run is there, StorageError when it cannot be made.
+        Raises UsageError when a run is there, or what is left of one, StorageError when it cannot be made.
         """
-        if (path / "manifest.json").exists():
+        if os.path.lexists(path / "manifest.json"):
             raise UsageError(f"'{path}' already holds a run; use 'steer resume {path}' or another --out")
-        if path.is_file():
-            raise UsageError(f"'{path}' is a file; --out names a folder")
+        check_new(path, OWN)
         try:
             (path / "pictures").mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -76,14 +85,8 @@ class RunFolder:
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:
-        """An existing run. Raises UsageError when there is none."""
-        try:
-            manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
-            return cls(path, manifest)
-        except FileNotFoundError as error:
-            raise UsageError(f"no run in '{path}' (manifest.json is missing)") from error
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UsageError(f"the run in '{path}' cannot be read: {error}") from error
+        """An existing run. Raises UsageError when there is none, or what is there was not written by steer."""
+        return cls(path, read_manifest(path))
 
     @property
     def taste(self) -> str:
@@ -94,14 +97,20 @@ class RunFolder:
         """Refuse to go on when anything that changes results differs, and say what."""
         basis = json.loads(json.dumps(fingerprint_basis(request, config, parts)))
         if fingerprint(basis) != self.manifest["fingerprint"]:
-            differing = "; ".join(_differences(self.manifest, basis))
+            differing = "; ".join(_differences(self.manifest, basis)) or "its fingerprint is another"
             raise UsageError(f"'{self.path}' was made with other settings ({differing}); start a new run")
+        self.manifest = {**self.manifest, **basis}  # what the fingerprint stands for, whatever was written beside it
 
     def restore(self, candidate: Candidate) -> bool:
-        """Fill ``candidate`` from the journal; whether it was there."""
+        """Fill ``candidate`` from the journal; whether it was there. One whose picture is gone, empty or cut was not:
+        it is drawn and scored again.
+        """
         row = self.candidates.get(candidate.index)
         same = candidate.rewrite.text, candidate.seed
         if row is None or (row["text"], row["seed"]) != same or row["tier"] not in (candidate.tier, "preview"):
+            return False
+        if row["picture"] and not self._is_whole(row["picture"]):
+            del self.candidates[candidate.index]
             return False
         candidate.tier, candidate.early = row["tier"], row.get("early", math.nan)
         candidate.state, candidate.picture = State(row["state"]), row["picture"]
@@ -109,15 +118,28 @@ class RunFolder:
         candidate.restore_scores(row)
         return True
 
+    def _is_whole(self, name: str) -> bool:
+        try:
+            read_picture(inside(self.path, name), ("PNG",))
+        except (OSError, Unreadable):
+            return False
+        return True
+
     def load_picture(self, candidate: Candidate) -> Image.Image:
-        """The candidate's picture from disk."""
-        with Image.open(self.path / candidate.picture) as image:
-            return image.convert("RGB")
+        """The candidate's picture from disk. Raises StorageError where it was taken away meanwhile."""
+        try:
+            return read_picture(inside(self.path, candidate.picture), ("PNG",))
+        except (OSError, Unreadable) as error:
+            raise StorageError(
+                f"the picture '{self.path / candidate.picture}' is gone or damaged ({error}); "
+                f"'steer resume {self.path}' draws it again"
+            ) from error
 
     def save_picture(self, candidate: Candidate, image: Image.Image) -> None:
         """Write the PNG with its provenance, then the journal line; soon, see :meth:`flush`."""
-        candidate.picture, candidate.state = f"pictures/{candidate.index:04d}.png", State.RENDERED
+        candidate.picture, candidate.state = picture_name(candidate.index), State.RENDERED
         path, text = self.path / candidate.picture, png_text(candidate, self.manifest, image.size)
+        path.parent.mkdir(exist_ok=True)
         self._writer.submit(lambda: write_whole(path, lambda f: image.save(f, "PNG", pnginfo=text)))
         self.record(candidate)
 
@@ -170,8 +192,8 @@ class RunFolder:
         self._writer.submit(lambda: write_json(self.path / "manifest.json", manifest))
 
     def _append(self, kind: str, facts: dict[str, Any]) -> None:
-        line = {"kind": kind, **facts}
-        self._writer.submit(lambda: append_line(self.path / "journal.jsonl", line))
+        line = {"kind": kind, "run": self.manifest["fingerprint"], **facts}
+        self._writer.submit(lambda: append_line(self.path / JOURNAL, line))
 
 
 def _by_round(rows: list[dict[str, Any]], kind: str) -> dict[int, list[Rewrite]]:
@@ -194,4 +216,4 @@ def _differences(old: Any, new: Any, path: str = "") -> list[str]:
         keys = [k for k in new if k not in old or old[k] != new[k]]
         keys += [k for k in old if path and k not in new]
         return [d for k in keys for d in _differences(old.get(k), new.get(k), f"{path}.{k}".lstrip("."))]
-    return [f"{path}: {old!r} then, {new!r} now"]
+    return [f"{path}: {shown(old)} then, {shown(new)} now"]

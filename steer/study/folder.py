@@ -12,10 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from reward_models.doors import read_object
 from steer.batch.folder import BatchFolder
 from steer.errors import UsageError
+from steer.report.stored import read_result
 from steer.store.files import storage_error, write_json
+from steer.store.names import check_new
 from steer.study.plan import StudyConfig, parse_study
+
+OWN = ("study.json", "manifest.json", "runs", "looks", "findings.json", "report.html", "report.md", "plots")
 
 
 @dataclass(frozen=True)
@@ -47,8 +52,7 @@ class StudyFolder:
             if cls.open(path).config != config:
                 raise UsageError(f"'{path}' holds a study with another plan; give another --out")
             return cls(path, config)
-        if path.is_file():
-            raise UsageError(f"'{path}' is a file; --out names a folder")
+        check_new(path, OWN)
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -61,7 +65,7 @@ class StudyFolder:
         """An existing study. Raises UsageError where there is none."""
         if not is_study(path):
             raise UsageError(f"there is no study in '{path}'")
-        return cls(path, parse_study(json.loads((path / "study.json").read_text(encoding="utf-8"))["plan"], str(path)))
+        return cls(path, parse_study(read_object(path / "study.json").get("plan"), str(path)))
 
     def runs(self, condition: str) -> BatchFolder:
         """The batch of a condition."""
@@ -96,7 +100,7 @@ class StudyFolder:
         """``result.json`` of a cell's run; None where it is not done."""
         path = self.run_of(condition, cell) / "result.json"
         if path not in self._results and path.exists():
-            self._results[path] = json.loads(path.read_text(encoding="utf-8"))
+            self._results[path] = read_result(path.parent)
         return self._results.get(path)
 
 
@@ -108,7 +112,7 @@ def look_id(prompt: int, seed: int, text: str) -> str:
 def is_study(path: Path) -> bool:
     """Whether a folder holds a study."""
     try:
-        return json.loads((path / "study.json").read_text(encoding="utf-8")).get("kind") == "study"
+        return bool(read_object(path / "study.json").get("kind") == "study")
     except (OSError, ValueError, AttributeError):
         return False
 

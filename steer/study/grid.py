@@ -7,6 +7,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from reward_models.pictures import read_picture
 from steer.report.theme import LIGHT
 from steer.study.analysis import Judged
 from steer.study.folder import Cell
@@ -65,8 +66,7 @@ def write_grid(grid: Grid, target: Path) -> None:
         for x, got in enumerate(row):
             if got is None:
                 continue
-            with Image.open(got.picture) as image:
-                small = image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+            small = read_picture(got.picture, ("PNG",)).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
             sheet.paste(small, (LEFT + x * (SIDE + GAP), top))
             draw.text((LEFT + x * (SIDE + GAP), top + SIDE + 3), f"{got.liking:.2f}", pale, font)
     sheet.save(target)

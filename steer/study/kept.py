@@ -9,6 +9,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from reward_models.doors import Unreadable
+from reward_models.pictures import read_picture
 from steer.protocols import Renderer
 from steer.store.files import write_whole
 from steer.types import RenderFailure
@@ -49,7 +51,7 @@ class KeptRenderer(Renderer):
         """One result a prompt, in order."""
         paths = [self._path(p, s) for p, s in zip(prompts, seeds, strict=True)]
         results: dict[int, Image.Image | RenderFailure] = {
-            i: _open(path) for i, path in enumerate(paths) if path.exists()
+            i: kept for i, path in enumerate(paths) if (kept := _kept(path)) is not None
         }
         missing = [i for i in range(len(paths)) if i not in results]
         if missing:
@@ -66,9 +68,12 @@ class KeptRenderer(Renderer):
         return self.folder / key[:2] / f"{key}.png"
 
 
-def _open(path: Path) -> Image.Image:
-    with Image.open(path) as image:
-        return image.convert("RGB")
+def _kept(path: Path) -> Image.Image | None:
+    """The picture that is kept; None for one that is not there whole, which is drawn again."""
+    try:
+        return read_picture(path, ("PNG",))
+    except (OSError, Unreadable):
+        return None
 
 
 def _keep(picture: Image.Image, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,12 +11,13 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from reward_models import yaml12
+from reward_models.doors import read_text
 from steer.errors import UsageError
 from steer.resources import data_folder
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
 
 class Sampled(_Section):
@@ -123,14 +125,14 @@ class StudyConfig(_Section):
 def load_study(path: str | Path) -> StudyConfig:
     """The study in a YAML file, or a shipped one by name. Raises UsageError with the key that is wrong."""
     file = Path(path)
-    if not file.is_file() and file.suffix == "" and len(file.parts) == 1:
+    if not os.path.isfile(file) and file.suffix == "" and len(file.parts) == 1:
         file = data_folder("configs") / "study" / f"{path}.yaml"
     try:
-        values: Any = yaml12.load(file.read_text(encoding="utf-8"))
-    except OSError as error:
+        values: Any = yaml12.load(read_text(file, yaml12.MOST_CHARACTERS))
+    except (FileNotFoundError, NotADirectoryError) as error:
         known = ", ".join(sorted(p.stem for p in (data_folder("configs") / "study").glob("*.yaml")))
         raise UsageError(f"there is no study '{path}'; shipped: {known}") from error
-    except (yaml12.YAMLError, UnicodeDecodeError) as error:
+    except (yaml12.YAMLError, OSError, ValueError) as error:
         raise UsageError(f"'{path}' is not YAML: {' '.join(str(error).split())}") from error
     return parse_study(values, str(path))
 

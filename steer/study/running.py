@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
+from reward_models.doors import inside
+from reward_models.pictures import read_picture
 from reward_models.plural import counted
 from steer.batch.folder import BatchFolder
 from steer.batch.row_parts import RowParts
@@ -18,6 +19,7 @@ from steer.batch.run import run_batch
 from steer.config import load_config
 from steer.errors import SteerError
 from steer.parts import Parts
+from steer.report.stored import read_result
 from steer.store.files import write_json
 from steer.study.folder import Cell, StudyFolder, look_id
 from steer.study.judges import Jury
@@ -141,11 +143,11 @@ def judge_run(path: Path, cell: Cell, prompt: str, users: list[str], jury: Jury)
     target, marks = path / "judged.json", jury.fingerprint()
     if target.exists() and json.loads(target.read_text(encoding="utf-8"))["jury"] == marks:
         return
-    result = json.loads((path / "result.json").read_text(encoding="utf-8"))
+    result = read_result(path)
     drawn = [c for c in result["candidates"] if c["picture"]]
     if not drawn:
         raise SteerError(f"'{path}' has no picture to judge")
-    images = [Image.open(path / c["picture"]).convert("RGB") for c in drawn]
+    images = [read_picture(inside(path, c["picture"]), ("PNG",)) for c in drawn]
     texts = [prompt] * len(images)
     best = next((i for i, c in enumerate(drawn) if c["picture"] == result["picture"]), 0)
     single = cell.user in users and result["user"] == cell.user

@@ -14,6 +14,8 @@ from typing import Any
 
 from PIL import Image
 
+from reward_models.doors import Unreadable
+from reward_models.pictures import read_picture
 from reward_models.plural import counted
 from reward_models.protocols import Teacher
 from steer.errors import StorageError, UsageError
@@ -155,7 +157,8 @@ def _rated(path: Path, number: int, line: dict[str, str]) -> tuple[Question, flo
         question = Question(file, (line.get("prompt") or "").strip(), path.name)
         question.hash  # noqa: B018  (read now, so that a picture that does not open is told before anything is kept)
     except (OSError, ValueError, SyntaxError) as error:
-        raise UsageError(f"'{path}', line {number}: '{line['picture']}' cannot be opened as a picture") from error
+        place = f"'{path}', line {number}"
+        raise UsageError(f"{place}: '{line['picture']}' cannot be opened as a picture: {error}") from error
     try:
         score = float(line["score"])
         if not 1 <= score <= 5:
@@ -225,9 +228,8 @@ def _prefix(name: str) -> str:
 
 def _opened(path: Path) -> Image.Image | None:
     try:
-        with Image.open(path) as image:
-            return image.convert("RGB")
-    except (OSError, ValueError, SyntaxError):
+        return read_picture(path)
+    except (OSError, Unreadable):
         return None
 
 

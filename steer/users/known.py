@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
+from reward_models.doors import read_object
 from steer.config import RewardConfig, TrainedConfig
 from steer.judging.audience import Audience
 from steer.judging.load import trained_here
@@ -21,11 +21,11 @@ def trained_ids(config: RewardConfig) -> list[str] | None:
         return [] if config.kind == "prompted" else None
     folder = shipped_reward(config.model) or Path(trained_here(config.model))
     try:
-        saved = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        people: list[str] = saved.get("architecture", saved)["people"]
-    except (OSError, ValueError, KeyError):
+        saved = read_object(folder / "config.json")
+        people = saved.get("architecture", saved)["people"]
+        return [person for person in people if isinstance(person, str)]
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    return people
 
 
 def check_users(store: UserStore, config: RewardConfig, audience: str) -> None:

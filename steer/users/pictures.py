@@ -13,17 +13,19 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
+from reward_models.doors import Unreadable, parse_json
+from reward_models.pictures import open_picture
 from reward_models.plural import counted
 from steer.errors import UsageError
 from steer.lexicon import Lexicon
 from steer.protocols import Renderer
 from steer.resources import data_folder, miniature_weights
 from steer.users.records import picture_hash
+from steer.words import MAX_CHARACTERS, clean
 
 log = logging.getLogger(__name__)
 
 KINDS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
-MOST_PIXELS = 100_000_000  # in one picture; larger ones are left out
 MOST = 400  # of a folder that an interview looks at: it asks about twenty of them
 AT_ONCE = 4  # pictures in memory: a photograph of 12 megapixels has 36 MB
 
@@ -42,7 +44,7 @@ class Question:
     @property
     def image(self) -> Image.Image:
         """RGB, upright as its camera says. Read from its file each time: photographs are large."""
-        with Image.open(self.path) as image:
+        with open_picture(self.path) as image:
             return _upright(image)
 
     @cached_property
@@ -78,12 +80,10 @@ def pictures_in(folder: Path, most: int | None = None) -> list[Question]:
         files = sorted(random.Random(0).sample(files, most))
     for path in files:
         try:
-            with Image.open(path) as image:
-                if image.width * image.height > MOST_PIXELS:
-                    raise ValueError(f"it has {image.width} x {image.height} pixels")
-                told = str(getattr(image, "text", {}).get("steer", ""))
+            with open_picture(path) as image:
+                told = str(image.info.get("steer", ""))
                 known = picture_hash(_upright(image))
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        except (OSError, Unreadable) as error:
             bad.append(f"{path.name}: {str(error).splitlines()[0]}")
             continue
         found.append(Question(path, _prompt(told), folder.name, known))
@@ -139,7 +139,7 @@ def _files(folder: Path) -> Iterator[Path]:
 def _prompt(told: str) -> str:
     """The prompt of the run that rendered a PNG, from the text in the file; empty if there is none."""
     try:
-        facts = json.loads(told) if told else {}
-        return str(facts.get("prompt", "")) if isinstance(facts, dict) else ""
+        facts = parse_json(told) if told else {}
+        return clean(str(facts.get("prompt", ""))[:MAX_CHARACTERS]) if isinstance(facts, dict) else ""
     except ValueError:
         return ""

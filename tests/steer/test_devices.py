@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from steer import devices
 from reward_models.residency import out_of_memory
+from steer import devices
 from steer.devices import nvidia_driver, pick_device
 from steer.errors import UsageError
 from steer.models import this_machine

@@ -22,7 +22,7 @@ def facts_of(folder):
 
 def in_journals(batch):
     """What the journals of a batch's runs name, as in the log of what was drawn."""
-    lines = [line for path in batch.rglob("journal.jsonl") for line in read_lines(path)]
+    lines = [line for path in batch.rglob("journal.jsonl") for _, line in read_lines(path)]
     return {f"{line['seed']} {line['text']}" for line in lines if line["kind"] == "candidate"}
 
 

@@ -9,7 +9,6 @@ from PIL import Image
 from reward_models import Person
 from steer import Steerer
 from steer.errors import UsageError
-from steer.users import pictures
 from steer.users.liked import rate_folders, read_folders
 
 
@@ -64,7 +63,7 @@ def test_copies_count_once_and_what_is_no_picture_is_left_out_and_counted(folder
         image.save(good / "copy.png")
     (good / "broken.jpg").write_bytes(b"no picture")
     (good / "notes.txt").write_text("no picture either")
-    monkeypatch.setattr(pictures, "MOST_PIXELS", 200 * 200)
+    monkeypatch.setattr("reward_models.pictures.MOST_PIXELS", 200 * 200)
     Image.new("RGB", (300, 200)).save(good / "huge.png")
     assert read_folders(good, None).said == "5 liked pictures"
     assert "2 pictures in" in caplog.text

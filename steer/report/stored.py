@@ -1,0 +1,127 @@
+"""``result.json`` of a run, read back: what it must say before it is shown or counted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from reward_models.doors import read_object
+from steer.errors import UsageError
+from steer.types import State, StopReason
+
+Picture = Annotated[str, Field(pattern=r"^pictures/[0-9]{4,9}\.png$")]
+Place = Annotated[str, Field(pattern=r"^(pictures/[0-9]{4,9}\.png)?$")]
+Number = float | None
+Count = Annotated[int, Field(ge=0, le=2**63)]
+
+
+class _Read(BaseModel):
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+
+class _Text(_Read):
+    text: str
+    liking: Number
+    spread: Number
+    fidelity: Number
+    objective: Number
+    seeds: Count
+    liked_by: dict[str, Number] = Field(default_factory=dict)
+
+
+class _Original(_Text):
+    picture: Picture | None
+
+
+class _Best(_Text):
+    changes: dict[str, str]
+    picture_liking: Number = None
+
+
+class _Candidate(_Read):
+    index: Count
+    round: Count
+    text: str
+    seed: Count
+    state: Literal[tuple(s.value for s in State)]  # type: ignore[valid-type]
+    tier: str
+    picture: Place
+    reason: str
+    personal: Number
+    fidelity: Number
+    objective: Number
+
+
+class _Taste(_Read):
+    user: str
+    ratings: Count
+    known: float
+    words: str
+
+
+class _Effect(_Read):
+    words: str
+    effect: float
+    low: float
+    high: float
+
+
+class _Result(_Read):
+    prompt: str
+    user: str
+    seed: Count
+    budget: Count
+    stop: Literal[tuple(r.name for r in StopReason)]  # type: ignore[valid-type]
+    why: str
+    warnings: list[str] = Field(default_factory=list)
+    tastes: list[_Taste] = Field(default_factory=list)
+    seconds: Annotated[float, Field(ge=0)]
+    pictures: Count
+    failed: list[_Candidate]
+    original: _Original | None
+    best: _Best | None
+    gain: Number
+    gain_percent: Number
+    gain_error: Number
+    gain_seeds: Count
+    gain_words: str
+    agreement: Number
+    agreement_pictures: Count
+    agreement_of: str
+    picture: Picture | None
+    explained: dict[str, dict[str, float]] = Field(default_factory=dict)
+    words: list[_Effect] = Field(default_factory=list)
+    candidates: list[_Candidate]
+
+    @model_validator(mode="after")
+    def _what_is_shown_together_is_there(self) -> _Result:
+        if self.picture is not None and self.best is None:
+            raise ValueError("there is a picture, and no text that it is of")
+        return self
+
+
+def read_result(run: Path) -> dict[str, Any]:
+    """The stored result of a run. Raises UsageError where there is none, or it is not one that steer wrote."""
+    path = run / "result.json"
+    try:
+        found = read_object(path)
+        if "gain_seeds" not in found:
+            raise UsageError(f"the run in '{run}' was made by an older version of steer; open its report.html instead")
+        _Result.model_validate(found)
+    except FileNotFoundError as error:
+        raise UsageError(
+            f"the run in '{run}' stopped before its report was written; 'steer resume {run}' finishes it"
+        ) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise UsageError(_damaged(path, run, f"{key[:80]}: {first['msg']}")) from error
+    except (OSError, ValueError) as error:
+        raise UsageError(_damaged(path, run, str(error))) from error
+    return found
+
+
+def _damaged(path: Path, run: Path, why: str) -> str:
+    return f"'{path}' is damaged ({why}); remove it, then 'steer resume {run}' writes it again"
