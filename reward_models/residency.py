@@ -166,6 +166,12 @@ def move(parts: Iterable[nn.Module], device: str) -> None:
             part.to(device)
 
 
+def settled(model: nn.Module, device: str) -> nn.Module:
+    """Frozen, and on its device, unless it only comes there to work as a :class:`Guest`."""
+    frozen = model.eval().requires_grad_(False)
+    return frozen if moves(device) else frozen.to(device)
+
+
 def size_of(part: nn.Module) -> float:
     """GiB of a part's weights; of quantised ones what they take now."""
     return sum(tensor_bytes(t) for t in (*part.parameters(), *part.buffers())) / GIB

@@ -19,6 +19,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from reward_models.encoders.identity import digest_of, remembered_hash
+from reward_models.residency import Guest, settled
 
 log = logging.getLogger(__name__)
 Prepared = dict[str, Any]  # what a model reads of one picture, without the batch dimension
@@ -91,7 +92,8 @@ class FrozenEncoder(Encoder):
         batch_size: int = 1,
         files: Sequence[Path] = (),
     ):
-        self.model: Any = model.eval().requires_grad_(False).to(device)
+        self.model: Any = settled(model, device)
+        self.guest = Guest(f"the encoder '{name}'", device, lambda: [model])
         self.name, self.width, self.device, self.batch_size = name, width, device, batch_size
         self.files = files
 
@@ -119,8 +121,11 @@ class FrozenEncoder(Encoder):
         return in_batches(list(inputs), self.batch_size, self.width, self._encode_list)
 
     def _encode_list(self, inputs: list[Prepared]) -> Tensor:
-        batch = {k: torch.stack([i[k] for i in inputs]).to(self.device, non_blocking=True) for k in inputs[0]}
-        return nn.functional.normalize(self.encode(batch).float(), dim=-1)
+        def encoded() -> Tensor:
+            batch = {k: torch.stack([i[k] for i in inputs]).to(self.device, non_blocking=True) for k in inputs[0]}
+            return nn.functional.normalize(self.encode(batch).float(), dim=-1)
+
+        return self.guest.run(encoded)
 
     def texts(self, texts: Sequence[str]) -> Tensor:
         """Zeros (n, D): there is no text tower."""

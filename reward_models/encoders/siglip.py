@@ -95,7 +95,8 @@ class SiglipEncoder(FrozenEncoder):
 
         Zhai et al. 2023, eq. 1: sigmoid(exp(t') x.y + b).
         """
-        logits = (images * texts).sum(-1) * self.model.logit_scale.float().exp() + self.model.logit_bias.float()
+        scale, bias = (p.float().to(images.device) for p in (self.model.logit_scale, self.model.logit_bias))
+        logits = (images * texts).sum(-1) * scale.exp() + bias
         return torch.sigmoid(logits).cpu()
 
     def count_tokens(self, text: str) -> int:
@@ -114,7 +115,8 @@ class SiglipEncoder(FrozenEncoder):
             truncation=True,
             return_tensors="pt",
         ).to(self.device)
-        features = _vectors(self.model.get_text_features(input_ids=tokens["input_ids"]))
+        read = self.guest.run(lambda: self.model.get_text_features(input_ids=tokens["input_ids"]))
+        features = _vectors(read)
         return nn.functional.normalize(features.float(), dim=-1)
 
 

@@ -5,10 +5,11 @@ write and a critic share it.
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import RLock
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, AutoProcessor, AutoTokenizer
@@ -19,14 +20,17 @@ from reward_models.base import RewardError
 from reward_models.encoders.base import first_line, precision_for
 from reward_models.encoders.identity import checkpoint_files, digest_of, remembered_hash
 from reward_models.encoders.pixels import load_image_processor, pixel_facts
+from reward_models.residency import Guest, settled
 from reward_models.trusted import load
+
+T = TypeVar("T")
+WORK = 2.0  # GiB beside the weights, to read some pictures or to write
 
 
 @dataclass(eq=False)
 class Vlm:
     """``model`` in fp32 on the CPU, bf16 elsewhere; ``processor`` reads text and pictures together, and is the
     tokenizer alone for a model that does not see (``sees``). ``decides``: it has a head of its own for typed questions.
-    ``alone``: held by whoever runs the model.
     """
 
     name: str
@@ -35,9 +39,18 @@ class Vlm:
     device: str
     sees: bool
     decides: bool = False
-    alone: RLock = field(default_factory=RLock, repr=False)
+    _alone: RLock = field(default_factory=RLock, repr=False)
     asked_revision: str | None = None
     _hash: str = ""
+
+    def __post_init__(self) -> None:
+        model = self.model
+        self._guest = Guest(f"the model '{self.name}'", self.device, lambda: [model], WORK)
+
+    def run(self, work: Callable[[], T]) -> T:
+        """``work`` with the model on its device, for one caller at a time."""
+        with self._alone:
+            return self._guest.run(work)
 
     @property
     def tokenizer(self) -> Any:
@@ -86,8 +99,7 @@ def _load(name: str, revision: str | None, device: str) -> Vlm:
         model = load(kind, name, use_safetensors=True, dtype=precision_for(device), **told)
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise RewardError(f"cannot load the model '{name}': {first_line(error)}") from error
-    model = model.to(device).eval().requires_grad_(False)
-    return Vlm(name, model, processor, device, bool(sees), own_head, asked_revision=revision)
+    return Vlm(name, settled(model, device), processor, device, bool(sees), own_head, asked_revision=revision)
 
 
 def load_processor(name: str, config: Any, told: dict[str, Any]) -> Any:

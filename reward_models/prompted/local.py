@@ -130,19 +130,19 @@ class LocalDecider(Decider):
 
     def _forward(self, prompts: Sequence[Prompt], states: bool) -> tuple[list[Answer], np.ndarray | None]:
         """Answers (B) and, where wanted, hidden states (B, D)."""
+        return self.vlm.run(lambda: self._answered(prompts, states))
+
+    def _answered(self, prompts: Sequence[Prompt], states: bool) -> tuple[list[Answer], np.ndarray | None]:
         model, device = self.vlm.model, self.vlm.device
-        with self.vlm.alone:
-            if self.vlm.decides:
-                scores = [
-                    model.decide(**inputs, decision_questions=questions, decision_config=self.config)[0]
-                    for inputs, questions in prompts
-                ]
-                return [Answer.of(s.softmax(-1).tolist()) for s in scores], None
-            batch = {
-                k: torch.cat([inputs[k] for inputs, _ in prompts]).to(device) for k in prompts[0][0] if k != "marks"
-            }
-            marks = prompts[0][0]["marks"]
-            output = model(**batch, use_cache=False, logits_to_keep=(marks - 1).to(device), output_hidden_states=states)
+        if self.vlm.decides:
+            scores = [
+                model.decide(**inputs, decision_questions=questions, decision_config=self.config)[0]
+                for inputs, questions in prompts
+            ]
+            return [Answer.of(s.softmax(-1).tolist()) for s in scores], None
+        batch = {k: torch.cat([inputs[k] for inputs, _ in prompts]).to(device) for k in prompts[0][0] if k != "marks"}
+        marks = prompts[0][0]["marks"]
+        output = model(**batch, use_cache=False, logits_to_keep=(marks - 1).to(device), output_hidden_states=states)
         logits = output.logits[:, -1].float()  # (B, V)
         found = [self._answer(row, inputs["input_ids"], q) for row, (inputs, q) in zip(logits, prompts, strict=True)]
         return found, self._pool(output, batch["input_ids"]) if states else None

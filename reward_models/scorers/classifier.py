@@ -14,6 +14,7 @@ from reward_models.base import RewardError
 from reward_models.encoders.base import in_batches, opens
 from reward_models.encoders.identity import checkpoint_files, digest_of, remembered_hash
 from reward_models.encoders.pixels import load_image_processor, pixel_facts
+from reward_models.residency import Guest, settled
 from reward_models.scorers.base import Scorer
 from reward_models.trusted import load
 
@@ -37,7 +38,8 @@ class ClassifierScorer(Scorer):
             self.processor = load_image_processor(model, revision)
         except (OSError, ValueError) as error:
             raise RewardError(f"cannot load the classifier '{model}': {str(error).splitlines()[0]}") from error
-        self.model.eval().requires_grad_(False).to(device)
+        network = settled(self.model, device)
+        self.guest = Guest(f"the classifier '{model}'", device, lambda: [network])
         labels = {str(name): int(i) for i, name in self.model.config.id2label.items()}
         self.single = len(labels) == 1
         if not self.single and label not in labels:
@@ -57,7 +59,7 @@ class ClassifierScorer(Scorer):
     @torch.inference_mode()
     def _batch(self, images: list[Image.Image]) -> torch.Tensor:
         inputs = self.processor(images=images, return_tensors="pt").to(self.device)
-        logits = self.model(**inputs).logits.float()
+        logits = self.guest.run(lambda: self.model(**inputs).logits.float())
         return (logits if self.single else logits.softmax(-1))[:, self.row : self.row + 1]
 
     def fingerprint(self) -> str:

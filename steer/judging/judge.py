@@ -10,6 +10,7 @@ from PIL import Image
 
 from reward_models import RewardError, Scores
 from reward_models.base import UnknownPerson
+from reward_models.residency import out_of_memory
 from reward_models.scorers.panel import Look, Panel
 from steer.errors import SteerError
 from steer.judging.audience import How, People, combine, spread
@@ -90,3 +91,10 @@ def answered() -> Iterator[None]:
         raise
     except RewardError as error:
         raise SteerError(str(error)) from error
+    except (RuntimeError, MemoryError) as error:
+        if not out_of_memory(error):
+            raise
+        raise SteerError(
+            "the memory does not suffice to score the pictures, even with everything else off the card; "
+            "use a smaller reward or --set reward.device=cpu"
+        ) from error

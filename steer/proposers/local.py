@@ -77,15 +77,20 @@ class LocalChat(Backend):
             raise ProposerError(f"the question of {asked} tokens does not fit into the {room} of '{self.model}'")
         sampling = {"do_sample": True, "temperature": temperature} if temperature else {"do_sample": False}
         devices = [self.device] if self.device.startswith("cuda") else []
-        with self._vlm.alone, torch.random.fork_rng(devices), torch.inference_mode():
-            torch.manual_seed(hash(tuple(seeds)) % 2**63)  # of integers: the same in every process
-            written = network.generate(
-                **inputs,
-                **sampling,
-                max_new_tokens=min(max_tokens, room - asked),
-                max_time=self.limits.timeout_s,
-                pad_token_id=self.tokenizer.pad_token_id,
-            )[:, asked:]
+
+        def write() -> torch.Tensor:
+            with torch.random.fork_rng(devices), torch.inference_mode():
+                torch.manual_seed(hash(tuple(seeds)) % 2**63)  # of integers: the same in every process
+                whole: torch.Tensor = network.generate(
+                    **inputs,
+                    **sampling,
+                    max_new_tokens=min(max_tokens, room - asked),
+                    max_time=self.limits.timeout_s,
+                    pad_token_id=self.tokenizer.pad_token_id,
+                )
+                return whole[:, asked:]
+
+        written = self._vlm.run(write)
         self.usage.calls += len(questions)
         self.usage.prompt_tokens += int(inputs["attention_mask"].sum())
         self.usage.completion_tokens += int((written != self.tokenizer.pad_token_id).sum())

@@ -7,11 +7,16 @@ import threading
 
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from reward_models import residency
+from reward_models.encoders.siglip import SiglipEncoder
+from reward_models.encoders.vlm import load_vlm
 from reward_models.residency import Guest, move, out_of_memory, size_of
 from tests.fake_card import FakeCard
+from tests.reward_models.tiny_vlms import save_qwen
+from tests.reward_models.worlds import save_siglip
 
 KB = 1024
 CARD = "cuda"
@@ -141,3 +146,19 @@ def test_what_running_out_of_memory_looks_like():
     assert out_of_memory(RuntimeError("MPS backend out of memory (MPS allocated: 17.8 GiB, ...)"))
     assert not out_of_memory(RuntimeError("shapes cannot be multiplied"))
     assert out_of_memory(MemoryError())
+
+
+def test_encoders_and_language_models_take_turns_and_answer_as_ever(card, tmp_path):
+    siglip = SiglipEncoder(save_siglip(tmp_path / "siglip"))
+    vlm = load_vlm(save_qwen(tmp_path / "qwen"))
+    picture, text = [Image.new("RGB", (32, 32), "red")], ["a fox"]
+    card.capacity = 10**9
+    before = siglip.images(picture), siglip.texts(text), siglip.agreement(siglip.images(picture), siglip.texts(text))
+    assert card.here() == [f"the encoder '{siglip.name}'"]
+    for guest in (siglip.guest, vlm._guest):
+        guest.work = 0.0
+    card.capacity = round(max(siglip.guest.size, vlm._guest.size) * residency.GIB) + 100
+    assert vlm.run(card.here) == [f"the model '{vlm.name}'"]
+    after = siglip.images(picture), siglip.texts(text), siglip.agreement(siglip.images(picture), siglip.texts(text))
+    assert card.here() == [f"the encoder '{siglip.name}'"]
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))

@@ -6,12 +6,14 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from transformers import ViTConfig, ViTForImageClassification, ViTImageProcessorPil
 
 from reward_models.scorers.base import SCORERS, Scorer
 from reward_models.testing import FakeReward, random_pictures
 from steer.config import load_config, parse_config
-from steer.errors import UsageError
+from steer.errors import SteerError, UsageError
+from steer.judging.judge import answered
 from steer.parts import Parts
 
 
@@ -80,3 +82,13 @@ def test_the_steerer_builds_the_scorers_of_its_config(tmp_path):
     scores = parts.judge(parts.roster.people("u17")).score(random_pictures(2), "a fox")
     assert scores.others["q"].shape == (2,)
     assert "q=" in parts.panel.fingerprint()
+
+
+def test_memory_that_does_not_suffice_to_score_is_one_line():
+    with (
+        pytest.raises(SteerError, match=r"does not suffice to score the pictures.*--set reward\.device=cpu"),
+        answered(),
+    ):
+        raise torch.cuda.OutOfMemoryError
+    with pytest.raises(RuntimeError, match="shapes"), answered():
+        raise RuntimeError("shapes cannot be multiplied")
