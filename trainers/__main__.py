@@ -45,6 +45,11 @@ def _pipeline(work: Path) -> FluxPipeline:
     return FluxPipeline.from_pretrained(ship.WEIGHTS / "pipeline")
 
 
+def _texts(work: Path) -> Path:
+    """The text encoders under ``work``, or the shipped ones where none were trained."""
+    return found if (found := work / "text").exists() else ship.WEIGHTS / "pipeline"
+
+
 @app.command()
 def paint(n: int = 56_000, work: Work = HERE) -> None:
     """Paint the training pictures (n, 128, 128, 3), and the generator's with steady subjects."""
@@ -89,15 +94,15 @@ def flux(
     start: Annotated[Path | None, typer.Option(help="A transformer folder to begin with.")] = None,
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
     name: Annotated[str, typer.Option(help="Folder under --work.")] = "generator",
+    finer: Annotated[bool, typer.Option(help="For the latents of `finer`.")] = False,
     work: Work = HERE,
 ) -> None:
-    """The FLUX transformer."""
+    """The FLUX transformer. ``--start`` may have other latents; its first and last layers are then new."""
     torch.set_num_threads(threads)
-    cached = load_file(work / "steady.safetensors")["latents"]
-    texts = generator.Texts(work / "text")
-    generator.train(
-        _steady(work), cached, texts, work / name, minutes, batch, lr, compile=compile, start=start, muon=muon
-    )
+    data = Pictures(work / "finer-steady", SEED) if finer else _steady(work)
+    cached = load_file(work / f"{'finer-' if finer else ''}steady.safetensors")["latents"]
+    texts = generator.Texts(_texts(work))
+    generator.train(data, cached, texts, work / name, minutes, batch, lr, compile=compile, start=start, muon=muon)
 
 
 @app.command()
@@ -134,6 +139,15 @@ def finer_(
     vae = AutoencoderKL.from_pretrained(start)
     wide = vae if vae.config["latent_channels"] == finer.CHANNELS else finer.widen(vae)
     finer.train(Pictures(work / "finer-data", SEED), wide, work / "finer", minutes, lr=lr)
+
+
+@app.command("finer-latents")
+def finer_latents(n: int = STEADY, work: Work = HERE) -> None:
+    """Cache the latents of steady pictures in look 2 by the autoencoder of `finer`, for `generator --finer`."""
+    paint_dataset(work / "finer-steady", n, SEED, steady=True, look=2)
+    made = work / "finer" / "model"
+    encoder = made if made.exists() else Path("trainers/weights/finer")
+    autoencoders.encode(Pictures(work / "finer-steady", SEED), encoder, work / "finer-steady.safetensors", n)
 
 
 @app.command()

@@ -41,6 +41,15 @@ def build(latent_channels: int = 12) -> FluxTransformer2DModel:
     )
 
 
+def refitted(start: Path, latent_channels: int) -> FluxTransformer2DModel:
+    """The transformer in ``start``; with other latents than it had, its first and last layers are new."""
+    known = FluxTransformer2DModel.from_pretrained(start).float()
+    model = build(latent_channels)
+    state, given = model.state_dict(), known.state_dict()
+    model.load_state_dict({name: given[name] if given[name].shape == v.shape else v for name, v in state.items()})
+    return model
+
+
 class Texts:
     """Captions of the dataset as frozen embeddings, several wordings for each picture."""
 
@@ -104,7 +113,7 @@ def train(
     Goes on from the checkpoint in ``folder``, or begins with the weights in ``start``.
     """
     torch.manual_seed(0)
-    model = build(latents.shape[1]) if start is None else FluxTransformer2DModel.from_pretrained(start).float()
+    model = build(latents.shape[1]) if start is None else refitted(start, latents.shape[1])
     trainer = Trainer(
         folder, model, steps, lr, ema=0.999, minutes=minutes, weight_decay=0.0, muon=is_block_matrix if muon else None
     )
