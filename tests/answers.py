@@ -8,7 +8,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=20)  # halves of characters and controls too
+ODD = st.sampled_from("\ud83e\udd8a\x1b\x00\u202e\n")  # halves of characters and controls
+ANY_TEXT = st.text(st.characters(exclude_categories=()) | ODD, max_size=20)
 ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | ANY_TEXT | st.sampled_from([10**400, -(10**400), "5"]),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(ANY_TEXT, inner, max_size=4),

@@ -150,6 +150,7 @@ def test_keys_are_asked_for_and_never_shown(monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     assert [line.split(":")[0] for line in examine(config, {}).problems] == ["renderer", "reward", "proposer"]
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://me:sk-secret@localhost:9/v1")
     report = examine(config, {})
     assert report.problems == []
     assert "sk-secret" not in repr(report)

@@ -266,6 +266,13 @@ def test_a_server_may_call_the_length_of_an_answer_otherwise(server):
     assert len(server.requests) == 3
 
 
+def test_an_address_that_is_none_is_one_line_without_its_password():
+    with pytest.raises(RewardError, match=r"the reward's server: 'http://\*\*\*@host/v1' holds a name or password"):
+        ChatDecider("m", base_url="http://me:hush@host/v1")
+    with pytest.raises(RewardError, match="the reward's server: 'host/v1' is no address"):
+        make(Settings("m", "chat", base_url="host/v1"))
+
+
 def test_only_a_server_elsewhere_is_remote(server):
     assert not _decider("decisions", server).remote
     assert OpenAIDecider("m", "k").remote

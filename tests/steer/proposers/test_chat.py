@@ -470,3 +470,12 @@ def test_a_fault_that_will_not_pass_is_not_asked_again(server):
         with pytest.raises(ProposerError, match=f"HTTP {status}, (no credit left|the server sends on to /v2)"):
             proposer(server).propose(REQUEST, History(), 2)
         assert len(server.requests) == 1
+
+
+def test_a_broken_address_in_the_environment_is_blamed_before_anything_is_asked(server, monkeypatch):
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://me:hush@[::1")
+    with pytest.raises(UsageError, match=r"the environment's OPENAI_BASE_URL: 'http://\*\*\*@\[::1' is no address"):
+        build(ChatConfig(model="m"))
+    monkeypatch.setenv("OPENAI_BASE_URL", server.url.replace("//", "//me:hush@"))
+    assert len(build(ChatConfig(model="m")).propose(REQUEST, History(), 2)) == 2
+    assert server.requests[0]["key"].startswith("Basic ")

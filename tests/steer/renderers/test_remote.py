@@ -194,6 +194,15 @@ def test_a_run_counts_what_it_paid_and_refusals_are_never_best(server, fake_stee
         assert path.is_dir() or KEY.encode() not in path.read_bytes()
 
 
+def test_a_broken_address_in_the_environment_is_blamed_before_anything_is_asked(monkeypatch):
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://localhost:99999/v1")
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    with pytest.raises(
+        UsageError, match="the environment's OPENAI_BASE_URL: 'http://localhost:99999/v1' is no address"
+    ):
+        build_renderer(RemoteConfig(model="m"))
+
+
 def test_no_model_and_no_key_are_said(monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     with pytest.raises(UsageError, match=r"add --set renderer\.model=NAME"):
