@@ -1,4 +1,7 @@
-"""Writing that is whole or not there, and appending that tolerates a torn last line."""
+"""Writing that is whole or not there, and appending that tolerates a torn last line.
+
+All of it is about somebody's taste, so only its owner may read it: see :mod:`steer.store.private`.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,14 @@ from typing import Any, BinaryIO
 from filelock import FileLock, Timeout
 
 from steer.errors import StorageError
+from steer.store.private import FILE, private_opener
 
 
 def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Write to a temporary name, fsync, rename. Raises StorageError when there is no room."""
     partial = path.with_name(path.name + ".partial")
     try:
-        with open(partial, "wb") as f:
+        with open(partial, "wb", opener=private_opener) as f:
             write(f)
             f.flush()
             os.fsync(f.fileno())
@@ -38,7 +42,7 @@ def append_line(path: Path, value: Any) -> None:
     """Append one JSON line and fsync it; a torn line before it is closed first."""
     line = json.dumps(value, ensure_ascii=False).encode() + b"\n"
     try:
-        with open(path, "ab+") as f:
+        with open(path, "ab+", opener=private_opener) as f:
             if f.tell() > 0:
                 f.seek(-1, os.SEEK_END)
                 if f.read(1) != b"\n":
@@ -68,7 +72,7 @@ def lock(folder: Path, what: str, wait_s: float = 0) -> FileLock:
 
     Raises StorageError where another process has it still after ``wait_s`` seconds.
     """
-    held = FileLock(folder / ".lock")
+    held = FileLock(folder / ".lock", mode=FILE)
     try:
         held.acquire(timeout=wait_s)
     except Timeout as error:
@@ -82,4 +86,4 @@ def storage_error(path: Path, error: OSError) -> StorageError:
     """The fault in one line, with what to do."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StorageError(f"no room left on the disk for '{path}'; free some space (what was written is kept)")
-    return StorageError(f"cannot write '{path}': {error.strerror or error}; choose another folder with --out")
+    return StorageError(f"cannot write '{path}': {error.strerror or error}; choose another place")

@@ -19,6 +19,7 @@ from PIL import Image
 
 from steer.errors import UsageError
 from steer.store.files import append_line, read_lines, storage_error, write_json, write_whole
+from steer.store.private import private_folder
 from steer.store.provenance import png_text
 from steer.store.writer import Writer
 from steer.types import Candidate, Dropped, Rewrite, State
@@ -60,7 +61,7 @@ class RunFolder:
         if path.is_file():
             raise UsageError(f"'{path}' is a file; --out names a folder")
         try:
-            (path / "pictures").mkdir(parents=True, exist_ok=True)
+            private_folder(path / "pictures")
         except OSError as error:
             raise storage_error(path, error) from error
         basis = fingerprint_basis(request, config, parts)

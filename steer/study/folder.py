@@ -15,6 +15,7 @@ from typing import Any
 from steer.batch.folder import BatchFolder
 from steer.errors import UsageError
 from steer.store.files import storage_error, write_json
+from steer.store.private import private_folder
 from steer.study.plan import StudyConfig, parse_study
 
 
@@ -50,7 +51,7 @@ class StudyFolder:
         if path.is_file():
             raise UsageError(f"'{path}' is a file; --out names a folder")
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            private_folder(path)
         except OSError as error:
             raise storage_error(path, error) from error
         write_json(path / "study.json", {"kind": "study", "plan": plan})

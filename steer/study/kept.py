@@ -11,6 +11,7 @@ from PIL import Image
 
 from steer.protocols import Renderer
 from steer.store.files import write_whole
+from steer.store.private import private_folder
 from steer.types import RenderFailure
 
 
@@ -63,5 +64,5 @@ def _open(path: Path) -> Image.Image:
 
 
 def _keep(picture: Image.Image, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(path.parent)
     write_whole(path, lambda f: picture.save(f, "PNG"))

@@ -78,6 +78,35 @@ MIGRATIONS: list[str] = [
         PRIMARY KEY (user, picture)
     )
     """,
+    # A picture has nothing but its hash: what somebody called it, and what a file says of it, is theirs alone. Nobody
+    # knows which of the older features came out of a file, so everybody who rated a picture gets a copy of their own.
+    """
+    ALTER TABLE ratings ADD COLUMN prompt TEXT NOT NULL DEFAULT '';
+    ALTER TABLE ratings ADD COLUMN origin TEXT NOT NULL DEFAULT '';  -- where it was shown from
+    ALTER TABLE choices ADD COLUMN better_prompt TEXT NOT NULL DEFAULT '';
+    ALTER TABLE choices ADD COLUMN worse_prompt TEXT NOT NULL DEFAULT '';
+    ALTER TABLE choices ADD COLUMN origin TEXT NOT NULL DEFAULT '';
+    UPDATE ratings SET (prompt, origin) = (SELECT prompt, origin FROM pictures WHERE hash = picture);
+    UPDATE choices SET better_prompt = (SELECT prompt FROM pictures WHERE hash = better),
+                       worse_prompt = (SELECT prompt FROM pictures WHERE hash = worse),
+                       origin = (SELECT origin FROM pictures WHERE hash = better);
+    CREATE TABLE own_features (                   -- not measured here from the picture: nobody else's fit reads them
+        user TEXT NOT NULL COLLATE NOCASE REFERENCES users ON DELETE CASCADE,
+        picture TEXT NOT NULL REFERENCES pictures ON DELETE CASCADE,
+        encoder TEXT NOT NULL,
+        vector BLOB NOT NULL,
+        PRIMARY KEY (user, encoder, picture)
+    ) WITHOUT ROWID;
+    INSERT INTO own_features SELECT told.user, picture, encoder, vector FROM features JOIN (
+        SELECT user, picture FROM ratings UNION SELECT user, better FROM choices UNION SELECT user, worse FROM choices
+    ) AS told USING (picture);
+    DELETE FROM features;
+    CREATE TABLE only_hashes (hash TEXT PRIMARY KEY) WITHOUT ROWID;
+    INSERT INTO only_hashes SELECT hash FROM pictures;
+    DROP TABLE pictures;
+    ALTER TABLE only_hashes RENAME TO pictures;
+    CREATE INDEX own_features_of_picture ON own_features (picture)
+    """,
 ]
 
 
@@ -89,16 +118,29 @@ def migrate(db: sqlite3.Connection, where: str) -> None:
     version = db.execute("PRAGMA user_version").fetchone()[0]
     if version > len(MIGRATIONS):
         raise StorageError(f"the user store '{where}' was written by a newer steer (version {version}); update steer")
-    while version < len(MIGRATIONS):
-        db.execute("BEGIN IMMEDIATE")
-        try:
-            version = db.execute("PRAGMA user_version").fetchone()[0]  # another process may have been faster
-            if version < len(MIGRATIONS):
-                for statement in MIGRATIONS[version].split(";"):
-                    db.execute(statement)
-                version += 1
-                db.execute(f"PRAGMA user_version = {version}")
-            db.execute("COMMIT")
-        except BaseException:
+    if version == len(MIGRATIONS):
+        return
+    db.execute("PRAGMA foreign_keys = OFF")  # a table that is replaced would take with it what refers to it
+    try:
+        while version < len(MIGRATIONS):
+            version = _step(db)
+    finally:
+        db.execute("PRAGMA foreign_keys = ON")
+
+
+def _step(db: sqlite3.Connection) -> int:
+    """Bring a store to the next version, whole or not at all; returns its version."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        version: int = db.execute("PRAGMA user_version").fetchone()[0]  # another process may have been faster
+        if version < len(MIGRATIONS):
+            for statement in MIGRATIONS[version].split(";"):
+                db.execute(statement)
+            version += 1
+            db.execute(f"PRAGMA user_version = {version}")
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:  # a full disk has ended it already
             db.execute("ROLLBACK")
-            raise
+        raise
+    return version
