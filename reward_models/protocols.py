@@ -13,6 +13,7 @@ A conformance test class for each is in :mod:`reward_models.testing`. Shapes: n 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -21,6 +22,8 @@ import numpy as np
 from PIL import Image
 
 from reward_models.base import Person, RewardError, Scores
+
+UNIT_WITHIN = 0.01  # half precision is off by less
 
 
 class Reading(Protocol):
@@ -93,9 +96,10 @@ class Teacher(Protocol):
 
     ``trained``: ids from the reward's own data set, read-only. ``fields``: the demographics it understands, each with
     its values; ``any_field``: it understands others too. ``key``: changes when pictures must be kept anew. ``noise``:
-    standard deviation of a rating in [0, 1].
+    standard deviation of a rating in [0, 1]. ``unit``: the features of a picture have length 1.
     """
 
+    unit: bool = False
     trained: Sequence[str] = ()
     fields: Mapping[str, Sequence[str]] = {}
     any_field: bool = False
@@ -125,8 +129,19 @@ class Teacher(Protocol):
         ...
 
     def reading(self, seen: Sequence[Seen]) -> Reading:
-        """The reading of kept pictures."""
+        """The reading of kept pictures. Raises RewardError for bytes that :meth:`keep` never gives."""
         ...
+
+    def fits(self, kept: bytes) -> bool:
+        """Whether bytes from elsewhere can be what :meth:`keep` gave of a picture. They may be invented nevertheless,
+        so nobody is taught by them but the person who brought them.
+        """
+        try:
+            features = self.reading([Seen(kept)]).features()
+        except (RewardError, ValueError):
+            return False
+        length = float(np.linalg.norm(features))  # of the one row
+        return math.isfinite(length) and (not self.unit or abs(length - 1) < UNIT_WITHIN)
 
     def ask(self, person: str, candidates: Sequence[Seen]) -> Questions | None:  # noqa: ARG002
         """What an answer about each candidate would tell. None, the default: ask in any order."""

@@ -33,6 +33,8 @@ class PamelaTeacher(Teacher):
     A profile is read as statements ("no neon"), each a rating of the picture that ``imagined`` makes of it.
     """
 
+    unit = True
+
     def __init__(self, ensemble: Ensemble, encoder: Encoder, imagined: TextToPicture | None):
         self.ensemble, self.encoder, self.imagined = ensemble, encoder, imagined
         self.trained = ensemble.trained

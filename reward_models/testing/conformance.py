@@ -164,6 +164,16 @@ class TeacherConformance(_OfReward):
             with pytest.raises((RewardError, ValueError)):
                 teacher.reading([Seen(kept)])
 
+    def test_bytes_from_elsewhere_are_told_from_what_it_kept(self) -> None:
+        """By their number, and by being numbers."""
+        teacher = self.make().teacher
+        assert teacher is not None
+        for kept in teacher.keep(self.pictures()):
+            assert teacher.fits(kept)
+            assert not teacher.fits(kept + kept)
+            assert not teacher.fits(b"\xff" * len(kept))  # NaN in any precision
+        assert not teacher.fits(b"")
+
     def test_nothing_told_is_enough_to_begin_with(self) -> None:
         """So are words alone, whether they are understood or not."""
         model = self.make()

@@ -15,8 +15,9 @@ from reward_models.plural import counted
 from steer.cli import user_store
 from steer.cli.console import console, print_line
 from steer.cli.options import AsJson, Browser, Config, Host, Port, Settings, Store, UserId
+from steer.cli.paths import named
 from steer.cli.teaching import Teaching
-from steer.cli.user_pictures import Disliked, Keep, Liked, add_folders, interview_of
+from steer.cli.user_pictures import Disliked, Keep, Liked, add_folders, chart_file, interview_of, save_chart
 from steer.config import DEFAULT
 from steer.errors import SteerError, UsageError
 from steer.web.address import LOOPBACK
@@ -71,7 +72,7 @@ def add(
     teaching = Teaching.open(store, config, settings)
     teaching.check_free(name)
     teaching.store.check_free(name)
-    folders = read_folders(liked, disliked) if liked or disliked else None
+    folders = read_folders(liked and named(liked), disliked and named(disliked)) if liked or disliked else None
     with teaching.store.together():
         teaching.store.add(name, teaching.demographics(name, about), profile or "", keep_pictures=bool(keep))
         count = rate_from_csv(teaching.store, teaching.teacher(name), name, ratings) if ratings else 0
@@ -193,6 +194,8 @@ def show(
     from steer.users.enrolment import trained_people
     from steer.users.profile import understood
 
+    if picture:
+        chart_file(picture)
     teaching = Teaching.open(store, config, settings)
     roster = teaching.parts.roster
     roster.person(name)
@@ -202,8 +205,7 @@ def show(
     learned = beliefs(teaching.reward, name, lexicon, teaching.store if stored else None, enrolled)
     phrases = understood(teaching.reward, teaching.config.reward.model, stored.profile) if stored else []
     if picture:
-        picture.parent.mkdir(parents=True, exist_ok=True)
-        draw_beliefs(learned).save(picture)
+        save_chart(draw_beliefs(learned), picture)
     if as_json:
         told: dict[str, object] = {}
         if stored:

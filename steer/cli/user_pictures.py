@@ -9,9 +9,13 @@ import typer
 
 from reward_models.plural import counted
 from steer.cli.console import console
+from steer.cli.paths import named
 from steer.cli.teaching import Teaching
+from steer.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from steer.users.interview import Interview
 
 Liked = Annotated[
@@ -35,7 +39,7 @@ def add_folders(teaching: Teaching, name: str, liked: Path | None, disliked: Pat
     """Add folders of pictures to what a user told."""
     from steer.users.liked import rate_folders, read_folders
 
-    folders = read_folders(liked, disliked)
+    folders = read_folders(liked and named(liked), disliked and named(disliked))
     if keep is not None and name in teaching.store.ids():
         teaching.store.set_keep_pictures(name, keep)
     keeps = teaching.store.user(name).keep_pictures
@@ -57,5 +61,25 @@ def interview_of(teaching: Teaching, name: str, pictures: Path | None, render: i
             teaching.teacher(name)  # a reward that learns nobody says so before anything is rendered
             questions = drawn_for(teaching.parts.renderer, Lexicon.load(teaching.config.proposer.lexicon), render)
         else:
-            questions = pictures_in(pictures, MOST) if pictures else shipped_pictures()
+            questions = pictures_in(named(pictures), MOST) if pictures else shipped_pictures()
         return Interview(teaching.store, teaching.reward, name, questions)
+
+
+def chart_file(path: Path) -> None:
+    """Raise UsageError for a path that cannot become a PNG."""
+    if path.suffix.lower() != ".png":
+        raise UsageError(f"--picture: '{path}' does not end in .png")
+    if named(path).is_dir():
+        raise UsageError(f"--picture: '{path}' is a folder")
+
+
+def save_chart(chart: Image, path: Path) -> None:
+    """Write a chart of somebody's taste, for its owner alone. Raises StorageError where it cannot be written."""
+    from steer.store.files import write_whole
+    from steer.store.private import private_folder
+
+    try:
+        private_folder(path.parent)
+    except OSError as error:
+        raise StorageError(f"cannot write '{path}': {error.strerror}") from error
+    write_whole(path, lambda file: chart.save(file, "PNG"))

@@ -15,6 +15,7 @@ from reward_models.plural import counted
 from reward_models.printable import printable
 from steer.cli.console import console, print_line
 from steer.cli.options import AsJson, Config, Kind, Settings, Store, UserId
+from steer.cli.paths import named
 from steer.cli.teaching import Teaching
 from steer.config import DEFAULT
 from steer.errors import UsageError
@@ -134,7 +135,7 @@ def export_(
 
     teaching = Teaching.open(store, config, settings)
     teaching.stored(name)
-    path = out or exported_file(name, OUTPUTS)
+    path = named(out) if out else exported_file(name, OUTPUTS)
     if path.exists() and not force:
         raise UsageError(f"'{path}' exists already; give another file with --out, or overwrite it with --force")
     write_export(export_user(teaching.store, name, [teaching.teacher(name).key], with_pictures), path)
@@ -156,7 +157,7 @@ def import_(
     """Import a user from an exported file, or all people of a data set (read-only)."""
     from steer.users.exchange import import_people, import_user
 
-    path, teaching = Path(source), Teaching.open(store, config, settings)
+    path, teaching = named(source), Teaching.open(store, config, settings)
     if path.is_file() and path.suffix == ".json":
         if prefix:
             raise UsageError("--prefix is for data sets; give the user of an exported file another id with --as")
@@ -187,6 +188,7 @@ def delete(
 
     Runs and exported files are not touched; those that contain the id are listed.
     """
+    from steer.users.database import StillRead
     from steer.users.store import UserStore
     from steer.users.traces import traces_of
 
@@ -196,15 +198,21 @@ def delete(
     if source is not None:
         ids = users.imported(source)
         _confirm(yes, f"Delete {counted(len(ids), 'person', 'people')} imported from '{source}'?")
-        who, gone = f"{counted(len(ids), 'person', 'people')} imported from '{source}'", users.delete_import(source)
+        who = f"{counted(len(ids), 'person', 'people')} imported from '{source}'"
     else:
         assert name is not None
         ids, who = [name], name
         known = {**vars(users.deletable(name)), "votes": users.votes_of(name)}
         _confirm(yes, f"Delete {name} with {_removed({k: known[k] for k in ('ratings', 'choices', 'votes')})}?")
-        gone = users.delete(name)
+    late = None
+    try:
+        gone = users.delete(name) if name else users.delete_import(source or "")
+    except StillRead as error:
+        gone, late = error.gone, error
     console.print(f"deleted {who}: {_removed(gone)}", markup=False)
     _print_traces("still contains their id" if name else "still contains one of their ids", traces_of(ids, runs), True)
+    if late:
+        raise late
 
 
 def _confirm(yes: bool, question: str) -> None:

@@ -1,4 +1,7 @@
-"""Writing that is whole or not there, and appending that tolerates a torn last line."""
+"""Writing that is whole or not there, and appending that tolerates a torn last line.
+
+All of it is about somebody's taste, so only its owner may read it: see :mod:`steer.store.private`.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from filelock import FileLock, Timeout
 
 from reward_models.doors import Unreadable, check_regular, may_be_replaced, parse_json
 from steer.errors import StorageError, UsageError
+from steer.store.private import FILE, private_opener
 
 
 def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
@@ -34,7 +38,7 @@ def whole(path: Path) -> Iterator[BinaryIO]:
     try:
         partial.unlink(missing_ok=True)  # of a crash; or a link that leads elsewhere
         try:
-            with open(partial, "xb") as f:
+            with open(partial, "xb", opener=private_opener) as f:
                 yield f
                 f.flush()
                 os.fsync(f.fileno())
@@ -59,7 +63,7 @@ def append_line(path: Path, value: Any) -> None:
     if path.is_symlink():
         raise StorageError(f"'{path}' is a link to another file; steer writes into its own alone")
     try:
-        with open(path, "ab+") as f:
+        with open(path, "ab+", opener=private_opener) as f:
             if f.tell() > 0:
                 f.seek(-1, os.SEEK_END)
                 if f.read(1) != b"\n":
@@ -114,7 +118,7 @@ def lock(folder: Path, what: str, wait_s: float = 0) -> FileLock:
 
     Raises StorageError where another process has it still after ``wait_s`` seconds.
     """
-    held = FileLock(folder / ".lock")
+    held = FileLock(folder / ".lock", mode=FILE)
     try:
         held.acquire(timeout=wait_s)
     except Timeout as error:
@@ -128,4 +132,4 @@ def storage_error(path: Path, error: OSError) -> StorageError:
     """The fault in one line, with what to do."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StorageError(f"no room left on the disk for '{path}'; free some space (what was written is kept)")
-    return StorageError(f"cannot write '{path}': {error.strerror or error}; choose another folder with --out")
+    return StorageError(f"cannot write '{path}': {error.strerror or error}; choose another place")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from steer.errors import UsageError
 from steer.store.files import storage_error
+from steer.store.private import FOLDER, private_folder
 
 LONGEST_PROMPT, LONGEST_USER = 40, 20  # characters
 ARTICLES = ("a", "an", "the")
@@ -47,7 +48,8 @@ def new_run_folder(parent: Path, prompt: str, user: str) -> Path:
         for number in itertools.count(1):
             path = parent / (name if number == 1 else f"{name}-{number}")
             try:
-                path.mkdir(parents=True)
+                private_folder(parent)
+                path.mkdir(mode=FOLDER)
             except FileExistsError:
                 if parent.exists() and not parent.is_dir():
                     raise

@@ -26,6 +26,7 @@ from steer.store.journal import NAME as JOURNAL
 from steer.store.journal import picture_name, read_journal
 from steer.store.manifest import read_manifest
 from steer.store.names import check_new
+from steer.store.private import private_folder
 from steer.store.provenance import png_text
 from steer.store.writer import Writer
 from steer.types import Candidate, Dropped, Rewrite, State
@@ -69,7 +70,7 @@ class RunFolder:
             raise UsageError(f"'{path}' already holds a run; use 'steer resume {path}' or another --out")
         check_new(path, OWN)
         try:
-            (path / "pictures").mkdir(parents=True, exist_ok=True)
+            private_folder(path / "pictures")
         except OSError as error:
             raise storage_error(path, error) from error
         basis = fingerprint_basis(request, config, parts)

@@ -18,6 +18,7 @@ from steer.errors import UsageError
 from steer.report.stored import read_result
 from steer.store.files import storage_error, write_json
 from steer.store.names import check_new
+from steer.store.private import private_folder
 from steer.study.plan import StudyConfig, parse_study
 
 OWN = ("study.json", "manifest.json", "runs", "looks", "findings.json", "report.html", "report.md", "plots")
@@ -54,7 +55,7 @@ class StudyFolder:
             return cls(path, config)
         check_new(path, OWN)
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            private_folder(path)
         except OSError as error:
             raise storage_error(path, error) from error
         write_json(path / "study.json", {"kind": "study", "plan": plan})

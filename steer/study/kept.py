@@ -13,6 +13,7 @@ from reward_models.doors import Unreadable
 from reward_models.pictures import read_picture
 from steer.protocols import Renderer
 from steer.store.files import write_whole
+from steer.store.private import private_folder
 from steer.types import RenderFailure
 
 
@@ -77,5 +78,5 @@ def _kept(path: Path) -> Image.Image | None:
 
 
 def _keep(picture: Image.Image, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(path.parent)
     write_whole(path, lambda f: picture.save(f, "PNG"))

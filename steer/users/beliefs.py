@@ -10,7 +10,7 @@ import numpy as np
 from reward_models import Person, RewardModel, Seen
 from reward_models.protocols import Teacher
 from steer.lexicon import Lexicon
-from steer.users.enrolment import Enrolled, teacher_of
+from steer.users.enrolment import Enrolled, features_of, teacher_of
 from steer.users.pictures import probe_prompts
 from steer.users.store import UserStore
 
@@ -121,7 +121,7 @@ def _contrast(liking: np.ndarray) -> np.ndarray:
 
 def _surprises(reward: RewardModel, teacher: Teacher, user: str, store: UserStore) -> list[Surprise]:
     rated = store.ratings(user)
-    kept = store.features(teacher.key, [r.picture for r in rated])
+    kept = features_of(store, teacher, user, [r.picture for r in rated])
     rated = [r for r in rated if r.picture in kept]
     if not rated:
         return []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -10,12 +9,22 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from steer.errors import StorageError
-from steer.users.records import store_path
+from steer.store.private import private_folder, private_opener, tighten
+from steer.users.records import default_path, store_path
 from steer.users.schema import migrate
 
-log = logging.getLogger(__name__)
-
 WAIT_S = 10.0  # for another process that writes
+DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+class StillRead(StorageError):
+    """What was deleted is gone from the store, but not from its log, which another process reads. ``gone``: the number
+    of rows deleted, by kind.
+    """
+
+    def __init__(self, message: str):
+        super().__init__(message)
+        self.gone: dict[str, int] = {}
 
 
 class Database:
@@ -27,12 +36,10 @@ class Database:
     def __init__(self, path: str | Path | None = None):
         self.path = store_path(path)
         self._own = threading.local()
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StorageError(f"cannot create the user store '{self.path}': {error.strerror}") from error
+        self._make_private()
         with self._errors():
             migrate(self._db, str(self.path))
+            self._finish_forgetting()
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -52,7 +59,8 @@ class Database:
                 yield self._db
                 self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                if self._db.in_transaction:  # a full disk has ended it already
+                    self._db.execute("ROLLBACK")
                 raise
 
     def close(self) -> None:
@@ -85,25 +93,74 @@ class Database:
             finally:
                 self._db.execute("COMMIT")
 
+    def _make_private(self) -> None:
+        """Make the file, for its owner alone; one that is there becomes so, with its log and the default folder."""
+        try:
+            private_folder(self.path.parent)
+            if self.path.exists() and not self.path.is_file():
+                raise StorageError(f"the user store '{self.path}' is not a file")
+            open(self.path, "ab", opener=private_opener).close()  # SQLite gives its log the same rights
+        except PermissionError:
+            pass  # a store of somebody else, who may let others read it; SQLite says what it cannot do
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            raise StorageError(f"cannot create the user store '{self.path}': {why}") from error
+        for end in ("-wal", "-shm"):
+            tighten(self.path.with_name(self.path.name + end))
+        if self.path == default_path():
+            tighten(self.path.parent)
+
     def _forget_log(self) -> None:
-        """Empty the write-ahead log, so that it keeps no copy of what was deleted."""
+        """Empty the write-ahead log, so that it keeps no copy of what was deleted.
+
+        Raises StillRead where it cannot be emptied; the next process that opens the store tries again.
+        """
         with self._errors():
             (busy, *_) = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if busy:
-            log.warning(
-                "another process is using the user store; '%s-wal' may hold a copy of the deleted data until it ends",
-                self.path,
+            raise StillRead(
+                f"the change is made, but another process is reading the user store: '{self.path}-wal' keeps a copy of "
+                "what was there before until that process ends and steer is used again"
             )
+
+    def _finish_forgetting(self) -> None:
+        """Empty a log that an earlier process left behind, unless somebody still reads it."""
+        log = self.path.with_name(self.path.name + "-wal")
+        if not log.exists() or not log.stat().st_size:
+            return
+        self._db.execute("PRAGMA busy_timeout = 0")
+        try:
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                raise
+        finally:
+            self._db.execute(f"PRAGMA busy_timeout = {int(WAIT_S * 1000)}")
+
+    def damaged(self, what: str) -> StorageError:
+        """The fault for content that cannot be read. ``what``: in words."""
+        return StorageError(
+            f"the user store '{self.path}' is damaged ({what}); keep a copy of the file, then restore an older one, or "
+            "move it away and import your exports again"
+        )
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.OperationalError as error:
-            if "locked" in str(error) or "busy" in str(error):
-                raise StorageError(f"the user store '{self.path}' is in use by another process; try again") from error
-            raise StorageError(f"cannot use the user store '{self.path}': {error}") from error
-        except sqlite3.DatabaseError as error:
-            raise StorageError(
-                f"the user store '{self.path}' is damaged ({error}); move it away, then import your exports again"
-            ) from error
+        except sqlite3.Error as error:
+            raise self._fault(error) from error
+
+    def _fault(self, error: sqlite3.Error) -> StorageError:
+        """A fault of SQLite in one line."""
+        said = str(error)
+        if said.startswith("Could not decode to UTF-8"):
+            return self.damaged("a text in it is not UTF-8")
+        if "locked" in said or "busy" in said:
+            return StorageError(f"the user store '{self.path}' is in use by another process; try again")
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code == sqlite3.SQLITE_FULL:
+            return StorageError(f"no room left on the disk for the user store '{self.path}'; free some, then try again")
+        if code in DAMAGED:
+            return self.damaged(said)
+        return StorageError(f"cannot use the user store '{self.path}': {said}")

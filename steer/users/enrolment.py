@@ -122,10 +122,7 @@ class Thumbnails(Mapping[int, Image.Image]):
 
 def gather(store: UserStore, teacher: Teacher, told: Told) -> tuple[Evidence, int]:
     """The evidence about a person for a teacher, and the number of ratings and choices in it."""
-    kept = store.features(teacher.key, told.pictures)
-    if missing := set(told.pictures) - set(kept):
-        kept |= _shipped(store, teacher, missing)
-        kept |= _from_thumbnails(store, teacher, told.user.id, sorted(missing - set(kept)))
+    kept = features_of(store, teacher, told.user.id, told.pictures)
     score = {r.picture: (r.score - 1) / 4 for r in told.ratings}
     pictures = [h for h in told.pictures if h in kept]
     row = {h: i for i, h in enumerate(pictures)}
@@ -141,6 +138,22 @@ def gather(store: UserStore, teacher: Teacher, told: Told) -> tuple[Evidence, in
     return evidence, sum(h in row for h in score) + len(choices)
 
 
+def features_of(store: UserStore, teacher: Teacher, user: str, pictures: Sequence[str]) -> dict[str, bytes]:
+    """What a teacher may know of a person's pictures, by hash; pictures of which it knows nothing are left out.
+
+    First what was measured here, then what can be measured now, on pictures that ship with the miniature. Then what is
+    the person's own and moves nobody else: features that came with them, and those of their small copies.
+    """
+    found = store.features(teacher.key, pictures)
+    if missing := set(pictures) - set(found):
+        found |= _shipped(store, teacher, missing)
+    if missing := set(pictures) - set(found):
+        found |= _own(store, teacher, user, sorted(missing))
+    if missing := set(pictures) - set(found):
+        found |= _from_thumbnails(store, teacher, user, sorted(missing))
+    return found
+
+
 def keep_pictures(store: UserStore, teacher: Teacher, pictures: Mapping[str, Image.Image]) -> dict[str, bytes]:
     """Store the teacher's features of pictures (by hash), and return them."""
     kept = dict(zip(pictures, teacher.keep(list(pictures.values())), strict=True))
@@ -154,7 +167,23 @@ def _shipped(store: UserStore, teacher: Teacher, asked: set[str]) -> dict[str, b
     return keep_pictures(store, teacher, found) if found else {}
 
 
+def _own(store: UserStore, teacher: Teacher, user: str, missing: Sequence[str]) -> dict[str, bytes]:
+    """The person's own features, as far as they can be this teacher's."""
+    own = store.own_features(user, teacher.key, missing)
+    found = {h: kept for h, kept in own.items() if teacher.fits(kept)}
+    if len(found) < len(own):
+        log.warning(
+            "what came with '%s' about %d of %d pictures is nothing this reward could have seen; it is left out",
+            user,
+            len(own) - len(found),
+            len(own),
+        )
+    return found
+
+
 def _from_thumbnails(store: UserStore, teacher: Teacher, user: str, missing: Sequence[str]) -> dict[str, bytes]:
     """Features of pictures that this person asked to keep, from their thumbnails."""
     found = {h: opened(data) for h, data in store.thumbnails(user, missing).items()}
-    return keep_pictures(store, teacher, found) if found else {}
+    kept = dict(zip(found, teacher.keep(list(found.values())), strict=True)) if found else {}
+    store.keep_own_features(user, teacher.key, kept)
+    return kept

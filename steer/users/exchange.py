@@ -20,14 +20,13 @@ from reward_models.plural import counted
 from reward_models.protocols import Teacher
 from steer.errors import StorageError, UsageError
 from steer.users.enrolment import keep_pictures
+from steer.users.exported import FORMAT, read_export
 from steer.users.ids import check_id
 from steer.users.kept_pictures import opened
 from steer.users.pictures import AT_ONCE, Question
 from steer.users.records import User, picture_hash
 from steer.users.schema import RENAMED_ENCODERS
 from steer.users.store import UserStore
-
-FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ def export_user(store: UserStore, user: str, keys: list[str], with_pictures: boo
     """
     told = store.told(user)
     person, pictures = told.user, told.pictures
-    features = {key: _in_base64(found) for key in keys if (found := store.features(key, pictures))}
+    features = {key: _in_base64(found) for key in keys if (found := _features(store, key, user, pictures))}
     return {
         "steer_user": FORMAT,
         "id": person.id,
@@ -62,6 +61,11 @@ def export_user(store: UserStore, user: str, keys: list[str], with_pictures: boo
     }
 
 
+def _features(store: UserStore, key: str, user: str, pictures: Sequence[str]) -> dict[str, bytes]:
+    """What was measured here, and the person's own of the other pictures."""
+    return store.own_features(user, key, pictures) | store.features(key, pictures)
+
+
 def _in_base64(data: Mapping[str, bytes]) -> dict[str, str]:
     return {name: base64.b64encode(value).decode() for name, value in data.items()}
 
@@ -72,54 +76,38 @@ def import_user(
     """Add a person from an exported file. ``name``: another id for them; ``trained``: ids of the reward model's people;
     ``with_pictures``: keep the thumbnails in the file, and those of pictures rated from now on.
 
-    Raises UsageError, and adds nobody, if the file is not an export or the id is taken.
+    What the file says of pictures is used for this person alone. Raises UsageError, and adds nobody, if the file is not
+    an export or the id is taken.
     """
-    try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(told, dict) or "steer_user" not in told:
-            raise ValueError("it has no 'steer_user'")
-        if told["steer_user"] > FORMAT:
-            raise ValueError("it was written by a newer steer")
-        ratings = [(str(r["picture"]), str(r.get("prompt", "")), float(r["score"])) for r in told["ratings"]]
-        times = [str(r["at"]) for r in told["ratings"]]
-        choices = [(str(c["better"]), str(c["worse"])) for c in told["choices"]]
-        prompts = {str(h): str(p) for h, p in told.get("prompts", {}).items()}
-        features = {
-            RENAMED_ENCODERS.get(str(encoder), str(encoder)): {
-                str(h): base64.b64decode(v, validate=True) for h, v in each.items()
-            }
-            for encoder, each in told.get("features", {}).items()
-        }
-        small = _thumbnails(told.get("thumbnails", {})) if with_pictures else {}
-        demographics = {str(k): str(v) for k, v in told["demographics"].items()}
-        profile, source, user = str(told["profile"]), str(told.get("source", "")), name or str(told["id"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"'{path}' is not a user exported by steer: {str(error).splitlines()[0]}") from error
-    if bad := [s for *_, s in ratings if not 1 <= s <= 5]:
-        raise UsageError(f"'{path}': the rating {bad[0]:g} is not on the scale from 1 to 5")
-    check_id(user)
+    told = read_export(path)
+    small = _thumbnails(path, told.thumbnails) if with_pictures else {}
+    user = check_id(name or told.id)
     for ids, what in ((trained, "a person of the reward"), (store.ids(), "a user")):
         if taken := next((i for i in ids if i.lower() == user.lower()), None):
             raise UsageError(f"there is already {what} '{taken}'; import the file under another id: --as NAME")
     with store.together():
-        store.add(user, demographics, profile, keep_pictures=bool(small))
-        store.rate_many(user, ratings, "import", times)
-        for better, worse in choices:
-            store.choose(user, better, worse, (prompts.get(better, ""), prompts.get(worse, "")), "import")
-        for encoder, vectors in features.items():
-            store.keep_features(encoder, vectors)
+        store.add(user, told.demographics, told.profile, keep_pictures=bool(small))
+        rows = [(r.picture, r.prompt, r.score) for r in told.ratings]
+        store.rate_many(user, rows, "import", [r.at for r in told.ratings])
+        for c in told.choices:
+            prompts = told.prompts.get(c.better, ""), told.prompts.get(c.worse, "")
+            store.choose(user, c.better, c.worse, prompts, "import")
+        for encoder, kept in told.features.items():
+            store.keep_own_features(user, RENAMED_ENCODERS.get(encoder, encoder), kept)
         store.keep_thumbnails(user, small)
-        if source:
-            store.mark_imported(user, source)
+        if told.source:
+            store.mark_imported(user, told.source)
     return store.user(user)
 
 
-def _thumbnails(told: Mapping[str, str]) -> dict[str, bytes]:
-    """The thumbnails of a file. Raises ValueError for one that does not open."""
-    found = {str(name): base64.b64decode(data, validate=True) for name, data in told.items()}
-    for data in found.values():
-        opened(data)
-    return found
+def _thumbnails(path: Path, told: Mapping[str, bytes]) -> Mapping[str, bytes]:
+    """The thumbnails of a file. Raises UsageError for one that does not open."""
+    try:
+        for data in told.values():
+            opened(data)
+    except ValueError as error:
+        raise UsageError(f"'{path}' is not a user exported by steer: {error}") from error
+    return told
 
 
 def rate_from_csv(store: UserStore, teacher: Teacher, user: str, path: Path) -> int:
@@ -236,9 +224,10 @@ def _opened(path: Path) -> Image.Image | None:
 def write_export(told: dict[str, Any], path: Path) -> None:
     """Write an export to a file, whole or not at all. Raises StorageError if that fails."""
     from steer.store.files import write_whole
+    from steer.store.private import private_folder
 
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(path.parent)
         write_whole(path, lambda f: f.write(json.dumps(told, indent=1, ensure_ascii=False).encode()))
     except OSError as error:
         raise StorageError(f"cannot write '{path}': {error.strerror}") from error

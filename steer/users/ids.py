@@ -15,9 +15,14 @@ SHOWN = 6  # ids listed where none is similar
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
 
 
+def is_id(text: str) -> bool:
+    """Whether a text can be an id."""
+    return bool(_ID.match(text))
+
+
 def check_id(text: str) -> str:
     """Return the id. Raises UsageError unless it is 1 to 64 ASCII letters, digits, _ and -."""
-    if not _ID.match(text):
+    if not is_id(text):
         raise UsageError(
             f"'{_visible(text)}' is not a valid user id: use 1-64 letters (a-z, A-Z), digits, - or _, "
             "beginning with a letter or digit"
@@ -49,7 +54,7 @@ def unknown_user(user: str, known: Iterable[str], create: bool = False) -> Usage
     elif options:
         more = len(options) - SHOWN
         hints.append(f"Known: {', '.join(options[:SHOWN])}{f' and {more} more' if more > 0 else ''}.")
-    if create and _ID.match(user):
+    if create and is_id(user):
         hints.append(f"Create it: steer user rate {user}")
     return UsageError(" ".join([f"user '{_visible(user)}' not found ({len(options)} known).", *hints]))
 

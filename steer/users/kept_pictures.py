@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from PIL import Image
 
-from steer.users.reward_data import RewardData
+from steer.users.reward_data import TOLD, RewardData
 
 SIDE = 256  # longest side, in pixels
 MOST_BYTES = 1_000_000  # of one; a JPEG of this size has far fewer
@@ -61,15 +61,10 @@ class KeptPictures(RewardData):
 
     def thumbnails(self, user: str, pictures: Sequence[str]) -> dict[str, bytes]:
         """A person's thumbnails by picture hash; pictures without one are left out."""
-        return self._by_picture("SELECT picture, data FROM thumbnails WHERE user = ?", user, pictures)
+        return self._by_picture("SELECT picture, data FROM thumbnails WHERE user = ?", (user,), pictures)
 
     def kept(self, user: str) -> Collection[str]:
         """Hashes of the pictures of which a person has a thumbnail."""
         with self._errors():
             rows = self._db.execute("SELECT picture FROM thumbnails WHERE user = ?", (user,)).fetchall()
         return {r[0] for r in rows}
-
-
-# the pictures that a person said something about; three times their id
-TOLD = """SELECT picture FROM ratings WHERE user = ? UNION SELECT better FROM choices WHERE user = ?
-          UNION SELECT worse FROM choices WHERE user = ?"""

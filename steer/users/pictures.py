@@ -20,6 +20,7 @@ from steer.errors import UsageError
 from steer.lexicon import Lexicon
 from steer.protocols import Renderer
 from steer.resources import data_folder, miniature_weights
+from steer.store.private import private_folder
 from steer.users.records import picture_hash
 from steer.words import MAX_CHARACTERS, clean
 
@@ -111,7 +112,7 @@ def drawn_for(renderer: Renderer, lexicon: Lexicon, n: int) -> list[Question]:
         groups = rng.sample(lexicon.groups, min(3, len(lexicon.groups)))
         texts.append((probe, lexicon.compose(probe, {g.name: rng.choice(g.phrases) for g in groups})))
     folder = Path("outputs") / f"{time.strftime('%Y%m%d-%H%M%S')}-to-rate"
-    folder.mkdir(parents=True, exist_ok=True)
+    private_folder(folder)
     found = []
     pictures = renderer.render([text for _, text in texts], range(n))
     for i, ((_, text), picture) in enumerate(zip(texts, pictures, strict=True)):

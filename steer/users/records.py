@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -89,7 +90,17 @@ class KeptLesson:
 def store_path(given: str | Path | None = None) -> Path:
     """The file of the store: ``given``, else $STEER_USERS, else ``users.db`` in the platform's data folder."""
     named = given or os.environ.get("STEER_USERS")
-    return Path(named) if named else platformdirs.user_data_path("steer") / "users.db"
+    return Path(named) if named else default_path()
+
+
+def default_path() -> Path:
+    """The file of the store where nothing else is said."""
+    return platformdirs.user_data_path("steer") / "users.db"
+
+
+def now() -> str:
+    """The present time, as the store writes it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S%z")
 
 
 def picture_hash(image: Image.Image) -> str:

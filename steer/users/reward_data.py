@@ -11,12 +11,20 @@ from steer.users.records import KeptLesson, Told
 
 AT_ONCE = 500  # pictures per query: SQLite limits the number of parameters
 
+# the pictures that a person said something about; three times their id
+TOLD = """SELECT picture FROM ratings WHERE user = ? UNION SELECT better FROM choices WHERE user = ?
+          UNION SELECT worse FROM choices WHERE user = ?"""
+
 
 class RewardData(Database):
-    """The tables ``features`` and ``vectors`` of the user store."""
+    """The tables ``features``, ``own_features`` and ``vectors`` of the user store.
+
+    Features are everybody's only where the teacher measured them here, on the picture of that hash. Others, out of a
+    file or of a small copy, cannot be checked: they are the person's own, and nobody else's taste is learned from them.
+    """
 
     def keep_features(self, key: str, kept: Mapping[str, bytes]) -> None:
-        """Keep a teacher's features of pictures. ``key``: the teacher's; ``kept``: features by picture hash.
+        """Keep a teacher's features of pictures, measured just now. ``key``: the teacher's; ``kept``: by picture hash.
 
         Pictures that are not in the store are ignored.
         """
@@ -26,18 +34,34 @@ class RewardData(Database):
                 [(h, key, v, h) for h, v in kept.items()],
             )
 
-    def features(self, key: str, pictures: Sequence[str]) -> dict[str, bytes]:
-        """A teacher's features by picture hash. ``key``: the teacher's; pictures without features are left out."""
-        return self._by_picture("SELECT picture, vector FROM features WHERE encoder = ?", key, pictures)
+    def keep_own_features(self, user: str, key: str, kept: Mapping[str, bytes]) -> None:
+        """Keep features for one person alone; of pictures that they told nothing about, nothing is kept."""
+        with self.writing() as db:
+            db.executemany(
+                f"""INSERT OR REPLACE INTO own_features SELECT id, ?, ?, ? FROM users
+                    WHERE id = ? AND ? IN ({TOLD})""",
+                [(h, key, v, user, h, user, user, user) for h, v in kept.items()],
+            )
 
-    def _by_picture(self, query: str, value: str, pictures: Sequence[str]) -> dict[str, bytes]:
-        """Bytes by picture hash, of a ``query`` whose one mark is ``value``, for these pictures alone."""
+    def features(self, key: str, pictures: Sequence[str]) -> dict[str, bytes]:
+        """The features that a teacher measured here, by picture hash. ``key``: the teacher's; pictures without are left
+        out.
+        """
+        return self._by_picture("SELECT picture, vector FROM features WHERE encoder = ?", (key,), pictures)
+
+    def own_features(self, user: str, key: str, pictures: Sequence[str]) -> dict[str, bytes]:
+        """A person's own features by picture hash, unchecked; pictures without are left out."""
+        query = "SELECT picture, vector FROM own_features WHERE user = ? AND encoder = ?"
+        return self._by_picture(query, (user, key), pictures)
+
+    def _by_picture(self, query: str, values: tuple[str, ...], pictures: Sequence[str]) -> dict[str, bytes]:
+        """Bytes by picture hash, of a ``query`` whose marks are ``values``, for these pictures alone."""
         found: dict[str, bytes] = {}
         with self._errors():
             for start in range(0, len(pictures), AT_ONCE):
                 part = list(pictures[start : start + AT_ONCE])
                 marks = ",".join("?" * len(part))
-                found |= dict(self._db.execute(f"{query} AND picture IN ({marks})", (value, *part)).fetchall())
+                found |= dict(self._db.execute(f"{query} AND picture IN ({marks})", (*values, *part)).fetchall())
         return found
 
     def keep_lesson(self, told: Told, reward: str, lesson: Lesson) -> None:

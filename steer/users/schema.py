@@ -83,6 +83,35 @@ MIGRATIONS: list[str] = [
     UPDATE OR REPLACE features SET encoder = 'b6bf1083c802b29b' WHERE encoder = '01069d4b48151016';
     UPDATE OR REPLACE features SET encoder = 'f3487d346618af4b' WHERE encoder = 'fdd5e278a6d30f0c'
     """,
+    # A picture has nothing but its hash: what somebody called it, and what a file says of it, is theirs alone. Nobody
+    # knows which of the older features came out of a file, so everybody who rated a picture gets a copy of their own.
+    """
+    ALTER TABLE ratings ADD COLUMN prompt TEXT NOT NULL DEFAULT '';
+    ALTER TABLE ratings ADD COLUMN origin TEXT NOT NULL DEFAULT '';  -- where it was shown from
+    ALTER TABLE choices ADD COLUMN better_prompt TEXT NOT NULL DEFAULT '';
+    ALTER TABLE choices ADD COLUMN worse_prompt TEXT NOT NULL DEFAULT '';
+    ALTER TABLE choices ADD COLUMN origin TEXT NOT NULL DEFAULT '';
+    UPDATE ratings SET (prompt, origin) = (SELECT prompt, origin FROM pictures WHERE hash = picture);
+    UPDATE choices SET better_prompt = (SELECT prompt FROM pictures WHERE hash = better),
+                       worse_prompt = (SELECT prompt FROM pictures WHERE hash = worse),
+                       origin = (SELECT origin FROM pictures WHERE hash = better);
+    CREATE TABLE own_features (                   -- not measured here from the picture: nobody else's fit reads them
+        user TEXT NOT NULL COLLATE NOCASE REFERENCES users ON DELETE CASCADE,
+        picture TEXT NOT NULL REFERENCES pictures ON DELETE CASCADE,
+        encoder TEXT NOT NULL,
+        vector BLOB NOT NULL,
+        PRIMARY KEY (user, encoder, picture)
+    ) WITHOUT ROWID;
+    INSERT INTO own_features SELECT told.user, picture, encoder, vector FROM features JOIN (
+        SELECT user, picture FROM ratings UNION SELECT user, better FROM choices UNION SELECT user, worse FROM choices
+    ) AS told USING (picture);
+    DELETE FROM features;
+    CREATE TABLE only_hashes (hash TEXT PRIMARY KEY) WITHOUT ROWID;
+    INSERT INTO only_hashes SELECT hash FROM pictures;
+    DROP TABLE pictures;
+    ALTER TABLE only_hashes RENAME TO pictures;
+    CREATE INDEX own_features_of_picture ON own_features (picture)
+    """,
 ]
 # the same for features in exports that were written before
 RENAMED_ENCODERS = {"01069d4b48151016": "b6bf1083c802b29b", "fdd5e278a6d30f0c": "f3487d346618af4b"}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import astuple, dataclass
 
-from steer.users.store import UserStore, now
+from steer.users.records import now
+from steer.users.store import UserStore
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
-import re
-import signal
-import sqlite3
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +10,7 @@ import pytest
 from PIL import Image
 
 from reward_models import Lesson
-from steer.errors import StorageError, UsageError
+from steer.errors import UsageError
 from steer.users import schema
 from steer.users.ids import check_id, unknown_user
 from steer.users.records import picture_hash, store_path
@@ -126,60 +119,6 @@ def test_a_choice_is_between_two(store):
         store.choose("me", "h1", "h1")
 
 
-def test_delete_leaves_no_trace(store):
-    store.add("someone-secret", {"gender": "female"}, "a very private taste")
-    store.add("other")
-    store.rate("someone-secret", "hash-of-theirs", 4, "a private prompt", "their folder")
-    store.rate("someone-secret", "shared-hash", 4)
-    store.rate("other", "shared-hash", 2)
-    store.keep_features("encoder", {"hash-of-theirs": b"theirs", "shared-hash": b"shared"})
-    store.keep_lesson(store.told("someone-secret"), "reward", Lesson(b"vector-bytes", 0.5))
-    gone = store.delete("someone-secret")
-    assert gone == {"ratings": 2, "choices": 0, "vectors": 1, "votes": 0, "thumbnails": 0, "pictures": 1}
-    store.close()
-    left = b"".join(p.read_bytes() for p in store.path.parent.iterdir())
-    for trace in (b"someone-secret", b"private", b"hash-of-theirs", b"vector-bytes", b"their folder"):
-        assert trace not in left
-    assert set(UserStore(store.path).features("encoder", ["hash-of-theirs", "shared-hash"])) == {"shared-hash"}
-
-
-def test_a_reader_that_keeps_a_copy_of_the_deleted_is_said(store, caplog, monkeypatch):
-    """A deletion cannot empty the write-ahead log while another process reads from it."""
-    monkeypatch.setattr("steer.users.database.WAIT_S", 0.1)
-    store.add("me", profile="a very private taste")
-    store.close()
-    other = sqlite3.connect(store.path, isolation_level=None)
-    other.execute("BEGIN")
-    other.execute("SELECT * FROM users").fetchall()
-    store.delete("me")
-    assert "may hold a copy of the deleted data" in caplog.text
-    other.execute("COMMIT")
-    other.close()
-    store.close()
-    assert b"private" not in b"".join(p.read_bytes() for p in store.path.parent.iterdir())
-
-
-def test_a_whole_import_is_deleted_and_nothing_else(store):
-    store.add("me")
-    store.rate("me", "shared", 4)
-    for name in ("p1", "p2"):
-        store.add(name, {"gender": "female"}, source="a set")
-        store.rate_many(name, [("shared", "a fox", 2), ("theirs-alone", "a secret prompt", 5)])
-    store.add("q1", source="another set")
-    store.keep_features("encoder", {"shared": b"kept", "theirs-alone": b"gone"})
-    store.keep_lesson(store.told("p1"), "reward", Lesson(b"their-vector", 0.5))
-    gone = store.delete_import("a set")
-    assert gone == {"ratings": 4, "choices": 0, "vectors": 1, "votes": 0, "thumbnails": 0, "pictures": 1}
-    assert [(u.id, u.ratings) for u in store.users()] == [("me", 1), ("q1", 0)]
-    assert set(store.features("encoder", ["shared", "theirs-alone"])) == {"shared"}
-    store.close()
-    left = b"".join(p.read_bytes() for p in store.path.parent.iterdir())
-    for trace in (b"theirs-alone", b"secret", b"their-vector", b"female"):
-        assert trace not in left
-    with pytest.raises(UsageError, match="no users were imported from 'a set'; there are imports from another set"):
-        UserStore(store.path).delete_import("a set")
-
-
 def test_votes_of_somebody_who_is_not_in_the_store_are_deleted_too(store):
     """A person the reward was trained on can vote in a study."""
     VoteBook(store, "study").add(Vote("u99", 0, 0, "own", "original", "own"))
@@ -271,104 +210,6 @@ def test_the_same_picture_in_any_file(tmp_path):
     assert picture_hash(image) != picture_hash(image.transpose(Image.Transpose.ROTATE_90))
 
 
-def _write_many(path, name, n):
-    store = UserStore(path)
-    for i in range(n):
-        store.rate(name, f"h{i}", 1 + i % 5)
-
-
-def test_several_processes_write_at_once(store):
-    names = [f"u{i}" for i in range(4)]
-    for name in names:
-        store.add(name)
-    context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=_write_many, args=(store.path, name, 40)) for name in names]
-    for p in processes:
-        p.start()
-    for p in processes:
-        p.join()
-        assert p.exitcode == 0
-    assert [store.user(name).ratings for name in names] == [40] * 4
-
-
-KILLED = """
-import sys
-from pathlib import Path
-from steer.users.store import UserStore
-store = UserStore(sys.argv[1])
-for i in range(100000):
-    store.rate("me", f"h{i}", 3)
-    print(i, flush=True)
-"""
-
-
-def test_kill_nine_while_rating_loses_at_most_the_answer_in_flight(store):
-    store.add("me")
-    process = subprocess.Popen([sys.executable, "-c", KILLED, str(store.path)], stdout=subprocess.PIPE, text=True)
-    for line in process.stdout:
-        if int(line) == 30:
-            os.kill(process.pid, signal.SIGKILL)
-            break
-    said = 30 + len(process.stdout.read().split())  # those it said before it died
-    process.wait()
-    again = UserStore(store.path)
-    assert said + 1 <= again.user("me").ratings <= said + 2
-    again.rate("me", "after", 5)
-
-
-def test_a_locked_store_is_said(store, monkeypatch):
-    monkeypatch.setattr("steer.users.database.WAIT_S", 0.1)
-    store.add("me")
-    waiting = UserStore(store.path)
-    other = sqlite3.connect(store.path)
-    other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(StorageError, match="in use by another process"):
-        waiting.rate("me", "h1", 3)
-    other.rollback()
-    waiting.rate("me", "h1", 3)
-
-
-@pytest.mark.parametrize(
-    "content", [b"this is no database at all, not even a little" * 50, b"SQLite format 3\x00" + b"\xff" * 4000]
-)
-def test_a_corrupt_store_is_said_and_left_alone(tmp_path, content):
-    path = tmp_path / "users.db"
-    path.write_bytes(content)
-    with pytest.raises(StorageError, match=re.escape(str(path))) as caught:
-        UserStore(path).users()
-    assert "\n" not in str(caught.value)
-    assert path.read_bytes() == content
-
-
-def test_a_folder_that_cannot_be_made(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match="cannot create the user store"):
-        UserStore(tmp_path / "file" / "users.db")
-
-
-def test_a_store_of_the_future_is_refused(store):
-    with sqlite3.connect(store.path) as db:
-        db.execute(f"PRAGMA user_version = {len(schema.MIGRATIONS) + 1}")
-    with pytest.raises(StorageError, match="written by a newer steer"):
-        UserStore(store.path)
-
-
-def test_an_older_store_is_brought_along_whole_or_not(store, monkeypatch):
-    store.add("me")
-    store.rate("me", "h1", 4)
-    more = [*schema.MIGRATIONS, "ALTER TABLE users ADD COLUMN mood TEXT NOT NULL DEFAULT 'fine'"]
-    monkeypatch.setattr(schema, "MIGRATIONS", [*more, "ALTER TABLE users ADD COLUMN extra TEXT; NONSENSE"])
-    with pytest.raises(StorageError, match="cannot use the user store"):
-        UserStore(store.path)
-    with sqlite3.connect(store.path) as db:
-        assert db.execute("PRAGMA user_version").fetchone()[0] == len(
-            more
-        )  # the whole step stays, of the broken one nothing
-        assert "extra" not in {r[1] for r in db.execute("PRAGMA table_info(users)")}
-    monkeypatch.setattr(schema, "MIGRATIONS", more)
-    assert UserStore(store.path).user("me").ratings == 1
-
-
 def test_features_of_the_encoders_that_ship_are_found_under_their_new_fingerprints(tmp_path, monkeypatch):
     """Fingerprints changed once; what people rated before must not be lost to the rewards that ship."""
     monkeypatch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:3])
@@ -381,7 +222,8 @@ def test_features_of_the_encoders_that_ship_are_found_under_their_new_fingerprin
     old.close()
     monkeypatch.undo()
     new = UserStore(path)
-    assert {new.features(key, ["0" * 64])["0" * 64] for key in schema.RENAMED_ENCODERS.values()} == {b"vector"}
+    found = {new.own_features("me", key, ["0" * 64])["0" * 64] for key in schema.RENAMED_ENCODERS.values()}
+    assert found == {b"vector"}
 
 
 def test_the_new_fingerprints_are_those_of_the_rewards_that_ship():
