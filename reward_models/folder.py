@@ -54,6 +54,14 @@ def check_shape(name: str, tensor: Tensor, *shape: int | None) -> Tensor:
     return tensor
 
 
+def check_text(saved: Mapping[str, Any], key: str) -> str:
+    """A text of a config. Raises ValueError for another thing, KeyError for nothing."""
+    value = saved[key]
+    if not isinstance(value, str) or not value or len(value) > 4096 or "\0" in value:
+        raise ValueError(f"'{key}' is {shown(value)}, not a name")
+    return value
+
+
 def number(saved: Mapping[str, Any], key: str) -> float:
     """A finite number of a config, 0 or more. Raises ValueError for another thing, KeyError for nothing."""
     value = saved[key]

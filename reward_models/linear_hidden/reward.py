@@ -26,6 +26,7 @@ from reward_models.encoders.texts import TextMemory
 from reward_models.folder import (
     check_encoder,
     check_shape,
+    check_text,
     number,
     read_folder,
     reading,
@@ -218,9 +219,14 @@ class LinearHiddenReward(RewardModel):
             if "imagination_error" in saved:
                 parts = {n: weights[f"imagination.{n}"].float() for n in ("weight", "bias")}
                 imagined = TextToPicture(**parts, error=number(saved, "imagination_error"))
-            vlm, of_texts = resolved_name(saved["vlm"], folder), saved["fidelity"]
+            vlm, of_texts = resolved_name(check_text(saved, "vlm"), folder), saved["fidelity"]
             pools, size, prompt, revision = (saved[k] for k in ("pools", "size", "prompt", "revision"))
             made_with, way = saved["encoder_fingerprint"], (saved["estimator"], saved["alphas"])
+            if (
+                not all(isinstance(each, str) for each in (*pools, prompt, *way))
+                or not 32 <= number(saved, "size") <= 2048
+            ):
+                raise ValueError("'pools', 'prompt', 'estimator' and 'alphas' are texts, and 'size' is from 32 to 2048")
         encoder = HiddenPools(vlm, pools, device, size=size, prompt=prompt, revision=revision, whole=False)
         check_encoder(folder, made_with, vlm, encoder.fingerprint())
         fidelity = load_encoder(resolved_name(of_texts, folder), device=device) if of_texts else None

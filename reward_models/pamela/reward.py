@@ -19,6 +19,7 @@ from reward_models.encoders.texts import TextMemory
 from reward_models.folder import (
     check_encoder,
     check_shape,
+    check_text,
     number,
     read_folder,
     reading,
@@ -120,6 +121,9 @@ class PamelaReward(RewardModel):
             made_with, demographics = saved["encoder_fingerprint"], saved.get("demographics") or {}
             if not all(isinstance(each, dict) for each in (named, demographics, *demographics.values())):
                 raise ValueError("'encoder' and 'demographics' are no objects")
+            check_text(named, "name")
+            if named["kind"] is not None:
+                check_text(named, "kind")
         encoder = encoder or _saved_encoder(folder, named, device)
         check_encoder(folder, made_with, encoder.name, encoder.fingerprint())
         ensemble = Ensemble(*read, demographics)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -41,7 +42,7 @@ def task_bars(quiet: bool = False) -> Iterator[Callable[[str, int, int], None]]:
 
         def tell(task: str, done: int, total: int) -> None:
             if task not in tasks:
-                tasks[task] = bar.add_task(task, total=total)
+                tasks[task] = bar.add_task(escape(task), total=total)
             bar.update(tasks[task], completed=done)
 
         yield tell

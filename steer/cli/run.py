@@ -108,7 +108,7 @@ def run(
     audience = str(Audience(tuple(users), tuple(not_user or ())))
     _check_users(loaded, audience)
     if whence and not as_json:
-        console.print(f"drawing for {', '.join(users)} ({whence})")
+        console.print(f"drawing for {', '.join(users)} ({whence})", markup=False)
     served = address if page else None
     _drive(loaded, as_json, lambda s: s.run(wanted, audience, budget, seed, out), show_rewrites, served)
 

@@ -104,7 +104,9 @@ def page(folder: Folder, user: Voter, host: Host = LOOPBACK, port: Port = 0, bro
 
     ballot = Ballot(StudyFolder.open(folder), UserStore(), user)
     serve_voting(ballot, Address(host, port, browser), console)
-    console.print(f"{counted(ballot.given, 'vote')} by {user}; to see them all: steer study votes {folder}")
+    console.print(
+        f"{counted(ballot.given, 'vote')} by {user}; to see them all: steer study votes {folder}", markup=False
+    )
 
 
 @app.command()
@@ -125,9 +127,9 @@ def votes(folder: Folder, as_json: AsJson = False) -> None:
             f"p {pair['p']:.3f}"
         )
     for name, (points, low, high) in counts["elo"].items():
-        console.print(f"  Elo {points:.0f} [{low:.0f}, {high:.0f}]  {name}")
+        console.print(f"  Elo {points:.0f} [{low:.0f}, {high:.0f}]  {name}", markup=False)
     needed = ", ".join(f"{n} for {float(share):.0%}" for share, n in counts["needed"].items())
-    console.print(f"votes on one pair needed to detect a true preference (80 % power): {needed}")
+    console.print(f"votes on one pair needed to detect a true preference (80 % power): {needed}", markup=False)
 
 
 def _print_plan(plan: StudyConfig, as_json: bool) -> None:
@@ -157,7 +159,9 @@ def print_findings(folder: StudyFolder, table: dict[str, Any], as_json: bool) ->
         console.print(sentence, highlight=False, markup=False)
     for order, judge, verdict, difference, share in orders(findings, table):
         console.print(f"  {order}: {verdict}, {difference}, chosen {share}  ({judge})", highlight=False, markup=False)
-    console.print(f"  report    {folder.path / 'report.html'}\n  numbers   {folder.path / 'findings.json'}")
+    console.print(
+        f"  report    {folder.path / 'report.html'}\n  numbers   {folder.path / 'findings.json'}", markup=False
+    )
 
 
 def _report_packages() -> AbstractContextManager[None]:

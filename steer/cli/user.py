@@ -168,9 +168,9 @@ def rate(
 
         serve_rating(interview, pairs, Address(host, port, browser), console)
     if name in teaching.store.ids():
-        console.print(f"{interview.progress()}. See what steer has learned: steer user show {name}")
+        console.print(f"{interview.progress()}. See what steer has learned: steer user show {name}", markup=False)
     else:
-        console.print(f"no ratings, so the user '{name}' was not created")
+        console.print(f"no ratings, so the user '{name}' was not created", markup=False)
 
 
 @app.command()
@@ -218,7 +218,7 @@ def show(
     for line in [first, *about, *others]:
         console.print(escape(line))
     if picture:
-        console.print(f"written to {picture}")
+        console.print(f"written to {picture}", markup=False)
 
 
 app.command()(user_store.rename)

@@ -46,7 +46,7 @@ def add_folders(teaching: Teaching, name: str, liked: Path | None, disliked: Pat
     new = rate_folders(teaching.store, None if keeps else teaching.teacher(name), name, folders)
     told = len(folders.pictures) - new
     known = f"; {counted(told, 'picture was', 'pictures were')} rated alike before" if told else ""
-    console.print(f"added {folders.said} to {name}{known}")
+    console.print(f"added {folders.said} to {name}{known}", markup=False)
 
 
 def interview_of(teaching: Teaching, name: str, pictures: Path | None, render: int | None) -> Interview:

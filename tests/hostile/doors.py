@@ -285,7 +285,7 @@ def ratings(house: House, case: tuple[str, tuple[str, bytes]]) -> None:
     with house.case() as folder:
         write(folder, name, data)
         write(folder, "ratings.csv", table)
-        with UserStore(folder / "users.db") as store, house.refusals():
+        with contextlib.closing(UserStore(folder / "users.db")) as store, house.refusals():
             store.add("me")
             teacher = FakeReward().teacher
             assert teacher is not None

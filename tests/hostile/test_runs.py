@@ -144,7 +144,7 @@ def test_a_lost_picture_is_drawn_again_and_the_run_is_the_same(run, harm):
     elif harm == "gone":
         picture.unlink()
     else:
-        picture.write_bytes({"empty": b"", "cut": pixels[:-20], "text": b"no picture"}[harm])
+        picture.write_bytes({"empty": b"", "cut": pixels[:-40], "text": b"no picture"}[harm])
     (run / "result.json").unlink()
     renderer = FakeRenderer()
     steerer(renderer).resume(run)
