@@ -120,7 +120,7 @@ def test_any_body_is_an_answer_or_one_line(client):
 @pytest.mark.slow
 def test_any_body_is_an_answer_or_one_line_at_length(client):
     @given(bodies(client.proper))
-    @settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=1000, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     def once(body):
         client.here.queue = [(200, body)] * 4
         client.ask(client.here, timeout_s=20, retries=0)

@@ -16,7 +16,7 @@ from reward_models.remote import Completion, Malformed, Tokens, completion_of, j
 from tests.answers import ANY_JSON, ANY_TEXT, damaged
 
 FEW = settings(max_examples=60, derandomize=True, deadline=None)
-MANY = settings(max_examples=20_000, deadline=None)
+MANY = settings(max_examples=3000, deadline=None, database=None)
 
 COMPLETION = {
     "choices": [
