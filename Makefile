@@ -43,9 +43,11 @@ docs:
 # With a hash for every file. torch stays at the version that was tried: `make lock TORCH=2.14.0` raises it.
 # `make lock UPGRADE=` keeps the versions and only adds what is missing.
 UPGRADE = --upgrade
-TORCH = $(shell sed -n 's/^torch==\([^ ]*\).*/\1/p' requirements.lock)
+locked = $(shell sed -n 's/^$(1)==\([^ ]*\).*/\1/p' requirements.lock)
+TORCH = $(call locked,torch)
 LOCK = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --annotation-style line --no-header
-lock: setup
+lock:
+	test -x .venv/bin/uv || (python3 -m venv .venv && .venv/bin/python -m pip install --quiet 'uv==$(call locked,uv)')
 	cp requirements.lock .venv/lock.txt
 	echo 'torch==$(TORCH)' > .venv/torch.txt
 	$(LOCK) pyproject.toml --all-extras --group dev --group docs --group browser --group setup --constraint .venv/torch.txt \

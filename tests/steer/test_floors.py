@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from transformers import CLIPTextModel
 
-from reward_models.encoders.vision import AutoImageProcessor
+from reward_models.encoders.pixels import AutoImageProcessor
 from steer.config import DiffusersConfig
 from steer.renderers.ready import Loaded
 from steer.resources import miniature_weights

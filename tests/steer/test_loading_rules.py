@@ -12,11 +12,6 @@ ROOT = Path(__file__).parents[2]
 SHIPPED = sorted(p for top in ("steer", "reward_models", "scripts") for p in (ROOT / top).rglob("*.py"))
 LOADERS = {  # where `from_pretrained` may stand without trust_remote_code=False at the call
     "reward_models/trusted.py",
-    "reward_models/encoders/vlm.py",
-    "reward_models/encoders/siglip.py",
-    "reward_models/encoders/vision.py",
-    "reward_models/encoders/hidden_states.py",
-    "reward_models/scorers/classifier.py",
     "reward_models/prompted/local.py",  # a file of settings of ours
 }
 
