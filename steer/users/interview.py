@@ -18,7 +18,7 @@ from reward_models.protocols import Questions
 from steer.errors import UsageError
 from steer.users.enrolment import Enrolled, enrol, teacher_of
 from steer.users.kept_pictures import thumbnail
-from steer.users.pictures import AT_ONCE, Question
+from steer.users.pictures import Question
 from steer.users.store import UserStore
 
 ENOUGH = 0.04  # share of the open variance that the best next rating would take away
@@ -69,8 +69,8 @@ class Interview:
         self.pictures = list({q.hash: q for q in pictures}.values())
         self._row = {q.hash: i for i, q in enumerate(self.pictures)}
         self._seen: list[Seen] = []
-        for start in range(0, len(self.pictures), AT_ONCE):
-            some = self.pictures[start : start + AT_ONCE]
+        for start in range(0, len(self.pictures), reward.batch_size):  # no more in memory than it reads at once
+            some = self.pictures[start : start + reward.batch_size]
             kept = self.teacher.keep([q.image for q in some])
             self._seen += [Seen(k, q.prompt) for k, q in zip(kept, some, strict=True)]
         self._skipped: set[str] = set()

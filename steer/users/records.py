@@ -106,4 +106,6 @@ def now() -> str:
 def picture_hash(image: Image.Image) -> str:
     """SHA-256 of size and RGB pixels: the same for the same picture in any file format."""
     rgb = image.convert("RGB")
-    return hashlib.sha256(f"{rgb.width}x{rgb.height}:".encode() + rgb.tobytes()).hexdigest()
+    digest = hashlib.sha256(f"{rgb.width}x{rgb.height}:".encode())
+    digest.update(rgb.tobytes())
+    return digest.hexdigest()

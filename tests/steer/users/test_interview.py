@@ -258,7 +258,7 @@ def test_an_interview_holds_a_few_pictures_however_many_there_are(miniature, sto
         assert question.image.size == ((24, 32) if int(question.path.stem) % 2 else (32, 24))
         found.rate(question, score)
     assert len(store.thumbnails("me", [r.picture for r in store.ratings("me")])) == 3
-    assert 0 < alive[0] <= pictures_of.AT_ONCE + 1
+    assert 0 < alive[0] <= miniature.parts.reward.batch_size + 1
 
 
 def test_of_a_large_folder_some_are_looked_at_always_the_same(tmp_path, caplog):
