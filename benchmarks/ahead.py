@@ -71,7 +71,7 @@ def main(answer_s: float = 1.0, runs: int = 3, budget: int = 48) -> None:
             steerer = Steerer(config, renderer=base.parts.renderer, reward=base.parts.reward)
             folder = Path(tempfile.mkdtemp()) / "run"
             result = steerer.run("a lighthouse by the sea", "u17", budget, out=folder)
-            usage = json.loads((folder / "manifest.json").read_text())["usage"]["proposer"]
+            usage = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["usage"]["proposer"]
             seconds.setdefault(name, []).append((result.seconds, usage["seconds"]))
     for name, rows in seconds.items():
         run, writing = (statistics.median(column) for column in zip(*rows, strict=True))

@@ -44,7 +44,7 @@ def timed(*command: str) -> float:
 
 
 def overhead(work: Path, rows: int) -> None:
-    (work / "many.txt").write_text("\n".join(f"a fox number {i}" for i in range(rows)))
+    (work / "many.txt").write_text("\n".join(f"a fox number {i}" for i in range(rows)), encoding="utf-8")
     config = load_config("miniature", ["search.screen=1", "search.budget=8"])
     steerer = Steerer(config, renderer=FakeRenderer(), reward=FakeReward(), proposer=FakeProposer())
     folder = BatchFolder(work / "fakes")
@@ -97,7 +97,7 @@ def timed_method(real, spent: dict[str, float], name: str):  # type: ignore[no-u
 
 
 def plan(work: Path, rows: int = 100_000) -> None:
-    (work / "all.txt").write_text("\n".join(f"a fox number {i}" for i in range(rows)))
+    (work / "all.txt").write_text("\n".join(f"a fox number {i}" for i in range(rows)), encoding="utf-8")
     folder = BatchFolder(work / "plan")
     config = load_config("miniature")
     folder.begin(config.model_dump(mode="json"), [], "miniature")
@@ -116,7 +116,7 @@ def plan(work: Path, rows: int = 100_000) -> None:
 def scaling(work: Path, prompts: list[str], budget: int) -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     torch.set_num_threads(1)
-    (work / "scaling.txt").write_text("\n".join(prompts))
+    (work / "scaling.txt").write_text("\n".join(prompts), encoding="utf-8")
     for kind in ("processes", "ray"):
         minutes = {}
         for n in (1, 2):
@@ -151,7 +151,7 @@ def main(rows: int = 8, budget: int = 8, rounds: int = 2, scaling_rows: int = 24
         for s in ("fox", "castle", "robot", "cake")
     ]
     prompts = every[:rows]
-    (work / "rows.txt").write_text("\n".join(prompts))
+    (work / "rows.txt").write_text("\n".join(prompts), encoding="utf-8")
     told = ["-u", "u17", "-n", str(budget)]
     loop, batch = [], []
     for k in range(rounds):

@@ -72,7 +72,7 @@ def write_ratings(folder: Path, n: int, people: int = 24) -> None:
             for k in chosen
             for i in range(n)
         ]
-        (folder / "annotations" / f"pamela_{split}.json").write_text(json.dumps(rows))
+        (folder / "annotations" / f"pamela_{split}.json").write_text(json.dumps(rows), encoding="utf-8")
 
 
 def median_s(work: Callable[[], object], runs: int, device: str) -> float:

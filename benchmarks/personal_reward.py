@@ -94,7 +94,7 @@ def main() -> None:
     source = Path(settings.data[0].source)
     speed(reward, [Image.open(source / "images" / f"{i:05d}.png") for i in range(20)])
     reward = PamelaReward.from_folder(options.reward, encoder=encoder)
-    truth = json.loads((source / "truth.json").read_text())
+    truth = json.loads((source / "truth.json").read_text(encoding="utf-8"))
     calibration(NewPeople(corpus.with_fields(reward.ensemble.config), reward.ensemble), truth)
 
 

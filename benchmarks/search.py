@@ -114,7 +114,7 @@ def main(
                 except BaseException:
                     path.with_suffix(".taken").unlink()
                     raise
-                path.with_suffix(".json").write_text(json.dumps(rows) + "\n")
+                path.with_suffix(".json").write_text(json.dumps(rows) + "\n", encoding="utf-8")
                 print(path.name, np.mean(list(rows.values()), axis=0).round(3).tolist(), flush=True)
     report(out, chosen)
 
@@ -131,7 +131,7 @@ def report(out: Path, users: list[str]) -> None:
         files = sorted(out.glob(f"{_slug(way)}-*.json"))
         if not files:
             continue
-        saved = [json.loads(f.read_text()) for f in files]
+        saved = [json.loads(f.read_text(encoding="utf-8")) for f in files]
         by_user = np.array([np.mean([s[u] for s in saved], axis=0) for u in users])  # (users, counts)
         means[way] = by_user.mean(0)
         cells = [interval(by_user[:, k]) for k in range(len(AT))]

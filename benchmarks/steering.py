@@ -114,11 +114,11 @@ def main(
             (out / f"{p}.taken").unlink()
             raise
         done = {"seconds": round(time.monotonic() - begun), "rows": rows}
-        (out / f"{p}.json").write_text(json.dumps(done, indent=1) + "\n")
+        (out / f"{p}.json").write_text(json.dumps(done, indent=1) + "\n", encoding="utf-8")
     files = sorted(out.glob("[0-9]*.json"))
     if len(files) < len(PROMPTS):
         return print(f"{len(files)} of {len(PROMPTS)} prompts done; another process has the rest")
-    saved = [json.loads(f.read_text()) for f in files]
+    saved = [json.loads(f.read_text(encoding="utf-8")) for f in files]
     rows = [row for s in saved for row in s["rows"]]
     report = {
         "renderer": steerer.parts.renderer.name,
@@ -140,7 +140,7 @@ def main(
         },
     }
     print(json.dumps(report, indent=1))
-    (out / "report.json").write_text(json.dumps(report, indent=1) + "\n")
+    (out / "report.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -74,7 +74,7 @@ def write_folder(folder: Path, config: Mapping[str, Any], weights: Mapping[str, 
     """Write both files."""
     folder.mkdir(parents=True, exist_ok=True)
     save_file({k: v.cpu().contiguous() for k, v in weights.items()}, folder / "model.safetensors")
-    (folder / "config.json").write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n")
+    (folder / "config.json").write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def relative_name(name: str, folder: Path) -> str:

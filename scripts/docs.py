@@ -115,8 +115,8 @@ def main() -> None:
     """Write or check the generated pages."""
     for path, text in references().items():
         if "--check" not in sys.argv:
-            path.write_text(text)
-        elif path.read_text() != text:
+            path.write_text(text, encoding="utf-8")
+        elif path.read_text(encoding="utf-8") != text:
             sys.exit(f"{path.relative_to(ROOT)} is out of date; run 'make docs'")
     if "--check" not in sys.argv:
         stage()

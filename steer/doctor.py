@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from reward_models.addresses import without_password
 from reward_models.families import is_hub_name
 from reward_models.plural import counted
 from steer.config import (
@@ -202,7 +203,7 @@ def _model(role: str, name: str, guess: float, ask: Callable[[], Needed]) -> Par
 
 
 def _api(role: str, name: str, base_url: str | None, key_from: str) -> Part:
-    where = f"an API at {base_url or os.environ.get('OPENAI_BASE_URL') or 'OpenAI'}"
+    where = without_password(f"an API at {base_url or os.environ.get('OPENAI_BASE_URL') or 'OpenAI'}")
     if base_url is None and not os.environ.get(key_from):
         return Part(role, name, where, problems=(f"there is no key in the environment variable {key_from}",))
     return Part(role, name, where)
@@ -217,13 +218,24 @@ def _fits(config: SteerConfig, card: dict[str, Any], machine: Machine) -> str:
     """In words, whether the models fit into the memory of the card, or of the machine without one."""
     if not isinstance(config.renderer, DiffusersConfig) or not card.get("parameters"):
         return "nothing large runs on this machine"
-    memory, least = memory_need(card["parameters"], config.renderer)
+    words = runs_here(card, config.renderer, machine)
+    if words.startswith("no:"):
+        return words
+    memory, _ = memory_need(card, config.renderer)
     local = {c.model for c in (config.reward, config.proposer) if isinstance(c, (LocalConfig, PromptedConfig))}
     features = config.reward.features if isinstance(config.reward, PromptedConfig) else None
-    beside = sum(b * 2e9 / 2**30 for name, b in card.get("others", {}).items() if name in {*local, features})
-    words = runs_here(config.renderer, memory, least, Machine(machine.device, machine.name, machine.free - beside))
+    each = 4 if machine.device == "cpu" else 2  # bytes of a number
+    sizes = [b * each * 1e9 / 2**30 for name, b in card.get("others", {}).items() if name in {*local, features}]
+    beside = sum(sizes)
     need = f"{memory:.0f} GiB for the image model and {beside:.0f} for the others; {machine.free:.0f} free"
-    return words if words.startswith("no:") else f"{words} ({need})"
+    if machine.device != "cuda":
+        if memory + beside > machine.free:
+            return f"no: needs {memory + beside:.0f} GiB of memory ({need})"
+        return f"{words} ({need})"
+    if max(sizes, default=0.0) + 1 > machine.free:
+        return f"no: needs a card with {max(sizes) + 1:.0f} GiB for the reward ({need})"
+    turns = "; they take turns on the card" if memory + beside > machine.free else ""
+    return f"{words} ({need}{turns})"
 
 
 def _requests(config: SteerConfig, pictures: int) -> int:

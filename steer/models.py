@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from steer.config import (
     DiffusersConfig,
@@ -17,26 +18,35 @@ from steer.config import (
     read_values,
 )
 from steer.errors import UsageError
+from steer.memory import main_memory
 from steer.resources import shipped_reward
 
+if TYPE_CHECKING:
+    from steer.renderers.plan import Part, Work
+
 LARGE = 5.0  # GiB of weights, from which drawing on a CPU takes minutes a picture
-BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+LIGHT = {"transformer": 0.51, "unet": 0.6, "vae": 1.0}  # in eight bits, of what it takes in sixteen; others .55
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What there is to render on; ``free`` in GiB, of the card or, without one, of the main memory."""
+    """What there is to render on, in GiB: ``free`` of the card or, without one, of the main memory; ``total`` of the
+    card; ``main`` of the main memory.
+    """
 
     device: str  # "cuda", "mps" or "cpu"
     name: str
     free: float
+    total: float | None = None
+    main: float = math.inf
 
 
 @dataclass(frozen=True)
 class ModelFacts:
     """One preset.
 
-    ``memory`` and ``least`` in GiB, by parameter counts: with all parts on the card, and with one at a time.
+    ``memory`` and ``least`` in GiB, by parameter counts: with all parts on the card as they are, and with the text
+    encoders off it and eight bits.
     ``cached`` and ``reward_cached``: what this disk has of the image model and of the reward, "no" for nothing.
     ``kind``: of the reward, "prompted" or "trained".
     ``here``: whether all of it runs on this machine now, in words.
@@ -68,7 +78,7 @@ def model_facts(machine: Machine | None = None) -> list[ModelFacts]:
             renderer = config.renderer
             if not isinstance(renderer, DiffusersConfig):
                 raise UsageError(f"the preset '{name}' has a card, which only a renderer of kind diffusers can have")
-            memory, least = memory_need(card["parameters"], renderer)
+            memory, least = memory_need(card, renderer)
             reward_cached = cached_reward(config)
             found.append(
                 ModelFacts(
@@ -83,35 +93,65 @@ def model_facts(machine: Machine | None = None) -> list[ModelFacts]:
                     config.reward.model,
                     reward_cached,
                     config.reward.kind,
-                    _no(needs(config, machine, reward_cached)) or runs_here(renderer, memory, least, machine),
+                    _no(needs(config, machine, reward_cached)) or runs_here(card, renderer, machine),
                 )
             )
     return sorted(found, key=lambda f: f.memory)
 
 
-def memory_need(parameters: dict[str, float], renderer: DiffusersConfig) -> tuple[float, float]:
-    """GiB with all parts on the card, and with one part at a time, of billions of parameters by part."""
-    from steer.renderers.placement import ACTIVATIONS, GIB, RESERVE
+def memory_need(card: dict[str, Any], renderer: DiffusersConfig) -> tuple[float, float]:
+    """GiB with all parts on the card as they are, and with the text encoders off it and eight bits."""
+    from steer.renderers.plan import RESERVE, is_encoder
 
-    weight = {k: v * 1e9 * BYTES.get(renderer.dtype, 4) / GIB for k, v in parameters.items()}
-    width, height = renderer.size
-    one = RESERVE + ACTIVATIONS * width * height / 2**20  # a batch can be as small as one picture
-    return sum(weight.values()) + one, max(weight.values()) + one
+    parts, work = _parts(card, renderer), _work(card, renderer)
+    encoders = sum(part.light for name, part in parts.items() if is_encoder(name))
+    rest = sum(part.light for name, part in parts.items() if not is_encoder(name))
+    peak = work.peak(tiles=False)
+    return sum(part.size for part in parts.values()) + peak, max(encoders + RESERVE, rest + peak)
 
 
-def runs_here(renderer: DiffusersConfig, memory: float, least: float, machine: Machine) -> str:
-    """In words, whether and how ``machine`` runs it."""
-    if card := needed_device(renderer, machine):
-        return _no([card])
-    if machine.device == "cpu" and memory > machine.free:
-        return _no([f"{memory:.0f} GiB of memory"])
-    if machine.device == "cpu" and memory >= LARGE:
-        return "slowly, as there is no GPU"
-    if machine.device == "cpu" or memory <= machine.free:
-        return "yes"
-    if least <= machine.free:
-        return "yes, parts moved off the card"
-    return f"slowly, layer by layer ({machine.free:.0f} GiB free)"
+def runs_here(card: dict[str, Any], renderer: DiffusersConfig, machine: Machine) -> str:
+    """In words, whether and how ``machine`` runs it; ``card``: the preset's."""
+    from steer.renderers.fitting import allowed_by, loading_peak
+    from steer.renderers.plan import choose
+
+    if needed := needed_device(renderer, machine):
+        return _no([needed])
+    if machine.device != "cuda":
+        parts = _parts(
+            card, renderer, "float32" if machine.device == "cpu" and renderer.dtype == "auto" else renderer.dtype
+        )
+        memory = sum(part.size for part in parts.values()) + _work(card, renderer).peak(tiles=False)
+        if memory > machine.free:
+            return _no([f"{memory:.0f} GiB of memory"])
+        return "slowly, as there is no GPU" if machine.device == "cpu" and memory >= LARGE else "yes"
+    parts = _parts(card, renderer)
+    plan = choose(parts, machine.free, _work(card, renderer), allowed_by(renderer, "cuda", True), machine.total)
+    if (peak := loading_peak(renderer, parts, plan)) > machine.main:
+        return _no([f"{peak:.0f} GiB of main memory"])
+    bits = ", in eight bits" if "int8" in (plan.precision.denoiser, plan.precision.text) else ""
+    how = {"none": "yes", "encoders": "yes, the text encoders by turns", "group": "slowly, layer by layer"}
+    return how[plan.placement] + bits
+
+
+def _parts(card: dict[str, Any], renderer: DiffusersConfig, device: str = "cuda") -> dict[str, Part]:
+    """Sizes by a preset's parameter counts, in billions."""
+    from steer.renderers.plan import Part
+    from steer.renderers.weights import number_format
+
+    each = number_format(renderer.dtype, device).itemsize
+    sizes = {name: count * 1e9 * each / 2**30 for name, count in card["parameters"].items()}
+    return {name: Part(size, size * LIGHT.get(name, 0.55)) for name, size in sizes.items()}
+
+
+def _work(card: dict[str, Any], renderer: DiffusersConfig) -> Work:
+    from steer.renderers.fitting import work_for
+    from steer.renderers.weights import number_format
+
+    unet = "unet" in card["parameters"]
+    denoiser = {} if unet else {"num_attention_heads": 1, "attention_head_dim": card.get("width", 3072)}
+    parts = {"transformer": denoiser, "vae": {"force_upcast": unet}}
+    return work_for(renderer, number_format(renderer.dtype, "cuda"), parts)
 
 
 def needed_device(renderer: DiffusersConfig, machine: Machine) -> str:
@@ -168,18 +208,16 @@ def _in_hub_cache(model: str) -> str:
 
 
 def this_machine() -> Machine:
-    """The card of this process, or the CPU."""
+    """The card of this process, or the CPU; the name says why a card that is here cannot be used."""
     import torch
 
+    from steer.devices import unused_card
+
+    main = main_memory().free
     if torch.cuda.is_available():
-        return Machine("cuda", torch.cuda.get_device_name(0), torch.cuda.mem_get_info()[0] / 2**30)
+        free, total = torch.cuda.mem_get_info()
+        return Machine("cuda", torch.cuda.get_device_name(0), free / 2**30, total / 2**30, main)
     if torch.backends.mps.is_available():
-        return Machine("mps", "Apple GPU", _main_memory())
-    return Machine("cpu", "no GPU", _main_memory())
-
-
-def _main_memory() -> float:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES") / 2**30
-    except (AttributeError, ValueError, OSError):
-        return float("nan")
+        return Machine("mps", "Apple GPU", main, main=main)
+    why = unused_card()
+    return Machine("cpu", f"no GPU ({why})" if why else "no GPU", main, main=main)

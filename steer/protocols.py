@@ -41,6 +41,7 @@ class Renderer(Protocol):
     drafts: Renderer | None = None  # cheaper pictures to search with
     previews: Previews | None = None  # pictures that can be stopped early
     vocabulary: Vocabulary | None = None  # what it can draw, for a renderer that cannot draw everything
+    drawn_together: int | None = None  # pictures in a batch, where memory forced fewer than the settings say
 
     def render(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Image.Image | RenderFailure]:
         """As many results as prompts, in order; a single bad picture is a RenderFailure in its place."""
@@ -48,6 +49,10 @@ class Renderer(Protocol):
 
     def prepare(self, prompts: Sequence[str]) -> None:  # noqa: ARG002
         """The texts that the coming calls will draw, for a renderer that reads them better together."""
+        return
+
+    def narrow(self, batch_size: int) -> None:  # noqa: ARG002
+        """Draw at most so many pictures together, as a run did that is resumed; company changes the last bits."""
         return
 
     def describe(self) -> dict[str, object]:

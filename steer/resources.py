@@ -71,7 +71,7 @@ def miniature_weights(name: str) -> Path:
 
 def _hashes() -> dict[str, str]:
     try:
-        hashes: dict[str, str] = json.loads((MINIATURE_WEIGHTS / "hashes.json").read_text())
+        hashes: dict[str, str] = json.loads((MINIATURE_WEIGHTS / "hashes.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise MissingWeights(MINIATURE_WEIGHTS, error) from error
     return hashes

@@ -146,7 +146,7 @@ class Trainer:
     def _log(self, means: dict[str, float]) -> None:
         row = {"step": self.step, "minutes": round(self.seconds / 60, 2)}
         row |= {k: round(v, 5) for k, v in means.items()}
-        with open(self.folder / "log.jsonl", "a") as f:
+        with open(self.folder / "log.jsonl", "a", encoding="utf-8") as f:
             f.write(json.dumps(row) + "\n")
         print(row, flush=True)
 

@@ -39,7 +39,7 @@ class _Named(nn.Module):
 def generated(dataset: Path) -> tuple[np.ndarray, torch.Tensor]:
     """The pictures of the rated data set that the pipeline drew (m, 128, 128, 3), and what the first eye reads in them
     (m, 6)."""
-    files = json.loads((dataset / "generated.json").read_text())
+    files = json.loads((dataset / "generated.json").read_text(encoding="utf-8"))
     images = [Image.open(dataset / f).convert("RGB") for f in files]
     read = load_eye(miniature_weights("eye")).read(images)
     labels = torch.stack([torch.from_numpy(read[name].argmax(1)) for name in ATTRIBUTES], dim=1)

@@ -63,8 +63,8 @@ def train(work: Path) -> None:
 def by_kind(corpus: Corpus, reward: PamelaReward, folder: Path) -> list[Row]:
     """The ceiling, and seen people's table on painted and on generated pictures apart."""
     test, frame = corpus.tables["test_seen"], corpus.frames["test_seen"]
-    truth = json.loads((folder / "truth.json").read_text())
-    generated = frame["picture"].isin(json.loads((folder / "generated.json").read_text())).to_numpy()
+    truth = json.loads((folder / "truth.json").read_text(encoding="utf-8"))
+    generated = frame["picture"].isin(json.loads((folder / "generated.json").read_text(encoding="utf-8"))).to_numpy()
     features, members = (corpus.pictures, corpus.prompts), reward.ensemble.members
     predictions = {
         "population head": predict(members, *features, test, personal=False, demographics=False),

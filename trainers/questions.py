@@ -40,7 +40,7 @@ def write_questions(dataset: Path, target: Path, n: int = 60) -> None:
         name = f"{k:02d}.webp"
         images[i].save(target / name, lossless=True, quality=100, method=6)
         names[name] = planned[rows[i]].prompt
-    (target / "prompts.json").write_text(json.dumps(names, indent=1) + "\n")
+    (target / "prompts.json").write_text(json.dumps(names, indent=1) + "\n", encoding="utf-8")
 
 
 def design(ensemble: Ensemble, pictures: torch.Tensor, prompts: torch.Tensor, n: int) -> list[int]:

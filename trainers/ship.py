@@ -88,7 +88,7 @@ def sample_sheet(pipe: FluxPipeline, path: Path, steps: int, guidance: float) ->
     pictures = read_samples(saved)[0].numpy()
     saved.unlink()
     Image.fromarray(pictures.reshape(4, 10, 128, 128, 3).swapaxes(1, 2).reshape(512, 1280, 3)).save(path)
-    path.with_suffix(".txt").write_text("\n".join(prompts) + "\n")
+    path.with_suffix(".txt").write_text("\n".join(prompts) + "\n", encoding="utf-8")
 
 
 def labelled_samples(work: Path) -> tuple[torch.Tensor, list[str], torch.Tensor] | None:
@@ -111,7 +111,7 @@ def ship(work: Path, target: Path = WEIGHTS) -> None:
     if (work / "generator" / "model").exists():
         pipeline(work).to(torch.float16).save_pretrained(target / "pipeline", safe_serialization=True)
         words = {"name": "the miniature", **vocabulary(with_extra=False)}
-        (target / "pipeline" / "vocabulary.json").write_text(json.dumps(words, indent=1) + "\n")
+        (target / "pipeline" / "vocabulary.json").write_text(json.dumps(words, indent=1) + "\n", encoding="utf-8")
     for name in ("siglip", "eye", "judge", "reward", "people"):
         source = work / name / "model"
         if source.exists():
@@ -119,8 +119,8 @@ def ship(work: Path, target: Path = WEIGHTS) -> None:
             shutil.copytree(source, target / name)
     # stored in half the bytes, but transformers would also load them as fp16 by default
     for config in target.glob("**/config.json"):
-        if '"float16"' in (text := config.read_text()):
-            config.write_text(text.replace('"float16"', '"float32"'))
+        if '"float16"' in (text := config.read_text(encoding="utf-8")):
+            config.write_text(text.replace('"float16"', '"float32"'), encoding="utf-8")
     write_hashes(target)
 
 
@@ -134,12 +134,12 @@ def ship_held_out(work: Path, target: Path = WEIGHTS) -> None:
         for file in ("config.json", "model.safetensors", "preprocessor_config.json"):
             if (source / file).exists():
                 shutil.copy(source / file, folder / file)
-        config = json.loads((folder / "config.json").read_text())
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         if name == "reward":
             config["encoder"]["name"] = "../encoder"
         else:
             config["dtype"] = "float32"  # as above
-        (folder / "config.json").write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n")
+        (folder / "config.json").write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     write_hashes(target)
 
 
@@ -150,13 +150,15 @@ def ship_linear_hidden(work: Path, target: Path = WEIGHTS) -> None:
         shutil.rmtree(folder / "vlm", ignore_errors=True)
         shutil.copytree(source, folder / "vlm")
         config = folder / "vlm" / "config.json"
-        config.write_text(config.read_text().replace('"float16"', '"float32"'))
+        config.write_text(config.read_text(encoding="utf-8").replace('"float16"', '"float32"'), encoding="utf-8")
     if (source := work / "linear-hidden").exists():
         shutil.rmtree(folder / "reward", ignore_errors=True)
         shutil.copytree(source, folder / "reward")
-        saved = json.loads((folder / "reward" / "config.json").read_text())
+        saved = json.loads((folder / "reward" / "config.json").read_text(encoding="utf-8"))
         saved |= {"vlm": "../vlm", "fidelity": "../../siglip"}
-        (folder / "reward" / "config.json").write_text(json.dumps(saved, indent=1, ensure_ascii=False) + "\n")
+        (folder / "reward" / "config.json").write_text(
+            json.dumps(saved, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
     for path in folder.rglob("*"):
         path.chmod(0o755 if path.is_dir() else 0o644)
     write_hashes(target)
@@ -166,4 +168,4 @@ def write_hashes(target: Path) -> None:
     """``hashes.json``: sha256 of every weight file, checked when weights are loaded."""
     files = sorted(p for p in target.rglob("*.safetensors"))
     hashes = {str(p.relative_to(target)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
-    (target / "hashes.json").write_text(json.dumps(hashes, indent=1) + "\n")
+    (target / "hashes.json").write_text(json.dumps(hashes, indent=1) + "\n", encoding="utf-8")

@@ -230,7 +230,7 @@ def write_attributes(dataset: Path) -> Path:
         for i, value in enumerate(ATTRIBUTES[kind])
     }
     path = dataset / "attributes.csv"
-    with open(path, "w", newline="") as file:
+    with open(path, "w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
         table.writerow(["picture", *columns])
         table.writerows([f, *(f"{c[k]:.4f}" for c in columns.values())] for k, f in enumerate(files))

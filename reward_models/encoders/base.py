@@ -6,11 +6,11 @@ a vision model without a text tower is another, and a table of vectors computed 
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,18 +18,10 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from reward_models.encoders.identity import digest_of, remembered_hash
+
 log = logging.getLogger(__name__)
 Prepared = dict[str, Any]  # what a model reads of one picture, without the batch dimension
-
-
-def weights_hash(*models: nn.Module, dtype: torch.dtype = torch.float32) -> str:
-    """Sixteen hex digits of all weights as ``dtype``, names included."""
-    digest = hashlib.sha256()
-    for model in models:
-        for key, value in sorted(model.state_dict().items()):
-            digest.update(key.encode())
-            digest.update(value.detach().to("cpu", dtype).contiguous().view(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()[:16]
 
 
 class Encoder(Protocol):
@@ -80,15 +72,28 @@ class Encoder(Protocol):
 
 
 class FrozenEncoder(Encoder):
-    """Pictures through any frozen model, in batches of one fixed shape (the last one is padded).
+    """Pictures through any frozen model, in batches of one fixed shape (the last one is filled up), so that a picture
+    has the same vector in any company.
+
+    ``batch_size``: 1 for scoring, where a picture alone must not cost more than a picture; more for a data set.
+    ``files``: the weights that ``model`` was loaded from, where their hash may be remembered.
 
     A subclass gives ``prepare`` (one picture to the model's inputs, safe to call from threads) and
-    ``encode`` (a batch of them to vectors).
+    ``encode`` (a batch of them to vectors), and says in ``told`` what else changes vectors.
     """
 
-    def __init__(self, name: str, model: nn.Module, width: int, device: str = "cpu", batch_size: int = 16):
+    def __init__(
+        self,
+        name: str,
+        model: nn.Module,
+        width: int,
+        device: str = "cpu",
+        batch_size: int = 1,
+        files: Sequence[Path] = (),
+    ):
         self.model: Any = model.eval().requires_grad_(False).to(device)
         self.name, self.width, self.device, self.batch_size = name, width, device, batch_size
+        self.files = files
 
     @property
     def precision(self) -> str:  # type: ignore[override]
@@ -126,14 +131,16 @@ class FrozenEncoder(Encoder):
         return torch.full((len(images),), float("nan"))
 
     def fingerprint(self) -> str:
-        """Hash of the weights, the same in bf16 and fp32: two encoders of one name are told apart. Taken once: they are
-        frozen.
-        """
-        return self._weights_hash
+        """Of the weights, the same in bf16 and fp32, and of what is :meth:`told`."""
+        return digest_of(self._weights_hash, *self.told())
+
+    def told(self) -> list[str]:
+        """What changes vectors beside the weights."""
+        return []
 
     @cached_property
     def _weights_hash(self) -> str:
-        return weights_hash(self.model, dtype=torch.bfloat16)
+        return remembered_hash(self.model, self.files)
 
 
 def in_batches(items: list[Any], size: int, width: int, encode: Callable[[list[Any]], Tensor]) -> Tensor:
@@ -165,10 +172,10 @@ def opens(image: Image.Image) -> bool:
 
 
 def first_line(error: Exception) -> str:
-    """The first line of an error's text, or its name."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    """The first line with text of what an error says, or its name."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
 def precision_for(device: str) -> torch.dtype:
-    """bf16 on a CUDA card, fp32 elsewhere."""
-    return torch.bfloat16 if device.startswith("cuda") else torch.float32
+    """fp32 on the CPU, bf16 on a CUDA card or an Apple GPU ("mps"): half the memory, as in rendering."""
+    return torch.float32 if device == "cpu" else torch.bfloat16

@@ -48,7 +48,7 @@ class FeatureCache:
         self.encoder, self.workers = encoder, workers
         self.folder = Path(folder) / f"{encoder.fingerprint()}-{encoder.precision}"
         self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / "encoder.txt").write_text(f"{encoder.name}\n")
+        (self.folder / "encoder.txt").write_text(f"{encoder.name}\n", encoding="utf-8")
         self._vectors: dict[str, Tensor] = {}
         for shard in sorted(self.folder.glob("*.safetensors")):
             self._read(shard)

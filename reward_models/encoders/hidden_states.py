@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +20,11 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 from transformers import AutoModelForImageTextToText, AutoTokenizer
-from transformers.models.auto.image_processing_auto import AutoImageProcessor  # the top level may want torchvision
 
 from reward_models.base import RewardError
-from reward_models.encoders.base import FrozenEncoder, Prepared
+from reward_models.encoders.base import FrozenEncoder, Prepared, first_line, precision_for
+from reward_models.encoders.identity import checkpoint_files, remembered_hash
+from reward_models.encoders.pixels import load_image_processor, pixel_facts
 from reward_models.trusted import load
 
 PROMPTS = {  # what is asked about each picture; the words are ours, their kinds the paper's
@@ -58,11 +58,13 @@ class _Stop(Exception):
 
 
 class HiddenPools(FrozenEncoder):
-    """A VLM of transformers (Qwen3-VL, Gemma 3 and those of their layout) by folder or hub name; bf16 on CUDA.
+    """A VLM of transformers (Qwen3-VL, Gemma 3 and those of their layout) by folder or hub name; in bf16 but on the
+    CPU.
 
     ``pools``: what its vectors consist of, one behind the other; they are not normalised. ``size``: side in pixels to
-    which every picture is brought, so that features do not drift with resolution. Raises RewardError where the model
-    does not load or has no such layer.
+    which every picture is brought, so that features do not drift with resolution. ``whole``: keep the layers that no
+    pool wants, for :meth:`with_pools`; of Qwen3-VL-4B's 36 they are nearly half of its memory. Raises RewardError
+    where the model does not load or has no such layer.
     """
 
     kind = "hidden-states"
@@ -72,35 +74,50 @@ class HiddenPools(FrozenEncoder):
         name: str | Path,
         pools: Sequence[str] = ("LT_15",),
         device: str = "cpu",
-        batch_size: int = 8,
+        batch_size: int = 1,
         size: int = 448,
         prompt: str = "base",
         revision: str | None = None,
+        whole: bool = True,
     ):
-        dtype = torch.bfloat16 if device.startswith("cuda") else torch.float32
         try:
-            model = load(AutoModelForImageTextToText, name, revision=revision, use_safetensors=True, dtype=dtype)
-            self.images_in = load(AutoImageProcessor, name, revision=revision)
+            model = load(
+                AutoModelForImageTextToText, name, revision=revision, use_safetensors=True, dtype=precision_for(device)
+            )
+            self.images_in = load_image_processor(name, revision)
             self.tokenizer = load(AutoTokenizer, name, revision=revision)
-        except (OSError, ValueError, KeyError) as error:
-            raise RewardError(
-                f"cannot load the vision-language model '{name}': {str(error).splitlines()[0]}"
-            ) from error
+        except (OSError, ValueError, KeyError, ImportError) as error:
+            raise RewardError(f"cannot load the vision-language model '{name}': {first_line(error)}") from error
         self.size, self.prompt = size, PROMPTS.get(prompt, prompt)
         self.revision = getattr(model.config, "_commit_hash", None)
         self.layout = _layout(model, str(name))
+        self.depth = len(self.layout.decoder)
         self._wide = model.config.get_text_config().hidden_size
         self.name = str(name)
         self._take(pools)
         self._alone = Lock()  # hooks hear every thread's pass
-        super().__init__(str(name), model, sum(self.widths), device, batch_size)
+        files = checkpoint_files(name, self.revision or revision)
+        if not whole:
+            self._weights_hash = remembered_hash(model, files)  # of all of it
+            self._drop_unwanted(model)
+        super().__init__(str(name), model, sum(self.widths), device, batch_size, files)
+
+    def _drop_unwanted(self, model: Any) -> None:
+        """Before it comes to a device: the layers above the last wanted one, and what makes words of states."""
+        last = max((p.layer for p in self.pools if p.source != "V"), default=0)
+        if last < self.depth:
+            del self.layout.decoder[max(1, last) :]  # type: ignore[attr-defined]
+        model.lm_head = nn.Identity()
 
     def _take(self, pools: Sequence[str]) -> None:
         self.pools = [Pool.parse(p) for p in pools]
         for pool in self.pools:
-            most = len(self.layout.vision) - 1 if pool.source == "V" else len(self.layout.decoder)
+            most = len(self.layout.vision) - 1 if pool.source == "V" else self.depth
             if pool.layer > most:
                 raise RewardError(f"'{self.name}' has no {pool}: its last is {pool.source}_{most}")
+            kept = len(self.layout.decoder)
+            if pool.source != "V" and pool.layer > kept:
+                raise RewardError(f"'{self.name}' was loaded without its layers after {kept}; load it whole for {pool}")
         self.widths = [self.layout.vision_width if p.source == "V" else self._wide for p in self.pools]
         self.width = sum(self.widths)
 
@@ -133,12 +150,12 @@ class HiddenPools(FrozenEncoder):
         """Pools (B, D), float32."""
         pixels = batch["pixel_values"].to(self.model.dtype).flatten(0, 1)  # patches or pictures of the whole batch
         inputs = {k: v for k, v in batch.items() if k not in ("pixel_values", "num_crops")}
-        if "image_grid_thw" in inputs:  # Qwen tells picture tokens from others by their kind
-            inputs["mm_token_type_ids"] = (inputs["input_ids"] == self.layout.picture_token).int()
+        at_picture = inputs["input_ids"] == self.layout.picture_token
+        inputs[self.layout.kinds] = at_picture.int()
         found: dict[Pool, Tensor] = {}
         with (
             self._alone,
-            _listening(self, batch["input_ids"] == self.layout.picture_token, found),
+            _listening(self, at_picture, found),
             contextlib.suppress(_Stop),
         ):
             mask = torch.ones_like(batch["input_ids"])
@@ -149,10 +166,12 @@ class HiddenPools(FrozenEncoder):
         batch = {k: torch.stack([i[k] for i in inputs]).to(self.device) for k in inputs[0]}
         return self.encode(batch).float()
 
-    def fingerprint(self) -> str:
-        """Of the weights, and of all that changes the vectors."""
-        told = f"{super().fingerprint()} {[str(p) for p in self.pools]} {self.size} {self.prompt}"
-        return hashlib.sha256(told.encode()).hexdigest()[:16]
+    def told(self) -> list[str]:
+        """Pools, size, question, and how pixels are made; of Gemma that its picture's tokens see each other, as they
+        once did not.
+        """
+        told = [str([str(p) for p in self.pools]), str(self.size), self.prompt, pixel_facts(self.images_in)]
+        return [*told, *([self.layout.kinds] if self.layout.kinds == "token_type_ids" else [])]
 
     def split(self, vectors: Tensor) -> dict[str, Tensor]:
         """Vectors (n, D) by pool."""
@@ -171,6 +190,7 @@ class _Layout:
     marker: str  # what the chat template writes for a picture
     merge: int  # patches a token, by side
     fixed_tokens: int | None
+    kinds: str  # the input that tells picture tokens from others: by it Qwen counts positions, and in Gemma they attend
     before: str = ""  # around the picture tokens, where the template does not write it
     after: str = ""
     picture_arguments: dict[str, Any] = None  # type: ignore[assignment]
@@ -200,6 +220,7 @@ def _layout(model: Any, name: str) -> _Layout:
             "<|image_pad|>",
             config.vision_config.spatial_merge_size,
             None,
+            "mm_token_type_ids",
             token="<|image_pad|>",
             picture_arguments={},
         )
@@ -214,6 +235,7 @@ def _layout(model: Any, name: str) -> _Layout:
             "<start_of_image>",
             1,
             config.mm_tokens_per_image,
+            "token_type_ids",
             "\n\n<start_of_image>",
             "<end_of_image>\n\n",
             {},
@@ -235,10 +257,10 @@ class _listening:
         self.last = max((p.layer for p in pools if p.source != "V"), default=-1)
         for layer in {p.layer for p in pools if p.source == "V"}:
             self._hook(layout.vision[layer], lambda states, layer=layer: self._vision(layer, states))
-        depth = len(layout.decoder)
+        depth = self.encoder.depth
         first = layout.decoder[0].register_forward_pre_hook(self._embeddings, with_kwargs=True)
         self.handles.append(first)
-        for layer in range(1, depth):
+        for layer in range(1, min(depth, len(layout.decoder) + 1)):
             self._hook(layout.decoder[layer - 1], lambda states, layer=layer: self._take(layer, states))
         self._hook(layout.norm, lambda states: self._take(depth, states))
 

@@ -29,10 +29,6 @@ class TextToPicture:
         """Unit picture features (n, D) imagined of unit text features (n, D)."""
         return torch.nn.functional.normalize(texts @ self.weight.T + self.bias, dim=-1)
 
-    def to(self, device: torch.device | str) -> TextToPicture:
-        """The same on another device."""
-        return TextToPicture(self.weight.to(device), self.bias.to(device), self.error)
-
 
 def fit_imagination(texts: Tensor, pictures: Tensor, error: float = 0.0) -> TextToPicture:
     """From pairs (n, D) each; the penalty of least leave-one-out error over all features."""

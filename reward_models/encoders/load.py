@@ -20,7 +20,7 @@ ENCODERS = Registry(
 
 
 def load_encoder(
-    name: str | Path, kind: str = "siglip", device: str = "cpu", batch_size: int = 16, revision: str | None = None
+    name: str | Path, kind: str = "siglip", device: str = "cpu", batch_size: int = 1, revision: str | None = None
 ) -> Encoder:
     """An encoder by kind: ``siglip``, ``vision`` (pictures alone), ``table`` (computed features) or another package's.
 

@@ -7,10 +7,11 @@ from pathlib import Path
 from PIL import Image
 from torch import Tensor
 from transformers import AutoModel
-from transformers.models.auto.image_processing_auto import AutoImageProcessor  # the top level may want torchvision
 
 from reward_models.base import RewardError
 from reward_models.encoders.base import FrozenEncoder, Prepared, first_line, precision_for
+from reward_models.encoders.identity import checkpoint_files
+from reward_models.encoders.pixels import load_image_processor, pixel_facts
 from reward_models.trusted import load
 
 
@@ -19,14 +20,20 @@ class VisionEncoder(FrozenEncoder):
 
     kind = "vision"
 
-    def __init__(self, name: str | Path, device: str = "cpu", batch_size: int = 16, revision: str | None = None):
+    def __init__(self, name: str | Path, device: str = "cpu", batch_size: int = 1, revision: str | None = None):
         try:
             model = load(AutoModel, name, revision=revision, use_safetensors=True, dtype=precision_for(device))
-            self.processor = load(AutoImageProcessor, name, revision=revision)
+            self.processor = load_image_processor(name, revision)
         except (OSError, ValueError) as error:
             raise RewardError(f"cannot load the vision model '{name}': {first_line(error)}") from error
         width = getattr(model.config, "hidden_size", None) or model.config.hidden_sizes[-1]  # of ConvNets by stage
-        super().__init__(str(name), model, width, device, batch_size)
+        self.revision = getattr(model.config, "_commit_hash", None)
+        files = checkpoint_files(name, self.revision or revision)
+        super().__init__(str(name), model, width, device, batch_size, files)
+
+    def told(self) -> list[str]:
+        """How pixels are made."""
+        return [pixel_facts(self.processor)]
 
     def prepare(self, image: Image.Image) -> Prepared:
         """``pixel_values`` (3, H, W)."""

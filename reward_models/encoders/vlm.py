@@ -11,21 +11,21 @@ from threading import RLock
 from typing import Any
 from weakref import WeakValueDictionary
 
-import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, AutoProcessor, AutoTokenizer
-from transformers.models.auto.image_processing_auto import AutoImageProcessor  # the top level may want torchvision
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING, AutoModelForDecision
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
 
 from reward_models.base import RewardError
-from reward_models.encoders.base import first_line, precision_for, weights_hash
+from reward_models.encoders.base import first_line, precision_for
+from reward_models.encoders.identity import checkpoint_files, digest_of, remembered_hash
+from reward_models.encoders.pixels import load_image_processor, pixel_facts
 from reward_models.trusted import load
 
 
 @dataclass(eq=False)
 class Vlm:
-    """``model`` in bf16 on CUDA, fp32 elsewhere; ``processor`` reads text and pictures together, and is the tokenizer
-    alone for a model that does not see (``sees``). ``decides``: it has a head of its own for typed questions.
+    """``model`` in fp32 on the CPU, bf16 elsewhere; ``processor`` reads text and pictures together, and is the
+    tokenizer alone for a model that does not see (``sees``). ``decides``: it has a head of its own for typed questions.
     ``alone``: held by whoever runs the model.
     """
 
@@ -36,6 +36,7 @@ class Vlm:
     sees: bool
     decides: bool = False
     alone: RLock = field(default_factory=RLock, repr=False)
+    asked_revision: str | None = None
     _hash: str = ""
 
     @property
@@ -50,8 +51,10 @@ class Vlm:
         return commit
 
     def fingerprint(self) -> str:
-        """Hash of the weights, the same in bf16 and fp32. Taken once: they are frozen."""
-        self._hash = self._hash or weights_hash(self.model, dtype=torch.bfloat16)
+        """Of the weights, the same in bf16 and fp32, and of how pixels are made."""
+        if not self._hash:
+            weights = remembered_hash(self.model, checkpoint_files(self.name, self.revision or self.asked_revision))
+            self._hash = digest_of(weights, *([pixel_facts(self.processor.image_processor)] if self.sees else []))
         return self._hash
 
 
@@ -84,15 +87,18 @@ def _load(name: str, revision: str | None, device: str) -> Vlm:
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise RewardError(f"cannot load the model '{name}': {first_line(error)}") from error
     model = model.to(device).eval().requires_grad_(False)
-    return Vlm(name, model, processor, device, bool(sees), own_head)
+    return Vlm(name, model, processor, device, bool(sees), own_head, asked_revision=revision)
 
 
 def load_processor(name: str, config: Any, told: dict[str, Any]) -> Any:
     """The processor of a model. Without torchvision, transformers has no way to read videos, and for some models then
     no processor; theirs is put together from its other parts.
     """
+    pictures = load_image_processor(name, told.get("revision"))
     try:
-        return load(AutoProcessor, name, **told)
+        found = load(AutoProcessor, name, **told)
+        found.image_processor = pictures
+        return found
     except ImportError:
         if type(config) not in PROCESSOR_MAPPING:
             raise
@@ -102,7 +108,7 @@ def load_processor(name: str, config: Any, told: dict[str, Any]) -> Any:
     settings = {k: v for k, v in settings.items() if k in taken and not isinstance(v, dict)}
     tokenizer = load(AutoTokenizer, name, **told)
     settings.setdefault("chat_template", tokenizer.chat_template)
-    parts = {"image_processor": load(AutoImageProcessor, name, **told), "tokenizer": tokenizer}
+    parts = {"image_processor": pictures, "tokenizer": tokenizer}
 
     class WithoutVideo(kind):
         def check_argument_for_proper_class(self, argument_name: str, argument: Any) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 
 def plot_training(log: Path, target: Path) -> None:
     """Loss and validation SROCC by epoch, a line a seed."""
-    rows = [json.loads(line) for line in log.read_text().splitlines()]
+    rows = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     figure, axes = _figure(2)
     for axis, key in zip(axes, ("loss", "val_srocc"), strict=True):
         for seed in sorted({row["seed"] for row in rows}):

@@ -169,8 +169,8 @@ def evaluate(
         at = [rows[p] for p in pictures]
         told["probing"] = probe({p: x[at] for p, x in pools.items()}, names, values)
     out.mkdir(parents=True, exist_ok=True)
-    (out / "linear_hidden.json").write_text(json.dumps(told, indent=1) + "\n")
-    (out / "linear_hidden.md").write_text(as_markdown(told))
+    (out / "linear_hidden.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    (out / "linear_hidden.md").write_text(as_markdown(told), encoding="utf-8")
     plot_layers(told["table"], out / "layers.png")
     if pairs:
         plot_pairs(told["pairs"], out / "pairs.png")

@@ -47,7 +47,7 @@ def _evaluate(config: Path, model: Path | None, out: Path | None, work: Work) ->
     evaluation.evaluate(
         pools, rows, ratings.table, target, protocol.people, settings.alphas, attributes, protocol.pairs
     )
-    work.say((target / "linear_hidden.md").read_text())
+    work.say((target / "linear_hidden.md").read_text(encoding="utf-8"))
 
 
 FAMILY = Family("linear-hidden", _load, _train, _evaluate)

@@ -150,7 +150,7 @@ def all_pools(
     ratings = load_ratings(data.source, data.kind, data.revision, scale=data.scale)
     encoder = encoder or _encoder(settings, device)
     if layers:
-        depth = len(encoder.layout.decoder)
+        depth = encoder.depth
         numbers = {"V": range(len(encoder.layout.vision)), "LV": range(1, depth + 1), "LT": range(1, depth + 1)}
         every = [f"{s}_{i}" for s in layers.split() for i in numbers[s]]
         encoder = encoder.with_pools(every)

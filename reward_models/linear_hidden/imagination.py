@@ -20,8 +20,8 @@ class HiddenImagination(Imagination):
 
     def read(self, texts: Sequence[str]) -> HiddenReading:
         """The reading of n texts."""
-        features = self.texts.features(texts).double().cpu()
-        weight, bias = self.imagined.weight.double().cpu(), self.imagined.bias.double().cpu()
+        features = self.texts.features(texts).cpu().double()
+        weight, bias = self.imagined.weight.double(), self.imagined.bias.double()
         readable: np.ndarray = np.ones(len(texts), dtype=bool)
         x = (features @ weight.T + bias).numpy()
         return HiddenReading(x, readable, np.full(len(texts), np.nan), self.imagined.error)

@@ -91,7 +91,7 @@ class LinearHiddenReward(RewardModel):
         own ratings alone. ``background``: pictures of any kind, two at least, that say how features vary.
         """
         pictures, _ = encode_readable(encoder, background)
-        features = pictures.double().cpu().numpy()
+        features = _exact(pictures)
         scaler = Scaler.of(features)
         general = Affine(scaler, np.zeros((1, features.shape[1])), np.array([0.5]))
         return cls(encoder, features, Support(), general, fidelity, estimator=estimator)
@@ -101,7 +101,7 @@ class LinearHiddenReward(RewardModel):
         NaN.
         """
         features, readable = encode_readable(self.encoder, images)
-        return HiddenReading(features.double().cpu().numpy(), readable, self._agreement(images, prompts, readable))
+        return HiddenReading(_exact(features), readable, self._agreement(images, prompts, readable))
 
     def judge(self, reading: Reading, person: Person | str) -> Scores:
         """Scores for ``person``; without an id everybody's mean. Raises UnknownPerson."""
@@ -227,10 +227,16 @@ class LinearHiddenReward(RewardModel):
                 or not 32 <= number(saved, "size") <= 2048
             ):
                 raise ValueError("'pools', 'prompt', 'estimator' and 'alphas' are texts, and 'size' is from 32 to 2048")
-        encoder = HiddenPools(vlm, pools, device, size=size, prompt=prompt, revision=revision)
+        encoder = HiddenPools(vlm, pools, device, size=size, prompt=prompt, revision=revision, whole=False)
         check_encoder(folder, made_with, vlm, encoder.fingerprint())
         fidelity = load_encoder(resolved_name(of_texts, folder), device=device) if of_texts else None
         return cls(encoder, array["pictures"], support, general, fidelity, named, *way, imagined, population)
+
+
+def _exact(features: Tensor) -> np.ndarray:
+    """In double precision, which Apple's GPUs do not have."""
+    found: np.ndarray = features.cpu().double().numpy()
+    return found
 
 
 def _check_sizes(saved: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:

@@ -57,7 +57,7 @@ class AttributeWords(Words, Critic):
         features, readable = encode_readable(self.encoder, [image])
         if not readable[0]:
             return ""
-        level = self._levels(features.double().cpu().numpy())[0]
+        level = self._levels(features.cpu().double().numpy())[0]
         added = level * weights
         worst = [i for i in np.argsort(added) if added[i] < 0][:MOST]
         return ", ".join(f"{'more' if weights[i] > 0 else 'less'} {self.names[i]}" for i in worst)

@@ -48,6 +48,6 @@ def ablate(
         without = trained(settings.ablation(name))
         results[name] = {s: summary(each) | gain(each, whole[s]) for s, each in without.items()}
     out = Path(settings.out)
-    (out / "ablations.json").write_text(json.dumps(results, indent=1) + "\n")
-    (out / "ablations.md").write_text(render("ablations.md.j2", results=results, splits=list(whole)))
+    (out / "ablations.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    (out / "ablations.md").write_text(render("ablations.md.j2", results=results, splits=list(whole)), encoding="utf-8")
     return out / "ablations.md"

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from reward_models.base import Person, RewardError, UnknownPerson
-from reward_models.encoders.base import weights_hash
+from reward_models.encoders.identity import weights_hash
 from reward_models.pamela.model import PamelaConfig, PamelaPredictor
 from reward_models.pamela.people import FittedPerson, PersonPrior, fit_people, sensitivity
 from reward_models.registry import not_found
@@ -22,6 +22,9 @@ FEW, ROWS = 1024, 32  # answers at once, and in one batch of these
 
 class Ensemble:
     """Members of several seeds, and what is known of people.
+
+    All of it is computed on the CPU, wherever pictures are read: it is small, a person's fit needs log_ndtr, which
+    Apple's GPUs lack, and a person's scores then differ between machines by no more than the features do.
 
     ``priors``: where people's vectors lie, one per member; ``covariances``: posterior of every person on the prior's
     axes, one (P + 1, K, K) per member, row 0 the prior itself; ``demographics``: what is known of each person.
@@ -34,12 +37,10 @@ class Ensemble:
         priors: Sequence[PersonPrior],
         covariances: Sequence[Tensor],
         demographics: dict[str, dict[str, str]] | None = None,
-        device: torch.device | str = "cpu",
     ):
-        self.config, self.device = config, torch.device(device)
-        self.members = [m.eval().requires_grad_(False).to(self.device) for m in members]
-        self.priors = [p.to(self.device) for p in priors]
-        self.covariances = [c.to(self.device) for c in covariances]
+        self.config = config
+        self.members = [m.eval().requires_grad_(False).cpu() for m in members]
+        self.priors, self.covariances = list(priors), list(covariances)
         self.demographics = demographics or {}
         self.trained = tuple(config.people)  # those taught later are not among them
         self._fingerprint = ""
@@ -75,7 +76,7 @@ class Ensemble:
         shape: then an answer is the same to the last bit whatever is asked beside it, as a resumed run or a batch
         needs.
         """
-        pictures, texts = pictures.to(self.device).clone(), texts.to(self.device).clone()
+        pictures, texts = pictures.cpu().clone(), texts.cpu().clone()
         index, fields = self.rows(people)
         n = len(pictures)
         if not len(people) * n:
@@ -83,7 +84,7 @@ class Ensemble:
         means, variances = [], []
         few = len(people) * n <= FEW
         # every (person, picture)
-        for pairs in torch.arange(len(people) * n, device=self.device).split(ROWS if few else batch):
+        for pairs in torch.arange(len(people) * n).split(ROWS if few else batch):
             asked = len(pairs)
             if few:
                 pairs = torch.cat([pairs, pairs[-1:].expand(ROWS - asked)])
@@ -100,7 +101,7 @@ class Ensemble:
             variances.append((each.var(0, unbiased=False) + torch.stack(own).mean(0))[:asked])
         shape = len(people), n
         mean, variance = (torch.cat(v).view(shape) for v in (means, variances))
-        return mean.cpu().numpy(), variance.clamp(min=0).sqrt().cpu().numpy()
+        return mean.numpy(), variance.clamp(min=0).sqrt().numpy()
 
     def rows(self, people: Sequence[Person]) -> tuple[Tensor, Tensor]:
         """Person table rows (U,) and field rows (U, F)."""
@@ -110,7 +111,7 @@ class Ensemble:
             shown = self.demographics.get(person.id or "", {}) | person.demographics
             rows.append(self.config.row({k: shown[k] for k in self.config.demographics if k in shown}))
         index = [row_of.get(person.id or "", 0) for person in people]
-        return torch.tensor(index, device=self.device), torch.tensor(rows, device=self.device)
+        return torch.tensor(index), torch.tensor(rows)
 
     def fit_people(
         self,
@@ -124,11 +125,11 @@ class Ensemble:
     ) -> list[list[FittedPerson]]:
         """What each member makes of U people's ratings, (M, U); see :func:`reward_models.pamela.people.fit_people`."""
         known = [self.config.row(d)[: len(self.config.demographics)] for d in demographics]
-        x, q = pictures.to(self.device).clone(), prompts.to(self.device).clone()
-        y = torch.as_tensor(liking, dtype=torch.float32, device=self.device)
-        whose = torch.as_tensor(owner, dtype=torch.long, device=self.device)
-        spread = self.config.noise if noise is None else torch.as_tensor(noise, dtype=torch.float32, device=self.device)
-        pairs = None if choices is None else torch.as_tensor(choices, dtype=torch.long, device=self.device)
+        x, q = pictures.cpu().clone(), prompts.cpu().clone()
+        y = torch.as_tensor(liking, dtype=torch.float32)
+        whose = torch.as_tensor(owner, dtype=torch.long)
+        spread = self.config.noise if noise is None else torch.as_tensor(noise, dtype=torch.float32)
+        pairs = None if choices is None else torch.as_tensor(choices, dtype=torch.long)
         return [
             fit_people(m, p, x, q, y, whose, known, spread, pairs)
             for m, p in zip(self.members, self.priors, strict=True)

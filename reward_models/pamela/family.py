@@ -70,7 +70,7 @@ def _ablate(config: Path, work: Work) -> None:
     path = ablate(
         settings, work.pick_device(settings.device), lambda each: _corpus(each, work), lambda row: _say_epoch(row, work)
     )
-    work.say(path.read_text())
+    work.say(path.read_text(encoding="utf-8"))
     work.say(f"report: {path}")
 
 

@@ -87,7 +87,7 @@ def fit_members(
     val = corpus.tables["val_seen"]
 
     def on_epoch(row: dict[str, float]) -> None:
-        with open(out / "curves.jsonl", "a") as file:
+        with open(out / "curves.jsonl", "a", encoding="utf-8") as file:
             file.write(json.dumps({k: round(v, 5) for k, v in row.items()}) + "\n")
         if report:
             report(row)
@@ -121,7 +121,7 @@ def with_people(corpus: Corpus, encoder: Encoder, members: list[PamelaPredictor]
     config, train = members[0].config, corpus.tables["train"]
     found = priors(members, train)
     unknown = [torch.eye(len(p.axes)).expand(len(config.people) + 1, -1, -1) for p in found]
-    ensemble = Ensemble(config, members, found, unknown, corpus.demographics_of(), encoder.device)
+    ensemble = Ensemble(config, members, found, unknown, corpus.demographics_of())
     if len(corpus.tables["val_unseen"]):
         spread = best_spread(corpus, ensemble)
         ensemble.priors = [p.scaled(spread) for p in ensemble.priors]

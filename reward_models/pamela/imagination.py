@@ -20,7 +20,7 @@ class PamelaImagination(Imagination):
 
     def read(self, texts: Sequence[str]) -> PamelaReading:
         """The reading of n texts, each as its own prompt."""
-        features = self.texts.features(texts).to(self.imagined.weight.device)
+        features = self.texts.features(texts).cpu()
         nothing = np.full(len(texts), np.nan)
         readable: np.ndarray = np.ones(len(texts), dtype=bool)
         return PamelaReading(self.imagined.pictures(features), features, readable, nothing, self.imagined.error)

@@ -66,7 +66,7 @@ class NewPeople:
             )
             mix[u, nearest] = weight
         rows = [self.config.index("person", p) for p in ids]
-        weights = torch.from_numpy(mix).to(self.ensemble.device)
+        weights = torch.from_numpy(mix)
         return [weights @ m.person.weight[rows] for m in self.ensemble.members]
 
     def nobody(self) -> list[Tensor]:
@@ -77,12 +77,12 @@ class NewPeople:
     def predict(self, vectors: Sequence[Tensor], skip: int, demographics: bool = True) -> np.ndarray:
         """Predictions of :meth:`later` with everybody's own vector."""
         test, owner = self.later(skip)
-        device, whose = self.ensemble.device, torch.from_numpy(owner).to(self.ensemble.device)
+        whose = torch.from_numpy(owner)
         known = self.known if demographics else [{}] * len(self.people)
-        fields = torch.tensor([self.config.row(k) for k in known], device=device)[whose]
-        x, q = self.corpus.pictures[test.picture].to(device), self.corpus.prompts[test.prompt].to(device)
+        fields = torch.tensor([self.config.row(k) for k in known])[whose]
+        x, q = self.corpus.pictures[test.picture], self.corpus.prompts[test.prompt]
         each = [m(x, q, v[whose], fields) for m, v in zip(self.ensemble.members, vectors, strict=True)]
-        return torch.stack(each).mean(0).cpu().numpy()
+        return torch.stack(each).mean(0).numpy()
 
     def naive(self, n: int, skip: int) -> np.ndarray:
         """Everybody's own ridge on the raw picture features, which knows nothing of other people."""

@@ -9,7 +9,9 @@ population's. The posterior is Laplace's: a few Gauss-Newton steps on
     sum_i (f(x_i; m + A z) - y_i)^2 / noise^2 - 2 sum_(b,w) log Phi((f(x_b) - f(x_w)) / (sqrt(2) noise)) + |z - z0|^2
 
 with A the axes scaled to unit prior variance (Bishop 2006, 4.4), the second sum over choices of b before w (Thurstone
-1927, Mosteller 1951: two noisy likings are compared). Shapes: N people, n ratings, W model width, K axes.
+1927, Mosteller 1951: two noisy likings are compared). All on the CPU: Apple's GPUs have no log_ndtr.
+
+Shapes: N people, n ratings, W model width, K axes.
 """
 
 from __future__ import annotations
@@ -52,18 +54,13 @@ class PersonPrior:
         """The same directions, people ``spread`` times as far apart."""
         return replace(self, axes=self.axes * spread)
 
-    def to(self, device: torch.device | str) -> PersonPrior:
-        """The same on another device."""
-        moved = {n: getattr(self, n).to(device) for n in ("mean", "axes", "table", "frequency")}
-        return replace(self, **moved)
-
     def guess(self, demographics: Sequence[int]) -> Tensor:
         """Coordinates (K,) expected of these demographics; rows as in ``PamelaConfig.index``, 0 for missing.
 
         With nothing known they are 0: the vector of nobody in particular.
         """
         rows = np.asarray([demographics], dtype=int)
-        return _effects(rows, self.sizes, self.frequency.cpu())[0].to(self.table.device) @ self.table
+        return _effects(rows, self.sizes, self.frequency)[0] @ self.table
 
 
 @dataclass(frozen=True)
@@ -125,7 +122,7 @@ def fit_person(
 ) -> FittedPerson:
     """The person who gave ``liking`` (n,) to pictures and prompts (n, D); n may be 0."""
     known = list(demographics) if demographics is not None else [0] * len(member.config.demographics)
-    owner = torch.zeros(len(liking), dtype=torch.long, device=liking.device)
+    owner = torch.zeros(len(liking), dtype=torch.long)
     return fit_people(member, prior, pictures, prompts, liking, owner, [known], noise)[0]
 
 
@@ -148,22 +145,20 @@ def fit_people(
     worse picture of a choice, both of one person. Everything of the member stays frozen; metadata is withheld, as when
     steering. Nobody's fit depends on who is fitted beside them.
     """
-    config, device = member.config, prior.axes.device
+    config = member.config
     start = torch.stack([prior.guess(known) for known in demographics])  # (U, K)
     n, axes = start.shape
     hidden = [0] * len(config.metadata)
-    fields = torch.tensor([[*known, *hidden] for known in demographics], device=device)[owner]
+    fields = torch.tensor([[*known, *hidden] for known in demographics])[owner]
 
     def summed(values: Tensor) -> Tensor:
         """Over each person's ratings: (R, ...) to (U, ...)."""
         return values.new_zeros(n, *values.shape[1:]).index_add_(0, owner, values)
 
-    spread = torch.as_tensor(noise, dtype=torch.float32, device=device).expand(len(liking))
+    spread = torch.as_tensor(noise, dtype=torch.float32).expand(len(liking))
     weight = torch.where(liking.isnan(), 0.0, 1 / spread**2)  # of a rating
     liking = liking.nan_to_num()
-    won, lost = (
-        choices.T if choices is not None and len(choices) else torch.zeros(2, 0, dtype=torch.long, device=device)
-    )
+    won, lost = choices.T if choices is not None and len(choices) else torch.zeros(2, 0, dtype=torch.long)
     unit = (spread[won] ** 2 + spread[lost] ** 2).sqrt()  # of a difference
 
     def summed_choices(values: Tensor) -> Tensor:
@@ -176,15 +171,13 @@ def fit_people(
         return summed(weight * (predicted - liking) ** 2) + summed_choices(chosen) + ((z - start) ** 2).sum(-1)
 
     z = start
-    precision = torch.eye(axes, device=device).repeat(n, 1, 1)
+    precision = torch.eye(axes).repeat(n, 1, 1)
     now = energy(z) if len(liking) else torch.zeros(n)
-    going = torch.ones(n, dtype=torch.bool, device=device)  # each stops by itself, so nobody depends on the others
+    going = torch.ones(n, dtype=torch.bool)  # each stops by itself, so nobody depends on the others
     for _ in range(STEPS if len(liking) else 0):
         predicted, slope = sensitivity(member, pictures, prompts, prior.at(z)[owner], fields)
         jacobian = slope @ prior.axes.T  # (R, K)
-        precision = summed(weight[:, None, None] * jacobian[:, :, None] * jacobian[:, None, :]) + torch.eye(
-            axes, device=device
-        )
+        precision = summed(weight[:, None, None] * jacobian[:, :, None] * jacobian[:, None, :]) + torch.eye(axes)
         gradient = summed(jacobian * (weight * (predicted - liking))[:, None]) + (z - start)
         if len(won):
             apart = (jacobian[won] - jacobian[lost]) / unit[:, None]  # (C, K)
@@ -194,7 +187,7 @@ def fit_people(
             precision = precision + summed_choices(bend * apart[:, :, None] * apart[:, None, :])
             gradient = gradient - summed_choices(hazard[:, None] * apart)
         step = torch.linalg.solve(precision, gradient) * going[:, None]
-        size = torch.ones(n, 1, device=device)
+        size = torch.ones(n, 1)
         then = energy(z - size * step)
         while (worse := (then > now) & (size[:, 0] > 1e-2)).any():
             size = torch.where(worse[:, None], size / 2, size)
@@ -232,16 +225,16 @@ def trained_covariances(
 
     Row 0, of nobody in particular, is the prior: how much people differ.
     """
-    config, device = member.config, prior.axes.device
-    who = torch.tensor([config.index("person", p) for p in ratings.person], device=device)
-    precision = torch.eye(len(prior.axes), device=device).repeat(len(config.people) + 1, 1, 1)
+    config = member.config
+    who = torch.tensor([config.index("person", p) for p in ratings.person])
+    precision = torch.eye(len(prior.axes)).repeat(len(config.people) + 1, 1, 1)
     fields = torch.from_numpy(ratings.fields).clone()
     fields[:, len(config.demographics) :] = 0
     for rows in torch.arange(len(ratings)).split(batch):
         x, q = pictures[ratings.picture[rows.numpy()]], prompts[ratings.prompt[rows.numpy()]]
         own = who[rows]
         vectors = member.person.weight[own]
-        _, slope = sensitivity(member, x.to(device), q.to(device), vectors, fields[rows].to(device))
+        _, slope = sensitivity(member, x, q, vectors, fields[rows])
         jacobian = slope @ prior.axes.T / noise  # (rows, K)
         precision.index_add_(0, own, jacobian[:, :, None] * jacobian[:, None, :])
     return torch.linalg.inv(precision)

@@ -53,8 +53,8 @@ def evaluate_all(corpus: Corpus, reward: PamelaReward, out: Path, splits: Sequen
             n: gain(each, curves["population head"][n]) for n, each in curves["fitted"].items()
         }
         plot_new_people(report["new people by ratings given"], out / "new_people.png")
-    (out / "evaluation.json").write_text(json.dumps(report, indent=1) + "\n")
-    (out / "evaluation.md").write_text(as_markdown(rows, report))
+    (out / "evaluation.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    (out / "evaluation.md").write_text(as_markdown(rows, report), encoding="utf-8")
     _people(rows).to_csv(out / "people.csv", index=False)
     return rows
 

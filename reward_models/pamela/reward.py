@@ -46,7 +46,7 @@ class PamelaReward(RewardModel):
     def __init__(self, ensemble: Ensemble, encoder: Encoder, imagined: TextToPicture | None = None):
         self.ensemble, self.encoder = ensemble, encoder
         self.batch_size = encoder.batch_size
-        self.imagined = imagined.to(ensemble.device) if imagined else None
+        self.imagined = imagined
         self.texts = TextMemory(encoder)
         usable = self.imagined if encoder.has_text else None
         self.imagination = PamelaImagination(usable, self.texts) if usable else None
@@ -55,7 +55,7 @@ class PamelaReward(RewardModel):
     def read(self, images: Sequence[Image.Image], prompts: Sequence[str]) -> PamelaReading:
         """Features and fidelity of n pictures; one that does not open is NaN in every score."""
         pictures, readable = encode_readable(self.encoder, images)
-        texts = self.encoder.texts(prompts)
+        texts = self.texts.features(prompts)
         fidelity = self.encoder.agreement(pictures, texts).numpy()
         fidelity[~readable] = np.nan
         return PamelaReading(pictures, texts, readable, fidelity)
@@ -126,7 +126,7 @@ class PamelaReward(RewardModel):
                 check_text(named, "kind")
         encoder = encoder or _saved_encoder(folder, named, device)
         check_encoder(folder, made_with, encoder.name, encoder.fingerprint())
-        ensemble = Ensemble(*read, demographics, encoder.device)
+        ensemble = Ensemble(*read, demographics)
         if members is not None:
             ensemble.keep(members)
         return cls(ensemble, encoder, imagined)

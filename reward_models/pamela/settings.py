@@ -62,7 +62,7 @@ class RewardTraining(Strict):
     training: LoopSetting = LoopSetting()
     seeds: list[int] = Field([0, 1, 2], min_length=1)
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     cache: str = "outputs/features"
     out: str
     ablations: dict[str, dict[str, Any]] = Field(default_factory=dict)  # name to what differs from the settings above

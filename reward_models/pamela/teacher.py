@@ -57,9 +57,9 @@ class PamelaTeacher(Teacher):
         if phrases and self.imagined is None:
             log.warning("the reward reads no texts, so the profile of '%s' says nothing to it", person)
         elif phrases and self.imagined is not None:
-            words = self.encoder.texts(phrases)
-            pictures = torch.cat([pictures, self.imagined.pictures(words.to(self.ensemble.device)).float().cpu()])
-            texts = torch.cat([texts, words.float().cpu()])
+            words = self.encoder.texts(phrases).float().cpu()
+            pictures = torch.cat([pictures, self.imagined.pictures(words)])
+            texts = torch.cat([texts, words])
             liking, noise = liking + said, noise + [SAID_NOISE] * len(phrases)
         owner: np.ndarray = np.zeros(len(liking), dtype=int)
         fitted = self.ensemble.fit_people(
@@ -94,11 +94,11 @@ class PamelaTeacher(Teacher):
         """Expected reduction of variance by each answer; see :mod:`reward_models.questions`."""
         pictures, texts = self._features(candidates)
         slope = self._slopes(person, pictures, texts)
-        covariance = torch.stack([f.covariance for f in self.ensemble.person(person)]).to(slope.device)
+        covariance = torch.stack([f.covariance for f in self.ensemble.person(person)])
         return Questions(
-            gains(slope, covariance, self.noise).cpu().numpy(),
+            gains(slope, covariance, self.noise).numpy(),
             open_variance(slope, covariance) * len(candidates),
-            lambda pairs: pair_gains(slope, covariance, self.noise, torch.as_tensor(pairs)).cpu().numpy(),
+            lambda pairs: pair_gains(slope, covariance, self.noise, torch.as_tensor(pairs)).numpy(),
         )
 
     def draws(self, person: str, reading: Reading, n: int = 400, seed: int = 0) -> np.ndarray:
@@ -112,9 +112,9 @@ class PamelaTeacher(Teacher):
         each = zip(ensemble.members, ensemble.priors, ensemble.person(person), strict=True)
         for member, prior, own in each:
             answer, slope = self._sensitivity(member, own.vector, reading.pictures, reading.texts, known)
-            root = torch.linalg.cholesky(own.covariance.cpu() + 1e-6 * torch.eye(len(prior.axes)))
+            root = torch.linalg.cholesky(own.covariance + 1e-6 * torch.eye(len(prior.axes)))
             z = torch.randn(-(-n // len(ensemble.members)), len(prior.axes), generator=generator) @ root.T
-            found.append(answer.cpu() + z @ (slope @ prior.axes.T).cpu().T)
+            found.append(answer + z @ (slope @ prior.axes.T).T)
         return torch.cat(found)[:n].numpy()
 
     def likeness(self, person: str) -> dict[str, float]:
@@ -128,7 +128,7 @@ class PamelaTeacher(Teacher):
             own_length = prior.axes.norm(dim=1, keepdim=True)
             along = (member.person.weight[1:] - prior.mean) @ (prior.axes / own_length).T  # (P, K)
             unit = torch.nn.functional.normalize(along, dim=1)
-            total += (unit @ unit[row - 1]).cpu() / len(ensemble.members)
+            total += unit @ unit[row - 1] / len(ensemble.members)
         return {p: float(v) for p, v in zip(ensemble.config.people, total, strict=True) if p != person}
 
     def _features(self, seen: Sequence[Seen]) -> tuple[Tensor, Tensor]:
@@ -148,10 +148,10 @@ class PamelaTeacher(Teacher):
         self, member: torch.nn.Module, vector: Tensor, pictures: Tensor, texts: Tensor, demographics: Mapping[str, str]
     ) -> tuple[Tensor, Tensor]:
         """Answers (n,) of one member and their slopes (n, W) in the person's vector; metadata is withheld."""
-        device, config = self.ensemble.device, self.ensemble.config
+        config = self.ensemble.config
         known = config.row({k: v for k, v in demographics.items() if k in config.demographics})
-        fields = torch.tensor([known], device=device).expand(len(pictures), -1)
-        x, q = pictures.to(device).clone(), texts.to(device).clone()
+        fields = torch.tensor([known]).expand(len(pictures), -1)
+        x, q = pictures.cpu().clone(), texts.cpu().clone()
         return sensitivity(member, x, q, vector.expand(len(x), -1), fields)  # type: ignore[arg-type]
 
     def _unpacked(self, lesson: bytes) -> list[FittedPerson]:
@@ -175,6 +175,6 @@ class PamelaTeacher(Teacher):
 def _packed(fitted: Sequence[FittedPerson]) -> bytes:
     tensors = {}
     for k, own in enumerate(fitted):
-        tensors[f"{k}.vector"] = own.vector.cpu().contiguous()
-        tensors[f"{k}.covariance"] = own.covariance.cpu().contiguous()
+        tensors[f"{k}.vector"] = own.vector.contiguous()
+        tensors[f"{k}.covariance"] = own.covariance.contiguous()
     return bytes(save(tensors))

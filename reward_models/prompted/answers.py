@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 
 from reward_models.prompted.decider import Answer
 from reward_models.prompted.question import ScoreQuestion
+from reward_models.remote import SENSELESS
 
-SENSELESS = "the answer makes no sense"
 REFUSED = "the model refused to answer"
 ROUNDING = 1e-3  # of a logarithm: servers give slightly positive ones for what is certain
 

@@ -7,28 +7,21 @@ from typing import Any
 
 import openai
 
-from reward_models.base import RewardError
-from reward_models.prompted.answers import SENSELESS, answer_of
+from reward_models.prompted.answers import answer_of
 from reward_models.prompted.decider import Answer, Subject
 from reward_models.prompted.question import ScoreQuestion, described
-from reward_models.prompted.remote import Malformed, RemoteDecider, encoded
+from reward_models.prompted.remote import RemoteDecider, encoded
+from reward_models.remote import SENSELESS, Malformed, json_of
 
 
 class OpenAIDecider(RemoteDecider):
-    """By ``client.decisions.create``. Raises RewardError for an openai package without it."""
+    """``POST /decisions``."""
 
     backend = "decisions"
     most = 400
 
-    def __init__(self, *args: Any, **told: Any):
-        super().__init__(*args, **told)
-        if not hasattr(openai.AsyncOpenAI, "decisions"):
-            raise RewardError(
-                f"openai {openai.__version__} has no Decisions API; install a newer one: pip install -U openai"
-            )
-
     async def ask(
-        self, client: openai.AsyncOpenAI, subject: Subject, questions: Sequence[ScoreQuestion]
+        self, server: openai.AsyncOpenAI, subject: Subject, questions: Sequence[ScoreQuestion]
     ) -> list[Answer]:
         """One request for all of them."""
         asked: Any = [
@@ -46,12 +39,12 @@ class OpenAIDecider(RemoteDecider):
             else {"type": "input_image", "image_url": f"data:image/png;base64,{encoded(subject, self.size)}"}
         )
         message: Any = {"role": "user", "content": [part]}
-        decision = await client.decisions.create(model=self.model, input=[message], questions=asked)
-        told = decision.to_dict(mode="json") if isinstance(decision, openai.BaseModel) else None
-        answers = told.get("answers") if told else None
-        if told is None or not isinstance(answers, list):
+        body = {"model": self.model, "input": [message], "questions": asked}
+        told = json_of(await server.post("/decisions", body=body, cast_to=object))
+        answers = told.get("answers") if isinstance(told, dict) else None
+        if not isinstance(answers, list):
             raise Malformed(SENSELESS)
-        self.count(told.get("usage"))
+        self.count(told)
         named = {a.get("name"): a for a in answers if isinstance(a, dict) and isinstance(a.get("name"), str)}
         in_order = dict(enumerate(answers)) if not named and len(answers) == len(questions) else {}
         return [answer_of(named.get(f"q{i}", in_order.get(i)), q) for i, q in enumerate(questions)]

@@ -9,25 +9,35 @@ import base64
 import hashlib
 import io
 import json
-import os
 import time
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
 
 import openai
 from PIL import Image
 
+from reward_models.addresses import without_password
 from reward_models.base import RewardError
-from reward_models.prompted.answers import REFUSED, SENSELESS
+from reward_models.prompted.answers import REFUSED
 from reward_models.prompted.decider import Answer, Decider, Subject
 from reward_models.prompted.local import shrunk
 from reward_models.prompted.question import ScoreQuestion
-from reward_models.remote import AGAIN, LONGEST_WAIT_S, Counter, TooLarge, bounded_http, run, said, short, wait_s
+from reward_models.remote import (
+    FAULTS,
+    LONGEST_WAIT_S,
+    SENSELESS,
+    Counter,
+    client,
+    passes,
+    run,
+    said,
+    server_address,
+    tokens_of,
+    wait_s,
+)
 
-PASSING = (408, 409)  # a timeout and a conflict, said by the server
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 GIVEN_UP = 16  # failures one after the other, after which a server is not asked any more
 
@@ -55,10 +65,6 @@ class AnswerUsage(Counter):
         return facts
 
 
-class Malformed(ValueError):
-    """A body that is no answer; asked for again."""
-
-
 class RemoteDecider(Decider):
     """``model`` at ``base_url``, an address that ends in /v1 (None: OpenAI's own). ``key_from``: the environment
     variable of the key, for messages. ``size``: longest side in pixels of what is sent. ``parallel``: requests at the
@@ -83,17 +89,21 @@ class RemoteDecider(Decider):
         price: float | None = None,
     ):
         self.name = self.model = model
-        base_url = base_url or os.environ.get("OPENAI_BASE_URL") or None  # the client's own rule
+        try:
+            address = server_address(base_url)
+        except ValueError as error:
+            raise RewardError(f"the reward's server: {error}") from error
         self.key, self.key_from, self.base_url, self.size = key, key_from, base_url, size
         self.parallel, self.timeout_s, self.retries = parallel, timeout_s, retries
         self.meter = self.usage = AnswerUsage(price=price)
         self.batch_size = parallel
-        self.remote = base_url is None or urlsplit(base_url).hostname not in LOOPBACK
+        self.address = None if address is None else without_password(address)
+        self.remote = address is None or urlsplit(address).hostname not in LOOPBACK
         self._failed_in_a_row = 0
 
     @abstractmethod
     async def ask(
-        self, client: openai.AsyncOpenAI, subject: Subject, questions: Sequence[ScoreQuestion]
+        self, server: openai.AsyncOpenAI, subject: Subject, questions: Sequence[ScoreQuestion]
     ) -> list[Answer]:
         """An answer to each of at most ``most`` questions about a subject, by one request. Raises Malformed."""
 
@@ -106,14 +116,8 @@ class RemoteDecider(Decider):
 
         async def everything() -> list[list[Answer]]:
             limit = asyncio.Semaphore(self.parallel)
-            async with openai.AsyncOpenAI(
-                api_key=self.key or "none",
-                base_url=self.base_url,
-                timeout=self.timeout_s,
-                max_retries=0,
-                http_client=bounded_http(),
-            ) as client:
-                jobs = [self._one(client, limit, s, part) for s in subjects for part in parts]
+            async with client(self.base_url, self.key, self.timeout_s) as server:
+                jobs = [self._one(server, limit, s, part) for s in subjects for part in parts]
                 return await asyncio.gather(*jobs)
 
         try:
@@ -125,14 +129,14 @@ class RemoteDecider(Decider):
 
     def fingerprint(self) -> str:
         """Of the names of model and server; what is behind them cannot be known."""
-        told = json.dumps([self.backend, self.model, self.base_url, self.size])
+        told = json.dumps([self.backend, self.model, self.address, self.size])
         return hashlib.sha256(told.encode()).hexdigest()[:16]
 
     async def _one(
-        self, client: openai.AsyncOpenAI, limit: asyncio.Semaphore, subject: Subject, questions: Sequence[ScoreQuestion]
+        self, server: openai.AsyncOpenAI, limit: asyncio.Semaphore, subject: Subject, questions: Sequence[ScoreQuestion]
     ) -> list[Answer]:
         async with limit:
-            found = await self._patiently(client, subject, questions)
+            found = await self._patiently(server, subject, questions)
         refused = sum(a.reason == REFUSED for a in found)
         failed = found[0].reason if not refused and all(a.reason for a in found) else ""
         self._failed_in_a_row = self._failed_in_a_row + 1 if failed else 0
@@ -143,55 +147,46 @@ class RemoteDecider(Decider):
         return found
 
     async def _patiently(
-        self, client: openai.AsyncOpenAI, subject: Subject, questions: Sequence[ScoreQuestion]
+        self, server: openai.AsyncOpenAI, subject: Subject, questions: Sequence[ScoreQuestion]
     ) -> list[Answer]:
         reason = SENSELESS
         for attempt in range(self.retries + 1):
             self.usage.calls += 1
             try:
-                return await asyncio.wait_for(self.ask(client, subject, questions), self.timeout_s)
+                return await asyncio.wait_for(self.ask(server, subject, questions), self.timeout_s)
             except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
                 raise RewardError(f"the server refused the key in {self.key_from} for '{self.model}'") from error
             except openai.NotFoundError as error:
                 why = self._said(error)
                 raise RewardError(f"the server has no model '{self.model}', or no such address: {why}") from error
-            except AGAIN as error:
+            except FAULTS as error:
                 self.usage.failed_calls += 1
                 if getattr(error, "status_code", 0) == 501:
                     raise RewardError(
                         f"the server cannot answer typed questions with '{self.model}': {self._said(error)}"
                     ) from error
-                why = self._said(error) if isinstance(error, openai.RateLimitError) else short(error)
-                wait, reason = wait_s(error, attempt), f"the server does not answer: {why}"
-                if wait > LONGEST_WAIT_S:
+                if passes(error):
+                    wait, reason = wait_s(error, attempt), f"the server does not answer: {self._said(error)}"
+                    if wait > LONGEST_WAIT_S:
+                        break
+                    if attempt < self.retries:
+                        await asyncio.sleep(wait)
+                elif isinstance(error, openai.APIStatusError):
+                    reason = f"the server does not take the request: {self._said(error)}"
                     break
-                if attempt < self.retries:
-                    await asyncio.sleep(wait)
-            except openai.APIStatusError as error:
-                self.usage.failed_calls += 1
-                reason = f"the server does not take the request: {self._said(error)}"
-                if error.status_code not in PASSING:
-                    break
-            except (
-                openai.OpenAIError,
-                ValueError,
-                ArithmeticError,
-                RecursionError,
-            ) as error:  # a body that is no answer
-                self.usage.failed_calls += 1
-                reason = str(error) if isinstance(error, (Malformed, TooLarge)) else SENSELESS
+                else:
+                    reason = self._said(error)
         return [Answer(reason=reason)] * len(questions)
 
     def _said(self, error: BaseException) -> str:
         """The server's reason, without the key that it may have repeated."""
         return said(error, self.key)
 
-    def count(self, usage: object) -> None:
-        """Add the tokens that a server says it has read; what is no number counts as none."""
-        if isinstance(usage, dict):
-            details = usage.get("input_tokens_details") or usage.get("prompt_tokens_details")
-            self.usage.input_tokens += _whole(usage.get("input_tokens", usage.get("prompt_tokens")))
-            self.usage.cached_tokens += _whole(details.get("cached_tokens")) if isinstance(details, dict) else 0
+    def count(self, raw: object) -> None:
+        """Add the tokens that a server's answer says it has read."""
+        tokens = tokens_of(raw)
+        self.usage.input_tokens += tokens.read
+        self.usage.cached_tokens += tokens.cached
 
 
 def encoded(image: Image.Image, size: int) -> str:
@@ -199,7 +194,3 @@ def encoded(image: Image.Image, size: int) -> str:
     buffer = io.BytesIO()
     shrunk(image, size).save(buffer, "PNG")
     return base64.b64encode(buffer.getvalue()).decode()
-
-
-def _whole(value: Any) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**9 else 0

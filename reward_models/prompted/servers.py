@@ -8,12 +8,12 @@ from typing import Any
 import openai
 
 from reward_models.base import RewardError
-from reward_models.prompted.answers import SENSELESS, answer_of, answer_of_logprobs
+from reward_models.prompted.answers import answer_of, answer_of_logprobs
 from reward_models.prompted.decider import Answer, Subject
 from reward_models.prompted.local import PICTURE
 from reward_models.prompted.question import ScoreQuestion, described
-from reward_models.prompted.remote import Malformed, RemoteDecider, encoded
-from reward_models.remote import said
+from reward_models.prompted.remote import RemoteDecider, encoded
+from reward_models.remote import SENSELESS, Malformed, completion_of, json_of, said
 
 
 class SystemOneDecider(RemoteDecider):
@@ -23,7 +23,7 @@ class SystemOneDecider(RemoteDecider):
     most = 64
 
     async def ask(
-        self, client: openai.AsyncOpenAI, subject: Subject, questions: Sequence[ScoreQuestion]
+        self, server: openai.AsyncOpenAI, subject: Subject, questions: Sequence[ScoreQuestion]
     ) -> list[Answer]:
         """One request for all of them."""
         body: dict[str, Any] = {
@@ -41,10 +41,10 @@ class SystemOneDecider(RemoteDecider):
         if not isinstance(subject, str):
             picture = {"type": "image", "format": "png", "data_base64": encoded(subject, self.size)}
             body["assets"] = {PICTURE: picture}
-        told: Any = await client.post("/systemone", body=body, cast_to=object)
+        told = json_of(await server.post("/systemone", body=body, cast_to=object))
         if not isinstance(told, dict) or not isinstance(told.get("answers"), dict):
             raise Malformed(SENSELESS)
-        self.count(told.get("usage"))
+        self.count(told)
         return [answer_of(told["answers"].get(f"q{i}"), q) for i, q in enumerate(questions)]
 
 
@@ -57,7 +57,7 @@ class ChatDecider(RemoteDecider):
     limit = "max_tokens"  # what the server calls the length of an answer; found out
 
     async def ask(
-        self, client: openai.AsyncOpenAI, subject: Subject, questions: Sequence[ScoreQuestion]
+        self, server: openai.AsyncOpenAI, subject: Subject, questions: Sequence[ScoreQuestion]
     ) -> list[Answer]:
         """One request for the one question."""
         (question,) = questions
@@ -74,49 +74,21 @@ class ChatDecider(RemoteDecider):
             url = f"data:image/png;base64,{encoded(subject, self.size)}"
             content = [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": asked}]
         messages: Any = [{"role": "user", "content": content}]
-        told = await self._completed(client, messages)
-        self.count(told.get("usage"))
-        return [answer_of_logprobs(_logprobs(told, self.model), question)]
-
-    async def _completed(self, client: openai.AsyncOpenAI, messages: Any) -> dict[str, Any]:
-        try:
-            found: Any = await client.chat.completions.create(
-                model=self.model,
-                messages=messages,
-                logprobs=True,
-                top_logprobs=20,
-                temperature=1.0,
-                extra_body={self.limit: 1},
+        raw = await self._completed(server, messages)
+        self.count(raw)
+        words = completion_of(raw).next_words
+        if words is None:
+            raise RewardError(
+                f"the server gives no logprobs for '{self.model}'; ask one with /v1/decisions or /v1/systemone"
             )
+        return [answer_of_logprobs(words, question)]
+
+    async def _completed(self, server: openai.AsyncOpenAI, messages: Any) -> Any:
+        body = {"model": self.model, "messages": messages, "logprobs": True, "top_logprobs": 20, "temperature": 1.0}
+        try:
+            return json_of(await server.post("/chat/completions", body={**body, self.limit: 1}, cast_to=object))
         except openai.BadRequestError as error:
             if self.limit == "max_tokens" and "max_completion_tokens" in said(error):
                 self.limit = "max_completion_tokens"
-                return await self._completed(client, messages)
+                return await self._completed(server, messages)
             raise
-        if not isinstance(found, openai.BaseModel):
-            raise Malformed(SENSELESS)
-        return found.to_dict(mode="json")
-
-
-def _logprobs(told: dict[str, Any], model: str) -> dict[str, float]:
-    """Of the first word of a completion. Raises Malformed, and RewardError where there are none."""
-    choices = told.get("choices")
-    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-        raise Malformed(SENSELESS)
-    shown = choices[0].get("logprobs")
-    content = shown.get("content") if isinstance(shown, dict) else None
-    if not content:
-        raise RewardError(f"the server gives no logprobs for '{model}'; ask one with /v1/decisions or /v1/systemone")
-    first = content[0] if isinstance(content, list) else None
-    top = first.get("top_logprobs") if isinstance(first, dict) else None
-    if not isinstance(top, list):
-        raise Malformed(SENSELESS)
-    found: dict[str, float] = {}
-    for each in top:
-        if (
-            isinstance(each, dict)
-            and isinstance(each.get("token"), str)
-            and isinstance(each.get("logprob"), (int, float))
-        ):
-            found[each["token"]] = float(each["logprob"])
-    return found

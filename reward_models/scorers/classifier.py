@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 import torch
 from PIL import Image
 from transformers import AutoModelForImageClassification
-from transformers.models.auto.image_processing_auto import AutoImageProcessor  # the top level may want torchvision
 
 from reward_models.base import RewardError
-from reward_models.encoders.base import in_batches, opens, weights_hash
+from reward_models.encoders.base import in_batches, opens
+from reward_models.encoders.identity import checkpoint_files, digest_of, remembered_hash
+from reward_models.encoders.pixels import load_image_processor, pixel_facts
 from reward_models.scorers.base import Scorer
 from reward_models.trusted import load
 
@@ -28,11 +30,11 @@ class ClassifierScorer(Scorer):
         label: str | None = None,
         revision: str | None = None,
         device: str = "cpu",
-        batch_size: int = 16,
+        batch_size: int = 1,
     ):
         try:
             self.model = load(AutoModelForImageClassification, model, revision=revision, use_safetensors=True)
-            self.processor = load(AutoImageProcessor, model, revision=revision)
+            self.processor = load_image_processor(model, revision)
         except (OSError, ValueError) as error:
             raise RewardError(f"cannot load the classifier '{model}': {str(error).splitlines()[0]}") from error
         self.model.eval().requires_grad_(False).to(device)
@@ -42,6 +44,7 @@ class ClassifierScorer(Scorer):
             raise RewardError(f"'{model}' needs a label to score by, not {label!r}; it knows: {', '.join(labels)}")
         self.row = 0 if self.single else labels[str(label)]
         self.label, self.device, self.batch_size = label, device, batch_size
+        self._files = checkpoint_files(model, getattr(self.model.config, "_commit_hash", None) or revision)
 
     def score(self, images: Sequence[Image.Image], prompts: Sequence[str]) -> np.ndarray:  # noqa: ARG002
         """(n,) in [0, 1], or the raw output of a regression; NaN for a picture that does not open."""
@@ -58,5 +61,9 @@ class ClassifierScorer(Scorer):
         return (logits if self.single else logits.softmax(-1))[:, self.row : self.row + 1]
 
     def fingerprint(self) -> str:
-        """Of weights and label."""
-        return f"{weights_hash(self.model)}:{self.label}"
+        """Of weights, how pixels are made, and label."""
+        return f"{self._hash}:{self.label}"
+
+    @cached_property
+    def _hash(self) -> str:
+        return digest_of(remembered_hash(self.model, self._files), pixel_facts(self.processor))

@@ -87,6 +87,12 @@ class BatchFolder:
         manifest = self.manifest
         write_json(self.path / "manifest.json", {**manifest, "usage": {**manifest.get("usage", {}), part: usage}})
 
+    def record_together(self, batch_size: int | None) -> None:
+        """That memory forced smaller batches of pictures, in the manifest, so that a resumed batch draws alike."""
+        manifest = self.manifest
+        if batch_size is not None and batch_size != manifest.get("drawn_together"):
+            write_json(self.path / "manifest.json", {**manifest, "drawn_together": batch_size})
+
     def prepare(self, config: dict[str, Any], settings: list[str], name: str, rows: Iterator[Row]) -> tuple[int, int]:
         """:meth:`begin` and :meth:`add`; a new folder goes again where a row is refused."""
         new = not self.path.exists()

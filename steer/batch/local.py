@@ -55,6 +55,8 @@ class LocalEngine:
     ):
         self.folder, self.parts, self.beside, self.counts, self.emit = folder, parts, beside, counts, emit
         self.renderer, self.panel = parts.base.renderer, parts.base.panel
+        if together := folder.manifest.get("drawn_together"):
+            self.renderer.narrow(together)
         self.chunk = self.renderer.batch_size
         self._writers = ThreadPoolExecutor(max_workers=beside, thread_name_prefix="writer-of-texts")
         self._outage: list[tuple[Row, str]] = []
@@ -154,7 +156,9 @@ class LocalEngine:
             if asking and not ended:
                 wait(asking, return_when=FIRST_COMPLETED)
             return ended
-        self._draw([(each, c) for each, c in work if c.state is State.PROPOSED])
+        proposed = [(each, c) for each, c in work if c.state is State.PROPOSED]
+        self.renderer.prepare([c.rewrite.text for _, c in proposed])  # text encoders that come onto the card come once
+        self._draw(proposed)
         waiting = [(each, c) for each, c in work if c.state is State.RENDERED]
         rest = [c for _, c in work if c.state is State.PROPOSED]
         if len(waiting) >= self.panel.reward.batch_size or not rest or any(self._only_scores_missing(e) for e in going):
@@ -206,6 +210,8 @@ class LocalEngine:
         results = renderer.render([c.rewrite.text for _, c in missing], [c.seed for _, c in missing])
         for (each, candidate), result in zip(missing, results, strict=True):
             take_picture(candidate, result, each.session.folder)
+        if self.counts:
+            self.folder.record_together(self.renderer.drawn_together)
 
     @staticmethod
     def _only_scores_missing(each: _Row) -> bool:

@@ -50,12 +50,12 @@ def interview_of(teaching: Teaching, name: str, pictures: Path | None, render: i
     from steer.cli.progress import loading
     from steer.lexicon import Lexicon
     from steer.users.interview import Interview
-    from steer.users.pictures import drawn_for, pictures_in, shipped_pictures
+    from steer.users.pictures import MOST, drawn_for, pictures_in, shipped_pictures
 
     with loading(quiet=False, large=False):
         if render is not None:
             teaching.teacher(name)  # a reward that learns nobody says so before anything is rendered
             questions = drawn_for(teaching.parts.renderer, Lexicon.load(teaching.config.proposer.lexicon), render)
         else:
-            questions = pictures_in(pictures) if pictures else shipped_pictures()
+            questions = pictures_in(pictures, MOST) if pictures else shipped_pictures()
         return Interview(teaching.store, teaching.reward, name, questions)

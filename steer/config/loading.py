@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from reward_models import yaml12
+from reward_models.addresses import without_password
 from reward_models.doors import read_text, shown
 from steer.config.faults import first_fault
 from steer.config.layers import Setting, kinds_of, merged, names_a_kind, with_settings
@@ -91,7 +92,7 @@ def parse_config(
     try:
         return SteerConfig.model_validate(values)
     except ValidationError as error:
-        raise UsageError(first_fault(error, values, source, typed or {})) from error
+        raise UsageError(without_password(first_fault(error, values, source, typed or {}))) from error
 
 
 def override(config: SteerConfig, settings: Mapping[str, Any]) -> SteerConfig:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 
+from steer.config.address import Address
 from steer.config.section import PLUGIN, Kinds, Section
 from steer.config.values import Free
 from steer.registry import PROPOSERS
@@ -71,7 +72,7 @@ class ChatConfig(WriterConfig):
     """Which proposer writes the rewrites."""
     model: str = ""
     """Name of the model at the endpoint."""
-    base_url: str | None = None
+    base_url: Address | None = None
     """Address of an OpenAI-compatible endpoint; null means OpenAI's own."""
     api_key_env: str = "OPENAI_API_KEY"
     """Environment variable that holds the API key."""
@@ -158,7 +159,7 @@ KINDS = Kinds(
     },
     ProposerPlugin,
     default="lexical",
-    apart=frozenset({"settings"}),
+    apart=frozenset({"model", "extra", "settings"}),
 )
 
 ProposerConfig = Annotated[

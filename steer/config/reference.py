@@ -136,7 +136,7 @@ def _words(declared: Any, bounds: str = "") -> str:
     """A type in words; ``bounds`` are those of its number."""
     if get_origin(declared) is Annotated:
         inner, *metadata = get_args(declared)
-        return _words(inner, _bounds([m for each in metadata for m in each.metadata]))
+        return _words(inner, _bounds([m for each in metadata if isinstance(each, FieldInfo) for m in each.metadata]))
     if get_origin(declared) is Literal:
         return " | ".join(map(str, get_args(declared)))
     if get_origin(declared) in _CONTAINERS:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
+from steer.config.address import Address
 from steer.config.section import PLUGIN, Kinds, Section
 from steer.config.values import Free
 from steer.registry import RENDERERS
@@ -100,14 +101,16 @@ class DiffusersConfig(_Sized):
     """LoRAs to load."""
     variant: str | None = None
     """Variant of the weight files, for example fp16."""
-    offload: Literal["auto", "none", "encoders", "model", "sequential"] = "auto"
-    """What leaves the GPU while it is idle, to save memory."""
+    offload: Literal["auto", "none", "encoders", "model", "group"] = "auto"
+    """What leaves the GPU while it is idle, to save memory; group moves layer by layer."""
     tiling: Literal["auto", "on", "off"] = "auto"
     """Decode pictures in tiles: less memory, faint differences."""
     compile: bool = False
     """Compile the denoiser's blocks; the first pictures take longer."""
-    quantize: Literal["none", "int8", "int8-dynamic", "fp8"] = "none"
-    """Quantize the denoiser's weights (int8-dynamic and fp8: its activations too)."""
+    quantize: Literal["auto", "none", "int8", "int8-dynamic", "fp8"] = "auto"
+    """Quantize the denoiser's weights (int8-dynamic and fp8: its activations too); auto: on a GPU that is too small."""
+    quantize_text: Literal["auto", "none", "int8"] = "auto"
+    """Quantize the text encoders' weights; auto: on a GPU that is too small."""
     channels_last: bool = False
     """Use the channels-last memory layout."""
     fuse_projections: bool = False
@@ -136,9 +139,13 @@ class RemoteConfig(_Sized):
     """Which renderer draws the pictures."""
     model: str = ""
     """Name of the model at the API."""
+    width: int = Field(1024, ge=16, le=4096)
+    """Width in pixels."""
+    height: int = Field(1024, ge=16, le=4096)
+    """Height in pixels."""
     call: Free = Field(default_factory=dict)
     """Further arguments of the API's call, passed on unchanged."""
-    base_url: str | None = None
+    base_url: Address | None = None
     """Address of an OpenAI-compatible image API; null means OpenAI's own."""
     api_key_env: str = "OPENAI_API_KEY"
     """Environment variable that holds the API key."""
@@ -202,7 +209,7 @@ KINDS = Kinds(
     {"diffusers": DiffusersConfig, "remote": RemoteConfig, "painter": PainterConfig},
     RendererPlugin,
     default="diffusers",
-    apart=frozenset({"call", "settings"}),
+    apart=frozenset({"model", "call", "settings"}),
 )
 
 RendererConfig = Annotated[

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
+from steer.config.address import Address
 from steer.config.section import PLUGIN, Kinds, Section
 from steer.config.values import Free
 from steer.registry import REWARDS
@@ -40,7 +41,7 @@ class PromptedConfig(Section):
     backend: Literal["local", "openai", "decisions", "systemone", "chat"] = "local"
     """Who answers: a model in this process, OpenAI's Decisions API, or a server at `base_url` with `/v1/decisions`,
     `/v1/systemone` or chat completions with logprobs."""
-    base_url: str | None = None
+    base_url: Address | None = None
     """Address of the server, ending in /v1; null means OpenAI's own."""
     api_key_env: str = "OPENAI_API_KEY"
     """Environment variable that holds the API key."""

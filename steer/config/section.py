@@ -24,7 +24,12 @@ class Section(BaseModel):
 
     # defaults are validated too: 60 and 60.0 must not make two fingerprints
     model_config = ConfigDict(
-        extra="forbid", frozen=True, validate_default=True, use_attribute_docstrings=True, allow_inf_nan=False
+        extra="forbid",
+        frozen=True,
+        validate_default=True,
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
+        hide_input_in_errors=True,  # a traceback must not show a password in an address
     )
 
     @model_validator(mode="before")

@@ -148,6 +148,6 @@ def write_ratings(folder: Path, planned: list[Planned], read: dict[str, np.ndarr
                 )
                 truth.setdefault(person.id, {})[picture.file] = round(float(liking[i]), 4)
     for split in RATINGS:
-        (folder / "annotations" / f"{split}.json").write_text(json.dumps(rows[split]))
-    (folder / "truth.json").write_text(json.dumps(truth))
-    (folder / "generated.json").write_text(json.dumps([p.file for p in planned if p.generated]))
+        (folder / "annotations" / f"{split}.json").write_text(json.dumps(rows[split]), encoding="utf-8")
+    (folder / "truth.json").write_text(json.dumps(truth), encoding="utf-8")
+    (folder / "generated.json").write_text(json.dumps([p.file for p in planned if p.generated]), encoding="utf-8")

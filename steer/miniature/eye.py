@@ -91,14 +91,14 @@ class Eye(nn.Module):
         """Write ``config.json`` and fp16 ``model.safetensors``."""
         folder.mkdir(parents=True, exist_ok=True)
         config = {"shape": self.shape, "widths": self.widths}
-        (folder / "config.json").write_text(json.dumps(config) + "\n")
+        (folder / "config.json").write_text(json.dumps(config) + "\n", encoding="utf-8")
         save_file({k: v.half().contiguous() for k, v in self.state_dict().items()}, folder / "model.safetensors")
 
 
 def load_eye(folder: Path) -> Eye:
     """The eye saved in ``folder``; MissingWeights names the folder when it cannot be read."""
     try:
-        eye = Eye(**json.loads((folder / "config.json").read_text()))
+        eye = Eye(**json.loads((folder / "config.json").read_text(encoding="utf-8")))
         weights = load_file(folder / "model.safetensors")
         eye.load_state_dict({k: v.float() for k, v in weights.items()})
     except (OSError, SafetensorError, RuntimeError, KeyError) as error:

@@ -14,6 +14,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 
+from reward_models.remote import server_address
 from steer.config import ChatConfig, WriterConfig
 from steer.config.strength import STRENGTHS, StrengthName
 from steer.errors import ProposerBudgetSpent, ProposerError, UsageError
@@ -142,9 +143,13 @@ def build(config: ChatConfig, strength: StrengthName = "free") -> ChatProposer:
     """The proposer that asks an endpoint. Raises UsageError where model or key is missing."""
     if not config.model:
         raise UsageError("the chat proposer needs a model; add --set proposer.model=NAME")
-    key = os.environ.get(config.api_key_env)
+    key = os.environ.get(config.api_key_env, "")
     if not key and config.base_url is None:
         raise UsageError(f"the chat proposer needs a key in the environment variable {config.api_key_env}")
+    try:
+        server_address(config.base_url)
+    except ValueError as error:
+        raise UsageError(f"the chat proposer: {error}") from error
     limits = Limits(config.timeout_s, config.retries, config.max_calls, config.max_tokens)
-    backend = Endpoint(config.model, key or "none", config.api_key_env, config.base_url, config.extra, limits)
+    backend = Endpoint(config.model, key, config.api_key_env, config.base_url, config.extra, limits)
     return ChatProposer(config, backend, strength)

@@ -6,7 +6,7 @@ import random
 from typing import Any, Protocol
 
 from steer.lexicon import Group, Lexicon
-from steer.proposers.endpoint import as_schema
+from steer.proposers.dialect import as_schema
 from steer.proposers.parsing import parse_answer, parse_lists
 from steer.types import Rewrite
 

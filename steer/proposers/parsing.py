@@ -6,8 +6,12 @@ import json
 import re
 from typing import Any
 
+from reward_models.outside import readable
+
 MAX_ANSWER = 40_000  # characters that are looked at
+MAX_THOUGHT = 1_000_000  # characters of an answer with its reasoning
 MAX_TEXT = 600  # characters of one rewrite
+DEEPEST = 20  # levels of JSON
 TEXT_KEYS = ("rewrite", "text", "prompt", "description")
 
 _THOUGHT = re.compile(r"<(think|thinking|reasoning)>.*?(</\1>|$)", flags=re.S | re.I)
@@ -31,10 +35,15 @@ def parse_answer(answer: str) -> list[str]:
     >>> parse_answer('{"rewrites": ["a red fox", "a blue f')
     ['a red fox']
     """
-    text = _THOUGHT.sub("", answer[:MAX_ANSWER]).strip()
+    text = without_thoughts(answer)
     found = _from_json(text) or _from_cut_json(text) or _from_lines(text)
-    texts = (t.strip() for t in found)
+    texts = (readable(t).strip() for t in found)  # JSON may spell half a character
     return list(dict.fromkeys(t for t in texts if 0 < len(t) <= MAX_TEXT and not _REFUSAL.match(t)))
+
+
+def without_thoughts(answer: str) -> str:
+    """What is looked at of an answer: its beginning, without the reasoning that some models write into it."""
+    return _THOUGHT.sub("", answer[:MAX_THOUGHT])[:MAX_ANSWER].strip()
 
 
 def parse_lists(answer: str) -> list[list[str]]:
@@ -44,7 +53,7 @@ def parse_lists(answer: str) -> list[list[str]]:
     [['at dawn', 'sepia']]
     """
     found = []
-    for match in re.finditer(r"\[[^\[\]]*\]", _THOUGHT.sub("", answer[:MAX_ANSWER])):
+    for match in re.finditer(r"\[[^\[\]]*\]", without_thoughts(answer)):
         try:
             value = json.loads(match.group(), strict=False)
         except ValueError:
@@ -68,7 +77,7 @@ def _from_json(text: str) -> list[str]:
             continue
         except RecursionError:  # brackets without end
             break
-        texts = _texts(value)
+        texts = _texts(value, DEEPEST)
         singles += texts if len(texts) == 1 else []
         best = max(best, texts, key=len)
     return max(best, singles, key=len)
@@ -79,13 +88,13 @@ def _next_value(text: str, start: int) -> int:
     return min(places, default=-1)
 
 
-def _texts(value: Any) -> list[str]:
-    """The texts of a JSON value: a list of strings, or of objects with one under a usual key, at any depth."""
+def _texts(value: Any, deeper: int) -> list[str]:
+    """The texts of a JSON value: a list of strings, or of objects with one under a usual key, so many levels down."""
     if isinstance(value, list):
         flat = [v if isinstance(v, str) else _text_of(v) for v in value]
         return [t for t in flat if t]
     if isinstance(value, dict):
-        inner = [_texts(v) for v in value.values() if isinstance(v, (list, dict))]
+        inner = [_texts(v, deeper - 1) for v in value.values() if deeper and isinstance(v, (list, dict))]
         longest = max(inner, key=len, default=[])
         if longest:
             return longest

@@ -26,7 +26,7 @@ CONTEXT = 4096  # tokens of one question and its answer
 def build(config: SmolLMConfig, strength: StrengthName = "free") -> ChatProposer:
     """The proposer that asks the server of :func:`serve`. Raises UsageError where a package is missing."""
     limits = Limits(config.timeout_s, config.retries, config.max_calls, config.max_tokens)
-    return ChatProposer(config, Endpoint(MODEL, "none", "", serve(config.parallel), config.extra, limits), strength)
+    return ChatProposer(config, Endpoint(MODEL, "", "", serve(config.parallel), config.extra, limits), strength)
 
 
 def missing_packages() -> list[str]:

@@ -47,6 +47,10 @@ class Limits:
     max_calls: int | None = None
     max_tokens: int | None = None
 
+    def tokens_left(self, used: Usage) -> int | None:
+        """Of the budget; None is no limit."""
+        return None if self.max_tokens is None else self.max_tokens - used.tokens
+
     def check(self, used: Usage) -> None:
         """Raises ProposerBudgetSpent where nothing more may be asked."""
         if self.max_calls is not None and used.calls >= self.max_calls:

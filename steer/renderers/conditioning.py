@@ -54,7 +54,7 @@ class Conditioning:
         each = [self._known[p] for p in prompts]
         while len(self._known) > max(REMEMBERED, len(prompts)):
             self._known.popitem(last=False)
-        device = self.pipeline._execution_device
+        device = self.place.device
         rows = {name: torch.stack([r[name] for r in each]).to(device) for name in each[0]}
         if self._guided():
             away = self._away(rows)
@@ -134,7 +134,12 @@ def _sdxl_guided(p: Any, call: dict[str, Any], negative: bool) -> bool:  # noqa:
 
 def family_of(pipeline: Any) -> Family | None:
     """How this kind of pipeline is told a text, where that is known here."""
-    return next((f for name, f in FAMILIES if type(pipeline).__name__.startswith(name)), None)
+    return family_named(type(pipeline).__name__)
+
+
+def family_named(kind: str) -> Family | None:
+    """As :func:`family_of`, by the name of the pipeline's class."""
+    return next((f for name, f in FAMILIES if kind.startswith(name)), None)
 
 
 FAMILIES: tuple[tuple[str, Family], ...] = (

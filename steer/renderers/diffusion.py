@@ -4,33 +4,36 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import torch
 from PIL import Image
+from transformers import ProcessorMixin
 
+from reward_models.residency import empty_cache, out_of_memory
 from steer.config import DiffusersConfig, DraftConfig
 from steer.devices import pick_device
 from steer.errors import RenderError
 from steer.protocols import Renderer
 from steer.renderers.checks import as_picture
-from steer.renderers.conditioning import Conditioning
+from steer.renderers.conditioning import REMEMBERED, Conditioning
 from steer.renderers.drafts import Drafts
-from steer.renderers.loading import identity_of, load_pipeline, make_ready
 from steer.renderers.previews import EulerPreviews, OnStep
+from steer.renderers.ready import Loaded
 from steer.renderers.vocabulary import vocabulary_of
 from steer.types import RenderFailure
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 class DiffusersRenderer(Renderer):
     """Renders in batches of one fixed shape, so that company changes nothing.
 
     Each candidate has its own generator, seeded on the CPU: a seed means the same noise on any
-    card. The last batch is padded by repeating its last prompt. On CUDA running out of memory
-    halves the batch, for good. ``pipeline``: one that is loaded already, in place of ``config.model``.
+    card. The last batch is padded by repeating its last prompt. Running out of memory halves the batch, for good.
+    ``pipeline``: one that is loaded already, in place of ``config.model``.
     """
 
     def __init__(self, config: DiffusersConfig, pipeline: Any = None):
@@ -39,9 +42,8 @@ class DiffusersRenderer(Renderer):
         name = "the miniature" if config.model == "miniature" else config.model
         self.name = f"{type(pipeline).__name__ if pipeline else name} on {self.device}"
         self.vocabulary = None if pipeline else vocabulary_of(config)
-        self.pipeline, weights = (pipeline, identity_of(pipeline)) if pipeline else load_pipeline(config, self.device)
-        self.place, added = make_ready(self.pipeline, config, self.device)
-        self.weights = {**weights, **added}
+        loaded = Loaded(config, self.device, pipeline)
+        self.pipeline, self.place, self.weights = loaded.pipeline, loaded.place, loaded.identity
         self.batch_size = config.batch_size
         self.accepted = set(inspect.signature(self.pipeline.__call__).parameters)
         if unknown := sorted(set(config.call) - self.accepted):
@@ -65,8 +67,7 @@ class DiffusersRenderer(Renderer):
 
     def prepare(self, prompts: Sequence[str]) -> None:
         """Texts that will be drawn next, to be read at once."""
-        with torch.inference_mode():
-            self.conditioning.read(prompts)
+        self._within_memory(lambda: self.conditioning.read(prompts[:REMEMBERED]))
 
     def render(
         self,
@@ -81,20 +82,40 @@ class DiffusersRenderer(Renderer):
         jobs = list(zip(prompts, seeds, strict=True))
         for prompt in dict.fromkeys(prompts):
             self._say_if_cut(prompt)
+        self.prepare(prompts)
         results: list[Image.Image | RenderFailure] = []
         while len(results) < len(jobs):
-            chunk = jobs[len(results) : len(results) + self.batch_size]
-            try:
-                results += self._batch(chunk, draft, on_step)
-            except torch.cuda.OutOfMemoryError as error:
-                torch.cuda.empty_cache()
-                if self.batch_size == 1:
-                    raise RenderError(
-                        "the card is too small for a single picture; use a smaller size or model"
-                    ) from error
-                self.batch_size //= 2
-                self.conditioning = self._conditioning()
+            done = len(results)
+            results += self._within_memory(
+                lambda done=done: self._batch(jobs[done : done + self.batch_size], draft, on_step)  # type: ignore[misc]
+            )
         return results
+
+    def narrow(self, batch_size: int) -> None:
+        """Draw at most so many pictures together from now on."""
+        if batch_size < self.batch_size:
+            self.batch_size = self.drawn_together = batch_size
+            self.conditioning = self._conditioning()
+
+    def _within_memory(self, work: Callable[[], T]) -> T:
+        """``work``; where the card's memory does not suffice, once more without the other models on it, then with half
+        the batch, for good. Raises RenderError where not even one picture fits.
+        """
+        while True:
+            try:
+                with torch.no_grad():  # and no inference mode, in which quantised weights cannot change their device
+                    return work()
+            except (RuntimeError, MemoryError) as error:
+                if not out_of_memory(error):
+                    raise
+            # past the handler, as the error keeps what was on the card alive
+            if self.place.recover():
+                continue
+            empty_cache()
+            if self.batch_size == 1:
+                raise RenderError("the memory does not suffice for a single picture; use a smaller size or model")
+            self.narrow(self.batch_size // 2)
+            log.warning("the memory did not suffice: from here on, %d pictures are drawn together", self.batch_size)
 
     def draw_one(self, prompt: str, seed: int, on_step: OnStep) -> Image.Image | RenderFailure:
         """A picture that is watched while it is made; ``on_step`` is diffusers' ``callback_on_step_end``."""
@@ -113,14 +134,14 @@ class DiffusersRenderer(Renderer):
         tokenizer = parts.get("tokenizer_2") or parts.get("tokenizer")
         if tokenizer is None or self._said_cut:
             return
-        limit = min(self.config.call.get("max_sequence_length", 10**9), tokenizer.model_max_length)
+        reader = tokenizer.tokenizer if isinstance(tokenizer, ProcessorMixin) else tokenizer
+        limit = min(self.config.call.get("max_sequence_length", 10**9), reader.model_max_length)
         if "max_sequence_length" in self.accepted and "max_sequence_length" not in self.config.call:
             limit = inspect.signature(self.pipeline.__call__).parameters["max_sequence_length"].default
-        if (n := len(tokenizer(prompt, truncation=False, verbose=False).input_ids)) > limit:
+        if (n := len(reader(prompt, truncation=False, verbose=False).input_ids)) > limit:
             self._said_cut = True  # once, as a search may write hundreds of such texts
             log.warning("the pipeline reads %d of %d tokens of: %.60s...", limit, n, prompt)
 
-    @torch.inference_mode()
     def _batch(
         self, jobs: list[tuple[str, int]], draft: DraftConfig | None, on_step: OnStep | None
     ) -> list[Image.Image | RenderFailure]:
@@ -130,15 +151,17 @@ class DiffusersRenderer(Renderer):
         if draft:
             width, height = (max(16, round(side * draft.scale / 16) * 16) for side in (width, height))
             steps = draft.steps or steps
-        output = self.pipeline(
-            **self.conditioning([p for p, _ in padded]),
-            generator=[torch.Generator("cpu").manual_seed(s) for _, s in padded],
-            width=width,
-            height=height,
-            num_inference_steps=steps,
-            output_type="np",
-            **({"callback_on_step_end": on_step} if on_step else {}),
-            **self.call,
-        )
+        told = self.conditioning([p for p, _ in padded])
+        with self.place.drawing():
+            output = self.pipeline(
+                **told,
+                generator=[torch.Generator("cpu").manual_seed(s) for _, s in padded],
+                width=width,
+                height=height,
+                num_inference_steps=steps,
+                output_type="np",
+                **({"callback_on_step_end": on_step} if on_step else {}),
+                **self.call,
+            )
         flagged = getattr(output, "nsfw_content_detected", None) or [False] * len(padded)
         return [as_picture(output.images[i], bool(flagged[i])) for i in range(len(jobs))]

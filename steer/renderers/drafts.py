@@ -37,6 +37,15 @@ class Drafts(Renderer):
         """As the whole renderer does."""
         self.whole.prepare(prompts)
 
+    @property
+    def drawn_together(self) -> int | None:  # type: ignore[override]
+        """As many as of the whole renderer."""
+        return self.whole.drawn_together
+
+    def narrow(self, batch_size: int) -> None:
+        """As the whole renderer does."""
+        self.whole.narrow(batch_size)
+
     def describe(self) -> dict[str, object]:
         """As the whole renderer, told apart."""
         return {**self.whole.describe(), "tier": "draft"}

@@ -1,162 +1,130 @@
-"""Where a pipeline's parts live: all on the card, the text encoders only while they read, each part while it works,
-or layer by layer.
+"""Where a pipeline's parts live: all on the card, the text encoders only while they read, each part while it works, or
+layer by layer. On a card they are guests beside the reward and the language model (:mod:`reward_models.residency`).
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any
 
 import torch
+from diffusers.hooks import apply_group_offloading
+from torch import nn
 
+from reward_models import residency
+from reward_models.residency import Guest, out_of_memory
 from steer.config import DiffusersConfig
 from steer.errors import RenderError
+from steer.memory import main_memory
+from steer.renderers.plan import Placement, Plan, Work, is_encoder
 
 log = logging.getLogger(__name__)
 
-Placement = Literal["none", "encoders", "model", "sequential"]
-GIB = 2**30
-RESERVE = 1.0  # GiB kept free: CUDA's own, fragmentation, the reward model
-ACTIVATIONS = 1.6  # GiB a megapixel and picture while the VAE decodes: the peak of most pipelines
-SAID = {
-    "encoders": "the text encoders come onto it only to read, once a round",
-    "model": "its parts are moved onto it one after another, which is slower",
-    "sequential": "its parts are moved onto it layer by layer, which is slow",
-}
-
 
 class Place:
-    """Where the parts are now. Of ``encoders`` the text encoders are no parts of the pipeline but while they read."""
+    """Where the parts are now. ``placement`` "encoders" and "group": of the pipeline, the text encoders are parts only
+    while they read.
+    """
 
-    def __init__(self, pipeline: Any, kind: Placement, device: str):
-        self.pipeline, self.kind, self.device = pipeline, kind, device
-        self._encoders = {n: p for n, p in modules(pipeline).items() if is_encoder(n)} if kind == "encoders" else {}
-        if self._encoders:
-            self._leave()
+    def __init__(self, pipeline: Any, plan: Plan, device: str, work: float, stays: bool = False):
+        self.pipeline, self.device, self.placement = pipeline, device, plan.placement
+        apart = plan.placement in ("encoders", "group")
+        self._encoders = {n: p for n, p in modules(pipeline).items() if is_encoder(n)} if apart else {}
+        self._layers = plan.layers and residency.moves(device)
+        readers, drawers = self._guests(plan.placement, work, stays)
+        self._readers, self._drawers = readers, drawers
+        self._detach()
+        if plan.placement == "model":
+            pipeline.enable_model_cpu_offload(device=device)
+        elif plan.placement == "group":
+            stream_layers(self._denoiser(), device)
+        if self._layers:
+            for encoder in self._encoders.values():
+                stream_layers(encoder, device)
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """While texts are encoded: text encoders and the rest change places on the card."""
+        """While texts are encoded: the text encoders are parts of the pipeline, and on the device."""
         if not self._encoders:
-            yield
+            with self._drawers.at_work():
+                yield
             return
-        _move(modules(self.pipeline).values(), "cpu")
-        _move(self._encoders.values(), self.device)
-        for name, encoder in self._encoders.items():
-            setattr(self.pipeline, name, encoder)
-        try:
-            yield
-        finally:
-            self._leave()
+        with self._readers.at_work():
+            for name, encoder in self._encoders.items():
+                setattr(self.pipeline, name, encoder)
+            try:
+                yield
+            finally:
+                self._detach()
 
-    def _leave(self) -> None:
-        _move(self._encoders.values(), "cpu")
+    @contextmanager
+    def drawing(self) -> Iterator[None]:
+        """While pictures are drawn and decoded: what is needed for it is on the device."""
+        with self._drawers.at_work():
+            yield
+
+    def recover(self) -> bool:
+        """After the memory did not suffice: everything of others leaves the card; whether anything did."""
+        self.pipeline.maybe_free_model_hooks()  # what was left on the card in the middle of a call
+        return self._drawers.alone()
+
+    def _guests(self, placement: Placement, work: float, stays: bool) -> tuple[Guest, Guest]:
+        """The text encoders, and everything else. Layers that stream are no guests: they take next to nothing."""
+        encoders = list(self._encoders.values())
+
+        def others() -> list[nn.Module]:
+            found = {n: p for n, p in modules(self.pipeline).items() if n not in self._encoders}
+            if placement == "model":
+                return []
+            return [p for n, p in found.items() if placement != "group" or n == "vae"]
+
+        if not residency.moves(self.device):
+            residency.move([p for p in modules(self.pipeline).values()], self.device)
+        readers = Guest("the text encoders", self.device, lambda: [] if self._layers else encoders)
+        return readers, Guest("the image model", self.device, others, work, stays)
+
+    def _detach(self) -> None:
         for name in self._encoders:
             setattr(self.pipeline, name, None)
-        _move(modules(self.pipeline).values(), self.device)
+
+    def _denoiser(self) -> nn.Module:
+        found: nn.Module = self.pipeline.components.get("transformer") or self.pipeline.components["unet"]
+        return found
 
 
-def place(pipeline: Any, device: str, config: DiffusersConfig, apart: bool) -> Place:
-    """Put the pipeline onto its device as ``renderer.offload`` says, or as its free memory allows.
-
-    ``apart``: texts are encoded apart from the pipeline's call, so that the text encoders need not stay.
-    """
-    wanted = config.offload
-    if wanted == "encoders" and not apart:
-        raise RenderError(f"renderer.offload=encoders: how {type(pipeline).__name__} encodes texts is not known here")
-    megapixels = config.size[0] * config.size[1] / 2**20
-    if device != "cuda":
-        if wanted in ("model", "sequential"):
-            raise RenderError(f"renderer.offload={wanted} moves parts off a CUDA card; here the device is {device}")
-        if config.tiling == "on":
-            pipeline.vae.enable_tiling()
-        pipeline.to(device)
-        return Place(pipeline, "encoders" if wanted == "encoders" else "none", device)
-    weights = part_sizes(pipeline)
-    free = torch.cuda.mem_get_info()[0] / GIB
-    chosen = choose(weights, free, config.batch_size * megapixels, apart) if wanted == "auto" else wanted
-    if wanted == "auto" and chosen != "none":
-        log.warning(
-            "the card has %.1f GiB free and the weights take %.1f: %s", free, sum(weights.values()), SAID[chosen]
-        )
-    if chosen == "model":
-        pipeline.enable_model_cpu_offload()
-    elif chosen == "sequential":
-        pipeline.enable_sequential_cpu_offload()
-    elif chosen == "none":
-        pipeline.to(device)
-    _decode_within(pipeline, free - _resident(weights, chosen) - RESERVE, megapixels, config)
-    return Place(pipeline, chosen, device)
-
-
-def modules(pipeline: Any) -> dict[str, torch.nn.Module]:
-    """The parts that hold weights, by name."""
-    return {name: part for name, part in pipeline.components.items() if isinstance(part, torch.nn.Module)}
-
-
-def is_encoder(name: str) -> bool:
-    """Whether a pipeline's part reads texts."""
-    return name.startswith("text_encoder")
-
-
-def part_sizes(pipeline: Any) -> dict[str, float]:
-    """GiB of weights by part; of quantised ones what they take now."""
-    return {
-        name: sum(_bytes(t) for t in (*part.parameters(), *part.buffers())) / GIB
-        for name, part in modules(pipeline).items()
-    }
-
-
-def choose(weights: dict[str, float], free: float, megapixels: float, apart: bool = True) -> Placement:
-    """What fits: GiB of weights by part, GiB free on the card, megapixels of a batch.
-
-    >>> parts = {"text_encoder": 8.0, "transformer": 8.0, "vae": 0.2}
-    >>> [choose(parts, free, 1.0) for free in (24.0, 12.0, 10.7, 8.0)]
-    ['none', 'encoders', 'model', 'sequential']
-    """
-    working = RESERVE + ACTIVATIONS * megapixels
-    if sum(weights.values()) + working <= free:
-        return "none"
-    encoders = sum(size for name, size in weights.items() if is_encoder(name))
-    if encoders and apart and max(encoders + RESERVE, sum(weights.values()) - encoders + working) <= free:
-        return "encoders"
-    return "model" if max(weights.values(), default=0.0) + working <= free else "sequential"
-
-
-def _decode_within(pipeline: Any, left: float, megapixels: float, config: DiffusersConfig) -> None:
-    """Decode picture by picture where a batch's decoding would not fit into ``left`` GiB, and in tiles where one
-    would not.
-    """
-    vae = pipeline.components.get("vae")
-    if vae is None:
-        return
-    if config.batch_size > 1 and ACTIVATIONS * megapixels * config.batch_size > left:
-        vae.enable_slicing()
-    if config.tiling == "on" or (config.tiling == "auto" and ACTIVATIONS * megapixels > left):
-        vae.enable_tiling()
+def settle(pipeline: Any, device: str, config: DiffusersConfig, plan: Plan, work: Work) -> Place:
+    """Put the pipeline onto its device by the plan. Raises RenderError where its memory does not suffice."""
+    if plan.precision.tiles:
+        pipeline.vae.enable_tiling()
         log.info("pictures are decoded in tiles")
+    if config.batch_size > 1 and residency.moves(device) and pipeline.components.get("vae") is not None:
+        pipeline.vae.enable_slicing()  # pictures are decoded one by one, whatever the batch
+    try:
+        return Place(pipeline, plan, device, work.peak(plan.precision.tiles), stays=config.offload == "none")
+    except (RuntimeError, MemoryError) as error:
+        if not out_of_memory(error):
+            raise
+        raise RenderError(
+            f"the memory of {device} does not suffice for the pipeline; leave renderer.offload on auto, "
+            "or choose a smaller model"
+        ) from error
 
 
-def _resident(weights: dict[str, float], placement: Placement) -> float:
-    """GiB of weights on the card while a picture is decoded."""
-    if placement == "none":
-        return sum(weights.values())
-    if placement == "encoders":
-        return sum(size for name, size in weights.items() if not is_encoder(name))
-    return weights.get("vae", 0.0)
+def stream_layers(part: nn.Module, device: str) -> None:
+    """Its layers come onto the card one after another, each while the one before it works."""
+    streams = torch.cuda.is_available() and residency.moves(device)
+    scarce = main_memory().free < 1.5 * sum(p.numel() * p.element_size() for p in part.parameters()) / 2**30
+    apply_group_offloading(
+        part,
+        onload_device=torch.device(device),
+        offload_type="leaf_level",
+        use_stream=streams,
+        low_cpu_mem_usage=streams and scarce,  # pinned piece by piece rather than all at once
+    )
 
 
-def _move(parts: Iterable[torch.nn.Module], device: str) -> None:
-    for part in parts:
-        part.to(device)
-    if device == "cpu" and torch.cuda.is_available():
-        torch.cuda.empty_cache()
-
-
-def _bytes(tensor: torch.Tensor) -> int:
-    inner = getattr(tensor, "__tensor_flatten__", None)  # a quantised one is made of others
-    if inner is None:
-        return tensor.numel() * tensor.element_size()
-    return sum(_bytes(part) for name in inner()[0] if (part := getattr(tensor, name)) is not None)
+def modules(pipeline: Any) -> dict[str, nn.Module]:
+    """The parts that hold weights, by name."""
+    return {name: part for name, part in pipeline.components.items() if isinstance(part, nn.Module)}

@@ -7,31 +7,42 @@ would be another one if it were asked for again.
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import io
-import logging
 import os
 import time
-import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import openai
 from PIL import Image
 
-from reward_models.remote import AGAIN, LONGEST_WAIT_S, Counter, run, short, wait_s
+from reward_models.remote import (
+    FAULTS,
+    LONGEST_WAIT_S,
+    Counter,
+    Malformed,
+    Refused,
+    client,
+    fetched,
+    passes,
+    picture_of,
+    reason,
+    run,
+    said,
+    server_address,
+    short,
+    wait_s,
+)
 from steer.config import RemoteConfig
 from steer.errors import RenderError, UsageError
 from steer.protocols import Renderer
 from steer.renderers.checks import checked
+from steer.renderers.image_api import ImageDialect, is_refusal
 from steer.types import RenderFailure
 
-log = logging.getLogger(__name__)
-
-REFUSED = ("moderation_blocked", "content_policy_violation", "content_filter", "sexual", "safety")
-LARGEST = 64 * 2**20  # bytes of an answer's picture
+LARGEST = 32 * 2**20  # bytes of a picture's file
+MOST_PIXELS = 4096 * 4096  # the largest that can be asked for
+NO_PICTURE = (*FAULTS, OSError, Image.DecompressionBombError)
 
 
 @dataclass
@@ -67,6 +78,11 @@ class RemoteRenderer(Renderer):
         self.key = os.environ.get(c.api_key_env, "")
         if not self.key and c.base_url is None:
             raise UsageError(f"the remote renderer needs a key in the environment variable {c.api_key_env}")
+        try:
+            server_address(c.base_url)
+            self.dialect = ImageDialect(c)
+        except ValueError as error:
+            raise UsageError(f"the remote renderer: {error}") from error
         self.meter = self.usage = PictureUsage(price=c.price)
         seeds = f"seeds as '{c.seed_field}'" if c.seed_field else "no seeds: each picture is a new drawing"
         self.name = f"{c.model} by an image API ({seeds})"
@@ -85,11 +101,9 @@ class RemoteRenderer(Renderer):
         begun = time.monotonic()
 
         async def everything() -> list[Image.Image | RenderFailure]:
-            limit = asyncio.Semaphore(self.config.parallel)
-            async with openai.AsyncOpenAI(
-                api_key=self.key or "none", base_url=self.config.base_url, timeout=self.config.timeout_s, max_retries=0
-            ) as client:
-                jobs = [self._one(client, limit, p, s) for p, s in zip(prompts, seeds, strict=True)]
+            c, limit = self.config, asyncio.Semaphore(self.config.parallel)
+            async with client(c.base_url, self.key, c.timeout_s, most=LARGEST * 4 // 3 + 2**16) as server:
+                jobs = [self._one(server, limit, p, s) for p, s in zip(prompts, seeds, strict=True)]
                 return await asyncio.gather(*jobs)
 
         try:
@@ -102,88 +116,54 @@ class RemoteRenderer(Renderer):
         return results
 
     async def _one(
-        self, client: openai.AsyncOpenAI, limit: asyncio.Semaphore, prompt: str, seed: int
+        self, server: openai.AsyncOpenAI, limit: asyncio.Semaphore, prompt: str, seed: int
     ) -> Image.Image | RenderFailure:
-        c = self.config
-        extra = {**c.call, **({c.seed_field: seed} if c.seed_field else {})}
+        c, attempt = self.config, 0
         async with limit:
-            for attempt in range(c.retries + 1):
+            while True:
                 self.usage.calls += 1
+                sent = self.dialect.body(prompt, seed)
                 try:
-                    answer = await asyncio.wait_for(
-                        client.images.generate(
-                            model=c.model,
-                            prompt=prompt,
-                            n=1,
-                            size="{}x{}".format(*c.size),
-                            extra_body=extra,
-                        ),
-                        c.timeout_s,
-                    )
-                    picture = await self._picture(answer)
+                    picture = await asyncio.wait_for(self._drawn(server, sent), c.timeout_s)
                     self.usage.pictures += 1
                     return picture
                 except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
                     raise RenderError(f"the image API refused the key in {c.api_key_env}") from error
                 except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
                     self.usage.failed_calls += 1
-                    if _is_refusal(error):
+                    if self.dialect.learned(error, sent):
+                        continue  # finding out what it takes is no failed attempt
+                    why = reason(error, self.key) or short(error)
+                    if is_refusal(error, why):
                         self.usage.refused += 1
-                        return RenderFailure(f"the image API refused the prompt: {_said(error)}")
-                    raise RenderError(f"the image API takes no such request for '{c.model}': {_said(error)}") from error
+                        return RenderFailure(f"the image API refused the prompt: {why}")
+                    raise RenderError(f"the image API takes no such request for '{c.model}': {why}") from error
                 except openai.NotFoundError as error:
                     raise RenderError(
                         f"the image API knows no model '{c.model}' or has no images at that address"
                     ) from error
-                except AGAIN as error:
+                except NO_PICTURE as error:
                     self.usage.failed_calls += 1
-                    wait = wait_s(error, attempt)
-                    if attempt == c.retries or wait > LONGEST_WAIT_S:
-                        return RenderFailure(f"the image API does not answer: {short(error)}")
+                    why, wait = self._said(error), wait_s(error, attempt) if passes(error) else 0.0
+                    if isinstance(error, openai.APIStatusError) and not passes(error):
+                        raise RenderError(f"the image API takes no such request for '{c.model}': {why}") from error
+                    if attempt == c.retries or wait > LONGEST_WAIT_S or isinstance(error, Refused):
+                        what = "answer" if passes(error) else "give a picture"
+                        return RenderFailure(f"the image API does not {what}: {why}")
                     await asyncio.sleep(wait)
-                except (
-                    openai.OpenAIError,
-                    ValueError,
-                    OSError,
-                    Image.DecompressionBombError,
-                ) as error:
-                    self.usage.failed_calls += 1  # an answer without a picture
-                    if attempt == c.retries:
-                        return RenderFailure(f"the image API does not give a picture: {type(error).__name__}")
-        raise AssertionError("the last attempt returns")
+                attempt += 1
 
-    async def _picture(self, answer: Any) -> Image.Image | RenderFailure:
-        """The picture of an answer, in it or behind its address. Raises ValueError or OSError where there is none."""
-        data = (getattr(answer, "data", None) or [None])[0]
-        if encoded := getattr(data, "b64_json", None):
-            try:
-                content = base64.b64decode(encoded, validate=True)
-            except binascii.Error as error:
-                raise ValueError("not base64") from error
-        elif (url := getattr(data, "url", None)) and url.startswith(("https://", "http://")):
-            content = await asyncio.to_thread(self._fetch, url)
-        else:
-            raise ValueError("no picture")
-        if len(content) > LARGEST:
-            raise ValueError("too large")
+    async def _drawn(self, server: openai.AsyncOpenAI, sent: dict[str, object]) -> Image.Image | RenderFailure:
+        """The picture of one request, in the answer or behind its address. Raises one of ``NO_PICTURE``."""
+        content = picture_of(await server.post("/images/generations", body=sent, cast_to=object))
+        if isinstance(content, str):
+            content = await fetched(content, LARGEST, self.config.timeout_s, self.config.base_url)
         with Image.open(io.BytesIO(content)) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise Malformed(f"a picture of {image.width} x {image.height} pixels was not asked for")
             image.load()
             return checked(image)
 
-    def _fetch(self, url: str) -> bytes:
-        with urllib.request.urlopen(url, timeout=self.config.timeout_s) as response:
-            content: bytes = response.read(LARGEST + 1)
-        return content
-
-
-def _is_refusal(error: openai.APIStatusError) -> bool:
-    """Whether a 400 speaks of the prompt's content and not of its form."""
-    said = f"{error.code or ''} {getattr(error, 'type', '') or ''} {_said(error)}".lower()
-    return any(word in said for word in REFUSED)
-
-
-def _said(error: openai.APIStatusError) -> str:
-    """The server's own words, one short line."""
-    body = error.body if isinstance(error.body, dict) else {}
-    words = str(body.get("message") or body.get("code") or short(error))
-    return " ".join(words.split())[:200]
+    def _said(self, error: BaseException) -> str:
+        """What went wrong, in one short line without the key."""
+        return "the answer is no picture" if isinstance(error, Image.UnidentifiedImageError) else said(error, self.key)

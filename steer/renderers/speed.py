@@ -9,9 +9,13 @@ import logging
 from typing import Any
 
 import torch
+from torch import nn
 
 from steer.config import DiffusersConfig
 from steer.errors import RenderError
+from steer.renderers.placement import modules
+from steer.renderers.plan import Precision, is_encoder
+from steer.renderers.weights import quantisable
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +30,7 @@ def denoiser(pipeline: Any) -> Any:
     return part
 
 
-def lighten(pipeline: Any, config: DiffusersConfig) -> None:
+def lighten(pipeline: Any, config: DiffusersConfig, precision: Precision) -> None:
     """Before the parts find their place: fused projections, other layouts, fewer bits."""
     if config.fuse_projections:
         fuse = getattr(denoiser(pipeline), "fuse_qkv_projections", None)
@@ -39,8 +43,12 @@ def lighten(pipeline: Any, config: DiffusersConfig) -> None:
         for part in (denoiser(pipeline), pipeline.components.get("vae")):
             if part is not None:
                 part.to(memory_format=torch.channels_last)
-    if config.quantize != "none":
-        _quantize(denoiser(pipeline), config.quantize)
+    if precision.denoiser != "none":
+        quantise(denoiser(pipeline), "int8" if config.quantize == "auto" else config.quantize)
+    if precision.text != "none":
+        for name, part in modules(pipeline).items():
+            if is_encoder(name):
+                quantise(part, "int8")
 
 
 def compile_blocks(pipeline: Any, config: DiffusersConfig) -> None:
@@ -53,8 +61,10 @@ def compile_blocks(pipeline: Any, config: DiffusersConfig) -> None:
         raise RenderError(f"{type(denoiser(pipeline)).__name__} has no blocks to compile (renderer.compile)") from error
 
 
-def _quantize(model: torch.nn.Module, kind: str) -> None:
-    """The linear layers within the repeated blocks; what comes before and after them stays as it is."""
+def quantise(model: nn.Module, kind: str) -> None:
+    """Fewer bits for the matrices of the repeated blocks, unless they have few already; the rest stays as it is."""
+    if any(hasattr(p, "__tensor_flatten__") for p in model.parameters()):
+        return
     try:
         from torchao import quantization as ao
     except ImportError as error:
@@ -64,14 +74,11 @@ def _quantize(model: torch.nn.Module, kind: str) -> None:
         "int8-dynamic": ao.Int8DynamicActivationInt8WeightConfig,
         "fp8": ao.Float8DynamicActivationFloat8WeightConfig,
     }[kind]
-    blocks = [m for m in model.modules() if type(m).__name__ in (getattr(model, "_repeated_blocks", None) or ())]
     try:
-        for block in blocks or [model]:
-            ao.quantize_(block, settings(), filter_fn=_worth_it)
+        ao.quantize_(model, settings(), filter_fn=_worth_it)
     except (AssertionError, NotImplementedError, RuntimeError) as error:
         raise RenderError(f"renderer.quantize={kind} does not run here: {str(error).splitlines()[0]}") from error
 
 
-def _worth_it(module: torch.nn.Module, _name: str) -> bool:
-    """Matrix kernels in eight bits want multiples of 16."""
-    return isinstance(module, torch.nn.Linear) and module.in_features % 16 == 0 and module.out_features % 16 == 0
+def _worth_it(module: nn.Module, name: str) -> bool:
+    return isinstance(module, nn.Linear) and quantisable(name, tuple(module.weight.shape))

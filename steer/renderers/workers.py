@@ -27,6 +27,8 @@ from steer.renderers.vocabulary import vocabulary_of
 from steer.types import RenderFailure
 
 _own: Any = None  # a worker's renderer
+_everybody: Any = None  # a barrier of all workers
+LONGEST_S = 3600.0  # that a worker waits for the others to begin: one may be loading its weights
 
 
 def worker_count(config: DiffusersConfig) -> int:
@@ -51,7 +53,8 @@ class Workers(Renderer):
             cards.put(card)
         self.config, self.n, self.vocabulary = config, n, vocabulary_of(config)
         self.batch_size = config.batch_size * n  # what the loop asks for at once
-        self._pool = ProcessPoolExecutor(n, context, _start, (config.model_dump(), cards, n))
+        everybody = context.Barrier(n)
+        self._pool = ProcessPoolExecutor(n, context, _start, (config.model_dump(), cards, n, everybody))
         name, self._description = self._ask(_facts)
         self.name = f"{name}, {n} processes"
         self.drafts = Drafts(self, config.draft) if config.draft else None
@@ -66,9 +69,22 @@ class Workers(Renderer):
             for i in range(0, len(prompts), size)
         ]
         try:
-            return [picture for future in futures for picture in future.result()]
+            made = [future.result() for future in futures]
         except BrokenProcessPool as error:
             raise RenderError(_GONE) from error
+        together = [n for _, n in made if n is not None]
+        if together:
+            self.drawn_together = min(together)
+        return [picture for pictures, _ in made for picture in pictures]
+
+    def prepare(self, prompts: Sequence[str]) -> None:
+        """Each process reads all of them, as nobody knows yet who will draw which."""
+        self._ask_each(_prepare, list(prompts))
+
+    def narrow(self, batch_size: int) -> None:
+        """In each process."""
+        self._ask_each(_narrow, batch_size)
+        self.drawn_together = min(batch_size, self.drawn_together or batch_size)
 
     def describe(self) -> dict[str, object]:
         """Of one of them: they are alike."""
@@ -77,6 +93,14 @@ class Workers(Renderer):
     def close(self) -> None:
         """End the processes."""
         self._pool.shutdown(cancel_futures=True)
+
+    def _ask_each(self, question: Any, told: Any) -> None:
+        """Every process once: each waits until all have begun."""
+        try:
+            for future in [self._pool.submit(question, told) for _ in range(self.n)]:
+                future.result()
+        except BrokenProcessPool as error:
+            raise RenderError(_GONE) from error
 
     def _ask(self, question: Any) -> Any:
         try:
@@ -88,9 +112,10 @@ class Workers(Renderer):
 _GONE = "a process that renders has died: killed, or out of memory; fewer renderer.workers need less"
 
 
-def _start(config: dict[str, Any], cards: SimpleQueue[int], n: int) -> None:
+def _start(config: dict[str, Any], cards: SimpleQueue[int], n: int, everybody: Any) -> None:
     """In a new process: take a card, before CUDA is begun."""
-    global _own
+    global _own, _everybody
+    _everybody = everybody
     card = cards.get()
     if visible := os.environ.get("CUDA_VISIBLE_DEVICES"):
         os.environ["CUDA_VISIBLE_DEVICES"] = visible.split(",")[card % len(visible.split(","))]
@@ -114,8 +139,22 @@ def _facts() -> tuple[str, dict[str, object]]:
     return renderer.name, renderer.describe()
 
 
-def _render(prompts: list[str], seeds: list[int], draft: DraftConfig | None) -> list[Image.Image | RenderFailure]:
-    return _renderer().render(prompts, seeds, draft)
+Drawn = tuple[list[Image.Image | RenderFailure], int | None]
+
+
+def _render(prompts: list[str], seeds: list[int], draft: DraftConfig | None) -> Drawn:
+    renderer = _renderer()
+    return renderer.render(prompts, seeds, draft), renderer.drawn_together
+
+
+def _prepare(prompts: list[str]) -> None:
+    _everybody.wait(LONGEST_S)
+    _renderer().prepare(prompts)
+
+
+def _narrow(batch_size: int) -> None:
+    _everybody.wait(LONGEST_S)
+    _renderer().narrow(batch_size)
 
 
 def build(config: DiffusersConfig) -> Renderer:

@@ -29,6 +29,8 @@ def run_loop(
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
     """Drive ``search`` to its end, a batch of pictures at a time; every picture is kept."""
+    if folder.drawn_together:
+        renderer.narrow(folder.drawn_together)
     begun, limit, chunk = clock(), search.config.time_limit_s, renderer.batch_size
     candidates: list[Candidate] = []
     early = None if renderer.previews is None else EarlyStop(search, judge)
@@ -83,6 +85,7 @@ def _render(
     missing = [c for c in candidates if not folder.restore(c)]
     for candidate, result in zip(missing, _draw(missing, renderer, early), strict=True):
         take_picture(candidate, result, folder)
+    folder.record_together(renderer.drawn_together)
 
 
 def take_picture(candidate: Candidate, result: Drawn, folder: RunFolder) -> None:

@@ -159,17 +159,24 @@ class RunFolder:
         """Scores of all pictures after what was learnt in a round."""
         self._append("learned", {"round": round_, "candidates": [c.facts() for c in candidates]})
 
+    @property
+    def drawn_together(self) -> int | None:
+        """Pictures in a batch, where memory forced fewer than the settings say."""
+        found: int | None = self.manifest.get("drawn_together")
+        return found
+
     def record_usage(self, part: str, usage: dict[str, float]) -> None:
         """What a part has taken so far, in the manifest, outside its fingerprint."""
-        self.manifest = {**self.manifest, "usage": {**self.manifest.get("usage", {}), part: usage}}
-        manifest = self.manifest
-        self._writer.submit(lambda: write_json(self.path / "manifest.json", manifest))
+        self._note("usage", {**self.manifest.get("usage", {}), part: usage})
 
     def record_warnings(self, warnings: list[str]) -> None:
         """What the renderer cannot draw of the prompt, in the manifest, outside its fingerprint."""
-        self.manifest = {**self.manifest, "warnings": warnings}
-        manifest = self.manifest
-        self._writer.submit(lambda: write_json(self.path / "manifest.json", manifest))
+        self._note("warnings", warnings)
+
+    def record_together(self, batch_size: int | None) -> None:
+        """That memory forced smaller batches, in the manifest, so that a resumed run draws alike."""
+        if batch_size is not None and batch_size != self.drawn_together:
+            self._note("drawn_together", batch_size)
 
     def record_stop(self, reason: str, seconds: float) -> None:
         """One journal line for the end."""
@@ -178,6 +185,11 @@ class RunFolder:
     def flush(self) -> None:
         """Wait until all is on the disk. Raises StorageError where it could not be written."""
         self._writer.flush()
+
+    def _note(self, name: str, value: Any) -> None:
+        """In the manifest, outside its fingerprint."""
+        self.manifest = manifest = {**self.manifest, name: value}
+        self._writer.submit(lambda: write_json(self.path / "manifest.json", manifest))
 
     def _append(self, kind: str, facts: dict[str, Any]) -> None:
         line = {"kind": kind, "run": self.manifest["fingerprint"], **facts}

@@ -42,7 +42,7 @@ class Judged:
 
     def _of(self, path: Any) -> dict[str, Any]:
         if (key := str(path)) not in self._read:
-            self._read[key] = json.loads((path / "judged.json").read_text())
+            self._read[key] = json.loads((path / "judged.json").read_text(encoding="utf-8"))
         return self._read[key]
 
     def likings(self, condition: str, cell: Cell, judge: str) -> np.ndarray:
@@ -200,7 +200,10 @@ class Findings:
         cells = list(self.judged.folder.cells(condition))
         results = [self.judged.folder.result(condition, cell) or {} for cell in cells]
         told = {"runs": float(len(results)), "pictures": float(np.mean([r["pictures"] for r in results]))}
-        manifests = [json.loads((self.judged.folder.run_of(condition, c) / "manifest.json").read_text()) for c in cells]
+        manifests = [
+            json.loads((self.judged.folder.run_of(condition, c) / "manifest.json").read_text(encoding="utf-8"))
+            for c in cells
+        ]
         used = [m.get("usage", {}).get("proposer", {}) for m in manifests]
         for name in ("calls", "prompt_tokens", "completion_tokens", "cost"):
             if any(name in u for u in used):

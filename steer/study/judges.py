@@ -45,7 +45,7 @@ class Simulated:
 
     def fingerprint(self) -> str:
         """Of the eye they look through."""
-        from reward_models.encoders.base import weights_hash
+        from reward_models.encoders.identity import weights_hash
 
         return weights_hash(self.eye)
 
@@ -93,7 +93,7 @@ class EyeFidelity:
 
     def fingerprint(self) -> str:
         """Of the eye."""
-        from reward_models.encoders.base import weights_hash
+        from reward_models.encoders.identity import weights_hash
 
         return weights_hash(self.eye)
 

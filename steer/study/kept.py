@@ -34,6 +34,15 @@ class KeptRenderer(Renderer):
         """Pass it on."""
         self.renderer.prepare(prompts)
 
+    @property
+    def drawn_together(self) -> int | None:  # type: ignore[override]
+        """As many as of the renderer."""
+        return self.renderer.drawn_together
+
+    def narrow(self, batch_size: int) -> None:
+        """Pass it on."""
+        self.renderer.narrow(batch_size)
+
     def describe(self) -> dict[str, object]:
         """As the renderer's: where a picture comes from does not change it."""
         return self.renderer.describe()

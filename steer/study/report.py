@@ -194,4 +194,4 @@ def _terms(config: StudyConfig) -> Sequence[tuple[str, str]]:
 def read_findings(folder: StudyFolder) -> dict[str, Any] | None:
     """What was found; None before the study is done."""
     path = folder.path / "findings.json"
-    return json.loads(path.read_text()) if path.exists() else None
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None

@@ -141,7 +141,7 @@ def judge_run(path: Path, cell: Cell, prompt: str, users: list[str], jury: Jury)
     A run for nobody, as fresh pictures are, keeps every picture's liking by all users.
     """
     target, marks = path / "judged.json", jury.fingerprint()
-    if target.exists() and json.loads(target.read_text())["jury"] == marks:
+    if target.exists() and json.loads(target.read_text(encoding="utf-8"))["jury"] == marks:
         return
     result = read_result(path)
     drawn = [c for c in result["candidates"] if c["picture"]]

@@ -22,11 +22,12 @@ from steer.errors import StorageError, UsageError
 from steer.users.enrolment import keep_pictures
 from steer.users.ids import check_id
 from steer.users.kept_pictures import opened
+from steer.users.pictures import AT_ONCE, Question
 from steer.users.records import User, picture_hash
+from steer.users.schema import RENAMED_ENCODERS
 from steer.users.store import UserStore
 
 FORMAT = 1
-AT_ONCE = 64  # pictures of a data set in memory
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def import_user(
     Raises UsageError, and adds nobody, if the file is not an export or the id is taken.
     """
     try:
-        told = json.loads(path.read_text())
+        told = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(told, dict) or "steer_user" not in told:
             raise ValueError("it has no 'steer_user'")
         if told["steer_user"] > FORMAT:
@@ -84,7 +85,9 @@ def import_user(
         choices = [(str(c["better"]), str(c["worse"])) for c in told["choices"]]
         prompts = {str(h): str(p) for h, p in told.get("prompts", {}).items()}
         features = {
-            str(encoder): {str(h): base64.b64decode(v, validate=True) for h, v in each.items()}
+            RENAMED_ENCODERS.get(str(encoder), str(encoder)): {
+                str(h): base64.b64decode(v, validate=True) for h, v in each.items()
+            }
             for encoder, each in told.get("features", {}).items()
         }
         small = _thumbnails(told.get("thumbnails", {})) if with_pictures else {}
@@ -125,9 +128,9 @@ def rate_from_csv(store: UserStore, teacher: Teacher, user: str, path: Path) -> 
 
     Raises UsageError, and adds nothing, if a line is wrong; the message names the line.
     """
-    rows: list[tuple[Image.Image, str, float]] = []
+    rows: list[tuple[Question, float]] = []
     try:
-        with path.open(newline="") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             lines = csv.DictReader(file)
             if missing := {"picture", "score"} - set(lines.fieldnames or ()):
                 raise UsageError(
@@ -139,20 +142,21 @@ def rate_from_csv(store: UserStore, teacher: Teacher, user: str, path: Path) -> 
         raise UsageError(f"'{path}' cannot be read: {error}") from error
     if not rows:
         raise UsageError(f"'{path}' has no ratings")
-    hashes = [picture_hash(image) for image, *_ in rows]
-    store.rate_many(user, [(h, p, s) for h, (_, p, s) in zip(hashes, rows, strict=True)], path.name)
-    images = dict(zip(hashes, [image for image, *_ in rows], strict=True))
-    keep_pictures(store, teacher, images)
-    store.keep_small(user, images)
+    store.rate_many(user, [(question.hash, question.prompt, score) for question, score in rows], path.name)
+    for start in range(0, len(rows), AT_ONCE):
+        images = {question.hash: question.image for question, _ in rows[start : start + AT_ONCE]}
+        keep_pictures(store, teacher, images)
+        store.keep_small(user, images)
     return len(rows)
 
 
-def _rated(path: Path, number: int, line: dict[str, str]) -> tuple[Image.Image, str, float]:
+def _rated(path: Path, number: int, line: dict[str, str]) -> tuple[Question, float]:
     named = Path(line["picture"] or "")
     file = named if named.is_absolute() else path.parent / named
     try:
-        picture = read_picture(file)
-    except (OSError, ValueError) as error:
+        question = Question(file, (line.get("prompt") or "").strip(), path.name)
+        question.hash  # noqa: B018  (read now, so that a picture that does not open is told before anything is kept)
+    except (OSError, ValueError, SyntaxError) as error:
         place = f"'{path}', line {number}"
         raise UsageError(f"{place}: '{line['picture']}' cannot be opened as a picture: {error}") from error
     try:
@@ -161,7 +165,7 @@ def _rated(path: Path, number: int, line: dict[str, str]) -> tuple[Image.Image, 
             raise ValueError
     except (TypeError, ValueError) as error:
         raise UsageError(f"'{path}', line {number}: the score {line['score']!r} is not a number from 1 to 5") from error
-    return picture, (line.get("prompt") or "").strip(), score
+    return question, score
 
 
 def import_people(store: UserStore, source: str, kind: str | None, teacher: Teacher, prefix: str = "") -> Imported:

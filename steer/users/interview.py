@@ -17,7 +17,8 @@ from reward_models.plural import counted
 from reward_models.protocols import Questions
 from steer.errors import UsageError
 from steer.users.enrolment import Enrolled, enrol, teacher_of
-from steer.users.pictures import Question
+from steer.users.kept_pictures import thumbnail
+from steer.users.pictures import AT_ONCE, Question
 from steer.users.store import UserStore
 
 ENOUGH = 0.04  # share of the open variance that the best next rating would take away
@@ -67,8 +68,11 @@ class Interview:
         self.teacher = teacher_of(reward, user)
         self.pictures = list({q.hash: q for q in pictures}.values())
         self._row = {q.hash: i for i, q in enumerate(self.pictures)}
-        kept = self.teacher.keep([q.image for q in self.pictures])
-        self._seen = [Seen(k, q.prompt) for k, q in zip(kept, self.pictures, strict=True)]
+        self._seen: list[Seen] = []
+        for start in range(0, len(self.pictures), AT_ONCE):
+            some = self.pictures[start : start + AT_ONCE]
+            kept = self.teacher.keep([q.image for q in some])
+            self._seen += [Seen(k, q.prompt) for k, q in zip(kept, some, strict=True)]
         self._skipped: set[str] = set()
         self._answers: list[tuple[str, int]] = []  # of this interview, to take back
         self._order = random.Random(seed).sample(range(len(self.pictures)), len(self.pictures))
@@ -153,7 +157,8 @@ class Interview:
         kept = {q.hash: self._seen[self._row[q.hash]].kept for q in questions}
         if kept:
             self.store.keep_features(self.teacher.key, kept)
-            self.store.keep_small(self.user, {q.hash: q.image for q in questions})
+            if self.store.keeps_pictures(self.user):
+                self.store.keep_thumbnails(self.user, {q.hash: thumbnail(q.image) for q in questions})
 
     def _learn(self) -> None:
         self.enrolled = enrol(self.store, self.reward, self.user)

@@ -10,10 +10,9 @@ from reward_models.profile import SAID_DISLIKED, SAID_LIKED
 from reward_models.protocols import Teacher
 from steer.errors import UsageError
 from steer.users.kept_pictures import thumbnail
-from steer.users.pictures import Question, pictures_in
+from steer.users.pictures import AT_ONCE, Question, pictures_in
 from steer.users.store import UserStore
 
-AT_ONCE = 8  # pictures in memory: photographs are large
 ENOUGH_LIKED = 5  # pictures with which a run may begin
 
 
@@ -41,7 +40,7 @@ def read_folders(liked: Path | None, disliked: Path | None) -> Folders:
     for kind, folder, liking in (("liked", liked, SAID_LIKED), ("disliked", disliked, SAID_DISLIKED)):
         score = round(1 + 4 * liking, 2)
         for question in pictures_in(folder) if folder else ():
-            name = question.fresh().hash
+            name = question.hash
             other = found.setdefault(name, (question, score, f"{kind}: {question.origin}"))
             if other[1] != score:
                 raise UsageError(f"'{other[0].path}' and '{question.path}' are the same picture, liked and disliked")
@@ -64,7 +63,7 @@ def rate_folders(store: UserStore, teacher: Teacher | None, user: str, folders: 
     small: dict[str, bytes] = {}
     keeps, names = store.user(user).keep_pictures, list(folders.pictures)
     for start in range(0, len(names), AT_ONCE):
-        some = {name: folders.pictures[name][0].fresh().image for name in names[start : start + AT_ONCE]}
+        some = {name: folders.pictures[name][0].image for name in names[start : start + AT_ONCE]}
         if teacher is not None:
             features |= dict(zip(some, teacher.keep(list(some.values())), strict=True))
         if keeps:

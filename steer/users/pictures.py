@@ -7,7 +7,7 @@ import logging
 import random
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -26,30 +26,31 @@ from steer.words import MAX_CHARACTERS, clean
 log = logging.getLogger(__name__)
 
 KINDS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+MOST = 400  # of a folder that an interview looks at: it asks about twenty of them
+AT_ONCE = 4  # pictures in memory: a photograph of 12 megapixels has 36 MB
 
 
 @dataclass(frozen=True)
 class Question:
-    """A picture to rate. ``prompt``: what it was rendered for, empty if unknown; ``origin``: where it comes from."""
+    """A picture to rate. ``prompt``: what it was rendered for, empty if unknown; ``origin``: where it comes from;
+    ``known_hash``: its :attr:`hash`, where it has been read already.
+    """
 
     path: Path
     prompt: str
     origin: str
+    known_hash: str = field(default="", repr=False, compare=False)
 
-    @cached_property
+    @property
     def image(self) -> Image.Image:
-        """RGB, upright as its camera says."""
+        """RGB, upright as its camera says. Read from its file each time: photographs are large."""
         with open_picture(self.path) as image:
-            return ImageOps.exif_transpose(image).convert("RGB")
-
-    def fresh(self) -> Question:
-        """The same question without the picture in memory."""
-        return replace(self)
+            return _upright(image)
 
     @cached_property
     def hash(self) -> str:
         """SHA-256 of size and pixels."""
-        return picture_hash(self.image)
+        return self.known_hash or picture_hash(self.image)
 
 
 def shipped_pictures() -> list[Question]:
@@ -61,32 +62,40 @@ def shipped_pictures() -> list[Question]:
 def _shipped() -> tuple[Question, ...]:
     """Read and hashed once."""
     folder = miniature_weights("questions")
-    prompts: dict[str, str] = json.loads((folder / "prompts.json").read_text())
+    prompts: dict[str, str] = json.loads((folder / "prompts.json").read_text(encoding="utf-8"))
     return tuple(Question(folder / name, prompt, "miniature") for name, prompt in prompts.items())
 
 
-def pictures_in(folder: Path) -> list[Question]:
+def pictures_in(folder: Path, most: int | None = None) -> list[Question]:
     """All pictures below a folder, sorted by path, with the prompts that steer wrote into its PNGs.
 
-    Files that cannot be opened are left out with a warning. Raises UsageError if none is left.
+    ``most``: of a larger folder only so many are taken, at random but always the same, and that is said. Files that
+    cannot be opened are left out with a warning. Raises UsageError if none is left.
     """
     if not folder.is_dir():
         raise UsageError(f"there is no folder '{folder}'")
-    found, bad = [], []
-    for path in _files(folder):
+    found, bad, files = [], [], list(_files(folder))
+    if most is not None and len(files) > most:
+        log.warning("'%s' has %d pictures; %d of them are looked at, drawn at random", folder, len(files), most)
+        files = sorted(random.Random(0).sample(files, most))
+    for path in files:
         try:
             with open_picture(path) as image:
-                image.load()
                 told = str(image.info.get("steer", ""))
+                known = picture_hash(_upright(image))
         except (OSError, Unreadable) as error:
             bad.append(f"{path.name}: {str(error).splitlines()[0]}")
             continue
-        found.append(Question(path, _prompt(told), folder.name))
+        found.append(Question(path, _prompt(told), folder.name, known))
     if bad:
         log.warning("%s in '%s' could not be opened; the first is %s", counted(len(bad), "picture"), folder, bad[0])
     if not found:
         raise UsageError(f"there are no pictures in '{folder}' ({', '.join(k[1:] for k in KINDS)})")
     return found
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    return ImageOps.exif_transpose(image).convert("RGB")
 
 
 def drawn_for(renderer: Renderer, lexicon: Lexicon, n: int) -> list[Question]:
@@ -117,7 +126,7 @@ def drawn_for(renderer: Renderer, lexicon: Lexicon, n: int) -> list[Question]:
 
 def probe_prompts() -> list[str]:
     """A few plain prompts for which tastes are compared."""
-    lines = (data_folder("prompts") / "probes.txt").read_text().splitlines()
+    lines = (data_folder("prompts") / "probes.txt").read_text(encoding="utf-8").splitlines()
     return [line for line in lines if line and not line.startswith("#")]
 
 

@@ -78,7 +78,14 @@ MIGRATIONS: list[str] = [
         PRIMARY KEY (user, picture)
     )
     """,
+    # fingerprints no longer depend on what transformers calls the weights: those of the encoders that ship
+    """
+    UPDATE OR REPLACE features SET encoder = 'b6bf1083c802b29b' WHERE encoder = '01069d4b48151016';
+    UPDATE OR REPLACE features SET encoder = 'f3487d346618af4b' WHERE encoder = 'fdd5e278a6d30f0c'
+    """,
 ]
+# the same for features in exports that were written before
+RENAMED_ENCODERS = {"01069d4b48151016": "b6bf1083c802b29b", "fdd5e278a6d30f0c": "f3487d346618af4b"}
 
 
 def migrate(db: sqlite3.Connection, where: str) -> None:
@@ -89,16 +96,29 @@ def migrate(db: sqlite3.Connection, where: str) -> None:
     version = db.execute("PRAGMA user_version").fetchone()[0]
     if version > len(MIGRATIONS):
         raise StorageError(f"the user store '{where}' was written by a newer steer (version {version}); update steer")
-    while version < len(MIGRATIONS):
-        db.execute("BEGIN IMMEDIATE")
-        try:
-            version = db.execute("PRAGMA user_version").fetchone()[0]  # another process may have been faster
-            if version < len(MIGRATIONS):
-                for statement in MIGRATIONS[version].split(";"):
-                    db.execute(statement)
-                version += 1
-                db.execute(f"PRAGMA user_version = {version}")
-            db.execute("COMMIT")
-        except BaseException:
+    if version == len(MIGRATIONS):
+        return
+    db.execute("PRAGMA foreign_keys = OFF")  # a table that is replaced would take with it what refers to it
+    try:
+        while version < len(MIGRATIONS):
+            version = _step(db)
+    finally:
+        db.execute("PRAGMA foreign_keys = ON")
+
+
+def _step(db: sqlite3.Connection) -> int:
+    """Bring a store to the next version, whole or not at all; returns its version."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        version: int = db.execute("PRAGMA user_version").fetchone()[0]  # another process may have been faster
+        if version < len(MIGRATIONS):
+            for statement in MIGRATIONS[version].split(";"):
+                db.execute(statement)
+            version += 1
+            db.execute(f"PRAGMA user_version = {version}")
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:  # a full disk has ended it already
             db.execute("ROLLBACK")
-            raise
+        raise
+    return version

@@ -19,7 +19,7 @@ def traces_of(users: Collection[str], folder: Path) -> list[Path]:
     found = []
     for manifest in sorted(folder.rglob("manifest.json")):
         try:
-            audience = Audience.parse(json.loads(manifest.read_text())["request"]["user"])
+            audience = Audience.parse(json.loads(manifest.read_text(encoding="utf-8"))["request"]["user"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue
         if not set(users).isdisjoint(audience.everyone):
@@ -30,6 +30,6 @@ def traces_of(users: Collection[str], folder: Path) -> list[Path]:
 def has_words(run: Path) -> bool:
     """Whether a run keeps what a language model was told of its users' taste."""
     try:
-        return bool(json.loads((run / "manifest.json").read_text()).get("taste"))
+        return bool(json.loads((run / "manifest.json").read_text(encoding="utf-8")).get("taste"))
     except (OSError, ValueError, AttributeError):
         return False

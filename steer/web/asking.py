@@ -164,7 +164,9 @@ class AskingPage(ABC):
         return page
 
     def _url(self, question: Question) -> str:
-        return self.pictures.add(question.hash, question.image, SIDE)
+        if question.hash not in self.pictures:
+            self.pictures.add(question.hash, question.image, SIDE)
+        return self.pictures.url(question.hash)
 
 
 class PairsPage(AskingPage):

@@ -69,7 +69,9 @@ class Served:
 
     async def _goodbye(self, _: Any) -> HTMLResponse:
         """The last page; nothing on it needs the server, which ends when it has been sent."""
-        return HTMLResponse((HERE / "goodbye.html").read_text(), background=BackgroundTask(self.done.set))
+        return HTMLResponse(
+            (HERE / "goodbye.html").read_text(encoding="utf-8"), background=BackgroundTask(self.done.set)
+        )
 
     def announce(self, console: Console, ends: str) -> None:
         """Print where the page is, who reaches it and how it ``ends``, and open it in the browser."""

@@ -16,7 +16,7 @@ class Styled:
 
     def __init__(self, app: ASGIApp):
         self.app = app
-        style, keys = (HERE / "page.css").read_text(), (HERE / "keys.js").read_text()
+        style, keys = (HERE / "page.css").read_text(encoding="utf-8"), (HERE / "keys.js").read_text(encoding="utf-8")
         self._added = f"<head><style id='steer'>{style}</style><script>{keys}</script>".encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

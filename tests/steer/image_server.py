@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import base64
 import io
-import json
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 from PIL import Image
+
+from tests.loopback import Loopback
 
 
 def png(seed=0, size=(32, 32)):
@@ -23,59 +22,36 @@ def png(seed=0, size=(32, 32)):
     return buffer.getvalue()
 
 
-class ImageServer:
-    """Answers POST /v1/images/generations from ``queue`` (status, body, headers), then with pictures; GET /picture with
-    one."""
+class ImageServer(Loopback):
+    """Answers POST /v1/images/generations with pictures; GET by ``pages`` (a turn for each path), /picture with one.
+
+    ``refused``: gives the error of a 400 for a request's body, or None.
+    """
 
     def __init__(self):
-        outer = self
-        self.queue, self.requests = [], []
-        self.lock = threading.Lock()
         self.delay_s, self.at_once, self.most_at_once = 0.0, 0, 0
+        self.pages = {"/picture": (200, png(5), {"Content-Type": "image/png"})}
+        self.refused = lambda body: None
+        super().__init__()
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                with outer.lock:
-                    outer.requests.append({"path": self.path, "body": body, "at": time.monotonic()})
-                    outer.at_once += 1
-                    outer.most_at_once = max(outer.most_at_once, outer.at_once)
-                    turn = outer.queue.pop(0) if outer.queue else None
-                time.sleep(outer.delay_s)
-                with outer.lock:
-                    outer.at_once -= 1
-                picture = base64.b64encode(png(body.get("seed", len(outer.requests)))).decode()
-                status, content, headers = (*(turn or (200, {"created": 0, "data": [{"b64_json": picture}]})), {})[:3]
-                if status == "hang":
-                    time.sleep(content)
-                    return
-                self.reply(status, content if isinstance(content, bytes) else json.dumps(content).encode(), headers)
+    def turn_of(self, request, number, given):
+        with self.lock:
+            self.at_once += 1
+            self.most_at_once = max(self.most_at_once, self.at_once)
+        time.sleep(self.delay_s)
+        with self.lock:
+            self.at_once -= 1
+        if error := self.refused(request["body"]):
+            return 400, {"error": error}
+        return super().turn_of(request, number, given)
 
-            def do_GET(self):
-                self.reply(200, png(5), {})
+    def answer(self, path, body, number):
+        return answer(png(body.get("seed", number)))
 
-            def reply(self, status, data, headers):
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                try:
-                    self.wfile.write(data)
-                except OSError:  # nobody waits any more
-                    return
+    def page(self, path):
+        return self.pages.get(path, (404, {}))
 
-            def log_message(self, *_):
-                pass
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
-
-    @property
-    def root(self):
-        return f"http://127.0.0.1:{self.server.server_port}"
+def answer(content):
+    """A whole answer with a picture's bytes in it."""
+    return {"created": 0, "data": [{"b64_json": base64.b64encode(content).decode()}]}

@@ -29,7 +29,7 @@ from reward_models.encoders.load import load_encoder
 from reward_models.encoders.vlm import load_vlm
 from steer.config import load_config
 from steer.doctor import examine
-from steer.renderers.loading import load_pipeline
+from steer.renderers.ready import Loaded
 
 settings = ["renderer.device=cpu", "renderer.dtype=float32"]
 presets = [load_config(name, settings) for name in ("flux2-klein", "sdxl")]
@@ -41,7 +41,7 @@ before = look()
 print("looked", flush=True)
 sys.stdin.readline()
 for preset in presets:
-    load_pipeline(preset.renderer, "cpu")
+    Loaded(preset.renderer, "cpu")
 load_vlm(presets[0].reward.model)
 load_encoder(presets[0].reward.features)
 print(json.dumps([before, look()]))
@@ -163,8 +163,11 @@ def test_what_fits_counts_the_reward_beside_the_image_model(monkeypatch):
     config, card = load_config("flux2-klein"), read_values(find_config("flux2-klein"))["card"]
     said = {gib: examine(config, card, Machine("cuda", "a card", gib)).fits for gib in (40, 24, 15)}
     assert said[40].startswith("yes (")
-    assert said[24].startswith("yes, parts moved off the card")
-    assert "layer by layer" in said[15]
+    assert said[24].startswith("yes (")
+    assert "take turns on the card" in said[24]
+    assert said[15].startswith("yes, the text encoders by turns")
+    small = examine(config, card, Machine("cuda", "a card", 7.4)).problems
+    assert [line for line in small if line.startswith("memory: needs a card with 9 GiB for the reward")]
     laptop = examine(config, card, Machine("cpu", "no GPU", 8))
     assert [line for line in laptop.problems if line.startswith("memory: needs")]
 

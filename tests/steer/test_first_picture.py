@@ -140,7 +140,7 @@ def test_an_unknown_user_is_refused_before_anything_is_fetched(start, tmp_path):
 class _OpenAI(DecisionServer):
     """Pictures, rewrites and decisions at one address."""
 
-    def answer(self, path, body):
+    def answer(self, path, body, number=0):
         import base64
 
         if path == "/v1/images/generations":

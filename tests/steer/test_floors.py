@@ -13,7 +13,7 @@ from transformers import CLIPTextModel
 
 from reward_models.encoders.vision import AutoImageProcessor
 from steer.config import DiffusersConfig
-from steer.renderers.loading import load_pipeline
+from steer.renderers.ready import Loaded
 from steer.resources import miniature_weights
 
 ROOT = Path(__file__).parents[2]
@@ -37,7 +37,7 @@ def test_the_floors_are_the_versions_that_make_floors_installs():
 
 
 def test_a_pipeline_is_loaded_in_the_precision_asked_for(klein):
-    pipeline, _ = load_pipeline(DiffusersConfig(model=str(klein), dtype="bfloat16"), "cpu")
+    pipeline = Loaded(DiffusersConfig(model=str(klein), dtype="bfloat16"), "cpu").pipeline
     assert pipeline.transformer.dtype == torch.bfloat16
 
 

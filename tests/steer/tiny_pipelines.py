@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import torch
 from diffusers import (
     AutoencoderKL,
@@ -188,11 +191,12 @@ def save_klein(folder, distilled=True, halvings=1):
 
 
 def save_flux2(folder):
-    """Flux2Pipeline, of FLUX.2 dev's layout; a plain tokenizer stands where its processor does, which needs
-    torchvision."""
+    """Flux2Pipeline, of FLUX.2 dev's layout: its tokenizer is a PixtralProcessor, which transformers loads only where
+    torchvision is installed; its files are written here as the class writes them."""
+    folder = Path(folder)
     torch.manual_seed(0)
     tokenizer = byte_tokenizer()
-    tokenizer.add_special_tokens({"additional_special_tokens": ["<s>", "<a>", "[IMG]"]})
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<s>", "<a>", "[IMG]", "[IMG_BREAK]", "[IMG_END]"]})
     tokenizer.chat_template = (
         "{% for m in messages %}<s>{{ m['role'] }} {% for c in m['content'] %}{{ c['text'] }}{% endfor %}{% endfor %}"
     )
@@ -240,4 +244,10 @@ def save_flux2(folder):
         text_encoder=Mistral3ForConditionalGeneration(encoder),
         transformer=transformer,
     ).save_pretrained(folder)
+    index = json.loads((folder / "model_index.json").read_text())
+    index["tokenizer"] = ["transformers", "PixtralProcessor"]
+    (folder / "model_index.json").write_text(json.dumps(index))
+    pictures = {"image_processor_type": "PixtralImageProcessor", "size": {"longest_edge": 1024}, "do_resize": True}
+    settings = {"image_processor": pictures, "patch_size": 16, "processor_class": "PixtralProcessor"}
+    (folder / "tokenizer" / "processor_config.json").write_text(json.dumps(settings))
     return folder

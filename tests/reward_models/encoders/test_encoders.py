@@ -90,7 +90,7 @@ def test_without_a_text_tower_there_are_no_texts_and_no_agreement(vit, pictures)
 
 def test_preparing_is_exactly_the_processors_work(siglip, pictures):
     image = images_of(pictures)[0]
-    expected = siglip.processor(images=[image.convert("RGB")], return_tensors="pt")["pixel_values"][0]
+    expected = siglip.pictures_in(images=[image.convert("RGB")], return_tensors="pt")["pixel_values"][0]
     assert torch.equal(siglip.prepare(image)["pixel_values"], expected)
 
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from transformers import Gemma3Processor
 
 from reward_models.base import RewardError
 from reward_models.encoders.cache import FeatureCache
 from reward_models.encoders.hidden_states import HiddenPools
+from reward_models.encoders.vlm import load_vlm
 from tests.reward_models.tiny_vlms import save_gemma, save_qwen, save_qwen25
 
 SIZE = {"qwen": 128, "qwen25": 128, "gemma": 64}
@@ -38,8 +38,7 @@ def whole(encoder, picture):
     ids = p["input_ids"][None]
     more = {k: v[None] for k, v in p.items() if k not in ("input_ids", "pixel_values")}
     at = ids[0] == encoder.layout.picture_token
-    if "image_grid_thw" in more:
-        more["mm_token_type_ids"] = at[None].int()
+    more[encoder.layout.kinds] = at[None].int()
     with torch.inference_mode():
         out = encoder.model(
             input_ids=ids,
@@ -156,21 +155,44 @@ def test_wrong_names_are_one_line(vlm, tmp_path):
         HiddenPools(tmp_path / "nowhere")
 
 
-def test_a_turn_has_the_tokens_that_transformers_own_processor_gives(tmp_path, pictures):
-    """Gemma's; Qwen's wants a library for films, its expansion is the marker times the number of merged patches."""
-    encoder = HiddenPools(save_gemma(tmp_path), ["LT_2"], size=64)
-    tokenizer, image = encoder.tokenizer, pictures[0].resize((64, 64))
-    tokenizer.boi_token, tokenizer.eoi_token, tokenizer.image_token = (
-        "<start_of_image>",
-        "<end_of_image>",
-        "<image_soft_token>",
-    )
-    for name in ("boi", "eoi", "image"):
-        setattr(tokenizer, f"{name}_token_id", tokenizer.convert_tokens_to_ids(getattr(tokenizer, f"{name}_token")))
-    processor = Gemma3Processor(encoder.images_in, tokenizer, tokenizer.chat_template, image_seq_length=16)
+def test_pools_are_those_of_the_model_called_with_all_that_its_own_processor_gives(vlm, pictures):
+    """Of Gemma also which tokens are the picture's: they see each other, and without that every state differs."""
+    folder, size = vlm
+    encoder, processor = HiddenPools(folder, EVERY, size=size), load_vlm(folder).processor
+    image = pictures[0].resize((size, size), Image.Resampling.BICUBIC)
     turn = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": encoder.prompt}]}]
     text = processor.apply_chat_template(turn, add_generation_prompt=False)
-    theirs = processor(images=[image], text=text, add_special_tokens=False, return_tensors="pt")
+    theirs = processor(images=[image], text=[text], add_special_tokens=False, return_tensors="pt")
     ours = encoder.prepare(image)
     assert ours["input_ids"].tolist() == theirs["input_ids"][0].tolist()
     assert torch.equal(ours["pixel_values"], theirs["pixel_values"])
+    kinds = theirs[encoder.layout.kinds]
+    at = theirs["input_ids"][0] == encoder.layout.picture_token
+    assert torch.equal(kinds[0].bool(), at)
+    with torch.inference_mode():
+        states = encoder.model(**theirs, output_hidden_states=True).hidden_states
+    found = encoder.split(encoder.images([image]))
+    for i, (state,) in enumerate(states):
+        assert found[f"LT_{i}"][0] == pytest.approx(state[~at].mean(0).numpy(), abs=1e-5)
+        assert found[f"LV_{i}"][0] == pytest.approx(state[at].mean(0).numpy(), abs=1e-5)
+
+
+def test_layers_that_no_pool_wants_are_dropped_and_change_nothing(vlm, pictures):
+    folder, size = vlm
+    whole_, lean = (HiddenPools(folder, ["LT_2", "V_1"], size=size, whole=w) for w in (True, False))
+    assert len(lean.layout.decoder) == 2
+    assert sum(p.numel() for p in lean.model.parameters()) < sum(p.numel() for p in whole_.model.parameters())
+    assert torch.equal(lean.images(pictures), whole_.images(pictures))
+    assert lean.fingerprint() == whole_.fingerprint()
+    with pytest.raises(RewardError, match="loaded without its layers after 2; load it whole for LT_3"):
+        lean.with_pools(["LT_3"])
+    for pools in (["LT_4"], ["LT_0"], ["V_2"], ["LV_3"]):
+        lean, whole_ = (HiddenPools(folder, pools, size=size, whole=w) for w in (False, True))
+        assert torch.equal(lean.images(pictures[:2]), whole_.images(pictures[:2])), pools
+
+
+def test_dropped_layers_never_come_to_the_device(vlm, monkeypatch):
+    moved = []
+    monkeypatch.setattr(torch.nn.Module, "to", lambda self, *a, **k: moved.append(self) or self)
+    HiddenPools(vlm[0], ["LT_1"], size=vlm[1], whole=False)
+    assert len(moved[-1].model.language_model.layers) == 1

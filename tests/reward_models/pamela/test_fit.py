@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 import yaml
 from PIL import Image
 
@@ -24,7 +23,7 @@ from reward_models.ratings.arrays import RatingTable
 from reward_models.ratings.corpus import build_corpus
 from reward_models.ratings.sets import load_ratings
 from reward_models.ratings.table import DataError
-from tests.reward_models.worlds import EACH, PEOPLE, N, save_vit, write_set
+from tests.reward_models.worlds import EACH, PEOPLE, N, save_siglip, save_vit, write_set
 
 CONFIGS = Path(__file__).parents[3] / "configs" / "train"
 
@@ -100,10 +99,8 @@ def test_an_evaluation_without_a_reward_says_what_to_name(trained):
         family_of(trained.config).evaluate(trained.config, None, None, Work())
 
 
-def test_another_encoder_is_refused(trained):
-    encoder = SiglipEncoder(trained.encoder.name)
-    with torch.no_grad():
-        encoder.model.logit_bias += 1
+def test_another_encoder_is_refused(trained, tmp_path):
+    encoder = SiglipEncoder(save_siglip(tmp_path, seed=1))
     with pytest.raises(RewardError, match=r"was made with the encoder .*make the reward again"):
         PamelaReward.from_folder(trained.folder, encoder=encoder)
 

@@ -7,18 +7,15 @@ that around. Requests to /v1/decisions are checked against the types of openai's
 from __future__ import annotations
 
 import base64
-import contextlib
 import io
-import json
 import math
-import threading
-import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 from openai.types.decision_create_params import DecisionCreateParams
 from PIL import Image
 from pydantic import TypeAdapter
+
+from tests.loopback import Loopback
 
 LEVELS = 5
 
@@ -39,73 +36,18 @@ def brightness_of(data):
         return float(np.asarray(picture.convert("RGB")).mean() / 255)
 
 
-class DecisionServer:
-    """``queue``: (status, body, headers) to answer with before answering properly; "hang" sleeps, "drip" sends a byte
-    every .05 s. ``requests``: what came."""
-
-    def __init__(self):
-        outer = self
-        self.queue, self.requests, self.keys = [], [], []
-        self.lock = threading.Lock()
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                with outer.lock:
-                    outer.requests.append({"path": self.path, "body": body})
-                    outer.keys.append(self.headers.get("Authorization", ""))
-                    turn = outer.queue.pop(0) if outer.queue else None
-                if turn is None:
-                    turn = 200, outer.answer(self.path, body)
-                status, content, headers = (*turn, {})[:3]
-                if status == "hang":
-                    return time.sleep(content)
-                data = content if isinstance(content, bytes) else json.dumps(content).encode()
-                if status == "drip":
-                    return self.drip(data)
-                return self.reply(status, data, headers)
-
-            def reply(self, status, data, headers):
-                self.send_response(status)
-                for name, value in {"Content-Type": "application/json", **headers}.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                with contextlib.suppress(OSError):  # the client has read enough
-                    self.wfile.write(data)
-
-            def drip(self, data):
-                self.send_response(200)
-                self.send_header("Content-Type", "application/json")
-                self.end_headers()
-                try:
-                    for _ in range(200):
-                        self.wfile.write(b" ")
-                        self.wfile.flush()
-                        time.sleep(0.05)
-                except OSError:
-                    return
-                self.wfile.write(data)
-
-            def log_message(self, *_):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+class DecisionServer(Loopback):
+    """Answers POST /v1/decisions, /v1/systemone and /v1/chat/completions."""
 
     @property
-    def url(self):
-        return f"http://127.0.0.1:{self.server.server_port}/v1"
+    def keys(self):
+        return [r["key"] for r in self.requests]
 
-    def answer(self, path, body):
+    def answer(self, path, body, number=0):
         """The proper answer of an address."""
         return {"/v1/decisions": _decision, "/v1/systemone": _system_one, "/v1/chat/completions": _completion}[path](
             body
         )
-
-    def close(self):
-        self.server.shutdown()
 
 
 def _decision(body):

@@ -59,6 +59,28 @@ def test_rows_share_full_batches(tmp_path, fake_steerer):
     assert sum(n == 4 for n in renderer.sizes) >= 8  # a row alone is drawn in 2, 4 and 2
 
 
+def test_texts_of_all_rows_are_read_together(tmp_path, fake_steerer):
+    """Text encoders that come onto the card for it come once for many batches of pictures."""
+
+    class Reading(FakeRenderer):
+        known: set = set()  # noqa: RUF012
+        times = 0
+
+        def prepare(self, prompts):
+            self.times += not self.known.issuperset(prompts)
+            self.known.update(prompts)
+
+        def render(self, prompts, seeds):
+            assert self.known.issuperset(prompts)
+            return super().render(prompts, seeds)
+
+    renderer = Reading(batch_size=2)
+    folder, steerer = make(tmp_path, fake_steerer, renderer=renderer)
+    run_batch(folder, steerer.parts)
+    assert len(renderer.rendered) == 40  # in twenty batches
+    assert renderer.times <= 8
+
+
 def test_results_are_in_the_rows_order_in_every_form(tmp_path, fake_steerer):
     lines = [{"prompt": p, "id": f"r{9 - i}", "budget": 3 + i} for i, p in enumerate(PROMPTS)]
     folder, steerer = make(tmp_path, fake_steerer, lines=lines)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import traceback
 
 import pytest
 
@@ -108,11 +109,14 @@ def test_another_kind_leaves_behind_what_the_preset_set_for_its_own(named):
     assert load_config("flux2-klein", [named]).renderer == PainterConfig()
 
 
-def test_another_kind_keeps_what_it_has_too():
-    renderer = load_config("flux2-klein", ["renderer=remote"]).renderer
-    assert isinstance(renderer, RemoteConfig)
-    assert (renderer.model, renderer.size) == ("black-forest-labs/FLUX.2-klein-4B", (1024, 1024))
-    assert renderer.call == {}  # a pipeline's arguments are none of an API
+def test_another_kind_keeps_what_it_has_too_but_no_model_and_no_arguments_of_calls():
+    renderer = load_config("flux2-klein", ["renderer=remote", "renderer.aspect=3:2"]).renderer
+    assert renderer == RemoteConfig(aspect="3:2")
+    smollm = load_config(
+        "smollm", ["proposer.extra={repeat_penalty: 2}", "proposer.temperature=0.5"], ["proposer=chat"]
+    )
+    assert smollm.proposer == ChatConfig(style="words", temperature=0.5)
+    assert load_config("api", ["proposer=local"]).proposer.model == ""
     proposer = load_config("sdxl", ["proposer=chat", "proposer.model=m"]).proposer
     assert isinstance(proposer, ChatConfig)
     assert (proposer.lexicon, proposer.style, proposer.model) == ("general", "tags", "m")
@@ -142,9 +146,7 @@ def test_a_setting_of_another_kind_is_an_error(layers):
 def test_a_later_layer_may_change_the_kind_of_an_earlier_one():
     chat = ["proposer=chat", "proposer.model=m", "proposer.max_calls=3"]
     assert load_config("miniature", chat, ["proposer=lexical"]).proposer == LexicalConfig(style="words")
-    assert load_config("miniature", chat, ["proposer=local"]).proposer == LocalConfig(
-        style="words", model="m", max_calls=3
-    )
+    assert load_config("miniature", chat, ["proposer=local"]).proposer == LocalConfig(style="words", max_calls=3)
     back = load_config("miniature", ["renderer=painter"], ["renderer=diffusers"]).renderer
     assert back == DiffusersConfig()  # the preset's own settings are gone with the first change
 
@@ -158,7 +160,7 @@ def test_a_file_may_change_the_kind_of_its_base(tmp_path, renderer):
     above.write_text(f"base: {below}\nrenderer: {renderer}\nproposer: {{kind: local}}\n")
     config = load_config(above)
     assert config.renderer == PainterConfig()
-    assert config.proposer == LocalConfig(lexicon="general", model="m", fallback="lexical")
+    assert config.proposer == LocalConfig(lexicon="general", fallback="lexical")
     above.write_text(f"base: {below}\nrenderer: {{kind: painter, steps: 3}}\n")
     with pytest.raises(UsageError, match=r"above.yaml: renderer\.steps is a setting of 'diffusers', not of 'painter'"):
         load_config(above)
@@ -345,3 +347,24 @@ def test_text_in_a_table_of_rows_is_read_as_its_type():
 def test_yaml_that_is_broken_blames_its_setting():
     with pytest.raises(UsageError, match=r"^--set renderer\.call=\{a: '\{a' is not YAML"):
         load_config("miniature", ["renderer.call={a"], typed_as="--set")
+
+
+@pytest.mark.parametrize("key", ["proposer.base_url", "renderer.base_url", "reward.base_url"])
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("http://[::1", "no address such as http://localhost:8000/v1"),
+        ("http://localhost:99999/v1", "no address such as"),
+        ("localhost:11434", "no address such as"),
+        ("http://host/v1?key=SECRET", "has more than a path"),
+        ("http://me:SECRET@host/v1", "holds a name or password, which would be kept with every run"),
+    ],
+)
+def test_an_address_of_a_server_is_checked_and_holds_no_password(key, address, said):
+    kinds = ["proposer=chat", "renderer=remote", "reward=prompted"]
+    with pytest.raises(UsageError, match=said) as caught:
+        load_config("miniature", [*kinds, f"{key}={address}"])
+    assert str(caught.value).startswith(f"the setting {key}=http" if "://" in address else f"the setting {key}=")
+    shown = "".join(traceback.format_exception(caught.value))  # as --debug prints it
+    assert "me:SECRET" not in shown
+    assert load_config("miniature", [*kinds, f"{key}=http://[::1]:8000/v1"])

@@ -8,13 +8,14 @@ import time
 
 import pytest
 
+from reward_models.remote import LARGEST
 from steer.config import ChatConfig
 from steer.errors import ProposerBudgetSpent, ProposerError, UsageError
 from steer.proposers.chat import build
-from steer.proposers.endpoint import MODES
+from steer.proposers.dialect import MODES
 from steer.testing import ProposerConformance
 from steer.types import Candidate, History, Rewrite, State, SteerRequest, StopReason
-from tests.steer.chat_server import ChatServer
+from tests.steer.chat_server import ChatServer, completion, mode_of
 
 KEY = "sk-secret-do-not-show"
 REQUEST = SteerRequest("a fox in a forest", "u1", seed=7)
@@ -137,11 +138,14 @@ def test_what_is_no_completion_is_asked_for_again(server, body):
     assert len(proposer(server).propose(REQUEST, History(), 2)) == 2
 
 
-def test_an_answer_of_ten_megabytes_is_read_in_its_first_part(server):
-    many = ", ".join(f'"a fox {i}"' for i in range(800_000))
-    assert len(many) > 10_000_000
+def test_a_long_answer_is_read_in_its_first_part_and_one_over_the_bound_not_at_all(server):
+    many = ", ".join(f'"a fox {i}"' for i in range(400_000))
+    assert LARGEST / 2 < len(many) < LARGEST
     server.queue = [(200, f'{{"rewrites": [{many}]}}')]
     assert texts(proposer(server).propose(REQUEST, History(), 2)) == ["a fox 0", "a fox 1"]
+    server.queue = [(200, f'{{"rewrites": [{many}, {many}]}}')]
+    with pytest.raises(ProposerError, match="does not answer: the answer is larger than 8 MB"):
+        proposer(server, retries=0).propose(REQUEST, History(), 2)
 
 
 def test_a_dead_server_is_one_line_without_the_key(server):
@@ -347,3 +351,122 @@ def test_a_model_that_is_not_there_is_not_asked_again(server):
     with pytest.raises(ProposerError, match="HTTP 404, The model `m` does not exist"):
         proposer(server).propose(REQUEST, History(), 2)
     assert len(server.requests) == 1
+
+
+@pytest.fixture
+def reasoning(server):
+    """A model that reasons before it writes: a callable that says for how many tokens. Up to then there is no word."""
+    proper = server.turn_of
+
+    def through(most, content="<think>Hmm, a fox"):
+        def turn_of(request, number, given):
+            length = request["body"].get("max_tokens", request["body"].get("max_completion_tokens"))
+            if length > most:
+                return proper(request, number, given)
+            usage = {"completion_tokens": length, "completion_tokens_details": {"reasoning_tokens": length}}
+            return 200, completion({"role": "assistant", "content": content}, "length", **usage)
+
+        server.turn_of = turn_of
+
+    return through
+
+
+def lengths(server):
+    return [r["body"].get("max_tokens", r["body"].get("max_completion_tokens")) for r in server.requests]
+
+
+@pytest.mark.parametrize("content", [None, "", "<think>Hmm, a fox"])
+@pytest.mark.parametrize("parallel", [1, 3])
+def test_a_model_that_reasons_is_given_room_once_and_that_is_said(server, reasoning, caplog, parallel, content):
+    reasoning(2048, content)
+    p = proposer(server, parallel=parallel, retries=0)
+    assert len(p.propose(REQUEST, History(), 3)) == 3
+    assert sorted(lengths(server)) == [2048] * parallel + [8192] * parallel
+    assert "reasons through all 2048 tokens of an answer; asking again with 4 times as many" in caplog.text
+    p.fork().propose(REQUEST, History(), 1)
+    assert lengths(server)[-1] == 8192
+    assert p.meter.spent()["failed_calls"] == 0
+
+
+def test_a_model_that_only_reasons_is_one_line(server, reasoning):
+    reasoning(10**6)
+    with pytest.raises(
+        ProposerError, match=r"through all 32768 tokens .* raise proposer\.max_answer_tokens, or let it"
+    ):
+        proposer(server).propose(REQUEST, History(), 2)
+    assert lengths(server) == [2048, 8192, 32768]
+    server.requests.clear()
+    with pytest.raises(
+        ProposerBudgetSpent, match=r"and the 7852 that proposer\.max_tokens leaves are too few for more"
+    ):
+        proposer(server, max_tokens=10_000).propose(REQUEST, History(), 2)
+    assert lengths(server) == [2048]
+    with pytest.raises(ProposerError, match="writes nothing"):  # a length set by hand stays
+        proposer(server, extra={"max_completion_tokens": 99}).propose(REQUEST, History(), 2)
+
+
+def test_more_room_than_a_model_has_is_said(server, reasoning):
+    reasoning(2048)
+    too_many = {"message": "max_tokens is too large: 8192. This model supports at most 4096.", "param": "max_tokens"}
+    server_turn = server.turn_of
+    server.turn_of = lambda request, *rest: (
+        (400, {"error": too_many}) if lengths(server)[-1] > 4096 else server_turn(request, *rest)
+    )
+    with pytest.raises(ProposerError, match="reasons through all 8192 tokens of an answer and writes nothing"):
+        proposer(server).propose(REQUEST, History(), 2)
+    assert lengths(server) == [2048, 8192]
+
+
+def test_a_length_that_is_too_large_from_the_first_is_the_servers_own_line(server):
+    server.refused = lambda *_: {"message": "max_tokens is too large: 2048.", "param": "max_tokens"}
+    with pytest.raises(ProposerError, match="HTTP 400, max_tokens is too large: 2048"):
+        proposer(server).propose(REQUEST, History(), 2)
+    assert len(server.requests) == 1
+
+
+def test_a_field_set_by_hand_goes_with_every_request_and_its_refusal_is_one_line(server):
+    effort = {"reasoning_effort": "low"}
+    proposer(server, extra=effort).propose(REQUEST, History(), 2)
+    assert server.requests[0]["body"]["reasoning_effort"] == "low"
+    message = "Unsupported value: 'reasoning_effort' does not support 'low' with this model."
+    server.refused = lambda *_: {"message": message, "param": "reasoning_effort", "code": "unsupported_value"}
+    with pytest.raises(ProposerError, match="HTTP 400, Unsupported value: 'reasoning_effort'"):
+        proposer(server, extra=effort).propose(REQUEST, History(), 2)
+    assert len(server.requests) == 2
+
+
+def test_the_form_of_an_answer_is_no_field_that_is_left_out(server):
+    """As OpenAI answers to json_object without the word json: its text names fields that were sent."""
+    words = "'messages' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'."
+    server.refused = lambda body, _: {"message": words, "param": "messages"} if mode_of(body) != "text" else None
+    assert len(proposer(server, retries=0).propose(REQUEST, History(), 2)) == 2
+    assert [r["mode"] for r in server.requests] == list(MODES)
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        completion({"role": "assistant", "content": None, "refusal": f"I can't help\n with {KEY}."}),
+        completion({"role": "assistant", "content": [{"type": "refusal", "refusal": "I can't help with that."}]}),
+        completion({"role": "assistant", "content": ""}, "content_filter"),
+    ],
+)
+def test_a_refusal_is_asked_again_then_said_in_the_models_words(server, refusal):
+    server.queue = [(200, refusal)]
+    assert len(proposer(server, retries=1).propose(REQUEST, History(), 2)) == 2
+    server.queue = [(200, refusal)] * 2
+    with pytest.raises(
+        ProposerError, match=r"the chat model 'm' refuses: (I can't help with|its content filter)"
+    ) as caught:
+        proposer(server, retries=1).propose(REQUEST, History(), 2)
+    assert KEY not in str(caught.value)
+    assert len(server.requests) == 4
+
+
+def test_a_fault_that_will_not_pass_is_not_asked_again(server):
+    for status in (402, 413, 307):
+        server.requests.clear()
+        server.queue = [(status, {"error": {"message": "no credit left"}}, {"Location": "/v2"})]
+        with pytest.raises(ProposerError, match=f"HTTP {status}, (no credit left|the server sends on to /v2)"):
+            proposer(server).propose(REQUEST, History(), 2)
+        assert len(server.requests) == 1

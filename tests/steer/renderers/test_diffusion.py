@@ -148,8 +148,11 @@ def test_a_lora_file_changes_the_pictures_by_its_scale(sdxl, tmp_path):
     assert np.abs(plain - full).max() > 1
     described = DiffusersRenderer(config(sdxl, loras=[{"path": str(path), "scale": 0.5}])).describe()["weights"]
     assert described[f"lora {path}"] == {"scale": 0.5, "bytes": path.stat().st_size}
-    with pytest.raises(RenderError, match="cannot load the LoRA"):
+    with pytest.raises(RenderError, match="there is no LoRA file"):
         DiffusersRenderer(config(sdxl, loras=[{"path": str(tmp_path / "none.safetensors")}]))
+    (torn := tmp_path / "torn.safetensors").write_bytes(path.read_bytes()[:100])
+    with pytest.raises(RenderError, match="cannot load the LoRA"):
+        DiffusersRenderer(config(sdxl, loras=[{"path": str(torn)}]))
 
 
 def test_sizes_are_the_configs(sdxl):
@@ -249,3 +252,41 @@ def test_a_pipeline_that_a_script_brings_along(sdxl):
         ours.render(["a fox"], [1])[0].tobytes() == DiffusersRenderer(config(sdxl)).render(["a fox"], [1])[0].tobytes()
     )
     assert ours.describe()["weights"]["given"] == "StableDiffusionXLPipeline"
+
+
+class TestFlux2Dev(RendererConformance):
+    """Its tokenizer is a processor, which transformers hides without torchvision."""
+
+    @pytest.fixture(autouse=True)
+    def _folder(self, flux2):
+        self.folder = flux2
+
+    def make(self):
+        return DiffusersRenderer(config(self.folder, call={"max_sequence_length": 64}))
+
+
+def test_a_prompt_that_a_processor_cuts_is_said(flux2, caplog):
+    DiffusersRenderer(config(flux2, call={"max_sequence_length": 16})).render(["a fox in the deep snow"], [1])
+    assert "the pipeline reads 16 of 22 tokens of: a fox in the deep snow" in caplog.text
+
+
+def test_weights_of_four_bits_by_their_makers_name(flux, tmp_path):
+    """SDNQ's format, as its repositories on the hub are; nothing is quantised on top of it."""
+    pytest.importorskip("sdnq")
+    from diffusers import FluxPipeline
+    from sdnq import SDNQConfig
+
+    pipeline = FluxPipeline.from_pretrained(flux, dtype=torch.float32)
+    model = type(pipeline.transformer).from_pretrained(
+        flux / "transformer",
+        quantization_config=SDNQConfig(
+            weights_dtype="uint4", group_size=16, minimum_allowed_numel=1, minimum_allowed_channel_size=1
+        ),
+    )
+    pipeline.transformer = model
+    pipeline.save_pretrained(tmp_path / "four")
+    light = DiffusersRenderer(config(tmp_path / "four", call={"max_sequence_length": 32}))
+    plain = DiffusersRenderer(config(flux, call={"max_sequence_length": 32}))
+    a, b = (np.asarray(r.render(["a fox"], [1])[0], dtype=float) for r in (light, plain))
+    assert 0 < np.abs(a - b).mean() < 20
+    assert "precision" not in light.describe()["weights"]

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import json
+import time
 
 import pytest
 from PIL import Image
 
-from steer.config import RemoteConfig, load_config
+from steer.config import RemoteConfig, load_config, override
 from steer.errors import RenderError, UsageError
 from steer.renderers import build_renderer
+from steer.renderers.remote import LARGEST
 from steer.testing import RendererConformance
 from steer.types import RenderFailure, State
-from tests.steer.image_server import ImageServer, png
+from tests.loopback import packed
+from tests.steer.image_server import ImageServer, answer, png
 
 KEY = "sk-very-secret-0123456789"
 
@@ -39,13 +41,16 @@ def renderer(server, **changes):
     return build_renderer(RemoteConfig(**{**values, **changes}))
 
 
-def answer(content):
-    return {"created": 0, "data": [{"b64_json": base64.b64encode(content).decode()}]}
-
-
 def plain(colour):
     buffer = io.BytesIO()
     Image.new("RGB", (32, 32), colour).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def huge():
+    """A small file of 20,000 x 5,000 pixels."""
+    buffer = io.BytesIO()
+    Image.new("1", (20_000, 5_000)).save(buffer, "PNG")
     return buffer.getvalue()
 
 
@@ -114,6 +119,12 @@ def test_retry_after_is_honoured_and_faults_that_pass_are_asked_again(server):
         answer(b"no picture"),
         answer(png()[:200]),
         {"created": 0, "data": [{"url": "file:///etc/passwd"}]},
+        {"created": 0, "data": [{"b64_json": 5}]},
+        {"created": 0, "data": [{"url": 5}]},
+        {"created": 0, "data": [5]},
+        {"created": 0, "data": "no"},
+        b'{"data": ' + b"[" * 100_000,
+        answer(huge()),
     ],
 )
 def test_an_answer_without_a_picture_is_asked_again_and_then_a_failed_picture(server, body):
@@ -189,3 +200,98 @@ def test_no_model_and_no_key_are_said(monkeypatch):
         build_renderer(load_config("miniature", ["renderer=remote"]).renderer)
     with pytest.raises(UsageError, match="needs a key in the environment variable OPENAI_API_KEY"):
         build_renderer(load_config("miniature", ["renderer=remote", "renderer.model=gpt-image"]).renderer)
+
+
+def test_each_dialect_is_sent_its_own_fields(server):
+    renderer(server, model="flux").render(["a fox"], [1])
+    body = server.requests[-1]["body"]
+    assert body == {"model": "flux", "prompt": "a fox", "n": 1, "size": "64x32", "response_format": "b64_json"}
+    for model in ("gpt-image-2.6-flare", "gpt-image-1.5", "chatgpt-image-latest"):
+        renderer(server, model=model, width=1024, height=1024).render(["a fox"], [1])
+        assert server.requests[-1]["body"].keys() == {"model", "prompt", "n", "size"}
+
+
+@pytest.mark.parametrize("param", ["response_format", None])
+def test_a_response_format_that_a_server_refuses_is_left_out_from_then_on(server, param):
+    error = {"message": "Unknown parameter: 'response_format'.", "param": param, "code": "unknown_parameter"}
+    if param:
+        error["message"] = "Unknown parameter."
+    server.refused = lambda body: error if "response_format" in body else None
+    found = renderer(server, model="m", retries=0, parallel=1)
+    assert all(isinstance(p, Image.Image) for p in found.render(["a fox"] * 2, [1, 2]))
+    assert len(server.requests) == 3
+    with pytest.raises(RenderError, match="takes no such request"):  # what was set by hand stays
+        renderer(server, model="m", call={"response_format": "b64_json"}).render(["a fox"], [1])
+
+
+def test_a_size_that_a_model_does_not_draw_is_said_before_anything_is_asked(server):
+    for model, size in (("gpt-image-1", 128), ("dall-e-3", 512), ("dall-e-2", 2048)):
+        with pytest.raises(UsageError, match=f"'{model}' draws .*, not {size} x {size}; set renderer.width and"):
+            renderer(server, model=model, width=size, height=size)
+    for model, aspect, size in (
+        ("gpt-image-1", "3:2", "1536x1024"),
+        ("gpt-image-1", "9:16", "1024x1536"),
+        ("gpt-image-1", "1:1", "1024x1024"),
+        ("dall-e-3", "16:9", "1792x1024"),
+        ("dall-e-2", "4:3", "1024x1024"),
+        ("gpt-image-2.6-flare", "3:2", "1248x832"),
+    ):
+        renderer(server, model=model, width=1024, height=1024, aspect=aspect).render(["a fox"], [1])
+        assert server.requests[-1]["body"]["size"] == size
+
+
+def test_nothing_of_a_local_preset_is_sent_to_an_api(server):
+    local = load_config("sdxl", ["renderer.call={clip_skip: 1}", "renderer.negative_prompt=grey", "renderer.steps=9"])
+    settings = {"renderer": "remote", "renderer.model": "m", "renderer.base_url": server.url}
+    build_renderer(override(local, settings).renderer).render(["a fox"], [1])
+    assert server.requests[-1]["body"].keys() == {"model", "prompt", "n", "size", "response_format"}
+
+
+def at(url):
+    return 200, {"created": 0, "data": [{"url": url}]}
+
+
+def test_a_picture_behind_an_address_costs_bounded_time_and_bytes(server):
+    server.pages |= {
+        "/drip": ("drip", png()),
+        "/endless": ("endless", b"x"),
+        "/bomb": packed(b"0" * 2**20, LARGEST // 2**20 + 1),
+        "/there": (302, b"", {"Location": "/picture"}),
+    }
+    for path, reason in (
+        ("drip", "no answer in time"),
+        ("endless", "larger than 32 MB"),
+        ("bomb", "larger than 32 MB"),
+    ):
+        server.queue = [at(f"{server.root}/{path}")]
+        begun = time.monotonic()
+        with pytest.raises(RenderError, match=reason):
+            renderer(server, timeout_s=1 if path == "drip" else 60, retries=0).render(["a fox"], [1])
+        assert time.monotonic() - begun < 30
+    server.queue = [at(f"{server.root}/there")]
+    assert isinstance(renderer(server, retries=0).render(["a fox"], [1])[0], Image.Image)
+
+
+def test_a_public_api_cannot_have_a_picture_fetched_from_this_machine(server, monkeypatch):
+    """The API is reached through a proxy, which is the test's server; the picture it names is on loopback."""
+    monkeypatch.setenv("http_proxy", server.root)
+    monkeypatch.setenv("no_proxy", "127.0.0.1,localhost")
+    found = renderer(server, base_url="http://93.184.215.14/v1", parallel=1)
+    server.queue = [at(f"{server.root}/picture")]
+    failure, picture = found.render(["a fox"] * 2, [1, 2])
+    assert failure.reason == (
+        "the image API does not give a picture: the picture's address is not public (this machine), and the server "
+        "that gave it is"
+    )
+    assert isinstance(picture, Image.Image)
+    assert server.fetched == []
+    assert len(server.requests) == 2  # it was not paid for again
+
+
+def test_the_servers_words_hold_no_escapes_and_no_key(server):
+    server.queue = [
+        (400, {"error": {"message": f"no\x1b]0;title\x07 {KEY}\x1b[31m", "code": "moderation_blocked"}}),
+        None,
+    ]
+    failure, _ = renderer(server, parallel=1).render(["a fox"] * 2, [1, 2])
+    assert failure.reason == "the image API refused the prompt: no]0;title (the key)[31m"

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from reward_models.residency import size_of, tensor_bytes
 from steer.errors import RenderError
 from steer.renderers.diffusion import DiffusersRenderer
-from steer.renderers.placement import _bytes, part_sizes
+from steer.renderers.placement import modules
 from steer.renderers.speed import denoiser
 
 PROMPTS, SEEDS = ["a fox at dawn", "a castle", "a boat"], [1, 2, 3]
@@ -40,7 +41,7 @@ def test_eight_bits_halve_the_blocks_and_stay_near(tiny):
     for name, config in (("plain", plain), ("light", light)):
         model = denoiser(DiffusersRenderer(config).pipeline)
         blocks[name] = [
-            _bytes(m.weight)
+            tensor_bytes(m.weight)
             for block in model.modules()
             if type(block).__name__ in model._repeated_blocks
             for m in block.modules()
@@ -78,8 +79,8 @@ def test_a_rounds_texts_are_read_at_once(tiny):
     """Text encoders that come onto the card do so once."""
     renderer = DiffusersRenderer(tiny(offload="encoders"))
     came = []
-    real = renderer.place._leave
-    renderer.place._leave = lambda: (came.append(1), real())
+    real = renderer.place._detach
+    renderer.place._detach = lambda: (came.append(1), real())
     renderer.prepare(PROMPTS)
     renderer.render(PROMPTS, SEEDS)
     assert len(came) == 1
@@ -93,7 +94,6 @@ def test_tiles_are_switched_on(tiny):
 
 def test_sizes_of_parts(tiny):
     renderer = DiffusersRenderer(tiny())
-    parts = part_sizes(renderer.pipeline)
-    assert {"text_encoder", "vae"} <= set(parts)
-    count = sum(p.numel() for p in denoiser(renderer.pipeline).parameters())
-    assert parts.get("transformer", parts.get("unet")) == pytest.approx(4 * count / 2**30, rel=0.01)
+    model = denoiser(renderer.pipeline)
+    assert {"text_encoder", "vae"} <= set(modules(renderer.pipeline))
+    assert size_of(model) == pytest.approx(4 * sum(p.numel() for p in model.parameters()) / 2**30, rel=0.01)

@@ -307,3 +307,28 @@ def test_without_drafts_there_is_no_agreement_to_tell(fake_steerer, tmp_path):
     assert {c.tier for c in result.candidates} == {"full"}
     assert result.agreement[1] == 0
     assert json.loads((tmp_path / "run" / "result.json").read_text())["agreement"] is None
+
+
+class Cramped(FakeRenderer):
+    """Memory suffices for half of its batch only, which it finds out."""
+
+    def render(self, prompts, seeds):
+        self.narrow(2)
+        return super().render(prompts, seeds)
+
+    def narrow(self, batch_size):
+        self.drawn_together = batch_size
+
+
+def test_a_resumed_run_draws_as_many_pictures_together_as_it_did(fake_steerer, tmp_path):
+    """Company changes the last bits of a picture on a card."""
+    folder = tmp_path / "run"
+    fake_steerer(renderer=FakeRenderer(interrupt_at=9)).run("a fox", "u1", out=folder)
+    assert "drawn_together" not in json.loads((folder / "manifest.json").read_text())
+    fake_steerer(renderer=(cramped := Cramped(interrupt_at=20))).resume(folder)
+    assert json.loads((folder / "manifest.json").read_text())["drawn_together"] == 2
+    narrowed = []
+    again = Cramped()
+    again.narrow = narrowed.append
+    fake_steerer(renderer=again).resume(folder)
+    assert narrowed[0] == cramped.drawn_together == 2

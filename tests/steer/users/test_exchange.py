@@ -12,6 +12,7 @@ from steer import Steerer
 from steer.errors import UsageError
 from steer.users.exchange import export_user, import_people, import_user, rate_from_csv, write_export
 from steer.users.interview import Interview
+from steer.users.schema import RENAMED_ENCODERS
 from steer.users.store import UserStore
 
 
@@ -160,3 +161,15 @@ def test_a_data_set_with_ids_of_the_reward_is_refused_or_named_apart(store, mini
     assert u17() == before
     store.delete_import("all")
     assert u17() == before
+
+
+def test_an_export_from_before_fingerprints_changed_still_teaches(rated, miniature, tmp_path):
+    encoder = miniature.parts.reward.encoder.fingerprint()
+    told = export_user(rated, "me", [encoder])
+    before = next(old for old, new in RENAMED_ENCODERS.items() if new == encoder)
+    told["features"] = {before: told["features"].pop(encoder)}
+    write_export(told, tmp_path / "me.json")
+    other = UserStore(tmp_path / "other.db")
+    import_user(other, tmp_path / "me.json")
+    pictures = other.told("me").pictures
+    assert set(other.features(encoder, pictures)) == set(pictures) != set()

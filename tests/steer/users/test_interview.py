@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import weakref
 
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ from reward_models.questions import gains, open_variance, pair_gains
 from steer.errors import UsageError
 from steer.lexicon import Lexicon
 from steer.testing import FakeRenderer
+from steer.users import pictures as pictures_of
+from steer.users.exchange import rate_from_csv
 from steer.users.interview import FEWEST, Interview
 from steer.users.pictures import drawn_for, pictures_in
 from steer.users.store import UserStore
@@ -217,3 +220,63 @@ def test_srocc_of_an_interview_rises(miniature, store, questions, ratings_of):
 def _srocc(steerer, user, questions, truth):
     scores = steerer.parts.reward.score([q.image for q in questions], [q.prompt for q in questions], Person(user))
     return spearmanr(scores.personal, [truth[q.hash] for q in questions]).statistic
+
+
+@pytest.fixture
+def alive(monkeypatch):
+    """How many pictures of files were in memory at most."""
+    now, most = set(), [0]
+    real = pictures_of._upright
+
+    def counted(image):
+        picture = real(image)
+        now.add(id(picture))
+        weakref.finalize(picture, now.discard, id(picture))
+        most[0] = max(most[0], len(now))
+        return picture
+
+    monkeypatch.setattr(pictures_of, "_upright", counted)
+    return most
+
+
+def photographs(folder, n):
+    """Different pictures, some of them stored on their side."""
+    rng = np.random.default_rng(0)
+    for i in range(n):
+        image = Image.fromarray(rng.integers(0, 255, (24, 32, 3), dtype=np.uint8))
+        exif = Image.Exif()
+        exif[0x0112] = 6 if i % 2 else 1
+        image.save(folder / f"{i:02d}.jpg", exif=exif)
+    return folder
+
+
+def test_an_interview_holds_a_few_pictures_however_many_there_are(miniature, store, tmp_path, alive):
+    store.add("me", keep_pictures=True)
+    found = Interview(store, miniature.parts.reward, "me", pictures_in(photographs(tmp_path, 30)))
+    for score in (5, 2, 4):
+        question = found.next()
+        assert question.image.size == ((24, 32) if int(question.path.stem) % 2 else (32, 24))
+        found.rate(question, score)
+    assert len(store.thumbnails("me", [r.picture for r in store.ratings("me")])) == 3
+    assert 0 < alive[0] <= pictures_of.AT_ONCE + 1
+
+
+def test_of_a_large_folder_some_are_looked_at_always_the_same(tmp_path, caplog):
+    photographs(tmp_path, 12)
+    first, again = (pictures_in(tmp_path, 5) for _ in range(2))
+    assert [q.path for q in first] == [q.path for q in again] == sorted(q.path for q in first)
+    assert len(first) == 5
+    assert "has 12 pictures; 5 of them are looked at" in caplog.text
+    assert len(pictures_in(tmp_path, 12)) == 12
+
+
+def test_a_csv_of_ratings_holds_a_few_pictures_too(miniature, store, tmp_path, alive):
+    store.add("me")
+    photographs(tmp_path, 20)
+    lines = ["picture,score,prompt", *(f"{i:02d}.jpg,{1 + i % 5},a caf\u00e9" for i in range(20))]
+    (tmp_path / "ratings.csv").write_text("\n".join(lines), encoding="utf-8-sig")
+    teacher = miniature.parts.reward.teacher
+    assert rate_from_csv(store, teacher, "me", tmp_path / "ratings.csv") == 20
+    assert {r.prompt for r in store.ratings("me")} == {"a caf\u00e9"}
+    assert len(store.features(teacher.key, [r.picture for r in store.ratings("me")])) == 20
+    assert 0 < alive[0] <= 2 * pictures_of.AT_ONCE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import re
@@ -9,6 +10,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -291,6 +293,7 @@ def test_several_processes_write_at_once(store):
 
 KILLED = """
 import sys
+from pathlib import Path
 from steer.users.store import UserStore
 store = UserStore(sys.argv[1])
 for i in range(100000):
@@ -364,3 +367,28 @@ def test_an_older_store_is_brought_along_whole_or_not(store, monkeypatch):
         assert "extra" not in {r[1] for r in db.execute("PRAGMA table_info(users)")}
     monkeypatch.setattr(schema, "MIGRATIONS", more)
     assert UserStore(store.path).user("me").ratings == 1
+
+
+def test_features_of_the_encoders_that_ship_are_found_under_their_new_fingerprints(tmp_path, monkeypatch):
+    """Fingerprints changed once; what people rated before must not be lost to the rewards that ship."""
+    monkeypatch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:3])
+    path = tmp_path / "users.db"
+    old = UserStore(path)
+    old.add("me", {}, "")
+    old.rate("me", "0" * 64, 4, "a fox", "run")
+    for before in schema.RENAMED_ENCODERS:
+        old.keep_features(before, {"0" * 64: b"vector"})
+    old.close()
+    monkeypatch.undo()
+    new = UserStore(path)
+    assert {new.features(key, ["0" * 64])["0" * 64] for key in schema.RENAMED_ENCODERS.values()} == {b"vector"}
+
+
+def test_the_new_fingerprints_are_those_of_the_rewards_that_ship():
+    from steer.resources import MINIATURE_LINEAR_HIDDEN, MINIATURE_REWARD
+
+    told = [
+        json.loads((Path(r) / "config.json").read_text(encoding="utf-8"))
+        for r in (MINIATURE_REWARD, MINIATURE_LINEAR_HIDDEN)
+    ]
+    assert [t["encoder_fingerprint"] for t in told] == list(schema.RENAMED_ENCODERS.values())
