@@ -33,6 +33,7 @@ class _Manifest(_Strict):
     parts: dict[str, Any]
     packages: dict[str, str]
     steer: str
+    created: Annotated[str, Field(max_length=40)]
     taste: Annotated[str, Field(max_length=1_000_000)] = ""
     warnings: list[str] = Field(default_factory=list)
     usage: dict[str, dict[str, Amount]] = Field(default_factory=dict)

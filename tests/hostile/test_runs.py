@@ -177,6 +177,18 @@ def test_a_line_that_no_run_writes_is_refused(run, key, value):
 
 
 @pytest.mark.parametrize(
+    ("key", "value"), [("created", {}), ("fingerprint", "a"), ("request", {"prompt": 1}), ("usage", {"a": {"b": -1}})]
+)
+def test_a_manifest_that_no_run_writes_is_refused(run, key, value):
+    told = json.loads((run / "manifest.json").read_text())
+    (run / "manifest.json").write_text(json.dumps({**told, key: value}))
+    for command in ("show", "resume"):
+        done = steer_here(command, run)
+        assert done.returncode == 2, done.stderr
+        assert f"manifest.json, {key}" in done.stderr
+
+
+@pytest.mark.parametrize(
     "row",
     [
         {"prompt": ["a fox"]},
