@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import atexit
 import importlib.util
 import os
-import shutil
-import tempfile
 from typing import TYPE_CHECKING
 
 from steer.errors import UsageError
 from steer.web.address import Address
+from steer.web.temporary import own_folder
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -56,6 +54,4 @@ def need_gradio(instead: str = "") -> None:
         raise UsageError(f"the page needs Gradio: pip install 'steer-t2i[page]'{instead}")
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # nothing leaves this machine
     if "GRADIO_TEMP_DIR" not in os.environ:  # else /tmp/gradio, which belongs to whoever of this machine made it first
-        folder = tempfile.mkdtemp(prefix="steer-page-")
-        os.environ["GRADIO_TEMP_DIR"] = folder
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        os.environ["GRADIO_TEMP_DIR"] = str(own_folder())

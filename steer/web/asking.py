@@ -14,7 +14,7 @@ from steer.errors import SteerError
 from steer.users.pictures import Question
 from steer.web.address import Address
 from steer.web.pictures import Pictures
-from steer.web.serving import DONE, Served
+from steer.web.serving import DONE, QUIETLY, Served
 
 SIDE = 1024  # longest side of a picture on the page, in pixels
 SIDES = {"ArrowLeft": ("Left picture", "&larr; This one"), "ArrowRight": ("Right picture", "This one &rarr;")}
@@ -157,10 +157,10 @@ class AskingPage(ABC):
                 gr.HTML(DONE)
             self.outputs = [picture, self.shown, progress, go_on, *self.columns]
             self._answers(picture)
-            skip.click(self._skip, self.shown, self.outputs, show_progress="hidden")
-            undo.click(self._undo, None, self.outputs, show_progress="hidden")
-            go_on.click(self._go_on, None, self.outputs, show_progress="hidden")
-            page.load(self._begin, None, self.outputs, show_progress="hidden")
+            skip.click(self._skip, self.shown, self.outputs, **QUIETLY)
+            undo.click(self._undo, None, self.outputs, **QUIETLY)
+            go_on.click(self._go_on, None, self.outputs, **QUIETLY)
+            page.load(self._begin, None, self.outputs, **QUIETLY)
         return page
 
     def _url(self, question: Question) -> str:
@@ -191,7 +191,7 @@ class PairsPage(AskingPage):
         def keep(shown: str, event: gr.EventData) -> list[Any]:
             return self._choose(shown, event.pressed == "key-ArrowLeft")
 
-        picture.click(keep, self.shown, self.outputs, show_progress="hidden")
+        picture.click(keep, self.shown, self.outputs, **QUIETLY)
 
     def _choose(self, shown: str, left: bool) -> list[Any]:
         with self._lock:

@@ -1,12 +1,43 @@
-"""A token for pages that other machines reach."""
+"""Who gets in to a page: whoever has the printed link, in a page of this server, and nobody else.
+
+Against whom: other websites in the same browser, by a name that they point at this machine (Host), by requests from
+their pages (Origin, the cookie's SameSite) or by a frame around this one; other programs and people of this machine,
+and their servers on other ports, to which browsers send a cookie too unless it is for a path that they do not know.
+"""
 
 from __future__ import annotations
 
+import ipaddress
 import secrets
+import socket
+from collections.abc import Sequence
+from html import escape
+from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+COOKIE = "steer"
+# what Gradio's page asks its server for; the rest (uploads, files, named functions, proxies) is closed
+READ = (
+    "config",
+    "theme.css",
+    "assets/",
+    "static/",
+    "favicon.ico",
+    "manifest.json",
+    "gradio_api/startup-events",
+    "gradio_api/heartbeat/",
+    "gradio_api/queue/data",
+)
+WRITTEN = ("gradio_api/queue/join", "gradio_api/reset", "gradio_api/cancel")
+HEADERS = {
+    "Content-Security-Policy": "frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
 
 
 def new_token() -> str:
@@ -15,26 +46,101 @@ def new_token() -> str:
 
 
 class Gate:
-    """Lets in whoever brings the token: once in the URL, from then on in a cookie. Everybody else gets a 403."""
+    """Lets in whoever brings the token: once in the URL, from then on in a cookie. Everybody else gets a 403.
 
-    def __init__(self, app: ASGIApp, token: str, cookie: str):
-        self.app, self.token, self.cookie = app, token, cookie
+    ``room``: the path below which everything is, as "/x/". ``host``: where it listens. ``read`` and ``written``: paths
+    below ``room`` beside those of Gradio's page; one that ends in "/" stands for all that begin with it.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        token: str,
+        room: str,
+        host: str,
+        read: Sequence[str] = (),
+        written: Sequence[str] = (),
+    ):
+        self.app, self.token, self.room = app, token, room
+        self.read, self.written = (*READ, *read), (*WRITTEN, *written)
+        self._names = {host.lower(), "localhost", socket.gethostname().lower(), socket.getfqdn().lower()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request of ASGI."""
         if scope["type"] == "lifespan":
             return await self.app(scope, receive, send)
         connection = HTTPConnection(scope)
-        brought = connection.query_params.get("token")
-        if brought is None and self._right(connection.cookies.get(self.cookie)):
-            return await self.app(scope, receive, send)
-        answer: Response
-        if self._right(brought):
-            answer = RedirectResponse(connection.url.path, 303)  # the token leaves the address bar
-            answer.set_cookie(self.cookie, self.token, httponly=True, samesite="lax")
-        else:
-            answer = PlainTextResponse("This page needs the link that steer printed, with its token.\n", 403)
-        return await answer(scope, receive, send)
+        answer = self._answer(connection)
+        if answer is None:
+            return await self.app(scope, receive, _with_headers(send))
+        return await answer(scope, receive, _with_headers(send))
 
-    def _right(self, brought: str | None) -> bool:
-        return brought is not None and secrets.compare_digest(brought.encode(), self.token.encode())
+    def _answer(self, asked: HTTPConnection) -> Response | None:
+        """What to say in place of the page; None to let in."""
+        host, origin = asked.headers.get("host", ""), asked.headers.get("origin")
+        if not self._own(host):
+            return _refused("This page is not at this address; use the link that steer printed.")
+        if origin is not None and urlsplit(origin).netloc != host:
+            return _refused("This page answers no other page.")
+        brought = asked.query_params.get("token")
+        if brought is not None and asked.scope.get("method") == "GET" and asked.scope["path"] == self.room:
+            return self._welcome() if self._right(brought) else _refused(NEEDED)
+        if not self._right(asked.cookies.get(COOKIE, "")):
+            return _refused(NEEDED)
+        return None if self._open(asked) else _refused("This is not a part of the page.")
+
+    def _own(self, host: str) -> bool:
+        """Whether a Host is this machine: an address, or one of its own names. Another port is a tunnel's."""
+        name = (urlsplit(f"//{host}").hostname or "").lower()
+        try:
+            ipaddress.ip_address(name)
+        except ValueError:
+            return name in self._names
+        return True
+
+    def _open(self, asked: HTTPConnection) -> bool:
+        """Whether this is something that the page itself asks for."""
+        if asked.scope["type"] != "http" or not asked.scope["path"].startswith(self.room):
+            return False
+        path, method = asked.scope["path"].removeprefix(self.room), asked.scope["method"]
+        if method in ("GET", "HEAD"):
+            return path == "" or _among(path, self.read)
+        return method == "POST" and _among(path, self.written)
+
+    def _welcome(self) -> Response:
+        """Hand over the cookie, and go on without the token in the address bar. By a page rather than a redirect: after
+        a link on another site, a browser takes no strict cookie along on a redirect.
+        """
+        answer = HTMLResponse(WELCOME.format(escape(self.room)))
+        answer.set_cookie(COOKIE, self.token, path=self.room, httponly=True, samesite="strict")
+        return answer
+
+    def _right(self, brought: str) -> bool:
+        return secrets.compare_digest(brought.encode(), self.token.encode())
+
+
+NEEDED = "This page needs the link that steer printed, with its token."
+WELCOME = """<!doctype html><meta charset="utf-8"><title>steer</title><meta http-equiv="refresh" content="0; url={0}">
+<p><a href="{0}">Go on</a></p>
+"""
+
+
+def _among(path: str, paths: Sequence[str]) -> bool:
+    return any(path.startswith(p) if p.endswith("/") else path == p for p in paths)
+
+
+def _refused(why: str) -> Response:
+    return PlainTextResponse(f"{why}\n", 403)
+
+
+def _with_headers(send: Send) -> Send:
+    """Add :data:`HEADERS` to an answer that has others there."""
+
+    async def sent(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            there = {name.lower() for name, _ in message["headers"]}
+            more = [(k.lower().encode(), v.encode()) for k, v in HEADERS.items() if k.lower().encode() not in there]
+            message = {**message, "headers": [*message["headers"], *more]}
+        await send(message)
+
+    return sent

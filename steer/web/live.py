@@ -28,7 +28,7 @@ from steer.web.address import Address
 from steer.web.asking import LIVE, PRESSED
 from steer.web.board import Board, beside, chosen, ending, gallery, head
 from steer.web.pictures import Pictures
-from steer.web.serving import Served
+from steer.web.serving import QUIETLY, Served
 
 EVERY_S = 1.0
 SMALL, LARGE = 256, 768  # longest side of a picture in the gallery and above it, in pixels
@@ -208,13 +208,13 @@ class LivePage:
             index, seen = gr.Number(-1, visible=False), gr.Number(-1, visible=False)
             shown = [top, pair, pictures, over, stop, seen]
             for n, button in buttons.items():
-                button.click(partial(self._rate, score=n), index, said, show_progress="hidden")
-            undo.click(self._undo, None, said, show_progress="hidden")
-            stop.click(self._stop, None, seen, show_progress="hidden")
-            refresh = {"fn": self._refresh, "inputs": [seen, index], "outputs": shown, "show_progress": "hidden"}
+                button.click(partial(self._rate, score=n), index, said, **QUIETLY)
+            undo.click(self._undo, None, said, **QUIETLY)
+            stop.click(self._stop, None, seen, **QUIETLY)
+            refresh = {"fn": self._refresh, "inputs": [seen, index], "outputs": shown, **QUIETLY}
             choice = [index, picture, said, answers, seen]
-            chose = pictures.click(self._choose, None, choice, show_progress="hidden").then(**refresh)
-            chose.then(None, None, None, js=SCROLL)
+            chose = pictures.click(self._choose, None, choice, **QUIETLY).then(**refresh)
+            chose.then(None, None, None, js=SCROLL, **QUIETLY)
             gr.Timer(EVERY_S).tick(**refresh)
             page.load(**refresh)
         return page

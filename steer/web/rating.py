@@ -11,6 +11,7 @@ from reward_models.plural import counted
 from steer.users.interview import ANCHORS, Interview
 from steer.users.pictures import Question
 from steer.web.asking import AskingPage, PairsPage
+from steer.web.serving import QUIETLY
 
 MIDDLE = 3.0  # of the slider
 
@@ -51,9 +52,11 @@ class RatingPage(AskingPage):
     def _answers(self, picture: gr.HTML) -> None:  # noqa: ARG002
         outputs = [*self.outputs, self._slider, self._use]
         for n, button in self._anchors.items():
-            button.click(partial(self._rate, score=n), self.shown, outputs, show_progress="hidden")
-        self._use.click(self._rate, [self.shown, self._slider], outputs, show_progress="hidden")
-        self._slider.change(None, self._slider, self._use, js="(value) => `Rate ${Number(value).toFixed(1)}`")
+            button.click(partial(self._rate, score=n), self.shown, outputs, **QUIETLY)
+        self._use.click(self._rate, [self.shown, self._slider], outputs, **QUIETLY)
+        self._slider.change(
+            None, self._slider, self._use, js="(value) => `Rate ${Number(value).toFixed(1)}`", **QUIETLY
+        )
 
     def _rate(self, shown: str, score: float) -> list[Any]:
         with self._lock:

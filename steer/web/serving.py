@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 import webbrowser
@@ -15,7 +16,7 @@ from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 from rich.console import Console
 from starlette.background import BackgroundTask
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 
 from steer.errors import SteerError
 from steer.web.address import Address
@@ -25,35 +26,39 @@ from steer.web.styled import Styled
 HERE = Path(__file__).parent
 FONTS = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
 DONE = "<form method='post' action='goodbye'><button id='done'>Done</button></form>"
+# how a page asks Python: no spinner, and no function that other programs can call by a name
+QUIETLY: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 STARTS_WITHIN_S = 30.0
 
 
 class Served:
-    """A running page; ``url`` is where, with its token if it needs one.
+    """A running page; ``url`` is where, with its token.
 
     Ends by :meth:`close`, or when its person presses Done and somebody waits for it. ``routes`` are served beside the
-    page: its pictures, the report of a run. Raises UsageError where the address is taken.
+    page: its pictures, the report of a run; each is "/NAME/{...}". Raises UsageError where the address is taken.
     """
 
-    def __init__(self, page: gr.Blocks, address: Address, routes: Sequence[BaseRoute] = ()):
+    def __init__(self, page: gr.Blocks, address: Address, routes: Sequence[Route] = ()):
         self.address, self.done = address, threading.Event()
         listening = address.bind()
         port = listening.getsockname()[1]
-        token = "" if address.private else new_token()
-        self.url = f"http://{address.reachable}:{port}/" + (f"?token={token}" if token else "")
-        app = FastAPI(routes=[Route("/goodbye", self._goodbye, methods=["POST"]), *routes], openapi_url=None)
+        token, room = new_token(), f"/{secrets.token_urlsafe(6)}/"
+        self.url = f"http://{address.reachable}:{port}{room}?token={token}"
+        app = FastAPI(openapi_url=None)
+        for route in [Route("/goodbye", self._goodbye, methods=["POST"]), *routes]:
+            app.add_route(room.rstrip("/") + route.path, route.endpoint, methods=list(route.methods or ["GET"]))
         gr.mount_gradio_app(
             app,
             page,
-            "/",
+            room.rstrip("/"),
             footer_links=[],
             run_history=False,
             ssr_mode=False,
             theme=gr.themes.Soft(**FONTS),
         )
-        styled = Styled(app)
+        read = [route.path.lstrip("/").partition("{")[0] for route in routes]
         config = uvicorn.Config(
-            Gate(styled, token, f"steer-{port}") if token else styled,
+            Gate(Styled(app, room), token, room, address.host, read, ["goodbye"]),
             log_config=None,
             log_level="warning",
             timeout_graceful_shutdown=1,  # an open tab holds a connection for ever
@@ -75,7 +80,8 @@ class Served:
 
     def announce(self, console: Console, ends: str) -> None:
         """Print where the page is, who reaches it and how it ``ends``, and open it in the browser."""
-        who = "only this machine can open it" if self.address.private else "whoever has this link can open it"
+        who = "this machine" if self.address.private else "your network"
+        who = f"whoever on {who} has this link can open it"
         console.print(f"open {self.url}", soft_wrap=True, highlight=False)
         console.print(f"  {who}; {ends}")
         if self.address.browser:

@@ -10,12 +10,12 @@ HERE = Path(__file__).parent
 
 
 class Styled:
-    """Adds them to what Gradio answers for "/". What Gradio is given as ``css`` and ``head`` comes with its script, a
-    second later: until then the page would be white, and jump.
+    """Adds them to what Gradio answers for ``path``, its page. What Gradio is given as ``css`` and ``head`` comes with
+    its script, a second later: until then the page would be white, and jump.
     """
 
-    def __init__(self, app: ASGIApp):
-        self.app = app
+    def __init__(self, app: ASGIApp, path: str):
+        self.app, self.path = app, path
         style, keys = (HERE / "page.css").read_text(encoding="utf-8"), (HERE / "keys.js").read_text(encoding="utf-8")
         self._added = f"<head><style id='steer'>{style}</style><script>{keys}</script>".encode()
 
@@ -30,4 +30,4 @@ class Styled:
                 message = {**message, "body": message.get("body", b"").replace(b"<head>", self._added, 1)}
             await send(message)
 
-        await self.app(scope, receive, styled if scope.get("path") == "/" else send)
+        await self.app(scope, receive, styled if scope.get("path") == self.path else send)

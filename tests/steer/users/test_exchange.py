@@ -172,4 +172,4 @@ def test_an_export_from_before_fingerprints_changed_still_teaches(rated, miniatu
     other = UserStore(tmp_path / "other.db")
     import_user(other, tmp_path / "me.json")
     pictures = other.told("me").pictures
-    assert set(other.features(encoder, pictures)) == set(pictures) != set()
+    assert set(other.own_features("me", encoder, pictures)) == set(pictures) != set()

@@ -46,7 +46,7 @@ def test_where_they_come_from_is_kept(store, miniature, folders):
     store.add("me")
     rate_folders(store, miniature.parts.reward.teacher, "me", read_folders(*folders))
     with store.writing() as db:
-        assert {r[0] for r in db.execute("SELECT origin FROM pictures")} == {"liked: good", "disliked: bad"}
+        assert {r[0] for r in db.execute("SELECT origin FROM ratings")} == {"liked: good", "disliked: bad"}
 
 
 def test_a_picture_in_both_is_one_clear_line(folders):

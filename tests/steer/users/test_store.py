@@ -216,9 +216,11 @@ def test_features_of_the_encoders_that_ship_are_found_under_their_new_fingerprin
     path = tmp_path / "users.db"
     old = UserStore(path)
     old.add("me", {}, "")
-    old.rate("me", "0" * 64, 4, "a fox", "run")
-    for before in schema.RENAMED_ENCODERS:
-        old.keep_features(before, {"0" * 64: b"vector"})
+    with old.writing() as db:
+        db.execute("INSERT INTO pictures VALUES (?, 'a fox', 'run')", ("0" * 64,))
+        db.execute("INSERT INTO ratings (user, picture, score, at) VALUES ('me', ?, 4, '2026-11-01')", ("0" * 64,))
+        rows = [("0" * 64, before, b"vector") for before in schema.RENAMED_ENCODERS]
+        db.executemany("INSERT INTO features VALUES (?, ?, ?)", rows)
     old.close()
     monkeypatch.undo()
     new = UserStore(path)

@@ -6,7 +6,6 @@ import re
 import threading
 import time
 import urllib.error
-import urllib.request
 from io import BytesIO, StringIO
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from steer.users.records import picture_hash
 from steer.web import live_page
 from tests.steer.web.axe import faults
 from tests.steer.web.browser import DARK, PHONE, open_tab, sideways
+from tests.steer.web.visitor import Visitor
 
 QUIET = Console(quiet=True)
 
@@ -133,7 +133,7 @@ def test_after_the_run_it_says_how_to_leave(live, tmp_path):
     steerer.run("a fox", "me", budget=3, out=tmp_path / "run")
     staying = threading.Thread(target=page.stay, args=(Console(file=said, width=200),))
     staying.start()
-    urllib.request.urlopen(f"{served.url}goodbye", data=b"").close()
+    Visitor(served).get("goodbye", b"")
     staying.join(10)
     assert not staying.is_alive()
     assert f"the page stays open at {served.url}" in said.getvalue()
@@ -144,12 +144,12 @@ def test_only_pages_and_pictures_of_the_run_are_served(live, tmp_path):
     steerer, page = live
     served = page.begin(QUIET)
     steerer.run("a fox", "me", budget=3, out=tmp_path / "run")
-    with urllib.request.urlopen(f"{served.url}run/report.html") as report:
-        assert "a fox" in report.read().decode()
+    visitor = Visitor(served)
+    assert "a fox" in visitor.get("run/report.html").decode()
     (tmp_path / "secret.png").write_bytes(b"x")
     for other in ("manifest.json", "journal.jsonl", "..%2Fsecret.png", "%2Fetc%2Fhostname"):
         with pytest.raises(urllib.error.HTTPError, match="404"):
-            urllib.request.urlopen(f"{served.url}run/{other}")
+            visitor.get(f"run/{other}")
 
 
 def test_pictures_can_be_read_while_the_page_is_drawn_anew(live, tmp_path, capfd):
@@ -157,6 +157,7 @@ def test_pictures_can_be_read_while_the_page_is_drawn_anew(live, tmp_path, capfd
     steerer, page = live
     served = page.begin(QUIET)
     steerer.run("a fox", "me", budget=8, out=tmp_path / "run")
+    visitor = Visitor(served)
     until = time.monotonic() + 2
     capfd.readouterr()
 
@@ -170,8 +171,7 @@ def test_pictures_can_be_read_while_the_page_is_drawn_anew(live, tmp_path, capfd
     assert len(names) == 8
     while drawing.is_alive():
         for name in names:
-            with urllib.request.urlopen(served.url + name) as answer:
-                Image.open(BytesIO(answer.read())).load()
+            Image.open(BytesIO(visitor.get(name))).load()
     assert capfd.readouterr() == ("", "")
 
 
