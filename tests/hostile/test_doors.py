@@ -15,11 +15,10 @@ from tests.hostile.house import House
 QUIET = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
 
 
-@pytest.mark.parametrize("door", DOORS, ids=lambda door: door.name)
-def test_a_door(door, tmp_path):
-    house = House(tmp_path / "house")
+def go_through(door, house, **told):
+    """So many cases of a door, or the smallest that fails."""
 
-    @settings(max_examples=door.quick, derandomize=True, **QUIET)
+    @settings(**told, **QUIET)
     @given(door.made)
     def holds(case):
         door.check(house, case)
@@ -27,18 +26,17 @@ def test_a_door(door, tmp_path):
     holds()
 
 
+@pytest.mark.parametrize("door", DOORS, ids=lambda door: door.name)
+def test_a_door(door, tmp_path):
+    go_through(door, House(tmp_path / "house"), max_examples=door.quick, derandomize=True)
+
+
 @pytest.mark.slow
 def test_many_more(tmp_path, capsys):
     cases, lines = 0, []
     for number, door in enumerate(DOORS):
         house = House(tmp_path / str(number))
-
-        @settings(max_examples=door.long, **QUIET)
-        @given(door.made)
-        def holds(case, door=door, house=house):
-            door.check(house, case)
-
-        holds()
+        go_through(door, house, max_examples=door.long)
         count = house.count
         cases += count.cases
         lines.append(
