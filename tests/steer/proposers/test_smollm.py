@@ -62,7 +62,7 @@ def test_its_server_answers_by_schema_and_the_same_question_alike(proposer):
         for _ in range(2)
     )
     assert one == two
-    assert proposer.backend.mode == "json_schema"
+    assert proposer.backend.dialect.mode == "json_schema"
     rewrites = json.loads(one[0])["rewrites"]
     assert len(rewrites) == 2
     assert all(2 <= len(words) <= 4 for words in rewrites)
