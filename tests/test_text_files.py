@@ -40,7 +40,7 @@ def test_every_text_file_is_opened_as_utf_8(folder):
     found = {
         str(path.relative_to(ROOT)): lines
         for path in sorted((ROOT / folder).rglob("*.py"))
-        and (lines := without_encoding(path.read_text(encoding="utf-8")))
+        if (lines := without_encoding(path.read_text(encoding="utf-8")))
     }
     assert found == {}
 

@@ -21,6 +21,7 @@ from steer.report.stored import read_result
 from steer.store.files import lock, storage_error, whole, write_json, write_whole
 from steer.store.manifest import read_batch_manifest
 from steer.store.names import check_new
+from steer.store.private import private_folder
 
 OWN = ("manifest.json", "rows.jsonl", "runs", "results.csv", "results.parquet", "index.html", "sheet.png")
 LONGEST = 2000  # characters of a reason
@@ -58,7 +59,7 @@ class BatchFolder:
             return
         check_new(self.path, OWN)
         try:
-            (self.path / "runs").mkdir(parents=True, exist_ok=True)
+            private_folder(self.path / "runs")
         except OSError as error:
             raise storage_error(self.path, error) from error
         write_json(
@@ -161,7 +162,7 @@ class BatchFolder:
         run = self.run_of(row)
         self.check_place(row)
         try:
-            run.mkdir(parents=True, exist_ok=True)
+            private_folder(run)
         except OSError as error:
             raise storage_error(run, error) from error
         write_json(run / "failed.json", {"reason": reason, "at": time.strftime("%Y-%m-%dT%H:%M:%S%z")})

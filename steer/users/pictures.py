@@ -21,6 +21,7 @@ from steer.lexicon import Lexicon
 from steer.protocols import Renderer
 from steer.resources import data_folder, miniature_weights
 from steer.store.private import private_folder
+from steer.users.limits import printed
 from steer.users.records import picture_hash
 from steer.words import MAX_CHARACTERS, clean
 
@@ -141,6 +142,7 @@ def _prompt(told: str) -> str:
     """The prompt of the run that rendered a PNG, from the text in the file; empty if there is none."""
     try:
         facts = parse_json(told) if told else {}
-        return clean(str(facts.get("prompt", ""))[:MAX_CHARACTERS]) if isinstance(facts, dict) else ""
+        said = str(facts.get("prompt", ""))[:MAX_CHARACTERS] if isinstance(facts, dict) else ""
+        return clean("".join(filter(printed, said)))
     except ValueError:
         return ""

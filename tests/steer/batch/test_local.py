@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections import Counter
 
 import pyarrow.parquet as pq
@@ -42,6 +43,17 @@ def test_each_row_is_what_a_run_of_its_own_would_be(tmp_path, fake_steerer):
         )
         journal = json.loads((folder.run_of(row) / "result.json").read_text())
         assert journal["candidates"] == [c.facts() for c in alone.candidates]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such modes")
+def test_a_batch_is_private_as_its_runs_are(tmp_path, fake_steerer):
+    before = os.umask(0o022)
+    try:
+        folder, steerer = make(tmp_path, fake_steerer)
+        run_batch(folder, steerer.parts)
+    finally:
+        os.umask(before)
+    assert not [p for p in (folder.path, *folder.path.rglob("*")) if p.stat().st_mode & 0o077]
 
 
 def test_rows_share_full_batches(tmp_path, fake_steerer):
