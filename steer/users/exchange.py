@@ -7,6 +7,7 @@ import csv
 import itertools
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 from PIL import Image
 
-from reward_models.doors import Unreadable
+from reward_models.doors import Unreadable, check_regular, shown
 from reward_models.pictures import read_picture
 from reward_models.plural import counted
 from reward_models.protocols import Teacher
@@ -118,15 +119,18 @@ def rate_from_csv(store: UserStore, teacher: Teacher, user: str, path: Path) -> 
     """
     rows: list[tuple[Question, float]] = []
     try:
+        check_regular(path)
         with path.open(newline="", encoding="utf-8-sig") as file:
             lines = csv.DictReader(file)
+            if doubled := next((c for c, n in Counter(lines.fieldnames or ()).items() if n > 1), None):
+                raise UsageError(f"'{path}' has two columns {shown(doubled)}")
             if missing := {"picture", "score"} - set(lines.fieldnames or ()):
                 raise UsageError(
                     f"'{path}' has no column '{min(missing)}'; it needs picture and score, and may have prompt"
                 )
             for number, line in enumerate(lines, start=2):
                 rows.append(_rated(path, number, line))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, UnicodeDecodeError, Unreadable, csv.Error) as error:
         raise UsageError(f"'{path}' cannot be read: {error}") from error
     if not rows:
         raise UsageError(f"'{path}' has no ratings")

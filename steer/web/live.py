@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from PIL import Image
 from rich.console import Console
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
+from reward_models.pictures import open_picture
 from steer.errors import SteerError
 from steer.events import CandidateDone, Event, RunStarted, RunStopped
 from steer.judging.audience import Audience
@@ -140,7 +140,7 @@ class LivePage:
         if user is None:
             return READ_ONLY
         try:
-            with Image.open(self._path(candidate)) as image:
+            with open_picture(self._path(candidate)) as image:
                 picture = image.convert("RGB")
             run = Path(self._board.folder).name
             rated = rate_candidate(self.parts.store, self.parts.reward, user, picture, request.prompt, score, run)
@@ -174,7 +174,7 @@ class LivePage:
     def _url(self, candidate: Candidate, side: int) -> str:
         name = f"{Path(self._board.folder).name}-{candidate.index}-{side}"
         if name not in self.pictures:
-            with Image.open(self._path(candidate)) as image:
+            with open_picture(self._path(candidate)) as image:
                 self.pictures.add(name, image, side)
         return self.pictures.url(name)
 

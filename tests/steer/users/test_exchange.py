@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -106,6 +107,16 @@ def test_a_wrong_line_is_named_and_nothing_is_kept(store, miniature, tmp_path, l
     with pytest.raises(UsageError, match=said):
         rate_from_csv(store, miniature.parts.reward.teacher, "me", csv_of(tmp_path, "0.png,4.5,a fox", line))
     assert store.ratings("me") == []
+
+
+def test_a_csv_with_a_column_twice_and_one_that_is_no_file(store, miniature, tmp_path):
+    store.add("me")
+    (twice := tmp_path / "twice.csv").write_text("picture,score,score\na.png,4,1\n")
+    os.mkfifo(pipe := tmp_path / "pipe.csv")
+    for path, said in ((twice, "has two columns 'score'"), (pipe, "cannot be read")):
+        with pytest.raises(UsageError, match=said):
+            rate_from_csv(store, miniature.parts.reward.teacher, "me", path)
+    assert store.user("me").ratings == 0
 
 
 def test_a_csv_without_its_columns(store, miniature, tmp_path):
