@@ -52,28 +52,29 @@ def read_text(path: Path, most: int = MOST_BYTES) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def read_json(path: Path, most: int = MOST_BYTES) -> Any:
-    """The value in a JSON file. Raises OSError or ValueError."""
-    return parse_json(read_text(path, most))
+def read_json(path: Path, most: int = MOST_BYTES, nan: bool = False) -> Any:
+    """The value in a JSON file. Raises OSError or ValueError. ``nan``: as :func:`parse_json` has it."""
+    return parse_json(read_text(path, most), nan)
 
 
-def read_object(path: Path, most: int = MOST_BYTES) -> dict[str, Any]:
-    """The object in a JSON file. Raises OSError or ValueError."""
-    found = read_json(path, most)
+def read_object(path: Path, most: int = MOST_BYTES, nan: bool = False) -> dict[str, Any]:
+    """The object in a JSON file. Raises OSError or ValueError. ``nan``: as :func:`parse_json` has it."""
+    found = read_json(path, most, nan)
     if not isinstance(found, dict):
         raise Unreadable("it is not a JSON object")
     return found
 
 
-def parse_json(text: str | bytes) -> Any:
-    """A JSON value. NaN and infinity, which JSON has not, and nesting without end are ValueErrors too.
+def parse_json(text: str | bytes, nan: bool = False) -> Any:
+    """A JSON value. NaN and infinity, which JSON has not, and nesting without end are ValueErrors too. ``nan``: these
+    are numbers, as Python and pandas write them.
 
     >>> parse_json('{"a": NaN}')
     Traceback (most recent call last):
     reward_models.doors.Unreadable: NaN is no JSON number
     """
     try:
-        return json.loads(text, parse_constant=_no_number)
+        return json.loads(text, parse_constant=float if nan else _no_number)
     except RecursionError as error:
         raise Unreadable("it is nested too deeply") from error
 

@@ -33,7 +33,7 @@ def read_csv(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
 def read_json_rows(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
     """A JSON list of rows, nested objects as dotted columns (``image_metadata.group``)."""
     try:
-        rows = read_json(path)
+        rows = read_json(path, nan=True)
     except FileNotFoundError as error:
         raise DataError(f"'{path}' is missing") from error
     except (ValueError, OSError) as error:

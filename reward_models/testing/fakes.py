@@ -108,7 +108,8 @@ class FakeTeacher(Teacher):
 
     def reading(self, seen: Sequence[Seen]) -> FakeReading:
         """The colours again."""
-        return FakeReading(np.array([np.frombuffer(s.kept, np.float16) for s in seen], dtype=float).reshape(-1, 3))
+        rows = [np.frombuffer(s.kept, np.float16) for s in seen]
+        return FakeReading(np.array(rows, dtype=float).reshape(len(seen), 3))
 
     def learn(self, person: str, evidence: Evidence) -> Lesson:
         """Fit the ridge; of a choice the better picture is a liking of .8, the worse of .2."""

@@ -59,7 +59,7 @@ def show_study(path: Path, as_json: bool) -> None:
 
     folder = StudyFolder.open(path)
     try:
-        table = read_object(path / "findings.json")
+        table = read_object(path / "findings.json", nan=True)
     except (OSError, ValueError) as error:
         raise UsageError(f"the study in '{path}' is not finished; finish it with: steer resume {path}") from error
     with extra("study", "matplotlib"):

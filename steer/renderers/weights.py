@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
+from reward_models.doors import read_object
 from reward_models.residency import tensor_bytes
 from steer.config import DiffusersConfig
 from steer.errors import RenderError
@@ -104,11 +104,7 @@ def index_of(folder: Path) -> dict[str, tuple[str, str]]:
 
 def settings_of(folder: Path, name: str) -> dict[str, Any]:
     """A part's config.json; {} where it has none."""
-    try:
-        found = json.loads((folder / name / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    return _object(folder / name / "config.json")
 
 
 def _tensors(path: Path, dtype: torch.dtype) -> Iterator[tuple[str, tuple[int, ...], float]]:
@@ -124,8 +120,12 @@ def _tensors(path: Path, dtype: torch.dtype) -> Iterator[tuple[str, tuple[int, .
 
 
 def _read_index(folder: Path) -> dict[str, Any]:
+    return _object(folder / "model_index.json")
+
+
+def _object(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; {} where there is none, which diffusers will say."""
     try:
-        index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+        return read_object(path)
     except (OSError, ValueError):
         return {}
-    return index if isinstance(index, dict) else {}

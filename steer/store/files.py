@@ -50,9 +50,9 @@ def whole(path: Path) -> Iterator[BinaryIO]:
         raise storage_error(path, error) from error
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON whole or not at all."""
-    data = as_json(value, indent=1)
+def write_json(path: Path, value: Any, nan: bool = False) -> None:
+    """Write JSON whole or not at all. ``nan``: as :func:`as_json` has it."""
+    data = as_json(value, indent=1, nan=nan)
     write_whole(path, lambda f: f.write(data))
 
 
@@ -75,11 +75,11 @@ def append_line(path: Path, value: Any) -> None:
         raise storage_error(path, error) from error
 
 
-def as_json(value: Any, indent: int | None = None) -> bytes:
+def as_json(value: Any, indent: int | None = None, nan: bool = False) -> bytes:
     """JSON and a newline. Half a character, which no encoding has, is written as JSON escapes it. Raises ValueError for
-    NaN and infinity, which JSON has not.
+    NaN and infinity, which JSON has not, unless ``nan``: they are then written as Python reads them.
     """
-    text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=nan)
     return text.encode("utf-8", "backslashreplace") + b"\n"
 
 

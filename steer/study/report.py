@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from reward_models.doors import read_object
 from reward_models.evaluation.pages import as_interval, render
 from reward_models.evaluation.statistics import bootstrap
 from reward_models.plural import counted
@@ -65,7 +65,7 @@ def write_study(folder: StudyFolder) -> dict[str, Any]:
     grids = [grid_of(findings.judged, p) for p in range(len(folder.config.prompts))]
     for p, grid in enumerate(grids):
         write_grid(grid, folder.path / f"plots/grid-{p}.png")
-    write_json(folder.path / "findings.json", table)
+    write_json(folder.path / "findings.json", table, nan=True)
     shown = _Shown(findings, table, plots, grids)
     text, page = as_markdown(shown), as_page(shown, folder)
     write_whole(folder.path / "report.md", lambda f: f.write(text.encode()))
@@ -194,4 +194,4 @@ def _terms(config: StudyConfig) -> Sequence[tuple[str, str]]:
 def read_findings(folder: StudyFolder) -> dict[str, Any] | None:
     """What was found; None before the study is done."""
     path = folder.path / "findings.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    return read_object(path, nan=True) if path.exists() else None

@@ -168,7 +168,7 @@ def judge_run(path: Path, cell: Cell, prompt: str, users: list[str], jury: Jury)
     found["fidelity"] = {"pictures": _plain(agree := jury.fidelity.agree(images, prompt)), "best": float(agree[best])}
     shown = [images[best]] if single else images
     found["features"] = [[round(float(v), 4) for v in row] for row in jury.features(shown)]
-    write_json(target, found)
+    write_json(target, found, nan=True)
 
 
 def _plain(values: np.ndarray) -> list[float]:
