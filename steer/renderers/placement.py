@@ -24,13 +24,13 @@ log = logging.getLogger(__name__)
 
 
 class Place:
-    """Where the parts are now. ``placement`` "encoders" and "group": of the pipeline, the text encoders are parts only
-    while they read.
+    """Where the parts are now. With ``placement`` "encoders" and "group", or ``split``, the text encoders are parts of
+    the pipeline only while they read, so that they and the rest can leave the card one without the other.
     """
 
-    def __init__(self, pipeline: Any, plan: Plan, device: str, work: float, stays: bool = False):
+    def __init__(self, pipeline: Any, plan: Plan, device: str, work: float, stays: bool = False, split: bool = False):
         self.pipeline, self.device, self.placement = pipeline, device, plan.placement
-        apart = plan.placement in ("encoders", "group")
+        apart = plan.placement in ("encoders", "group") or (split and residency.moves(device))
         self._encoders = {n: p for n, p in modules(pipeline).items() if is_encoder(n)} if apart else {}
         self._layers = plan.layers and residency.moves(device)
         readers, drawers = self._guests(plan.placement, work, stays)
@@ -94,15 +94,17 @@ class Place:
         return found
 
 
-def settle(pipeline: Any, device: str, config: DiffusersConfig, plan: Plan, work: Work) -> Place:
-    """Put the pipeline onto its device by the plan. Raises RenderError where its memory does not suffice."""
+def settle(pipeline: Any, device: str, config: DiffusersConfig, plan: Plan, work: Work, split: bool = False) -> Place:
+    """Put the pipeline onto its device by the plan. ``split``: as :class:`Place` has it. Raises RenderError where its
+    memory does not suffice.
+    """
     if plan.precision.tiles:
         pipeline.vae.enable_tiling()
         log.info("pictures are decoded in tiles")
     if config.batch_size > 1 and residency.moves(device) and pipeline.components.get("vae") is not None:
         pipeline.vae.enable_slicing()  # pictures are decoded one by one, whatever the batch
     try:
-        return Place(pipeline, plan, device, work.peak(plan.precision.tiles), stays=config.offload == "none")
+        return Place(pipeline, plan, device, work.peak(plan.precision.tiles), config.offload == "none", split)
     except (RuntimeError, MemoryError) as error:
         if not out_of_memory(error):
             raise

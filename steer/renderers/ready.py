@@ -40,12 +40,14 @@ class Loaded:
             raise RenderError(f"renderer.offload={config.offload}: how {kind} encodes texts is not known here")
         work = work_for(config, dtype, settings)
         plan = plan_for(config, device, parts, work, apart)
-        if pipeline is None:
+        own = pipeline is None
+        if own:
             check_main_memory(config, device, parts, plan)
             pipeline = read_pipeline(folder, config, dtype, plan)
         self.pipeline = pipeline
         self.identity |= self._make_ready(config, plan)
-        self.place = settle(self.pipeline, device, config, plan, work)
+        split = own and apart and config.offload == "auto" and plan.placement == "none"  # nobody misses the encoders
+        self.place = settle(self.pipeline, device, config, plan, work, split)
         compile_blocks(self.pipeline, config)
 
     def _make_ready(self, config: DiffusersConfig, plan: Plan) -> Identity:

@@ -86,8 +86,7 @@ def test_a_trained_reward(folder, known, gpu):
         assert a == pytest.approx(b, abs=0.05)  # bf16 there
 
 
-@pytest.mark.parametrize("save", [save_qwen, save_gemma])
-@pytest.mark.parametrize("features", [None, SIGLIP])
+@pytest.mark.parametrize(("save", "features"), [(save_qwen, None), (save_gemma, SIGLIP)])
 def test_the_prompted_reward_and_its_correction(save, features, tmp_path, gpu):
     decider = LocalDecider(load_vlm(save(tmp_path), device="mps"), 64)
     encoder = load_encoder(features, device="mps") if features else None
@@ -159,6 +158,7 @@ def test_training_pamela(gpu):
     assert gpu.used
 
 
+@pytest.mark.slow
 def test_fitting_linear_hidden(trained, tmp_path, gpu):
     """Its ridges are exact, its features come from the GPU."""
     values = {

@@ -42,6 +42,7 @@ def test_a_finished_run_says_how_to_leave_and_one_interrupt_is_enough(tmp_path):
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "STEER_USERS": str(tmp_path / "users.db")},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where tests run in the background
     )
     assert run.stdout
     said = []
