@@ -10,7 +10,7 @@ import torch
 
 from reward_models import residency
 from steer.config import DiffusersConfig
-from steer.errors import RenderError
+from steer.errors import RenderError, UsageError
 from steer.memory import main_memory
 from steer.renderers.plan import Allowed, Eight, Part, Plan, Precision, Work, choose, is_encoder
 from steer.renderers.weights import work_of
@@ -25,11 +25,11 @@ SAID = {
 
 
 def plan_for(config: DiffusersConfig, device: str, parts: dict[str, Part], work: Work, apart: bool) -> Plan:
-    """Precision and place of the parts. Raises RenderError for a place that the device does not have."""
+    """Precision and place of the parts. Raises UsageError for a place that the device does not have."""
     wanted, allowed = config.offload, allowed_by(config, device, apart)
     if not residency.moves(device):
         if wanted in ("model", "group"):
-            raise RenderError(f"renderer.offload={wanted} moves parts off a CUDA card; here the device is {device}")
+            raise UsageError(f"renderer.offload={wanted} moves parts off a CUDA card; here the device is {device}")
         precision = Precision(allowed.denoiser[0], allowed.text[0], allowed.tiles[0])
         return Plan(precision, "encoders" if wanted == "encoders" else "none")
     free, total = room_on(device)

@@ -13,7 +13,7 @@ import torch
 from reward_models import residency
 from reward_models.residency import Guest
 from steer.config import DiffusersConfig
-from steer.errors import RenderError
+from steer.errors import RenderError, UsageError
 from steer.memory import Memory, main_memory
 from steer.renderers import fitting, plan
 from steer.renderers.diffusion import DiffusersRenderer
@@ -232,3 +232,8 @@ def test_weights_of_few_bits_without_their_package(flux, tmp_path):
     )
     with pytest.raises(RenderError, match="in nunchaku's format and need its package: pip install kernels"):
         DiffusersRenderer(DiffusersConfig(model=str(folder), width=32, height=32))
+
+
+def test_a_place_that_the_device_has_not_is_what_the_person_typed(sdxl):
+    with pytest.raises(UsageError, match=r"offload=group moves parts off a CUDA card; here the device is cpu"):
+        DiffusersRenderer(DiffusersConfig(model=str(sdxl), width=32, height=32, device="cpu", offload="group"))
