@@ -11,6 +11,8 @@ import hashlib
 import random
 from dataclasses import asdict, dataclass, replace
 
+WORLD = 1  # of the simulated people whose ratings taught the rewards that ship; raters.py has them all
+
 # value -> emoji it is drawn from; the lighthouse has no emoji and is drawn by code.
 SUBJECT_EMOJI: dict[str, str] = {
     "fox": "🦊",
@@ -55,6 +57,17 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "framing": ("close-up", "medium", "wide"),
     "position": ("left", "centre", "right"),
 }
+
+# What kind of thing a subject is.
+GROUPS = {
+    "animal": "fox lion horse penguin rabbit elephant whale fish butterfly owl cat turtle",
+    "landscape": "tree sunflower mushroom cactus",
+    "architecture": "castle house tent tower lighthouse",
+    "automotive": "train car bicycle sailboat",
+    "still life": "balloon guitar violin cake teapot",
+    "special": "robot snowman",
+}
+GROUP_OF = {subject: group for group, subjects in GROUPS.items() for subject in subjects.split()}
 
 # How an attribute value may be said. The first phrase is the usual one. A framing or style
 # phrase that ends in " of" stands before the subject, every other phrase after or around it.
