@@ -18,6 +18,7 @@ from steer.miniature.eye import load_eye
 from steer.miniature.words import caption, vocabulary
 from steer.miniature.world import ATTRIBUTES, scene_at
 from trainers import generator
+from trainers.common import autocast
 from trainers.text import T5_TOKENS
 
 WEIGHTS = Path(__file__).parents[1] / "steer" / "miniature" / "weights"
@@ -54,7 +55,7 @@ def sample_pipeline(
     pictures = []
     for start in range(0, n, batch):
         chunk = prompts[start : start + batch]
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with autocast():
             output = pipe(
                 prompt=chunk,
                 negative_prompt=[""] * len(chunk),
