@@ -25,14 +25,20 @@ from steer.resources import data_folder, miniature_weights
 SEEDS = [0, 1, 2]
 
 
-def train(work: Path) -> None:
+def write(work: Path, world: int, look: int) -> Path:
+    """The data set, in ``work/pamela``; the shipped eye looks for the people, so it is shipped before this."""
+    folder = work / "pamela"
+    write_dataset(folder, render=miniature_renderer().render, world=world, look=look)
+    return folder
+
+
+def train(work: Path, world: int, look: int) -> None:
     """Write the data set under ``work/pamela``, train three members as configs/train/miniature.yaml says, print and
     save the table.
 
-    The shipped SigLIP is the encoder, the shipped eye looks for the people, so both are shipped before this.
+    The shipped SigLIP is the encoder, so it is shipped before this.
     """
-    folder, out = work / "pamela", work / "reward"
-    write_dataset(folder, render=miniature_renderer().render)
+    folder, out = write(work, world, look), work / "reward"
     settings = load_training(data_folder("configs") / "train" / "miniature.yaml")
     data = [settings.data[0].model_copy(update={"source": str(folder)})]
     encoder_setting = settings.encoder.model_copy(update={"name": str(miniature_weights("siglip"))})

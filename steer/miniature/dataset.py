@@ -17,7 +17,7 @@ from PIL import Image
 
 from steer.errors import SteerError
 from steer.miniature.eye import load_eye, named
-from steer.miniature.painter import paint
+from steer.miniature.painter import LOOK, paint
 from steer.miniature.raters import simulated_people
 from steer.miniature.words import caption
 from steer.miniature.world import GROUP_OF, WORLD, scene_at
@@ -67,27 +67,29 @@ def write_dataset(
     render: Render | None = None,
     progress: Progress | None = None,
     world: int = WORLD,
+    look: int = LOOK,
 ) -> None:
     """Write ``images/*.png``, ``annotations/pamela_<split>.json`` and ``truth.json`` below ``folder``.
 
-    ``render`` draws half of the pictures; without it all of them are painted by code. ``world``: whose people rate.
+    ``render`` draws half of the pictures; without it all of them are painted by code. ``world``: whose people rate;
+    ``look``: of the painter.
 
     A picture that is already there is kept, so a killed call goes on where it stopped. Ratings come last and are
     written anew, so the pictures of one world serve another.
     """
     simulated_people(world=world)  # a world that there is not says so before anything is drawn
     planned = plan(n, painted_only=render is None)
-    _draw(folder, planned, render, progress or (lambda *_: None))
+    _draw(folder, planned, render, progress or (lambda *_: None), look)
     images = [Image.open(folder / p.file) for p in planned]
     read = load_eye(miniature_weights("eye")).read(images)
     write_ratings(folder, planned, read, world)
 
 
-def _draw(folder: Path, planned: list[Planned], render: Render | None, progress: Progress) -> None:
+def _draw(folder: Path, planned: list[Planned], render: Render | None, progress: Progress, look: int) -> None:
     (folder / "images").mkdir(parents=True, exist_ok=True)
     missing = [p for p in planned if not (folder / p.file).exists()]
     for p in (p for p in missing if not p.generated):
-        _save(paint(scene_at(SEED, p.index)), folder / p.file)
+        _save(paint(scene_at(SEED, p.index), look=look), folder / p.file)
     asked = [p for p in missing if p.generated]
     for start in range(0, len(asked), 16):
         part = asked[start : start + 16]
