@@ -65,14 +65,15 @@ def all_(
 ) -> None:
     """The whole chain; what is finished is skipped. `chain.json` under --work has the minutes of each step.
 
-    Start it again after a kill: it goes on in the step that was cut off. It replaces the shipped weights.
+    Start it again after a kill, without --from and --only: it goes on in the step that was cut off. It replaces the
+    shipped weights.
     """
     try:
-        steps = chain.chosen(chain.Plan(work, world, look, warm).steps(), only or [], start)
+        steps = chain.Plan(work, world, look, warm).steps()
         if dry_run:
-            print(chain.table(steps, work))
+            print(chain.table(chain.chosen(steps, only or [], start), work))
         else:
-            chain.run(steps, work, again=bool(only or start))
+            chain.run(steps, work, only or [], start)
     except (chain.ChainError, SteerError) as error:
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(1) from error

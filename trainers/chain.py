@@ -2,17 +2,19 @@
 
 Each step is a process of its own, so that memory and threads start fresh. ``chain.json`` under the work folder says
 what is finished; it is written every few seconds, so even a chain that was killed knows its times. A step that was
-killed goes on from its own checkpoint.
+killed goes on from its own checkpoint. A step that is done again, as it was asked for or has other arguments than
+before, begins without what it made before, and so does every step after it.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,11 +33,15 @@ class ChainError(Exception):
 
 @dataclass(frozen=True)
 class Step:
-    """``python -m MODULE`` with ``arguments``. ``minutes``: expected on 2 cores; None where nobody measured it."""
+    """``python -m MODULE`` with ``arguments``. ``minutes``: expected on 2 cores; None where nobody measured it.
+
+    ``makes``: files and folders under the work folder, which are removed before the step is done again.
+    """
 
     name: str
     arguments: tuple[str, ...]
     minutes: float | None = None
+    makes: tuple[str, ...] = ()
     module: str = "trainers"
 
 
@@ -55,43 +61,46 @@ class Plan:
         """All steps in order; each uses only what earlier ones made, or what ships."""
         work, dataset = ("--work", str(self.work)), ("--dataset", str(self.work / "pamela"))
         look, world = ("--look", str(self.look)), ("--world", str(self.world))
+        steady = ("--no-steady",) if self.look == 2 else ()  # `finer-latents` paints its own
         return [
-            Step("paint", ("paint", *look, *(("--no-steady",) if self.look == 2 else ()), *work)),
-            *([] if self.warm else [Step("text", ("text", *work), 4)]),
+            Step("paint", ("paint", *look, *steady, *work), None, ("data", "steady")),
+            *([] if self.warm else [Step("text", ("text", *work), 4, ("text",))]),
             *(self._second_look(work) if self.look == 2 else self._first_look(work)),
-            Step("decoded", ("decoded", *work)),
-            Step("eye", ("eye", "--minutes", "10", *work), 10),
-            Step("judge", ("eye", "--name", "judge", "--minutes", "16", *work), 16),
-            Step("siglip", ("siglip", "--minutes", "40", *work), 40),
-            Step("sample", ("sample", "--n", "1500", *work)),
+            Step("decoded", ("decoded", *work), None, ("decoded.safetensors",)),
+            Step("eye", ("eye", "--minutes", "10", *work), 10, ("eye",)),
+            Step("judge", ("eye", "--name", "judge", "--minutes", "16", *work), 16, ("judge",)),
+            Step("siglip", ("siglip", "--minutes", "40", *work), 40, ("siglip",)),
+            Step("sample", ("sample", "--n", "1500", *work), None, ("sampled.safetensors",)),
             Step("siglip-samples", ("siglip", "--minutes", "48", *work), 8),  # on from there
             Step("ship", ("ship", *work)),
             Step("dataset", ("dataset", *world, *look, *work), 4),
-            Step("people", ("people", *world, *look, *work), 17),
+            Step("people", ("people", *world, *look, *work), 17, ("reward",)),
             Step("ship-people", ("ship", *work)),
-            Step("held-out", ("held-out", "--minutes", "8", *look, *dataset, *work), 8),
-            Step("held-out-reward", ("reward", "held-out", *work), 6),
-            Step("vlm", ("vlm", "--minutes", "50", *look, *dataset, *work), 50),
-            Step("linear-hidden", ("reward", "linear-hidden", *work)),
+            Step("held-out", ("held-out", "--minutes", "8", *look, *dataset, *work), 8, ("held-out",)),
+            Step("held-out-reward", ("reward", "held-out", *work), 6, ("held-out/reward",)),
+            Step("vlm", ("vlm", "--minutes", "50", *look, *dataset, *work), 50, ("vlm",)),
+            Step("linear-hidden", ("reward", "linear-hidden", *work), None, ("linear-hidden",)),
             Step("ship-judges", ("ship", *work)),
             Step("questions", ("questions", *dataset)),
         ]
 
     def _first_look(self, work: tuple[str, ...]) -> list[Step]:
         recipe = ("--minutes", "90", "--batch", "64", "--lr", "1.5e-3", "--compile")
+        latents = ("latents.safetensors", "steady.safetensors")
         return [
-            Step("autoencoder", ("autoencoder", "--minutes", "15", *work), 15),
-            Step("latents", ("latents", *work)),
-            Step("decoder", ("decoder", "--minutes", "10", *work), 10),
-            Step("generator", ("generator", *recipe, *self._start(), *work), 90),
+            Step("autoencoder", ("autoencoder", "--minutes", "15", *work), 15, ("autoencoder",)),
+            Step("latents", ("latents", *work), None, latents),
+            Step("decoder", ("decoder", "--minutes", "10", *work), 10, ("decoder",)),
+            Step("generator", ("generator", *recipe, *self._start(), *work), 90, ("generator",)),
         ]
 
     def _second_look(self, work: tuple[str, ...]) -> list[Step]:
         recipe = ("--finer", "--name", "finer-generator", "--minutes", "240", "--batch", "64", "--lr", "1.2e-3")
+        latents = ("finer-steady.safetensors", "finer-latents.safetensors")
         return [
-            Step("finer", ("finer", "--minutes", "300", *work), 300),
-            Step("finer-latents", ("finer-latents", *work)),
-            Step("generator", ("generator", *recipe, *self._start(), *work), 240),
+            Step("finer", ("finer", "--minutes", "300", *work), 300, ("finer",)),
+            Step("finer-latents", ("finer-latents", *work), None, latents),
+            Step("generator", ("generator", *recipe, *self._start(), *work), 240, ("finer-generator",)),
         ]
 
     def _start(self) -> tuple[str, ...]:
@@ -100,11 +109,14 @@ class Plan:
 
 @dataclass
 class Entry:
-    """What the log holds of a step. ``minutes``: of all its starts together; ``ended``: local time, "" before."""
+    """What the log holds of a step: the ``minutes`` of all its starts together, the local time at which it ``ended``
+    ("" before), and whether it is to be done again.
+    """
 
     arguments: list[str]
     minutes: float = 0.0
     ended: str = ""
+    redo: bool = False
 
 
 class Log:
@@ -116,16 +128,20 @@ class Log:
         self.entries: dict[str, Entry] = {name: Entry(**values) for name, values in saved.items()}
 
     def finished(self, step: Step) -> bool:
-        """Whether the step has ended with the arguments that it has now."""
+        """Whether the step has ended and need not be done again."""
         entry = self.entries.get(step.name)
-        return entry is not None and bool(entry.ended) and entry.arguments == list(step.arguments)
+        return entry is not None and bool(entry.ended) and not self.stale(step)
 
-    def begin(self, step: Step) -> Entry:
-        """The entry of a step that starts: a new one, unless an earlier start of the same was cut off."""
+    def stale(self, step: Step) -> bool:
+        """Whether what the step made before does not count any more."""
         entry = self.entries.get(step.name)
-        if entry is None or entry.ended or entry.arguments != list(step.arguments):
-            entry = self.entries[step.name] = Entry(list(step.arguments))
-        return entry
+        return entry is not None and (entry.redo or entry.arguments != list(step.arguments))
+
+    def redo(self, steps: Iterable[Step]) -> None:
+        """Let these be done again, where they were done."""
+        for step in steps:
+            if (entry := self.entries.get(step.name)) and entry.ended:
+                entry.redo = True
 
     def save(self) -> None:
         """Write it whole."""
@@ -145,26 +161,49 @@ def chosen(steps: Sequence[Step], only: Sequence[str], start: str | None) -> lis
     return list(steps[names.index(start) :]) if start else list(steps)
 
 
-def run(steps: Sequence[Step], work: Path, again: bool = False) -> None:
-    """Do what is not finished, in order; ``again``: finished ones too. Raises ChainError where a step fails.
+def run(steps: Sequence[Step], work: Path, only: Sequence[str] = (), start: str | None = None) -> None:
+    """Do what is not finished, in order; ``only`` and ``start`` as :func:`chosen` has them, finished ones too.
 
-    Two chains in one folder would write over each other, so the second raises StorageError.
+    Raises ChainError where a step fails, and StorageError where another chain works in the folder.
     """
+    asked = chosen(steps, only, start)
     work.mkdir(parents=True, exist_ok=True)
     held = lock(work, "chain")
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the step ends with the chain
     try:
         log = Log(work)
-        for step in steps:
-            if again or not log.finished(step):
-                _run_one(step, log)
+        _same_pictures(steps, log)
+        if only or start:
+            log.redo(asked)
+        for step in asked:
+            if not log.finished(step):
+                later = () if only else steps[steps.index(step) + 1 :]
+                _run_one(step, later, log)
     finally:
         signal.signal(signal.SIGTERM, before)
         held.release()
 
 
-def _run_one(step: Step, log: Log) -> None:
-    entry = log.begin(step)
+def _same_pictures(steps: Sequence[Step], log: Log) -> None:
+    first, entry = steps[0], log.entries.get(steps[0].name)
+    if entry is not None and entry.arguments != list(first.arguments):
+        raise ChainError(
+            f"'{log.path.parent}' was begun with '{' '.join(entry.arguments)}', not with "
+            f"'{' '.join(first.arguments)}'; give another --work"
+        )
+
+
+def _run_one(step: Step, later: Sequence[Step], log: Log) -> None:
+    if log.stale(step):
+        for name in step.makes:
+            path = log.path.parent / name
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        del log.entries[step.name]
+        log.redo(later)
+    entry = log.entries.setdefault(step.name, Entry(list(step.arguments)))
     before, begun = entry.minutes, time.monotonic()
     log.save()
     print(f"== {step.name}: python -m {step.module} {' '.join(step.arguments)}", flush=True)

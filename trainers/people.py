@@ -3,8 +3,10 @@ measured."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +28,18 @@ SEEDS = [0, 1, 2]
 
 
 def write(work: Path, world: int, look: int) -> Path:
-    """The data set, in ``work/pamela``; the shipped eye looks for the people, so it is shipped before this."""
-    folder = work / "pamela"
+    """The data set, in ``work/pamela``; the shipped eye looks for the people, so it is shipped before this.
+
+    Pictures by another pipeline or in another look are removed first.
+    """
+    folder, weights = work / "pamela", miniature_weights("pipeline")
+    files = sorted(weights.rglob("*.safetensors"))
+    made = f"{look} {hashlib.sha256(b''.join(f.read_bytes() for f in files)).hexdigest()}\n"
+    mark = folder / "made_by.txt"
+    if mark.exists() and mark.read_text(encoding="utf-8") != made:
+        shutil.rmtree(folder / "images", ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    mark.write_text(made, encoding="utf-8")
     write_dataset(folder, render=miniature_renderer().render, world=world, look=look)
     return folder
 

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from steer.errors import StorageError
 from trainers import chain
 from trainers.__main__ import app
-from trainers.chain import ChainError, Log, Plan, Step
+from trainers.chain import ChainError, Entry, Log, Plan, Step
 from trainers.rewards import moved
 
 QUICK = "tests.trainers.quick_step"
@@ -32,7 +32,7 @@ def diary(tmp_path, monkeypatch):
 
 
 def quick(diary, name, seconds=0.0, code=0):
-    return Step(name, (str(diary), name, str(seconds), str(code)), module=QUICK)
+    return Step(name, (str(diary), name, str(seconds), str(code)), makes=(name,), module=QUICK)
 
 
 def done_in(diary):
@@ -79,17 +79,31 @@ def test_steps_run_in_order_once_and_their_time_is_kept(diary, tmp_path):
     entries = json.loads((tmp_path / "work" / "chain.json").read_text())
     assert entries["b"]["minutes"] >= 0.3 / 60 - 1e-3
     assert entries["b"]["ended"] >= entries["a"]["ended"] > ""
-    chain.run([quick(diary, "a"), quick(diary, "b", 0.2)], tmp_path / "work")
-    assert done_in(diary) == ["a", "b", "b"]  # it has other arguments now
-    chain.run(steps[:1], tmp_path / "work", again=True)
-    assert done_in(diary) == ["a", "b", "b", "a"]
+
+
+def test_what_comes_after_a_step_that_is_done_again_is_done_again_without_what_it_made(diary, tmp_path):
+    steps = [quick(diary, name) for name in "abc"]
+    for name in "abc":
+        (tmp_path / name).mkdir()  # made before there was a chain, so it stays
+    chain.run(steps, tmp_path)
+    assert all((tmp_path / name).exists() for name in "abc")
+    chain.run([steps[0], quick(diary, "b", 0.01), steps[2]], tmp_path)  # other arguments
+    assert done_in(diary) == [*"abc", *"bc"]
+    assert [name for name in "abc" if (tmp_path / name).exists()] == ["a"]
+    steps[1] = quick(diary, "b", 0.01)
+    chain.run(steps, tmp_path, start="c")
+    chain.run(steps, tmp_path, only=["a"])
+    assert done_in(diary) == [*"abc", *"bc", "c", "a"]
+    assert not (tmp_path / "a").exists()
+    with pytest.raises(ChainError, match=r"was begun with '.* a 0.0 0', not with '.* a 0.01 0'; give another --work"):
+        chain.run([quick(diary, "a", 0.01), *steps[1:]], tmp_path)
 
 
 def test_a_failed_step_ends_the_chain_and_the_next_call_begins_with_it(diary, tmp_path):
-    steps = [quick(diary, "a"), quick(diary, "b", code=3), quick(diary, "c")]
+    good = [quick(diary, name) for name in "abc"]
     with pytest.raises(ChainError, match="the step 'b' ended with code 3; the same command goes on there"):
-        chain.run(steps, tmp_path)
-    chain.run([steps[0], quick(diary, "b"), steps[2]], tmp_path)
+        chain.run([good[0], quick(diary, "b", code=3), good[2]], tmp_path)
+    chain.run(good, tmp_path)
     assert done_in(diary) == ["a", "b", "b", "c"]
 
 
@@ -100,7 +114,7 @@ def test_a_killed_chain_goes_on_in_the_step_that_was_cut_off(diary, tmp_path, ho
 from pathlib import Path
 from trainers import chain
 chain.BEAT_S = 0.05
-steps = {[(s.name, s.arguments, None, QUICK) for s in steps]!r}
+steps = {[(s.name, s.arguments, None, s.makes, QUICK) for s in steps]!r}
 chain.run([chain.Step(*step) for step in steps], Path({str(tmp_path / "work")!r}))
 """
     process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
@@ -131,8 +145,7 @@ def test_a_dry_run_lists_what_is_done_and_what_is_left(tmp_path):
     command = ["all", "--dry-run", "--work", str(tmp_path)]
     first = Plan(tmp_path, 1, 1).steps()[0]
     log = Log(tmp_path)
-    entry = log.begin(first)
-    entry.minutes, entry.ended = 6.25, "2026-11-26 12:00:00"
+    log.entries["paint"] = Entry(list(first.arguments), 6.25, "2026-11-26 12:00:00")
     log.save()
     shown = CliRunner().invoke(app, command).stdout.splitlines()
     assert shown[0].split()[:3] == ["paint", "done", "6.2"]
