@@ -10,8 +10,10 @@ from __future__ import annotations
 import hashlib
 import random
 from dataclasses import asdict, dataclass, replace
+from typing import Literal
 
-WORLD = 1  # of the simulated people whose ratings taught the rewards that ship; raters.py has them all
+# Of the simulated people whose ratings taught the rewards that ship; raters.py has them all.
+WORLD: Literal[1, 2] = 1
 
 # value -> emoji it is drawn from; the lighthouse has no emoji and is drawn by code.
 SUBJECT_EMOJI: dict[str, str] = {
