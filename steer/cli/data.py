@@ -28,7 +28,17 @@ def check(
         str, typer.Argument(metavar="DATA", help="A folder, a csv of your own ratings, or a data set on the hub.")
     ],
     kind: Kind = None,
-    pictures: Annotated[bool, typer.Option(help="Open every picture.")] = True,
+    scale: Annotated[
+        tuple[float, float] | None,
+        typer.Option(metavar="LOW HIGH", help="Lowest and highest score of a csv; 1 5 unless told otherwise."),
+    ] = None,
+    pictures: Annotated[
+        bool,
+        typer.Option(
+            "--pictures/--no-pictures",
+            help="Open every picture. Without, the picture files need not be there, as with features made elsewhere.",
+        ),
+    ] = True,
 ) -> None:
     """Check a data set as training would read it: what it holds, what was left out, and warnings."""
     with extra("train", "pandas"):
@@ -38,7 +48,7 @@ def check(
     if "/" not in source and not Path(source).exists():
         raise UsageError(f"there is no folder or file '{source}'")
     try:
-        report = check_ratings(load_ratings(source, kind), pictures)
+        report = check_ratings(load_ratings(source, kind, need_pictures=pictures, scale=scale), pictures)
     except DataError as error:
         raise UsageError(str(error)) from error
     for line in report.lines:
