@@ -112,7 +112,7 @@ def main(
 
 
 def model_of(of: KnownPeople, x: np.ndarray, y: np.ndarray, way: Estimator) -> PersonModel:
-    return PersonModel(x, y, of.general, way, "wide", None, of.general_map.scaler, of.population)
+    return PersonModel(x, y, of.general, way, "wide", None, of.scaler, of.population, of.even)
 
 
 def words(hidden: LinearHiddenReward, people: list[tuple[np.ndarray, np.ndarray]]) -> None:
