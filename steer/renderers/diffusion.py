@@ -59,11 +59,21 @@ class DiffusersRenderer(Renderer):
     def describe(self) -> dict[str, object]:
         """Pipeline, scheduler, weights and settings."""
         return {
+            **self.config.model_dump(mode="json"),
             "pipeline": type(self.pipeline).__name__,
             "scheduler": type(self.pipeline.scheduler).__name__,
             "weights": self.weights,
-            **self.config.model_dump(mode="json"),
+            **self._own_guidance(),
         }
+
+    def _own_guidance(self) -> dict[str, object]:
+        """The guidance that the pipeline takes where the settings name none."""
+        if (
+            not {"guidance_scale", "true_cfg_scale"}.isdisjoint(self.config.call)
+            or "guidance_scale" not in self.accepted
+        ):
+            return {}
+        return {"guidance": inspect.signature(self.pipeline.__call__).parameters["guidance_scale"].default}
 
     def prepare(self, prompts: Sequence[str]) -> None:
         """Texts that will be drawn next, to be read at once."""
