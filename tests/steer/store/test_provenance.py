@@ -14,7 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 from sd_parsers import ParserManager
 
 from steer import Steerer
-from steer.config import RemoteConfig, load_config
+from steer.config import DiffusersConfig, RemoteConfig, load_config
 from steer.renderers.diffusion import DiffusersRenderer
 from steer.renderers.painter import PainterRenderer
 from steer.renderers.remote import RemoteRenderer
@@ -47,11 +47,11 @@ def the_remote(url):
 
 
 @pytest.mark.parametrize("kind", ["painter", "diffusers", "remote", "fake"])
-def test_every_renderers_pictures_are_read_whole(kind, tiny_klein, image_api, tmp_path, monkeypatch):
+def test_every_renderers_pictures_are_read_whole(kind, tiny_flux, image_api, tmp_path, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "k")
     renderer = {
         "painter": PainterRenderer,
-        "diffusers": lambda: DiffusersRenderer(tiny_klein),
+        "diffusers": lambda: DiffusersRenderer(tiny_flux),
         "remote": lambda: the_remote(image_api.url),
         "fake": FakeRenderer,
     }[kind]()
@@ -75,7 +75,7 @@ def test_every_renderers_pictures_are_read_whole(kind, tiny_klein, image_api, tm
         assert "Negative prompt" in mapping
     expected = {
         "painter": ("painter", "painter", 0),
-        "diffusers": (Path(tiny_klein.model).name, "FlowMatchEulerDiscreteScheduler", 2),
+        "diffusers": (Path(tiny_flux.model).name, "FlowMatchEulerDiscreteScheduler", 2),
         "remote": ("org/model_v2", "remote", 4),
         "fake": ("fake", "fake", 0),
     }[kind]
@@ -83,16 +83,13 @@ def test_every_renderers_pictures_are_read_whole(kind, tiny_klein, image_api, tm
 
 
 @pytest.fixture
-def tiny_klein(klein):
-    from steer.config import DiffusersConfig
-
-    return DiffusersConfig(
-        model=str(klein), width=32, height=32, steps=2, batch_size=2, call={"max_sequence_length": 64}
-    )
+def tiny_flux(flux):
+    call = {"max_sequence_length": 32}
+    return DiffusersConfig(model=str(flux), width=32, height=32, steps=2, batch_size=2, call=call)
 
 
-def test_a_pipelines_own_guidance_is_told(tiny_klein):
-    assert Drawing.of(DiffusersRenderer(tiny_klein).describe()).guidance == 4.0
+def test_a_pipelines_own_guidance_is_told(tiny_flux):
+    assert Drawing.of(DiffusersRenderer(tiny_flux).describe()).guidance == 3.5
 
 
 def test_a_draft_tells_its_own_steps_and_the_negative_prompt_is_there():
