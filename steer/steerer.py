@@ -19,14 +19,13 @@ from PIL import Image
 
 from reward_models import RewardModel
 from steer.config import SteerConfig, load_config, parse_config
-from steer.errors import SteerError, UsageError
-from steer.events import Event, Listener, PromptDoubted, RunStarted
+from steer.errors import UsageError
+from steer.events import Event, Listener, PromptDoubted
 from steer.parts import Parts
 from steer.protocols import Proposer, Renderer
 from steer.result import Result
-from steer.run.loop import run_loop
-from steer.run.requests import check_request, plain, run_folder
-from steer.run.session import Session
+from steer.run.drive import drive, new_folder
+from steer.run.requests import check_request, run_folder
 from steer.search.search import Search
 from steer.store.names import new_run_folder
 from steer.store.run_folder import RunFolder
@@ -115,15 +114,13 @@ class Steerer:
     ) -> Result:
         """Steer one prompt; everything is kept in a new folder (``out`` or under outputs/)."""
         request = self.request(prompt, user, budget, seed)
-        people = self.parts.roster.people(user)
-        told = plain(request), self.config.model_dump(), self.parts.describe(people)
         path = Path(out) if out else new_run_folder(Path("outputs"), request.prompt, request.user)
-        return self._drive(request, RunFolder.create(path, *told, self.parts.taste(people)))
+        return drive(self.parts, request, new_folder(self.parts, request, path), self.emit)
 
     def resume(self, run: str | Path) -> Result:
         """Go on with an interrupted run at its next missing candidate."""
         request = SteerRequest(**RunFolder.open(Path(run)).manifest["request"])
-        return self._drive(request, run_folder(self.parts, request, Path(run)))
+        return drive(self.parts, request, run_folder(self.parts, request, Path(run)), self.emit)
 
     def batch(
         self, rows: Iterable[Mapping[str, Any]], out: str | Path | None = None, beside: int = 8
@@ -151,16 +148,3 @@ class Steerer:
         if isinstance(event, PromptDoubted) and not self.listeners:
             for warning in event.warnings:
                 log.warning("%s", warning)
-
-    def _drive(self, request: SteerRequest, folder: RunFolder) -> Result:
-        parts = self.parts
-        names = {"proposer": parts.proposer.name, "renderer": parts.renderer.name, "reward": parts.panel.name}
-        self.emit(RunStarted(request, str(folder.path), names, len(folder.candidates)))
-        session = Session(parts, request, folder, self.emit)
-        try:
-            run_loop(session.search, parts.renderer, session.judge, folder, self.emit, session.after_round)
-            return session.finish()
-        except SteerError as error:  # server gone, disk full: what was made is kept
-            raise session.give_up(error) from error
-        finally:
-            session.release()
