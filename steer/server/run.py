@@ -92,7 +92,7 @@ class Run:
             raise Cancelled("nobody waits for it any more")
 
     def check(self) -> None:
-        """Between two steps of a picture, in the models' thread. Raises Cancelled, or KeyboardInterrupt as Ctrl-C would."""
+        """Between two steps, in the models' thread. Raises Cancelled, or KeyboardInterrupt as Ctrl-C would."""
         if self._left:
             raise Cancelled("nobody waits for it any more")
         if self.stopping:

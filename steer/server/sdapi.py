@@ -7,10 +7,12 @@ Who it is for: the user name of HTTP's Basic scheme (the token is the password),
 from __future__ import annotations
 
 import base64
+import io
 import json
 from typing import Any
 
 from fastapi import APIRouter, Request
+from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response
 
@@ -24,8 +26,7 @@ from steer.server.run import Run, Wish
 from steer.server.service import Service, random_
 from steer.server.settings import fitted
 from steer.server.waiting import until_over
-from steer.store.provenance import Drawing, parameters
-from steer.types import Candidate
+from steer.store.provenance import Drawing
 
 router = APIRouter(prefix="/sdapi/v1")
 
@@ -119,13 +120,13 @@ async def samplers(request: Request) -> list[dict[str, Any]]:
 
 
 @router.get("/schedulers")
-async def schedulers(request: Request) -> list[dict[str, Any]]:
+async def schedulers() -> list[dict[str, Any]]:
     """The sampler's own."""
     return [{"name": "automatic", "label": "Automatic", "aliases": None, "default_rho": -1, "need_inner_model": False}]
 
 
 @router.get("/scripts")
-async def scripts(request: Request) -> dict[str, list[str]]:
+async def scripts() -> dict[str, list[str]]:
     """None."""
     return {"txt2img": [], "img2img": []}
 
@@ -176,12 +177,11 @@ async def _answer(run: Run, body: Txt2Img, service: Service) -> dict[str, Any]:
     best = await best_of(run)
     files = [await png(run, candidate) for candidate in best]
     width, height = map(int, size_of(files[0]).split("x"))
-    parts = service.parts if run.wish.negative is None else service.parts.variant(negative=run.wish.negative)
-    drawing = Drawing.of(dict(parts.renderer.describe()))
+    drawing = Drawing.of(dict(service.parts.renderer.describe()))
     info = {
         "prompt": best[0].rewrite.text,
         "all_prompts": [c.rewrite.text for c in best],
-        "negative_prompt": drawing.negative,
+        "negative_prompt": drawing.negative if run.wish.negative is None else run.wish.negative,
         "seed": best[0].seed,
         "all_seeds": [c.seed for c in best],
         "width": width,
@@ -191,14 +191,14 @@ async def _answer(run: Run, body: Txt2Img, service: Service) -> dict[str, Any]:
         "steps": drawing.steps,
         "batch_size": len(best),
         "sd_model_name": service.name,
-        "infotexts": [_infotext(c, (width, height), drawing, run) for c in best],
+        "infotexts": [_infotext(file) for file in files],
         "steer": about(run),
     }
     images = [base64.b64encode(file).decode() for file in files] if body.send_images else []
     return {"images": images, "parameters": body.model_dump(), "info": json.dumps(info)}
 
 
-def _infotext(candidate: Candidate, size: tuple[int, int], drawing: Drawing, run: Run) -> str:
-    from importlib.metadata import version
-
-    return parameters(candidate.rewrite.text, candidate.seed, size, drawing, version("steer-t2i"))
+def _infotext(file: bytes) -> str:
+    """What a picture's metadata says."""
+    with Image.open(io.BytesIO(file)) as image:
+        return str(image.info["parameters"])

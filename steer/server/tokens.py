@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import secrets
 from collections.abc import Iterable
@@ -16,6 +17,7 @@ from reward_models import yaml12
 from reward_models.doors import read_text
 from steer.config.section import Section
 from steer.errors import UsageError
+from steer.store.files import write_whole
 from steer.users.ids import AVERAGE
 
 EVERYBODY = "*"
@@ -23,9 +25,9 @@ EVERYBODY = "*"
 
 @dataclass(frozen=True)
 class Token:
-    """``digest``: SHA-256 of the secret. ``users``: whom it may draw for and rate as, None for everybody; ``average`` is
-    always among them. ``proxy``: its holder says by headers which person asks; ``addresses``: from where alone it may
-    do so; ``people``: users by what these headers call them.
+    """``digest``: SHA-256 of the secret. ``users``: whom it may draw for and rate as, None for everybody; ``average``
+    is always among them. ``proxy``: its holder says by headers which person asks; ``addresses``: from where alone it
+    may do so; ``people``: users by what these headers call them.
     """
 
     name: str
@@ -98,6 +100,27 @@ def read_tokens(path: Path) -> list[Token]:
     if twice := [t.name for i, t in enumerate(tokens) if t.name in {u.name for u in tokens[:i]}]:
         raise UsageError(f"tokens '{path}': the name '{twice[0]}' is there twice")
     return tokens
+
+
+def add_token(path: Path, name: str, users: list[str] | None, proxy: bool) -> str:
+    """Add a token to a file, which may not be there yet; its secret. Raises UsageError for a name that is taken."""
+    known = yaml12.load(read_text(path, yaml12.MOST_CHARACTERS)) if path.exists() else {"tokens": []}
+    if path.exists() and name in {token.name for token in read_tokens(path)}:
+        raise UsageError(f"tokens '{path}' has a token '{name}' already")
+    secret = new_secret()
+    entry = {
+        "name": name,
+        "sha256": digest_of(secret),
+        "users": users or EVERYBODY,
+        **({"proxy": True} if proxy else {}),
+    }
+    try:
+        _Entry.model_validate(entry)
+    except ValidationError as error:
+        raise UsageError(f"the token's {error.errors()[0]['loc'][0]}: {error.errors()[0]['msg']}") from error
+    text = "".join(f"- {json.dumps(each, ensure_ascii=False)}\n" for each in [*known["tokens"], entry])
+    write_whole(path, lambda f: f.write(f"tokens:\n{text}".encode()))
+    return secret
 
 
 def _token(entry: _Entry, path: Path) -> Token:
