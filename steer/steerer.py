@@ -17,7 +17,7 @@ from typing import Any
 
 from PIL import Image
 
-from reward_models import RewardModel
+from reward_models import RewardModel, Scores
 from steer.config import SteerConfig, load_config, parse_config
 from steer.errors import UsageError
 from steer.events import Event, Listener, PromptDoubted
@@ -25,12 +25,15 @@ from steer.parts import Parts
 from steer.protocols import Proposer, Renderer
 from steer.result import Result
 from steer.run.drive import drive, new_folder
+from steer.run.enhance import Enhanced, enhance
 from steer.run.requests import check_request, run_folder
 from steer.search.search import Search
 from steer.store.names import new_run_folder
 from steer.store.run_folder import RunFolder
 from steer.types import Candidate, RenderFailure, State, SteerRequest
+from steer.users.rating import RatedPicture, rate_candidate
 from steer.users.store import UserStore
+from steer.words import check_prompt
 
 log = logging.getLogger(__name__)
 
@@ -108,6 +111,23 @@ class Steerer:
             for i, candidate in enumerate(drawn):
                 candidate.take(scores, i)
         return candidates
+
+    def enhance(self, prompt: str, user: str, n: int = 1, seed: int = 0) -> list[Enhanced]:
+        """Up to n rewrites of a prompt for a user, the most promising first; nothing is drawn. Raises UsageError."""
+        return enhance(self.parts, prompt, user, n, seed)
+
+    def judge(self, images: Sequence[Image.Image], prompt: str, user: str) -> Scores:
+        """How much a user should like n pictures of a prompt, whoever drew them. Raises UsageError."""
+        return self.parts.judge(self.parts.roster.people(user)).score(images, prompt)
+
+    def rate(self, image: Image.Image, prompt: str, user: str, score: float) -> RatedPicture:
+        """Keep a user's rating (1 to 5) of a picture, whoever drew it. What is learned of it counts from the next run
+        on. Raises UsageError for people of a data set, who are read-only.
+        """
+        parts, text = self.parts, check_prompt(prompt)
+        rated = rate_candidate(parts.store, parts.reward, user, image.convert("RGB"), text, score, "python")
+        parts.roster.refresh([user])
+        return rated
 
     def run(
         self, prompt: str, user: str, budget: int | None = None, seed: int = 0, out: str | Path | None = None

@@ -18,10 +18,10 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from reward_models.doors import parse_json
 from steer.config.search import MOST_SEED
+from steer.run.enhance import Enhanced
 from steer.server.access import caller_of, service_of, user_for
 from steer.server.errors import Fault
 from steer.server.models import person_in
-from steer.server.service import Enhanced
 from steer.server.waiting import SSE, answered, sse
 from steer.words import check_prompt
 

@@ -96,7 +96,7 @@ class Tools:
             if user == AVERAGE or not Audience.parse(user).single:
                 raise UsageError("beliefs are about one person")
             found = await asyncio.wrap_future(self.service.beliefs(user))
-        leanings = [
+        leanings: list[dict[str, Any]] = [
             {"phrase": x.phrase, "kind": x.kind, "more": x.mean, "low": x.low, "high": x.high, "sure": x.sure}
             for x in found.leanings
         ]

@@ -7,7 +7,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
 from random import SystemRandom
 from typing import Any, TypeVar
 
@@ -20,13 +19,14 @@ from steer.lexicon import Lexicon
 from steer.parts import Parts
 from steer.result import Result
 from steer.run.drive import drive, new_folder
+from steer.run.enhance import Enhanced, enhance
 from steer.run.requests import check_request
 from steer.server.metrics import Metrics
 from steer.server.queue import Cancelled, Job, Queue
-from steer.server.run import Run, RunState, Wish, check_wish, number
+from steer.server.run import Run, RunState, Wish, check_wish
 from steer.server.settings import ServerSettings
 from steer.store.names import new_run_folder
-from steer.types import History, State, SteerRequest, StopReason
+from steer.types import State, StopReason
 from steer.users.beliefs import Beliefs, beliefs
 from steer.users.ids import AVERAGE
 from steer.users.rating import rate_candidate
@@ -34,18 +34,7 @@ from steer.words import check_prompt
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-SCREENED = 8  # texts to choose among for each one that is asked for, where the config renders every text
 random_ = SystemRandom()
-
-
-@dataclass(frozen=True)
-class Enhanced:
-    """A rewrite for a person. ``expected``: how much they should like its pictures, in [0, 1]; None where the reward
-    cannot say before there is one.
-    """
-
-    text: str
-    expected: float | None
 
 
 class Service:
@@ -156,25 +145,13 @@ class Service:
 
     def enhance(self, prompt: str, user: str, n: int = 1, seed: int | None = None) -> Future[list[Enhanced]]:
         """Up to n rewrites of a prompt for a user, the most promising first; nothing is drawn. Raises UsageError."""
-        text = check_prompt(prompt)
-        return self.ask(lambda: self._enhance(text, user, n, random_.randint(0, MOST_SEED) if seed is None else seed))
+        text, chosen = check_prompt(prompt), random_.randint(0, MOST_SEED) if seed is None else seed
 
-    def _enhance(self, prompt: str, user: str, n: int, seed: int) -> list[Enhanced]:
-        self._refresh(Audience.parse(user).everyone)
-        parts, config = self.parts, self.parts.config
-        imagines = parts.reward.imagination is not None and parts.space is not None
-        if imagines and config.search.screen == 1:
-            parts = parts.with_config(override(config, {"search.screen": SCREENED}))
-        people = parts.roster.people(user)
-        judge = parts.judge(people)
-        request = SteerRequest(prompt, user, config.search.budget, seed, parts.taste(people))
-        funnel = parts.funnel(request, judge, parts.proposer.fork())
-        texts = [r.text for r in funnel.texts(0, History(), n)[0]]
-        expected = judge.imagine(texts) if imagines and texts else None
-        if expected is None:
-            return [Enhanced(text, None) for text in texts]
-        found = [Enhanced(text, number(float(mean))) for text, mean in zip(texts, expected[0], strict=True)]
-        return sorted(found, key=lambda e: -(e.expected or 0))
+        def work() -> list[Enhanced]:
+            self._refresh(Audience.parse(user).everyone)
+            return enhance(self.parts, text, user, n, chosen)
+
+        return self.ask(work)
 
     def rate(self, run: Run, index: int, score: float, user: str) -> Future[None]:
         """Keep a rating (1 to 5) of a picture of a run. Raises UsageError for a picture that is not there."""
