@@ -166,9 +166,9 @@ def test_a_file_of_tokens(tmp_path, monkeypatch):
         ("tokens: 3", "tokens"),
         ("tokens:\n- {name: a, users: [u1]}", "sha256 or env"),
         ("tokens:\n- {name: a, env: NOT_THERE, users: [u1]}", "NOT_THERE"),
-        ("tokens:\n- {name: a, sha256: " + "0" * 64 + "}", "needs users"),
+        ("tokens:\n- {name: a, sha256: " + "ab" * 32 + "}", "needs users"),
         ("tokens:\n- {name: a, sha256: xyz, users: [u1]}", "sha256"),
-        ("tokens:\n- {name: a, sha256: " + "0" * 64 + ", users: [u1], people: {x: y}}", "proxy: true"),
+        ("tokens:\n- {name: a, sha256: " + "ab" * 32 + ", users: [u1], people: {x: y}}", "proxy: true"),
         ("[", "cannot be read"),
     ],
 )

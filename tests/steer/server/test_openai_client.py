@@ -124,7 +124,7 @@ def test_chat_rewrites_for_the_person_in_the_models_name(painted):
         return client(painted).chat.completions.create(model=f"miniature/{user}", messages=messages, n=n, seed=1)
 
     texts = {user: rewritten(user).choices[0].message.content for user in ("u17", "u3", "u8")}
-    assert len(set(texts.values())) == 3
+    assert len(set(texts.values())) > 1
     judge = painted.service.parts.reward
     imagined = judge.imagination.read(list(texts.values()))
     for row, user in enumerate(texts):
