@@ -62,7 +62,7 @@ def nodes(monkeypatch, tmp_path):
     store = UserStore(tmp_path / "users.db")
     store.add("me")
     fakes = {"proposer": FakeProposer(), "renderer": FakeRenderer(), "reward": FakeReward(), "store": store}
-    steerer = Steerer(load_config("miniature"), **fakes)
+    steerer = Steerer(load_config("miniature", ["search.screen=1"]), **fakes)
     inner = sys.modules.pop("steer_nodes.nodes")  # the next test loads it anew
     monkeypatch.setattr(inner, "steerer", lambda config: steerer)
     return package, steerer

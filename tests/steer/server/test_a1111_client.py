@@ -54,7 +54,7 @@ def test_errors_are_in_this_wires_form(painted):
     assert status == 401
     assert "none of the server's" in json.loads(text)["detail"]
     unknown = WebUIApi(host="127.0.0.1", port=painted.port, username="u71x", password=ALL)
-    with pytest.raises(RuntimeError, match="'u71x' not found"):
+    with pytest.raises(RuntimeError, match=r"u71x.* not found"):
         unknown.txt2img(prompt="a fox")
 
 

@@ -14,13 +14,15 @@ from PIL import Image
 from steer.server.mcp import mcp_server
 from steer.server.service import Service
 from steer.server.settings import ServerSettings
+from steer.users.store import UserStore
 from tests.steer.server.conftest import fake_parts
 
 
 def said(result):
     """What a tool answered."""
     assert not result.is_error, result.content
-    return json.loads(result.content[0].text)
+    found = result.structured_content
+    return found.get("result", found)
 
 
 async def a_session(client):
@@ -40,9 +42,7 @@ async def a_session(client):
 def test_an_assistant_starts_the_command(tmp_path):
     """Whole: a process, pipes, the miniature's reward and the painter."""
     store = tmp_path / "users.db"
-    from steer.users.store import UserStore
-
-    UserStore(store).add("me", {}, "")
+    UserStore(store).add("me")
     command = ["-m", "steer", "mcp", "--store", str(store), "--out", str(tmp_path / "runs"), "-s", "renderer=painter"]
     server = StdioServerParameters(command=sys.executable, args=command)
     tools, made, rating, beliefs, wrong = asyncio.run(a_session(Client(server)))
@@ -66,7 +66,7 @@ def test_tools_answer_with_paths_and_keep_to_their_people(tmp_path):
 
     async def talk():
         async with Client(mcp_server(service, ["me"])) as client:
-            assert said(await client.call_tool("people", {})) == "me"
+            assert said(await client.call_tool("people", {})) == ["me"]
             made = said(await client.call_tool("make_picture", {"prompt": "a fox", "user": "me"}))
             assert Path(made["path"]).is_file()
             assert "b64" not in json.dumps(made)
