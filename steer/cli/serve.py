@@ -154,6 +154,12 @@ def token(
     proxy: Annotated[
         bool, typer.Option("--proxy", help="Its holder says by X-OpenWebUI-User-* headers which user asks.")
     ] = False,
+    people: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--person", metavar="WHO=USER", help="What a proxy calls a user, such as a mail address. Repeatable."
+        ),
+    ] = None,
     file: Annotated[Path, typer.Option("--tokens", metavar="FILE", help="YAML file of tokens to add it to.")] = Path(
         "tokens.yaml"
     ),
@@ -166,7 +172,15 @@ def token(
     """
     from steer.server.tokens import add_token
 
-    print_line(add_token(file, name, users, proxy))
+    named = dict(_person(text) for text in people or ())
+    print_line(add_token(file, name, users or (), proxy, named))
+
+
+def _person(text: str) -> tuple[str, str]:
+    who, _, user = (part.strip() for part in text.rpartition("="))
+    if not who or not user:
+        raise UsageError(f"--person '{text}' is not like ann@example.org=ann")
+    return who, user
 
 
 def _parts(config: str, settings: list[str] | None, store: Path | None) -> Parts:

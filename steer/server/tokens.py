@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -102,23 +102,25 @@ def read_tokens(path: Path) -> list[Token]:
     return tokens
 
 
-def add_token(path: Path, name: str, users: list[str] | None, proxy: bool) -> str:
-    """Add a token to a file, which may not be there yet; its secret. Raises UsageError for a name that is taken."""
-    known = yaml12.load(read_text(path, yaml12.MOST_CHARACTERS)) if path.exists() else {"tokens": []}
-    if path.exists() and name in {token.name for token in read_tokens(path)}:
+def add_token(
+    path: Path, name: str, users: Sequence[str] = (), proxy: bool = False, people: Mapping[str, str] | None = None
+) -> str:
+    """Add a token to a file, which may not be there yet; its secret. ``users``: none means everybody. Raises UsageError
+    for a name that is taken.
+    """
+    there = os.path.lexists(path)
+    if there and name in {token.name for token in read_tokens(path)}:
         raise UsageError(f"tokens '{path}' has a token '{name}' already")
+    known = yaml12.load(read_text(path, yaml12.MOST_CHARACTERS))["tokens"] if there else []
     secret = new_secret()
-    entry = {
-        "name": name,
-        "sha256": digest_of(secret),
-        "users": users or EVERYBODY,
-        **({"proxy": True} if proxy else {}),
-    }
+    entry: dict[str, object] = {"name": name, "sha256": digest_of(secret), "users": list(users) or EVERYBODY}
+    entry |= {"proxy": True} if proxy else {}
+    entry |= {"people": dict(people)} if people else {}
     try:
-        _Entry.model_validate(entry)
+        _token(_Entry.model_validate(entry), path)
     except ValidationError as error:
         raise UsageError(f"the token's {error.errors()[0]['loc'][0]}: {error.errors()[0]['msg']}") from error
-    text = "".join(f"- {json.dumps(each, ensure_ascii=False)}\n" for each in [*known["tokens"], entry])
+    text = "".join(f"- {json.dumps(each, ensure_ascii=False)}\n" for each in [*known, entry])
     write_whole(path, lambda f: f.write(f"tokens:\n{text}".encode()))
     return secret
 

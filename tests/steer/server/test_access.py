@@ -143,18 +143,20 @@ def test_no_answer_has_demographics_or_a_profile(tmp_path):
 
 def test_a_file_of_tokens(tmp_path, monkeypatch):
     path = tmp_path / "tokens.yaml"
-    secret = add_token(path, "phone", ["me"], False)
-    other = add_token(path, "open-webui", None, True)
+    secret = add_token(path, "phone", ["me"])
+    other = add_token(path, "open-webui", proxy=True, people={"ann@example.org": "me"})
     assert secret not in path.read_text()
     assert path.stat().st_mode & 0o077 == 0
     tokens = Tokens(read_tokens(path))
     phone, proxy = tokens.find(secret), tokens.find(other)
     assert phone == Token("phone", digest_of(secret), frozenset({"me"}))
     assert phone.only == "me"
-    assert proxy.proxy
+    assert (proxy.proxy, proxy.people) == (True, {"ann@example.org": "me"})
+    with pytest.raises(UsageError, match="proxy: true"):
+        add_token(path, "other", people={"ann@example.org": "me"})
     assert tokens.find("guess") is None
     with pytest.raises(UsageError, match="has a token 'phone' already"):
-        add_token(path, "phone", None, False)
+        add_token(path, "phone")
     monkeypatch.setenv("SECRET", "x" * 20)
     path.write_text("tokens:\n- {name: a, env: SECRET, users: [u1]}\n")
     assert Tokens(read_tokens(path)).find("x" * 20).name == "a"
