@@ -13,6 +13,7 @@ from steer.cli.console import print_line
 from steer.cli.extras import extra
 from steer.cli.options import Kind
 from steer.errors import UsageError
+from steer.miniature.world import WORLD
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -66,6 +67,9 @@ def miniature(
     painted_only: Annotated[
         bool, typer.Option("--painted-only", help="Paint all pictures in code, without the model; saves minutes.")
     ] = False,
+    world: Annotated[
+        int, typer.Option(metavar="N", help="Who rates: 1, people who are easily pleased; 2, people who are not.")
+    ] = WORLD,
 ) -> None:
     """Write the miniature's data set: pictures and the ratings of simulated people, in PAMELA's file format.
 
@@ -75,5 +79,5 @@ def miniature(
     from steer.renderers import miniature_renderer
 
     with count_bar("pictures") as tell:
-        write_dataset(folder, pictures, None if painted_only else miniature_renderer().render, tell)
+        write_dataset(folder, pictures, None if painted_only else miniature_renderer().render, tell, world)
     print_line(f"wrote {counted(pictures, 'picture')} to {folder}; check it with: steer data check {folder}")
