@@ -38,10 +38,14 @@ NATIONALITIES = ("British", "German", "Indian", "Japanese", "Mexican", "Nigerian
 
 @dataclass(frozen=True)
 class SimulatedPerson:
-    """One rater; ``main[a]`` is (classes,), ``pairs[(a, b)]`` is (classes a, classes b)."""
+    """One rater; ``main[a]`` is (classes,), ``pairs[(a, b)]`` is (classes a, classes b).
+
+    ``traits``: (N_TRAITS,), what the person shares with others, about normal with standard deviation 1.
+    """
 
     id: str
     demographics: dict[str, str]
+    traits: np.ndarray
     main: dict[str, np.ndarray]
     pairs: dict[tuple[str, str], np.ndarray]
     bias: float
@@ -83,6 +87,7 @@ def simulated_people(n: int = N_PEOPLE, seed: int = SEED) -> dict[str, Simulated
         people[f"u{i}"] = SimulatedPerson(
             f"u{i}",
             {"age_binned": AGES[age], "gender": GENDERS[gender], "nationality": NATIONALITIES[nation]},
+            z,
             main,
             pairs,
             bias=float(-0.15 + 0.35 * rng.normal()),
