@@ -28,12 +28,12 @@ from reward_models.prompted.question import described, liking_question
 from reward_models.profile_mllm.describing import DESCRIBE
 from steer.miniature.profiles import self_report
 from steer.miniature.raters import SimulatedPerson, simulated_people
-from steer.miniature.words import caption
+from steer.miniature.words import bare, caption, phrases
 from steer.miniature.world import ATTRIBUTES, Scene, random_scene
 from trainers.common import Trainer
 from trainers.text import build_tokenizer, captions
 
-WIDTH, LAYERS, HEADS, MOST_TOKENS = 192, 6, 6, 512
+WIDTH, LAYERS, HEAD, MOST_TOKENS = 192, 6, 32, 512
 SEED = 57
 SPECIAL = ["<|user|>", "<|picture|>", "<|answer|>"]
 QUESTION = "<|user|>{{ question.instructions }}<|picture|>{{ state }}<|answer|>"
@@ -44,6 +44,7 @@ CHAT = (
 LABELS = ["1", "2", "3", "4", "5"]
 TOLD = 0.7  # probability that a card says each of its parts
 CROWD = 200  # people whose mean is everybody's
+COMPLETIONS = 12  # pictures over which the liking of a hint is averaged
 
 
 def tokenizer_of() -> PreTrainedTokenizerFast:
@@ -63,15 +64,15 @@ def card_of(person: SimulatedPerson, parts: Sequence[str], manner: int = 0) -> s
     return card({**person.demographics, **report.fields()}, report.words(manner), parts)
 
 
-def build(vocabulary: int) -> LlamaForCausalLM:
+def build(vocabulary: int, width: int = WIDTH, layers: int = LAYERS) -> LlamaForCausalLM:
     return LlamaForCausalLM(
         LlamaConfig(
             vocab_size=vocabulary,
-            hidden_size=WIDTH,
-            intermediate_size=int(8 / 3 * WIDTH),
-            num_hidden_layers=LAYERS,
-            num_attention_heads=HEADS,
-            num_key_value_heads=HEADS,
+            hidden_size=width,
+            intermediate_size=int(8 / 3 * width),
+            num_hidden_layers=layers,
+            num_attention_heads=width // HEAD,
+            num_key_value_heads=width // HEAD,
             max_position_embeddings=MOST_TOKENS,
             tie_word_embeddings=True,
             pad_token_id=0,
@@ -97,25 +98,40 @@ class Rated:
 
 
 class World:
-    """Endless ratings: any of ``people`` of any scene."""
+    """Endless ratings: any of ``people`` of any scene, and what they make of a phrase or two ("a picture of: ink
+    drawing"): their mean liking over all else that such a picture may show.
+    """
 
     def __init__(self, people: Sequence[SimulatedPerson], rng: random.Random):
         self.people, self.rng, self.numbers = list(people), rng, np.random.default_rng(rng.getrandbits(32))
 
     def one(self, k: int) -> Rated:
-        """A person with some of their card, and k pictures."""
+        """A person with some of their card, and k pictures in words, half of them hints."""
+        person, told = self.somebody()
+        who = [person] if told else self.rng.sample(self.people, min(CROWD, len(self.people)))
+        scenes = [random_scene(self.rng) for _ in range(k // 2)]
+        hints = [_hint(self.rng) for _ in range(k - len(scenes))]
+        drawn = [random_scene(self.rng, **hint) for hint in hints for _ in range(COMPLETIONS)]
+        read, of_hints = one_hot(scenes), one_hot(drawn)
+        rated = np.mean([(p.rate(p.satisfaction(read), self.numbers) - 1) / 4 for p in who], axis=0)
+        meant = np.mean([p.satisfaction(of_hints) for p in who[:20]], axis=0).reshape(-1, COMPLETIONS).mean(1)
+        texts = [caption(s, self.rng, full=True) for s in scenes] + [_said(hint, self.rng) for hint in hints]
+        return Rated(liking_question(told).instructions, texts, np.concatenate([rated, meant]))
+
+    def somebody(self) -> tuple[SimulatedPerson, str]:
+        """A person, and a card of some of the parts; "" for nobody in particular."""
         person = self.rng.choice(self.people)
         parts = [p for p in PARTS if self.rng.random() < TOLD]
-        told = card_of(person, parts, self.rng.randrange(6)) if parts else ""
-        scenes, texts = self._pictures(k)
-        who = [person] if told else self.rng.sample(self.people, min(CROWD, len(self.people)))
-        read = one_hot(scenes)
-        rated = [(p.rate(p.satisfaction(read), self.numbers) - 1) / 4 for p in who]
-        return Rated(liking_question(told).instructions, texts, np.mean(rated, axis=0))
+        return person, card_of(person, parts, self.rng.randrange(6)) if parts else ""
 
-    def _pictures(self, k: int) -> tuple[list[Scene], list[str]]:
-        scenes = [random_scene(self.rng) for _ in range(k)]
-        return scenes, [caption(s, self.rng, full=True) for s in scenes]
+
+def _hint(rng: random.Random) -> dict[str, str]:
+    """One or two attributes of a picture."""
+    return {name: rng.choice(ATTRIBUTES[name]) for name in rng.sample(list(ATTRIBUTES), rng.choice((1, 1, 2)))}
+
+
+def _said(hint: dict[str, str], rng: random.Random) -> str:
+    return ", ".join(bare(rng.choice(phrases(a, v)).removesuffix(" of")) for a, v in hint.items())
 
 
 class Table(World):
@@ -133,9 +149,7 @@ class Table(World):
 
     def one(self, k: int) -> Rated:
         """As :class:`World`."""
-        person = self.rng.choice(self.people)
-        parts = [p for p in PARTS if self.rng.random() < TOLD]
-        told = card_of(person, parts, self.rng.randrange(6)) if parts else ""
+        person, told = self.somebody()
         drawn = self.rng.choices(self.rows[person.id] if told else self.means, k=k)
         texts = [caption(scene, self.rng, full=True) for scene, _ in drawn]
         return Rated(liking_question(told).instructions, texts, np.array([liking for _, liking in drawn]))
@@ -235,27 +249,35 @@ def answers_at(model: LlamaForCausalLM, packed: Packed) -> torch.Tensor:
 
 
 def train(
-    folder: Path, minutes: float, world: World, watched: Sequence[SimulatedPerson], k: int = 16, cards: int = 6
+    folder: Path,
+    minutes: float,
+    world: World,
+    watched: Sequence[SimulatedPerson],
+    width: int = WIDTH,
+    layers: int = LAYERS,
+    k: int = 16,
+    cards: int = 6,
 ) -> Path:
     """Write the Llama to ``folder``/model, with its tokenizer and the form of its typed questions."""
     torch.manual_seed(SEED)
     tokenizer = tokenizer_of()
-    packer, model = Packer(tokenizer), build(len(tokenizer))
+    packer, model = Packer(tokenizer), build(len(tokenizer), width, layers)
     trainer = Trainer(
         folder, model, 10**6, 3e-3, ema=0.99, minutes=minutes, muon=lambda name: "embed" not in name and "norm" not in name
     )
     rng = random.Random(SEED + trainer.step)
+    watched = watched[:20]
 
     def loss(step: int) -> tuple[torch.Tensor, dict[str, float]]:
-        if step % 6 == 5:
-            packed = packer.described([caption(random_scene(rng), rng, full=True) for _ in range(3 * k)], k)
+        if step % 8 == 7:
+            packed = packer.described([caption(random_scene(rng), rng, full=True) for _ in range(32)], 16)
             value = F.cross_entropy(answers_at(model, packed), packed.target)
-            return value, {"caption": 6 * float(value.detach())}
+            return value, {"caption": 8 * float(value.detach())}
         packed = packer.rated([world.one(k) for _ in range(cards)])
         logs = answers_at(model, packed).log_softmax(-1)[:, packer.labels]  # (n, 5)
         value = -(packed.target * logs).sum(1).mean()
         entropy = -(packed.target * packed.target.clamp(min=1e-9).log()).sum(1).mean()
-        return value, {"excess": 1.2 * float(value.detach() - entropy)}
+        return value, {"excess": 8 / 7 * float(value.detach() - entropy)}
 
     def watch() -> None:
         finished = _copy(model, trainer)
@@ -263,7 +285,7 @@ def train(
         with open(folder / "watched.jsonl", "a", encoding="utf-8") as file:
             file.write(json.dumps({"step": trainer.step, **{n: round(float(v.mean()), 4) for n, v in found.items()}}) + "\n")
 
-    trainer.run(loss, on_save=watch)
+    trainer.run(loss, log_every=20, on_save=watch)
     finished = _copy(model, trainer).half()
     finished.save_pretrained(folder / "model")
     tokenizer.save_pretrained(folder / "model")
@@ -297,7 +319,7 @@ def read_words(
     return np.array(found)
 
 
-def main(work: Path, minutes: float) -> Path:
+def main(work: Path, minutes: float, width: int = WIDTH, layers: int = LAYERS) -> Path:
     """The arm ``many``: u201 ... u1200, and any scene."""
     everybody = list(simulated_people(1240).values())
-    return train(work, minutes, World(everybody[200:1200], random.Random(SEED)), everybody[1200:])
+    return train(work, minutes, World(everybody[200:1200], random.Random(SEED)), everybody[1200:], width, layers)
