@@ -62,7 +62,6 @@ class Eyes:
         self._kept: OrderedDict[bytes, Tensor] = OrderedDict()
         self._most = int(keep * GIB / (self.patches * self.width * 4))
 
-    @torch.inference_mode()
     def patches_of(self, images: Sequence[Image.Image]) -> Tensor:
         """Hidden states (n, N, E) in fp32 on the CPU. Pictures seen lately are not looked at again."""
         keys = [hashlib.sha256(repr(i.size).encode() + i.tobytes()).digest() for i in images]
@@ -79,12 +78,13 @@ class Eyes:
         """One picture at a time, so that its states are the same in any company."""
         pixels = self.processor(images=[image.convert("RGB")], return_tensors="pt")["pixel_values"]
 
+        @torch.inference_mode()
         def looked() -> Tensor:
             given = pixels.to(self.device, self.model.dtype)
             states: Tensor = self.model(pixel_values=given, output_hidden_states=True).hidden_states[self.layer]
             return states[0, -self.patches :].float().cpu()  # without a class token in front
 
-        return self._guest.run(looked).clone()
+        return self._guest.run(looked)
 
     def fingerprint(self) -> str:
         """Of the weights, the layer and how pixels are made."""
