@@ -13,7 +13,7 @@ import numpy as np
 
 from reward_models.prompted.decider import Answer
 
-LEAST_SLOPE = 0.02
+LEAST_SLOPE, LEAST_GAP = 0.02, 1e-3
 CORNERS = 12
 
 
@@ -38,7 +38,8 @@ class Calibration:
         if len(answered) < 2 * CORNERS or np.ptp(answered) == 0:
             return cls()
         line = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(answered, rated)
-        x = np.unique(np.concatenate([[0.0], np.quantile(answered, np.linspace(0, 1, CORNERS)), [1.0]]))
+        inner = np.clip(np.quantile(answered, np.linspace(0, 1, CORNERS)), LEAST_GAP, 1 - LEAST_GAP)
+        x = np.unique(np.concatenate([[0.0], np.round(inner / LEAST_GAP) * LEAST_GAP, [1.0]]))
         y = (1 - LEAST_SLOPE) * line.predict(x) + LEAST_SLOPE * x
         return cls(tuple(np.round(x, 6).tolist()), tuple(np.round(y, 6).tolist()))
 

@@ -11,9 +11,9 @@ from reward_models.prompted.decider import Answer
 
 def test_a_model_that_rates_too_high_is_corrected_and_ranks_as_before():
     rng = np.random.default_rng(0)
-    truth = rng.random(2000)
+    truth = rng.random(600)
     answered = 0.6 + 0.3 * truth
-    line = Calibration.fitted(answered, truth + 0.1 * rng.normal(size=2000))
+    line = Calibration.fitted(answered, truth + 0.1 * rng.normal(size=600))
     grid = np.linspace(0, 1, 201)
     assert np.all(np.diff(line(grid)) > 0)
     assert np.abs(line(answered) - truth).mean() < 0.05 < np.abs(answered - truth).mean()
@@ -32,6 +32,12 @@ def test_a_calibrated_answer_has_the_wanted_mean_and_stays_a_distribution():
 @pytest.mark.parametrize("mean", [0.001, 0.3, 0.999])
 def test_tilting_reaches_any_mean(mean):
     assert np.linspace(0, 1, 5) @ tilted([0.9, 0.02, 0.02, 0.03, 0.03], mean) == pytest.approx(mean, abs=1e-6)
+
+
+def test_answers_that_hardly_differ_still_make_a_line():
+    rng = np.random.default_rng(1)
+    line = Calibration.fitted(0.51 + 1e-5 * rng.random(40), rng.random(40))
+    assert np.all(np.diff(line(np.linspace(0, 1, 101))) > 0)
 
 
 def test_too_little_or_constant_answers_change_nothing():
