@@ -1,8 +1,8 @@
 """How well a reward judges people it never met, from what is said of them alone: people and pictures both unseen.
 
 SROCC and PLCC within each person over their ratings, then the mean over people, by how much is said (see
-:mod:`reward_models.cards`), and with the card of somebody else. Any reward can be asked: one that reads no traits is told
-them nevertheless.
+:mod:`reward_models.cards`), and with the card of somebody else. Any reward can be asked: one that reads no traits is
+told them nevertheless.
 """
 
 from __future__ import annotations
@@ -101,7 +101,9 @@ def report(rows: Sequence[Row], reward: RewardModel, out: Path) -> str:
     told = []
     for row in rows:
         neutral = next(r for r in rows if r.data == row.data and r.told == NEUTRAL)
-        told.append({"data": row.data, "told": row.told, **summary(row.each), "over_neutral": gain(row.each, neutral.each)})
+        told.append(
+            {"data": row.data, "told": row.told, **summary(row.each), "over_neutral": gain(row.each, neutral.each)}
+        )
     text = render("zero_shot.md.j2", name=reward.name, fingerprint=reward.fingerprint(), rows=told)
     out.mkdir(parents=True, exist_ok=True)
     (out / "zero_shot.md").write_text(text, encoding="utf-8")
@@ -111,7 +113,11 @@ def report(rows: Sequence[Row], reward: RewardModel, out: Path) -> str:
 
 
 def evaluate(
-    reward: RewardModel, config: Path, out: Path, most: int | None = None, progress: Callable[[int, int], None] | None = None
+    reward: RewardModel,
+    config: Path,
+    out: Path,
+    most: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> str:
     """:func:`report` on the data sets of a config."""
     rows: list[Row] = []

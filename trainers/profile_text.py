@@ -23,9 +23,9 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from transformers.decision import DecisionConfig
 
 from reward_models.cards import PARTS, card
+from reward_models.describing import DESCRIBE
 from reward_models.evaluation.statistics import spearman
 from reward_models.prompted.question import described, liking_question
-from reward_models.profile_mllm.describing import DESCRIBE
 from steer.miniature.profiles import self_report
 from steer.miniature.raters import SimulatedPerson, simulated_people
 from steer.miniature.words import bare, caption, phrases
@@ -38,8 +38,9 @@ SEED = 57
 SPECIAL = ["<|user|>", "<|picture|>", "<|answer|>"]
 QUESTION = "<|user|>{{ question.instructions }}<|picture|>{{ state }}<|answer|>"
 CHAT = (
-    "{% for m in messages %}{% if m['role'] == 'user' %}<|user|>{{ m['content'] }}{% else %}<|answer|>{{ m['content'] }}"
-    "</s>{% endif %}{% endfor %}{% if add_generation_prompt %}<|answer|>{% endif %}"
+    "{% for m in messages %}{% if m['role'] == 'user' %}<|user|>{{ m['content'] }}"
+    "{% else %}<|answer|>{{ m['content'] }}</s>{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}<|answer|>{% endif %}"
 )
 LABELS = ["1", "2", "3", "4", "5"]
 TOLD = 0.7  # probability that a card says each of its parts
@@ -262,9 +263,7 @@ def train(
     torch.manual_seed(SEED)
     tokenizer = tokenizer_of()
     packer, model = Packer(tokenizer), build(len(tokenizer), width, layers)
-    trainer = Trainer(
-        folder, model, 10**6, 3e-3, ema=0.99, minutes=minutes, muon=lambda name: "embed" not in name and "norm" not in name
-    )
+    trainer = Trainer(folder, model, 10**6, 2e-3, ema=0.99, minutes=minutes)  # Muon is slow where bf16 is
     rng = random.Random(SEED + trainer.step)
     watched = watched[:20]
 
@@ -283,7 +282,9 @@ def train(
         finished = _copy(model, trainer)
         found = {parts: read_words(finished, packer, watched, told) for parts, told in WATCHED.items()}
         with open(folder / "watched.jsonl", "a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": trainer.step, **{n: round(float(v.mean()), 4) for n, v in found.items()}}) + "\n")
+            file.write(
+                json.dumps({"step": trainer.step, **{n: round(float(v.mean()), 4) for n, v in found.items()}}) + "\n"
+            )
 
     trainer.run(loss, log_every=20, on_save=watch)
     finished = _copy(model, trainer).half()

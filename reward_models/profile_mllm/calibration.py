@@ -1,11 +1,12 @@
 """From what the model answers to what people rate: a rising line with corners, fitted to people it was trained with.
 
-Isotonic regression (Barlow et al. 1972; for probabilities, Zadrozny and Elkan 2002), made strictly rising, so that no two
-pictures become equal and no ranking changes. Shapes: n ratings, K corners, L levels.
+Isotonic regression (Barlow et al. 1972; for probabilities, Zadrozny and Elkan 2002), made strictly rising, so that no
+two pictures become equal and no ranking changes. Shapes: n ratings, K corners, L levels.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -25,7 +26,7 @@ class Calibration:
     y: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        rising = all(b > a for values in (self.x, self.y) for a, b in zip(values, values[1:], strict=False))
+        rising = all(b > a for values in (self.x, self.y) for a, b in itertools.pairwise(values))
         inside = all(0 <= v <= 1 for v in (*self.x, *self.y))
         if len(self.x) != len(self.y) or len(self.x) == 1 or not (rising and inside):
             raise ValueError("a calibration has rising corners in [0, 1], two or more")

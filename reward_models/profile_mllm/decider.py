@@ -1,4 +1,6 @@
-"""The language model that answers the typed question with the picture fused in. Shapes: B prompts, N patches, E width."""
+"""The language model that answers the typed question with the picture fused in. Shapes: B prompts, N patches, E
+width.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ class FusedDecider(LocalDecider):
     def check(self) -> None:
         """Raises RewardError for a model that sees by itself."""
         if self.vlm.sees or self.vlm.decides:
-            raise RewardError(f"'{self.name}' is a {type(self.vlm.model).__name__}, not a language model that reads text")
+            raise RewardError(
+                f"'{self.name}' is a {type(self.vlm.model).__name__}, not a language model that reads text"
+            )
 
     def shown(self, image: Image.Image) -> tuple[str, dict[str, Image.Image]]:  # noqa: ARG002
         """The picture comes in beside the text."""
@@ -64,6 +68,10 @@ class FusedDecider(LocalDecider):
 
     def fingerprint(self) -> str:
         """Of the language model, the eyes, the fusion and the calibration."""
-        told: list[Any] = [super().fingerprint(), self.eyes.fingerprint(), weights_hash(self.fusion, dtype=torch.bfloat16)]
+        told: list[Any] = [
+            super().fingerprint(),
+            self.eyes.fingerprint(),
+            weights_hash(self.fusion, dtype=torch.bfloat16),
+        ]
         told += [self.fusion.config, self.calibration, THE_PICTURE]
         return hashlib.sha256(repr(told).encode()).hexdigest()[:16]

@@ -35,8 +35,8 @@ class Example:
 
 
 class Examples:
-    """Draws examples from the training ratings of data sets. What is drawn follows from the seed and the step alone, so a
-    resumed training sees what an uninterrupted one sees.
+    """Draws examples from the training ratings of data sets. What is drawn follows from the seed and the step alone,
+    so a resumed training sees what an uninterrupted one sees.
 
     ``descriptions``: texts by a picture's path below its data set's root. ``told``: probability of each part of a card.
     """

@@ -29,8 +29,8 @@ GIB = 2**30
 
 
 class Eyes:
-    """``name``: a folder or hub name. ``layer``: of the hidden states, 0 the embeddings. ``keep``: GiB of main memory for
-    the states of the pictures looked at last.
+    """``name``: a folder or hub name. ``layer``: of the hidden states, 0 the embeddings. ``keep``: GiB of main memory
+    for the states of the pictures looked at last.
 
     Raises RewardError for a model that does not load or has no patches.
     """

@@ -36,8 +36,8 @@ def fit_profile_mllm(
     on_step: OnStep | None = None,
     llm: Vlm | None = None,
 ) -> tuple[ProfileReward, dict[str, Any]]:
-    """The reward of a config, and what it was made of. A killed call goes on where it stopped. ``llm``: the language model
-    where it is loaded already.
+    """The reward of a config, and what it was made of. A killed call goes on where it stopped. ``llm``: the language
+    model where it is loaded already.
     """
     sets = [load_ratings(d.source, d.kind, d.revision, scale=d.scale, say=say) for d in settings.data]
     texts = [read_descriptions(s.root / settings.descriptions) if settings.descriptions else {} for s in sets]

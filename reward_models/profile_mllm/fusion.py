@@ -1,4 +1,5 @@
-"""Selective fusion: modules beside the feed-forward networks of a frozen language model, through which a picture comes in.
+"""Selective fusion: modules beside the feed-forward networks of a frozen language model, through which a picture
+comes in.
 
 With H the input of a block's feed-forward network, which has already attended to the person's card, and Z the picture's
 patches, projected to the model's width,
@@ -188,7 +189,7 @@ def feed_forwards(llm: Any) -> Sequence[nn.Module]:
         found: list[nn.Module] = [layer.mlp for layer in llm.model.layers]
     except AttributeError as error:
         raise RewardError(
-            f"{type(llm).__name__} is no language model of Llama's layout (model.layers[i].mlp), so nothing can be fused"
+            f"{type(llm).__name__} is no language model of Llama's layout (model.layers[i].mlp); nothing can be fused"
         ) from error
     return found
 

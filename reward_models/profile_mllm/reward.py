@@ -10,13 +10,21 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
 from PIL import Image
 
 from reward_models.encoders.base import Encoder
 from reward_models.encoders.load import load_encoder
 from reward_models.encoders.vlm import load_vlm
-from reward_models.folder import check_encoder, check_text, number, read_folder, reading, relative_name, resolved_name, write_folder
+from reward_models.folder import (
+    check_encoder,
+    check_text,
+    number,
+    read_folder,
+    reading,
+    relative_name,
+    resolved_name,
+    write_folder,
+)
 from reward_models.profile_mllm.calibration import Calibration
 from reward_models.profile_mllm.decider import FusedDecider
 from reward_models.profile_mllm.eyes import Eyes
@@ -47,7 +55,11 @@ class ProfileReward(PromptedReward):
         eyes, llm = decider.eyes, decider.vlm
         config = {
             "family": FAMILY,
-            "llm": {"name": relative_name(llm.name, folder), "revision": llm.revision, "fingerprint": llm.fingerprint()},
+            "llm": {
+                "name": relative_name(llm.name, folder),
+                "revision": llm.revision,
+                "fingerprint": llm.fingerprint(),
+            },
             "eyes": {"name": relative_name(eyes.name, folder), "layer": eyes.layer, "fingerprint": eyes.fingerprint()},
             "fusion": asdict(decider.fusion.config),
             "calibration": asdict(decider.calibration),
@@ -79,10 +91,6 @@ def load_part(folder: Path, config: Mapping[str, Any], part: str, device: str) -
     """The language model ("llm") or the eyes, which must be those of the training."""
     told = config[part]
     name = resolved_name(check_text(told, "name"), folder)
-    found: Any
-    if part == "llm":
-        found = load_vlm(name, told["revision"], device)
-    else:
-        found = Eyes(name, int(told["layer"]), device)
+    found: Any = load_vlm(name, told["revision"], device) if part == "llm" else Eyes(name, int(told["layer"]), device)
     check_encoder(folder, check_text(told, "fingerprint"), name, found.fingerprint())
     return found

@@ -43,8 +43,8 @@ class FusionSetting(Strict):
 class StageSetting(Strict):
     """One stage of training: ``steps`` of ``accumulate`` times ``batch`` examples, drawn by these shares.
 
-    ``describe``: a picture's description. ``person``: a person's rating, with a card. ``everybody``: the mean rating of a
-    picture, without one.
+    ``describe``: a picture's description. ``person``: a person's rating, with a card. ``everybody``: the mean rating
+    of a picture, without one.
     """
 
     steps: int = Field(ge=0)

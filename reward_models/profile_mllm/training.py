@@ -20,9 +20,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from reward_models.base import RewardError
+from reward_models.describing import DESCRIBE
 from reward_models.encoders.identity import weights_hash
 from reward_models.profile_mllm.decider import THE_PICTURE, FusedDecider
-from reward_models.profile_mllm.describing import DESCRIBE
 from reward_models.profile_mllm.examples import Example, Examples
 from reward_models.profile_mllm.settings import ProfileMllmSettings, StageSetting
 
@@ -42,8 +42,8 @@ def soft_levels(likings: Sequence[float], levels: int) -> Tensor:
 
 
 class FusionTrainer:
-    """``folder`` keeps ``checkpoint.pt`` and ``log.jsonl``; a killed training goes on from there to the same weights as an
-    uninterrupted one. ``watch``: figures of the fusion as it is, asked for at each checkpoint.
+    """``folder`` keeps ``checkpoint.pt`` and ``log.jsonl``; a killed training goes on from there to the same weights
+    as an uninterrupted one. ``watch``: figures of the fusion as it is, asked for at each checkpoint.
 
     Raises RewardError for a checkpoint that was begun with other settings, data or frozen weights.
     """
@@ -63,7 +63,11 @@ class FusionTrainer:
             frozen.requires_grad_(False)
         self.frozen = self.frozen_hash()
         told = settings.model_dump(exclude={"out", "save_every", "device", "batch_size", "calibration", "watch"})
-        self.identity = {**{k: json.dumps(v, sort_keys=True) for k, v in told.items()}, "data": data, "frozen": self.frozen}
+        self.identity = {
+            **{k: json.dumps(v, sort_keys=True) for k, v in told.items()},
+            "data": data,
+            "frozen": self.frozen,
+        }
         self.stage, self.step = 0, 0
         self.optimizer = self._new_optimizer()
         folder.mkdir(parents=True, exist_ok=True)

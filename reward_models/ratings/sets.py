@@ -141,7 +141,9 @@ def load_csv(
     traits = {c.removeprefix("profile."): c for c in rows.columns if c.startswith("profile.") and c != "profile.words"}
     words = "profile.words" if "profile.words" in rows else None
     profiles = profiles_of(said, "person", traits, words) if traits or words else {}
-    ratings = Ratings(path.stem, root, table, tuple(fields["demographics"]), tuple(fields["metadata"]), profiles=profiles)
+    ratings = Ratings(
+        path.stem, root, table, tuple(fields["demographics"]), tuple(fields["metadata"]), profiles=profiles
+    )
     return cleaned(ratings, scale, need_pictures)
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from steer.errors import SteerError
+from steer.miniature.crowd import write_profiles
 from steer.miniature.eye import load_eye, named
 from steer.miniature.painter import paint
 from steer.miniature.raters import simulated_people
@@ -73,7 +74,8 @@ def plan(n: int, painted_only: bool = False) -> list[Planned]:
 def write_dataset(
     folder: Path, n: int = N_PICTURES, render: Render | None = None, progress: Progress | None = None
 ) -> None:
-    """Write ``images/*.png``, ``annotations/pamela_<split>.json`` and ``truth.json`` below ``folder``.
+    """Write ``images/*.png``, ``annotations/pamela_<split>.json``, ``annotations/profiles.json`` and ``truth.json``
+    below ``folder``.
 
     ``render`` draws half of the pictures; without it all of them are painted by code.
 
@@ -149,5 +151,6 @@ def write_ratings(folder: Path, planned: list[Planned], read: dict[str, np.ndarr
                 truth.setdefault(person.id, {})[picture.file] = round(float(liking[i]), 4)
     for split in RATINGS:
         (folder / "annotations" / f"{split}.json").write_text(json.dumps(rows[split]), encoding="utf-8")
+    write_profiles(folder, simulated_people().values())
     (folder / "truth.json").write_text(json.dumps(truth), encoding="utf-8")
     (folder / "generated.json").write_text(json.dumps([p.file for p in planned if p.generated]), encoding="utf-8")

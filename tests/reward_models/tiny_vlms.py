@@ -248,7 +248,12 @@ def save_clip_eyes(folder, width=24):
     """CLIPVisionModel: 16 patches and a class token."""
     torch.manual_seed(1)
     config = CLIPVisionConfig(
-        hidden_size=width, intermediate_size=2 * width, num_hidden_layers=3, num_attention_heads=2, image_size=64, patch_size=16
+        hidden_size=width,
+        intermediate_size=2 * width,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        image_size=64,
+        patch_size=16,
     )
     CLIPVisionModel(config).save_pretrained(folder)
     CLIPImageProcessorPil(size={"shortest_edge": 64}, crop_size={"height": 64, "width": 64}).save_pretrained(folder)
@@ -259,7 +264,12 @@ def save_siglip_eyes(folder, width=24):
     """SiglipVisionModel: 16 patches, no class token."""
     torch.manual_seed(1)
     config = SiglipVisionConfig(
-        hidden_size=width, intermediate_size=2 * width, num_hidden_layers=3, num_attention_heads=2, image_size=64, patch_size=16
+        hidden_size=width,
+        intermediate_size=2 * width,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        image_size=64,
+        patch_size=16,
     )
     SiglipVisionModel(config).save_pretrained(folder)
     SiglipImageProcessorPil(size={"height": 64, "width": 64}).save_pretrained(folder)

@@ -52,7 +52,9 @@ def world(tmp_path_factory):
     for k, (person, kind) in enumerate(people.items()):
         for i in range(24):
             seen, old = k < 8, i < 16
-            split = {(1, 1): "train", (1, 0): "val_seen", (0, 0): "test_unseen" if k < 10 else "val_unseen"}.get((seen, old))
+            split = {(1, 1): "train", (1, 0): "val_seen", (0, 0): "test_unseen" if k < 10 else "val_unseen"}.get(
+                (seen, old)
+            )
             if split:
                 score = 4.5 if (i % 2 == 1) == (kind == "warm") else 1.5
                 about = {"age_binned": "18-29", "gender": "female", "nationality": "Greek"}

@@ -45,7 +45,9 @@ def test_too_little_or_constant_answers_change_nothing():
     assert Calibration.fitted(np.array([0.1, 0.2]), np.array([0.1, 0.2])) == Calibration()
 
 
-@pytest.mark.parametrize("corners", [((0.0, 1.0), (0.5,)), ((0.0, 0.0), (0.1, 0.2)), ((0.0, 1.0), (0.3, 0.2)), ((0.5,), (0.5,))])
+@pytest.mark.parametrize(
+    "corners", [((0.0, 1.0), (0.5,)), ((0.0, 0.0), (0.1, 0.2)), ((0.0, 1.0), (0.3, 0.2)), ((0.5,), (0.5,))]
+)
 def test_corners_that_make_no_sense_are_refused(corners):
     with pytest.raises(ValueError, match="rising corners"):
         Calibration(*corners)

@@ -28,7 +28,9 @@ def stirred(fusion):
     return fusion
 
 
-@pytest.mark.parametrize("config", [{}, {"form": "memory"}, {"gate": "open", "place": "all"}, {"inner": 8, "place": "top"}])
+@pytest.mark.parametrize(
+    "config", [{}, {"form": "memory"}, {"gate": "open", "place": "all"}, {"inner": 8, "place": "top"}]
+)
 def test_before_training_it_is_the_language_model_to_the_bit(llama, clip, config):
     vlm = load_vlm(llama)
     llm = vlm.model
@@ -89,7 +91,12 @@ def test_the_hook_sees_what_the_feed_forward_network_sees(llama, clip):
 
 @pytest.mark.parametrize(
     ("config", "numbers"),
-    [({}, [0, 1, 2]), ({"place": "top", "blocks": 2}, [4, 5]), ({"place": "middle"}, [1, 2, 3]), ({"place": "all"}, [*range(6)])],
+    [
+        ({}, [0, 1, 2]),
+        ({"place": "top", "blocks": 2}, [4, 5]),
+        ({"place": "middle"}, [1, 2, 3]),
+        ({"place": "all"}, [*range(6)]),
+    ],
 )
 def test_which_blocks(config, numbers):
     assert FusionConfig(**config).numbers(6) == numbers

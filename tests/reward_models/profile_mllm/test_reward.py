@@ -17,10 +17,10 @@ from reward_models.families import Work, family_of
 from reward_models.profile_mllm.fit import fit_profile_mllm
 from reward_models.profile_mllm.settings import load_settings
 from reward_models.profile_mllm.training import FusionTrainer
+from reward_models.ratings.sets import load_ratings
 from reward_models.testing import ImaginationConformance, RewardConformance, TeacherConformance
 from reward_models.testing.fakes import random_pictures
 from reward_models.zero_shot import evaluate, zero_shot
-from reward_models.ratings.sets import load_ratings
 
 
 def recipe(path, llama, clip, world, **changes):
@@ -76,7 +76,9 @@ def test_the_command_writes_a_reward_that_loads_and_says_what_it_watched(trained
     reading = model.read(pictures, ["", ""])
     assert not np.array_equal(model.judge(reading, warm).personal, model.judge(reading, Person()).personal)
     again = reward_models.load(out)
-    np.testing.assert_array_equal(again.judge(again.read(pictures, ["", ""]), warm).personal, model.judge(reading, warm).personal)
+    np.testing.assert_array_equal(
+        again.judge(again.read(pictures, ["", ""]), warm).personal, model.judge(reading, warm).personal
+    )
     assert again.fingerprint() == model.fingerprint()
 
 
@@ -206,7 +208,9 @@ def test_a_stored_card_changes_the_score_with_no_rating(trained):
     pictures = random_pictures(2)
     lesson = model.teacher.learn("me", Evidence([], [], demographics={"trait_a": "9"}, profile="warm"))
     own = model.score(pictures, ["", ""], "me")
-    np.testing.assert_array_equal(own.personal, model.score(pictures, ["", ""], Person(None, {"trait_a": "9"}, "warm")).personal)
+    np.testing.assert_array_equal(
+        own.personal, model.score(pictures, ["", ""], Person(None, {"trait_a": "9"}, "warm")).personal
+    )
     assert not np.array_equal(own.personal, own.population)
     assert lesson.open == 1.0
     assert model.teacher.reading([Seen(k) for k in model.teacher.keep(pictures)]).features().shape == (2, 32)
