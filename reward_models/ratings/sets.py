@@ -13,8 +13,9 @@ from pathlib import Path
 import pandas as pd
 
 from reward_models.ratings.files import column, read_csv, read_json_rows, relative_path
+from reward_models.ratings.profiles import FILE, LAPIS_PROFILE, PARA_PROFILE, profiles_of, read_profiles
 from reward_models.ratings.source import local_folder
-from reward_models.ratings.table import SPLITS, DataError, Ratings, cleaned, split_by_hash, tidy
+from reward_models.ratings.table import SPLITS, DataError, Profile, Ratings, cleaned, split_by_hash, tidy
 
 USUAL = (1, 5)  # the scale of a csv's scores
 STRAY = 0.02  # of the scores may be outside it by mistake
@@ -62,7 +63,9 @@ def load_pamela(root: Path, need_pictures: bool = True) -> Ratings:
         table[name] = tidy(column(rows, f"user_demographics.{name}"))
     for name in PAMELA_METADATA:
         table[name] = tidy(column(rows, f"image_metadata.{name}"))
-    return cleaned(Ratings("pamela", base, table, PAMELA_DEMOGRAPHICS, PAMELA_METADATA), (1, 5), need_pictures)
+    profiles = read_profiles(base / "annotations" / FILE)
+    ratings = Ratings("pamela", base, table, PAMELA_DEMOGRAPHICS, PAMELA_METADATA, profiles=profiles)
+    return cleaned(ratings, (1, 5), need_pictures)
 
 
 def load_para(root: Path, need_pictures: bool = True) -> Ratings:
@@ -81,7 +84,8 @@ def load_para(root: Path, need_pictures: bool = True) -> Ratings:
             "prompt": pd.Series(pd.NA, index=rows.index, dtype="string"),
         }
     )
-    return _finished("para", root, table, rows, PARA_DEMOGRAPHICS, (1, 5), need_pictures)
+    profiles = profiles_of(users, "userId", {name: written for written, name in PARA_PROFILE.items()})
+    return _finished("para", root, table, rows, PARA_DEMOGRAPHICS, profiles, (1, 5), need_pictures)
 
 
 def load_lapis(root: Path, need_pictures: bool = True) -> Ratings:
@@ -98,14 +102,15 @@ def load_lapis(root: Path, need_pictures: bool = True) -> Ratings:
             "prompt": pd.Series(pd.NA, index=rows.index, dtype="string"),
         }
     )
-    return _finished("lapis", root, table, rows, LAPIS_DEMOGRAPHICS, (0, 100), need_pictures)
+    profiles = profiles_of(rows, "participant_id", LAPIS_PROFILE)
+    return _finished("lapis", root, table, rows, LAPIS_DEMOGRAPHICS, profiles, (0, 100), need_pictures)
 
 
 def load_csv(
     path: Path, scale: tuple[float, float] | None = None, person: str = "me", need_pictures: bool = True
 ) -> Ratings:
     """Ratings of one's own: columns ``picture``, ``score``, and where wanted ``prompt``, ``person`` and ``split``,
-    ``demographics.NAME`` and ``metadata.NAME``.
+    ``demographics.NAME`` and ``metadata.NAME``; of people, ``profile.NAME`` and ``profile.words``.
 
     ``scale``: lowest and highest score; where it is not told it is 1 ... 5, and DataError is raised for a csv that
     says otherwise. Paths are relative to the csv. Without ``split`` the ratings of several people are split by hash;
@@ -135,7 +140,13 @@ def load_csv(
                 raise DataError(f"'{path}': the column '{written}' cannot be called so; '{name}' is taken")
             table[name] = tidy(rows[written])
             fields[kind].append(name)
-    ratings = Ratings(path.stem, root, table, tuple(fields["demographics"]), tuple(fields["metadata"]))
+    said = rows.assign(person=table["person"])
+    traits = {c.removeprefix("profile."): c for c in rows.columns if c.startswith("profile.") and c != "profile.words"}
+    words = "profile.words" if "profile.words" in rows else None
+    profiles = profiles_of(said, "person", traits, words) if traits or words else {}
+    ratings = Ratings(
+        path.stem, root, table, tuple(fields["demographics"]), tuple(fields["metadata"]), profiles=profiles
+    )
     return cleaned(ratings, _told_or_usual(path, table["score"], scale), need_pictures)
 
 
@@ -161,6 +172,7 @@ def _finished(
     table: pd.DataFrame,
     rows: pd.DataFrame,
     demographics: dict[str, str],
+    profiles: dict[str, Profile],
     scale: tuple[float, float],
     need_pictures: bool,
 ) -> Ratings:
@@ -170,7 +182,7 @@ def _finished(
     table["age_binned"] = age_bins(table.pop("age"))
     table["split"] = split_by_hash(table)
     names = tuple(dict.fromkeys("age_binned" if n == "age" else n for n in demographics.values()))
-    return cleaned(Ratings(name, root, table, names), scale, need_pictures)
+    return cleaned(Ratings(name, root, table, names, profiles=profiles), scale, need_pictures)
 
 
 def age_bins(ages: pd.Series) -> pd.Series:
