@@ -94,7 +94,7 @@ class Parts:
         return built.vocabulary if built else vocabulary_of(self.config.renderer)
 
     def warnings(self, prompt: str) -> list[PromptWarning]:
-        """What the pictures will lack of a prompt. Raises UsageError where none can be drawn."""
+        """What the pictures will lack of a prompt."""
         if (known := self.vocabulary) is None:
             return []
         found = known.warnings(prompt)

@@ -154,17 +154,21 @@ class Steerer:
         """
         from steer.batch.run import stream
 
-        yield from stream(self.parts, rows, Path(out) if out else None, beside, self.emit)
+        said: set[str] = set()  # what is logged of one row's prompt is not logged of the next one's
+        yield from stream(self.parts, rows, Path(out) if out else None, beside, lambda event: self.emit(event, said))
 
     @staticmethod
     def config_of(run: str | Path) -> SteerConfig:
         """The configuration a run was made with."""
         return parse_config(RunFolder.open(Path(run)).manifest["config"], str(run))
 
-    def emit(self, event: Event) -> None:
-        """Tell every listener; what a prompt cannot give is logged where there is none."""
+    def emit(self, event: Event, said: set[str] | None = None) -> None:
+        """Tell every listener; what a prompt cannot give is logged where there is none, unless it was ``said``."""
         for listener in self.listeners:
             listener(event)
         if isinstance(event, PromptDoubted) and not self.listeners:
             for warning in event.warnings:
-                log.warning("%s", warning)
+                if said is None or str(warning) not in said:
+                    log.warning("%s", warning)
+                if said is not None:
+                    said.add(str(warning))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import random
 import re
 from functools import lru_cache
@@ -114,9 +115,30 @@ def read_prompt(text: str) -> dict[str, str]:
     return said
 
 
+def nearest_subject(text: str) -> str:
+    """The subject whose name is most like a word of the text that means nothing here; the first one where none is.
+
+    >>> nearest_subject("a catsle in fog"), nearest_subject("雪の中の狐")
+    ('castle', 'fox')
+    """
+    pattern, _ = _lexicon()
+    words = re.findall(r"[^\W\d_]{3,}", pattern.sub(" ", text.lower()))
+    subjects = ATTRIBUTES["subject"]
+    return max(subjects, key=lambda s: max((difflib.SequenceMatcher(None, w, s).ratio() for w in words), default=0.0))
+
+
 # Captions say these of one thing alone ("red balloon", "blue sky"), so a red fox is just a fox.
 _COLOURS = frozenset(("red", "blue", "golden", "grey", "black", "white"))
 _LEADING = re.compile(r"^(in|on|at|by|under|below|before|among|to) ((the|a) )?")
+
+
+def bare(phrase: str) -> str:
+    """A phrase without what ties it to a subject.
+
+    >>> bare("by the sea")
+    'sea'
+    """
+    return _LEADING.sub("", phrase)
 
 
 def vocabulary(with_extra: bool) -> dict[str, Any]:
@@ -131,7 +153,7 @@ def vocabulary(with_extra: bool) -> dict[str, Any]:
         for value in values:
             extra = EXTRA_WORDS.get(attribute, {}).get(value, ()) if with_extra else ()
             every = [text.removesuffix(" of") for text in (*phrases(attribute, value), *extra)]
-            said.setdefault(attribute, {})[value] = tuple(dict.fromkeys(_LEADING.sub("", text) for text in every))
+            said.setdefault(attribute, {})[value] = tuple(dict.fromkeys(map(bare, every)))
     subjects = said.pop("subject")
     others = sorted({text for values in said.values() for texts in values.values() for text in texts})
     words = {word for text in others for word in re.findall(r"[\w-]+", text)}

@@ -83,7 +83,7 @@ class Service:
     def start(self, wish: Wish, owner: str) -> Run:
         """Let a run wait for its turn. Raises UsageError for what cannot be drawn, Full and Closed."""
         check_wish(wish, self.settings.most(self.parts.config))
-        self.parts.warnings(check_prompt(wish.prompt))  # raises where nothing of it can be drawn
+        check_prompt(wish.prompt)
         run = Run(wish, owner, self.queue)
         run.job = Job(wish.user, lambda: self._run(run))
         run.job.done.add_done_callback(lambda done: self._ended(run, done))
