@@ -90,6 +90,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", default="")
     parser.add_argument("--requests", type=int, default=40)
+    parser.add_argument("--repeats", type=int, default=4)
     options = parser.parse_args()
     settings = ["search.budget=24"] + ([] if options.config else ["renderer=painter"])
     with tempfile.TemporaryDirectory() as folder:
@@ -99,7 +100,7 @@ def main() -> None:
         overheads(service, client, 5)  # warm
         extra = sorted(overheads(service, client, options.requests))
         process, memory, seconds = psutil.Process(), [], []
-        for _ in range(4):
+        for _ in range(options.repeats):
             wishes = [{"prompt": PROMPT, "user": user, "quality": "low"} for user in USERS * 8]
             begun = time.perf_counter()
             answers = asyncio.run(at_once(url, wishes))
