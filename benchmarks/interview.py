@@ -31,7 +31,8 @@ from steer import Steerer
 from steer.config import load_config
 from steer.miniature.dataset import N_PICTURES, N_SEEN, N_VAL_UNSEEN, SHARES, plan
 from steer.miniature.eye import load_eye
-from steer.miniature.raters import SimulatedPerson, simulated_people
+from steer.miniature.person import SimulatedPerson
+from steer.miniature.raters import simulated_people
 from steer.resources import miniature_weights
 from steer.users.interview import Interview
 from steer.users.pictures import Question, shipped_pictures

@@ -20,7 +20,7 @@ MOST = 2000  # characters of a person's own words; models read no more than they
 
 _COARSE = re.compile(r"^(age|gender|sex)(_|$)", re.I)
 _TRAIT = re.compile(
-    r"^(personality|trait|vaiak|big_?five|openness|conscientiousness|extraversion|extroversion|agreeableness|neuroticism)",
+    r"^(personality|trait|vaiak|art_(?:interest|knowledge)|big_?five|openness|conscientiousness|extraversion|extroversion|agreeableness|neuroticism)",
     re.I,
 )
 _UNKNOWN = {"", "unknown", "na", "n/a", "nan", "none", "prefer not to say", "prefer_not_to_say"}

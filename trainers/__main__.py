@@ -285,6 +285,30 @@ def vlm(
     ship.ship_linear_hidden(work)
 
 
+@app.command("profile-mllm")
+def profile_mllm(
+    arm: Annotated[
+        str, typer.Option(help="Who teaches: many (u201 ... u1200) or few (PAMELA's training people).")
+    ] = "many",
+    text_minutes: Annotated[float, typer.Option(help="Training of the small Llama by words alone.")] = 12,
+    width: int = 192,
+    layers: int = 6,
+    steps: Annotated[float, typer.Option(help="Times the steps of the recipe, for the fusion.")] = 1.0,
+    people: Annotated[int, typer.Option(help="Size of the crowd.")] = 1000,
+    send: Annotated[bool, typer.Option("--ship", help="Write the result into the package.")] = False,
+    dataset: Path = Path("training/pamela"),
+    work: Work = HERE,
+) -> None:
+    """P-MLLM: the crowd's ratings, a small Llama, the fusion; with the shipped SigLIP, so after `ship`."""
+    from trainers import profile_mllm as module
+
+    if arm not in module.ARMS:
+        raise typer.BadParameter(f"'{arm}' is none of {', '.join(module.ARMS)}")
+    module.train(arm, work, dataset, text_minutes, width, layers, steps, people)
+    if send:
+        module.ship_arm(arm, work)
+
+
 @app.command("ship")
 def ship_(work: Work = HERE) -> None:
     """Write the trained parts as fp16 safetensors into the package."""

@@ -18,7 +18,7 @@ from reward_models.pamela.newcomers import CONTEXT, NewPeople
 from reward_models.pamela.report import as_metrics, evaluate_all
 from reward_models.pamela.reward import PamelaReward
 from reward_models.pamela.settings import load_training
-from reward_models.pamela.training import predict
+from reward_models.pamela.training import Told, predict
 from reward_models.ratings.corpus import Corpus
 from steer.miniature.dataset import write_dataset
 from steer.renderers import miniature_renderer
@@ -64,7 +64,7 @@ def train(work: Path, world: int, look: int) -> None:
         }
     )
     corpus, encoder = load_corpus(settings, "cpu")
-    reward = fit_reward(corpus, encoder, settings, "cpu", _print)
+    reward = fit_reward(corpus, encoder, settings, "cpu", Told(_print))
     rows = evaluate_all(corpus, reward, out) + by_kind(corpus, reward, folder)
     for row in rows:
         print(row.text(), flush=True)

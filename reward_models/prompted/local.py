@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,21 @@ NAME = "liking"
 # the layer whose states are kept: LT_15 of Qwen3-VL-4B's 36 (arXiv 2604.11374); of small models never one of the first
 # three, which on the miniature know half as much of a person (benchmarks/prompted.py)
 DEPTH, SHALLOWEST = 15 / 36, 4
-Prompt = tuple[dict[str, Any], list[Any]]  # inputs with their marks, and the questions of transformers
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """``inputs`` with their marks, the ``questions`` of transformers, and the ``picture`` that is asked about."""
+
+    inputs: dict[str, Any]
+    questions: list[Any]
+    picture: Image.Image | None
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        """What prompts that are read together have in common."""
+        lengths = tuple((k, tuple(v.shape)) for k, v in sorted(self.inputs.items()) if isinstance(v, Tensor))
+        return (self.picture is None, *lengths)
 
 
 class LocalDecider(Decider):
@@ -43,8 +58,7 @@ class LocalDecider(Decider):
 
     def __init__(self, vlm: Vlm, size: int = 448, batch_size: int = 1):
         self.vlm, self.size, self.batch_size, self.name = vlm, size, batch_size, vlm.name
-        if not vlm.sees:
-            raise RewardError(f"'{vlm.name}' is a {type(vlm.model).__name__}, which reads no pictures")
+        self.check()
         self.config: Any = vlm.model.decision_config if vlm.decides else DecisionConfig.from_pretrained(vlm.name)
         text = vlm.model.config.get_text_config()
         depth = text.num_hidden_layers
@@ -52,6 +66,15 @@ class LocalDecider(Decider):
         self.width = 0 if vlm.decides else text.hidden_size
         # out of people's words: processors count a picture's mark wherever it stands
         self._control = sorted(vlm.tokenizer.get_added_vocab(), key=len, reverse=True)
+
+    def check(self) -> None:
+        """Raises RewardError for a model that cannot do this."""
+        if not self.vlm.sees:
+            raise RewardError(f"'{self.name}' is a {type(self.vlm.model).__name__}, which reads no pictures")
+
+    def shown(self, image: Image.Image) -> tuple[str, dict[str, Image.Image]]:
+        """What stands for a picture in the prompt, and the pictures that the processor is to put in places of it."""
+        return PICTURE, {PICTURE: shrunk(image, self.size)}
 
     def answers(self, subjects: Sequence[Subject], questions: Sequence[ScoreQuestion]) -> list[list[Answer]]:
         """An answer to each question for each subject, one forward pass each."""
@@ -78,8 +101,8 @@ class LocalDecider(Decider):
         lengths: dict[tuple[Any, ...], list[int]] = {}
         prompts: list[Prompt] = []
         for i, (subject, question) in enumerate(asked):
-            prompts.append(self._prompt(subject, question))
-            lengths.setdefault(_shape(prompts[-1][0]), []).append(i)
+            prompts.append(self.prompt(subject, question))
+            lengths.setdefault(prompts[-1].shape, []).append(i)
         for rows in lengths.values():
             for start in range(0, len(rows), self.batch_size):
                 part = rows[start : start + self.batch_size]
@@ -91,7 +114,8 @@ class LocalDecider(Decider):
                     hidden[part] = kept[: len(part)]
         return answers, hidden
 
-    def _prompt(self, subject: Subject, question: ScoreQuestion) -> Prompt:
+    def prompt(self, subject: Subject, question: ScoreQuestion) -> Prompt:
+        """One question about one subject. Raises RewardError where the model cannot be asked it."""
         try:
             return self._prepared(subject, question)
         except NotImplementedError:
@@ -110,8 +134,10 @@ class LocalDecider(Decider):
         return text
 
     def _prepared(self, subject: Subject, question: ScoreQuestion) -> Prompt:
+        picture = None if isinstance(subject, str) else subject
+        state, assets = (self._apart(described(subject)), {}) if isinstance(subject, str) else self.shown(subject)
         request: dict[str, Any] = {
-            "state": self._apart(described(subject)) if isinstance(subject, str) else PICTURE,
+            "state": state,
             "questions": {
                 NAME: {
                     "type": "score",
@@ -120,42 +146,48 @@ class LocalDecider(Decider):
                 }
             },
         }
-        if not isinstance(subject, str):
-            request["assets"] = {PICTURE: shrunk(subject, self.size)}
+        if assets:
+            request["assets"] = assets
         try:
-            (prompt,) = self.config.prepare_inputs(request, self.vlm.processor)
+            ((inputs, questions),) = self.config.prepare_inputs(request, self.vlm.processor)
         except ValueError as error:
             raise RewardError(f"'{self.name}' cannot be asked a score question: {first_line(error)}") from error
-        return prompt
+        return Prompt(inputs, questions, picture)
 
     def _forward(self, prompts: Sequence[Prompt], states: bool) -> tuple[list[Answer], np.ndarray | None]:
         """Answers (B) and, where wanted, hidden states (B, D)."""
-        return self.vlm.run(lambda: self._answered(prompts, states))
+        return self.vlm.run(lambda: self.answered(prompts, states))
 
-    def _answered(self, prompts: Sequence[Prompt], states: bool) -> tuple[list[Answer], np.ndarray | None]:
+    def answered(self, prompts: Sequence[Prompt], states: bool) -> tuple[list[Answer], np.ndarray | None]:
+        """Answers (B) and hidden states (B, D), with the model on its device."""
         model, device = self.vlm.model, self.vlm.device
         if self.vlm.decides:
             scores = [
-                model.decide(**inputs, decision_questions=questions, decision_config=self.config)[0]
-                for inputs, questions in prompts
+                model.decide(**p.inputs, decision_questions=p.questions, decision_config=self.config)[0]
+                for p in prompts
             ]
             return [Answer.of(s.softmax(-1).tolist()) for s in scores], None
-        batch = {k: torch.cat([inputs[k] for inputs, _ in prompts]).to(device) for k in prompts[0][0] if k != "marks"}
-        marks = prompts[0][0]["marks"]
+        first = prompts[0].inputs
+        batch = {k: torch.cat([p.inputs[k] for p in prompts]).to(device) for k in first if k != "marks"}
+        marks = first["marks"]
         output = model(**batch, use_cache=False, logits_to_keep=(marks - 1).to(device), output_hidden_states=states)
         logits = output.logits[:, -1].float()  # (B, V)
-        found = [self._answer(row, inputs["input_ids"], q) for row, (inputs, q) in zip(logits, prompts, strict=True)]
+        found = [self._answer(row, p.inputs["input_ids"], p.questions) for row, p in zip(logits, prompts, strict=True)]
         return found, self._pool(output, batch["input_ids"]) if states else None
 
     def _answer(self, logits: Tensor, input_ids: Tensor, questions: list[Any]) -> Answer:
         """From the logits (V,) of the token that follows."""
-        try:
-            labels = label_token_ids(self.vlm.tokenizer, tuple(questions[0].labels))
-        except ValueError as error:
-            raise RewardError(f"'{self.name}' cannot be asked a score question: {first_line(error)}") from error
+        labels = self.labels(questions)
         (scores,) = process_scores(self.config, input_ids, torch.tensor([0]), questions, [logits[labels]])
         off = 1 - float(logits.softmax(-1)[labels].sum())
         return Answer.of(scores.softmax(-1).tolist(), max(0.0, off))
+
+    def labels(self, questions: list[Any]) -> list[int]:
+        """Tokens of the levels, lowest first. Raises RewardError for a model in which they are not single ones."""
+        try:
+            return label_token_ids(self.vlm.tokenizer, tuple(questions[0].labels))
+        except ValueError as error:
+            raise RewardError(f"'{self.name}' cannot be asked a score question: {first_line(error)}") from error
 
     def _pool(self, output: Any, input_ids: Tensor) -> np.ndarray:
         states = output.hidden_states[self.layer].float()  # (B, T, D)
@@ -170,10 +202,6 @@ def shrunk(image: Image.Image, size: int) -> Image.Image:
     small = image.convert("RGB")
     small.thumbnail((size, size), Image.Resampling.BICUBIC)
     return small
-
-
-def _shape(inputs: dict[str, Any]) -> tuple[Any, ...]:
-    return tuple((k, tuple(v.shape)) for k, v in sorted(inputs.items()) if isinstance(v, Tensor))
 
 
 def _picture_tokens(config: Any) -> set[int]:

@@ -13,9 +13,12 @@ from pathlib import Path
 import pandas as pd
 
 from reward_models.ratings.files import column, read_csv, read_json_rows, relative_path
+from reward_models.ratings.profiles import FILE, LAPIS_PROFILE, PARA_PROFILE, profiles_of, read_profiles
 from reward_models.ratings.source import local_folder
-from reward_models.ratings.table import SPLITS, DataError, Ratings, cleaned, split_by_hash, tidy
+from reward_models.ratings.table import SPLITS, DataError, Profile, Ratings, cleaned, split_by_hash, tidy
 
+USUAL = (1, 5)  # the scale of a csv's scores
+STRAY = 0.02  # of the scores may be outside it by mistake
 PAMELA_DEMOGRAPHICS = ("age_binned", "gender", "nationality")
 PAMELA_METADATA = ("group", "style", "type")
 PARA_DEMOGRAPHICS = {
@@ -60,7 +63,9 @@ def load_pamela(root: Path, need_pictures: bool = True) -> Ratings:
         table[name] = tidy(column(rows, f"user_demographics.{name}"))
     for name in PAMELA_METADATA:
         table[name] = tidy(column(rows, f"image_metadata.{name}"))
-    return cleaned(Ratings("pamela", base, table, PAMELA_DEMOGRAPHICS, PAMELA_METADATA), (1, 5), need_pictures)
+    profiles = read_profiles(base / "annotations" / FILE)
+    ratings = Ratings("pamela", base, table, PAMELA_DEMOGRAPHICS, PAMELA_METADATA, profiles=profiles)
+    return cleaned(ratings, (1, 5), need_pictures)
 
 
 def load_para(root: Path, need_pictures: bool = True) -> Ratings:
@@ -79,7 +84,8 @@ def load_para(root: Path, need_pictures: bool = True) -> Ratings:
             "prompt": pd.Series(pd.NA, index=rows.index, dtype="string"),
         }
     )
-    return _finished("para", root, table, rows, PARA_DEMOGRAPHICS, (1, 5), need_pictures)
+    profiles = profiles_of(users, "userId", {name: written for written, name in PARA_PROFILE.items()})
+    return _finished("para", root, table, rows, PARA_DEMOGRAPHICS, profiles, (1, 5), need_pictures)
 
 
 def load_lapis(root: Path, need_pictures: bool = True) -> Ratings:
@@ -96,17 +102,19 @@ def load_lapis(root: Path, need_pictures: bool = True) -> Ratings:
             "prompt": pd.Series(pd.NA, index=rows.index, dtype="string"),
         }
     )
-    return _finished("lapis", root, table, rows, LAPIS_DEMOGRAPHICS, (0, 100), need_pictures)
+    profiles = profiles_of(rows, "participant_id", LAPIS_PROFILE)
+    return _finished("lapis", root, table, rows, LAPIS_DEMOGRAPHICS, profiles, (0, 100), need_pictures)
 
 
 def load_csv(
-    path: Path, scale: tuple[float, float] = (1, 5), person: str = "me", need_pictures: bool = True
+    path: Path, scale: tuple[float, float] | None = None, person: str = "me", need_pictures: bool = True
 ) -> Ratings:
     """Ratings of one's own: columns ``picture``, ``score``, and where wanted ``prompt``, ``person`` and ``split``,
-    ``demographics.NAME`` and ``metadata.NAME``.
+    ``demographics.NAME`` and ``metadata.NAME``; of people, ``profile.NAME`` and ``profile.words``.
 
-    Paths are relative to the csv. Without ``split`` the ratings of several people are split by hash; those of one
-    person are all for training.
+    ``scale``: lowest and highest score; where it is not told it is 1 ... 5, and DataError is raised for a csv that
+    says otherwise. Paths are relative to the csv. Without ``split`` the ratings of several people are split by hash;
+    those of one person are all for training.
     """
     rows = read_csv(path, ("picture", "score"))
     root = path.parent
@@ -132,8 +140,30 @@ def load_csv(
                 raise DataError(f"'{path}': the column '{written}' cannot be called so; '{name}' is taken")
             table[name] = tidy(rows[written])
             fields[kind].append(name)
-    ratings = Ratings(path.stem, root, table, tuple(fields["demographics"]), tuple(fields["metadata"]))
-    return cleaned(ratings, scale, need_pictures)
+    said = rows.assign(person=table["person"])
+    traits = {c.removeprefix("profile."): c for c in rows.columns if c.startswith("profile.") and c != "profile.words"}
+    words = "profile.words" if "profile.words" in rows else None
+    profiles = profiles_of(said, "person", traits, words) if traits or words else {}
+    ratings = Ratings(
+        path.stem, root, table, tuple(fields["demographics"]), tuple(fields["metadata"]), profiles=profiles
+    )
+    return cleaned(ratings, _told_or_usual(path, table["score"], scale), need_pictures)
+
+
+def _told_or_usual(path: Path, written: pd.Series, scale: tuple[float, float] | None) -> tuple[float, float]:
+    """The scale; the usual one only where most scores are on it, as what is outside would silently be left out."""
+    if scale is not None:
+        return scale
+    scores = pd.to_numeric(written, errors="coerce").dropna()
+    outside = int((~scores.between(*USUAL)).sum())
+    if outside > STRAY * len(scores):
+        low, high = USUAL
+        raise DataError(
+            f"{outside} of {len(scores)} scores in '{path}' are outside {low} ... {high}: they go from "
+            f"{scores.min():g} to {scores.max():g}. Tell their scale: 'scale: [LOW, HIGH]' in the configuration, "
+            "or --scale LOW HIGH"
+        )
+    return USUAL
 
 
 def _finished(
@@ -142,6 +172,7 @@ def _finished(
     table: pd.DataFrame,
     rows: pd.DataFrame,
     demographics: dict[str, str],
+    profiles: dict[str, Profile],
     scale: tuple[float, float],
     need_pictures: bool,
 ) -> Ratings:
@@ -151,7 +182,7 @@ def _finished(
     table["age_binned"] = age_bins(table.pop("age"))
     table["split"] = split_by_hash(table)
     names = tuple(dict.fromkeys("age_binned" if n == "age" else n for n in demographics.values()))
-    return cleaned(Ratings(name, root, table, names), scale, need_pictures)
+    return cleaned(Ratings(name, root, table, names, profiles=profiles), scale, need_pictures)
 
 
 def age_bins(ages: pd.Series) -> pd.Series:
@@ -182,8 +213,12 @@ def load_ratings(
     need not be there: their features are. ``scale``: of a csv's scores, 1 ... 5 where not given. Raises DataError.
     """
     path = Path(source).expanduser()
+    if kind == "csv" and path.suffix != ".csv":
+        raise DataError(f"'{source}' is no csv: its name does not end in .csv")
     if path.suffix == ".csv":
-        return load_csv(path, scale or (1, 5), need_pictures=need_pictures)
+        if kind not in (None, "csv"):
+            raise DataError(f"'{source}' is a csv; a data set of the kind '{kind}' is a folder")
+        return load_csv(path, scale, need_pictures=need_pictures)
     if scale is not None:
         raise DataError(f"'{source}' is no csv: the scale of a published data set is known and cannot be set")
     path = local_folder(source, revision, say)

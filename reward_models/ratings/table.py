@@ -15,6 +15,14 @@ COLUMNS = ("person", "picture", "score", "prompt", "split")
 SPLITS = ("train", "val_seen", "val_unseen", "test_seen", "test_unseen")
 
 
+@dataclass(frozen=True)
+class Profile:
+    """What a person says of themselves beside demographics. ``fields``: traits by name. ``words``: their taste."""
+
+    fields: dict[str, str] = field(default_factory=dict)
+    words: str = ""
+
+
 class DataError(RewardError):
     """A data set that cannot be used; the message names the file and what is wrong."""
 
@@ -33,7 +41,8 @@ class Ratings:
 
     ``table`` has a row a rating: ``person`` and ``picture`` (str; the picture's path below ``root``),
     ``score`` in [0, 1], ``prompt`` (str or missing), ``split`` (one of ``SPLITS``), then one column for each of
-    ``demographics`` and ``metadata`` (str or missing). ``dropped`` counts the rows left out, by reason.
+    ``demographics`` and ``metadata`` (str or missing). ``dropped`` counts the rows left out, by reason. ``scale``:
+    lowest and highest score as they were written. ``profiles``: what else is known of people, by id.
     """
 
     name: str
@@ -42,6 +51,8 @@ class Ratings:
     demographics: tuple[str, ...] = ()
     metadata: tuple[str, ...] = ()
     dropped: dict[str, int] = field(default_factory=dict)
+    scale: tuple[float, float] = (0.0, 1.0)
+    profiles: dict[str, Profile] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -78,7 +89,9 @@ def cleaned(ratings: Ratings, scale: tuple[float, float], need_pictures: bool = 
     low, high = scale
     score = pd.to_numeric(ratings.table["score"], errors="coerce")
     table = ratings.table.assign(score=score)
-    result = replace(ratings, table=table).without("score is missing or no number", score.notna())
+    result = replace(ratings, table=table, scale=(float(low), float(high))).without(
+        "score is missing or no number", score.notna()
+    )
     inside = result.table["score"].between(low, high)
     result = result.without(f"score outside {low:g} ... {high:g}", inside)
     named = result.table[["person", "picture"]].notna().all(axis=1)

@@ -29,7 +29,17 @@ def check(
         str, typer.Argument(metavar="DATA", help="A folder, a csv of your own ratings, or a data set on the hub.")
     ],
     kind: Kind = None,
-    pictures: Annotated[bool, typer.Option(help="Open every picture.")] = True,
+    scale: Annotated[
+        tuple[float, float] | None,
+        typer.Option(metavar="LOW HIGH", help="Lowest and highest score of a csv; 1 5 unless told otherwise."),
+    ] = None,
+    pictures: Annotated[
+        bool,
+        typer.Option(
+            "--pictures/--no-pictures",
+            help="Open every picture. Without, the picture files need not be there, as with features made elsewhere.",
+        ),
+    ] = True,
 ) -> None:
     """Check a data set as training would read it: what it holds, what was left out, and warnings."""
     with extra("train", "pandas"):
@@ -39,7 +49,7 @@ def check(
     if "/" not in source and not Path(source).exists():
         raise UsageError(f"there is no folder or file '{source}'")
     try:
-        report = check_ratings(load_ratings(source, kind), pictures)
+        report = check_ratings(load_ratings(source, kind, need_pictures=pictures, scale=scale), pictures)
     except DataError as error:
         raise UsageError(str(error)) from error
     for line in report.lines:
@@ -71,3 +81,37 @@ def miniature(
     with count_bar("pictures") as tell:
         write_dataset(folder, pictures, None if painted_only else miniature_renderer().render, tell, world)
     print_line(f"wrote {counted(pictures, 'picture')} to {folder}; check it with: steer data check {folder}")
+
+
+@app.command()
+def describe(
+    source: Annotated[str, typer.Argument(metavar="DATA", help="A folder, a csv, or a data set on the hub.")],
+    vlm: Annotated[
+        str, typer.Option("--vlm", metavar="MODEL", help="A vision-language model, by folder or hub name.")
+    ] = "Qwen/Qwen2.5-VL-32B-Instruct",
+    kind: Kind = None,
+    size: Annotated[int, typer.Option(help="Longest side in pixels of what the model sees.", min=32)] = 448,
+    most: Annotated[int | None, typer.Option(metavar="N", help="Only the first N training pictures.", min=1)] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+) -> None:
+    """Describe the training pictures of a data set with a vision-language model, for the reward profile-mllm.
+
+    Writes descriptions.jsonl into the data set's folder. Run the same command again to resume.
+    """
+    with extra("train", "pandas"):
+        from reward_models.base import RewardError
+        from reward_models.describing import FILE, write_descriptions
+        from reward_models.encoders.vlm import load_vlm
+        from reward_models.ratings.sets import load_ratings
+    from steer.devices import pick_device
+
+    try:
+        ratings = load_ratings(source, kind)
+        pictures = sorted(ratings.split("train")["picture"].unique())[:most]
+        model = load_vlm(vlm, device=pick_device(device))
+        with count_bar("pictures") as tell:
+            left_out = write_descriptions(model, ratings.root, pictures, ratings.root / FILE, size, tell)
+    except RewardError as error:
+        raise UsageError(str(error)) from error
+    lost = f"; {counted(left_out, 'picture')} left out that do not open" if left_out else ""
+    print_line(f"described {counted(len(pictures) - left_out, 'picture')} in {ratings.root / FILE}{lost}")

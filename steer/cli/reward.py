@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -14,7 +14,7 @@ from steer.cli.console import print_line
 from steer.cli.extras import extra
 from steer.devices import pick_device
 from steer.errors import UsageError, unknown
-from steer.resources import shipped_file, shipped_names
+from steer.resources import MINIATURE_WEIGHTS, shipped_file, shipped_names
 
 if TYPE_CHECKING:
     from reward_models.families import Family, Work
@@ -87,11 +87,35 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Folder for the report. Default: the model's folder.")
     ] = None,
+    protocol: Annotated[
+        Literal["own", "zero-shot"],
+        typer.Option(
+            help="own: the report of the config's family. zero-shot: any reward on people and pictures it never saw, "
+            "from what is said of the people alone."
+        ),
+    ] = "own",
+    most: Annotated[
+        int | None, typer.Option(metavar="N", help="zero-shot: ratings of a person, at most.", min=5)
+    ] = None,
 ) -> None:
     """Evaluate a reward model on the data sets of a config, and write the report: Markdown, JSON, CSV and plots."""
     with _work(config) as (family, work, file):
         from reward_models.families import find
 
+        if protocol == "zero-shot":
+            from reward_models import load
+            from reward_models.zero_shot import evaluate as evaluate_zero_shot
+
+            if not model:
+                raise UsageError(
+                    "no reward to evaluate; name it: steer reward eval MODEL --config NAME --protocol zero-shot"
+                )
+            folder = find(model)
+            target = out or (Path("outputs/zero-shot") if folder.is_relative_to(MINIATURE_WEIGHTS) else folder)
+            reward = load(model, pick_device("auto"))
+            print_line(evaluate_zero_shot(reward, file, target, most, work.progress))
+            print_line(f"report: {target / 'zero_shot.md'}")
+            return
         if family.evaluate is None:
             raise UsageError(f"the family '{family.name}' has no evaluation")
         family.evaluate(file, find(model) if model else None, out, work)

@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from steer.errors import SteerError
+from steer.miniature.crowd import write_profiles
 from steer.miniature.eye import load_eye, named
 from steer.miniature.painter import LOOK, paint
 from steer.miniature.raters import simulated_people
@@ -69,7 +70,8 @@ def write_dataset(
     world: int = WORLD,
     look: int = LOOK,
 ) -> None:
-    """Write ``images/*.png``, ``annotations/pamela_<split>.json`` and ``truth.json`` below ``folder``.
+    """Write ``images/*.png``, ``annotations/pamela_<split>.json``, ``annotations/profiles.json`` and ``truth.json``
+    below ``folder``.
 
     ``render`` draws half of the pictures; without it all of them are painted by code. ``world``: whose people rate;
     ``look``: of the painter.
@@ -150,5 +152,6 @@ def write_ratings(folder: Path, planned: list[Planned], read: dict[str, np.ndarr
         (folder / "annotations" / f"{split}.json").write_text(json.dumps(rows[split]), encoding="utf-8")
     about = {"world": world, "pictures": len(planned)}
     (folder / "about.json").write_text(json.dumps(about) + "\n", encoding="utf-8")
+    write_profiles(folder, simulated_people(world=world).values())
     (folder / "truth.json").write_text(json.dumps(truth), encoding="utf-8")
     (folder / "generated.json").write_text(json.dumps([p.file for p in planned if p.generated]), encoding="utf-8")

@@ -132,6 +132,15 @@ _COLOURS = frozenset(("red", "blue", "golden", "grey", "black", "white"))
 _LEADING = re.compile(r"^(in|on|at|by|under|below|before|among|to) ((the|a) )?")
 
 
+def bare(phrase: str) -> str:
+    """A phrase without what ties it to a subject.
+
+    >>> bare("by the sea")
+    'sea'
+    """
+    return _LEADING.sub("", phrase)
+
+
 def vocabulary(with_extra: bool) -> dict[str, Any]:
     """What the world can show, JSON-ready: ``subjects`` with the phrases that name them, all other ``phrases``, and the
     ``words`` that mean the same outside their phrase.
@@ -144,7 +153,7 @@ def vocabulary(with_extra: bool) -> dict[str, Any]:
         for value in values:
             extra = EXTRA_WORDS.get(attribute, {}).get(value, ()) if with_extra else ()
             every = [text.removesuffix(" of") for text in (*phrases(attribute, value), *extra)]
-            said.setdefault(attribute, {})[value] = tuple(dict.fromkeys(_LEADING.sub("", text) for text in every))
+            said.setdefault(attribute, {})[value] = tuple(dict.fromkeys(map(bare, every)))
     subjects = said.pop("subject")
     others = sorted({text for values in said.values() for texts in values.values() for text in texts})
     words = {word for text in others for word in re.findall(r"[\w-]+", text)}

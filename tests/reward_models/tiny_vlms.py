@@ -5,10 +5,14 @@ from __future__ import annotations
 import torch
 from transformers import (
     CLIPImageProcessorPil,
+    CLIPVisionConfig,
+    CLIPVisionModel,
     Gemma3Config,
     Gemma3ForConditionalGeneration,
     Gemma3ImageProcessorPil,
     Gemma3Processor,
+    LlamaConfig,
+    LlamaForCausalLM,
     LlavaConfig,
     LlavaForConditionalGeneration,
     LlavaProcessor,
@@ -17,6 +21,9 @@ from transformers import (
     Qwen2VLImageProcessorPil,
     Qwen3VLConfig,
     Qwen3VLForConditionalGeneration,
+    SiglipImageProcessorPil,
+    SiglipVisionConfig,
+    SiglipVisionModel,
 )
 
 from tests.tiny_tokenizers import byte_tokenizer
@@ -214,4 +221,56 @@ def save_llava(folder, layers=4, width=32):
         chat_template=LLAVA,
         num_additional_image_tokens=1,
     ).save_pretrained(folder)
+    return folder
+
+
+def save_llama(folder, layers=4, width=32):
+    """LlamaForCausalLM: a language model that reads no pictures."""
+    torch.manual_seed(0)
+    tokenizer = byte_tokenizer()
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=width,
+        intermediate_size=2 * width,
+        num_hidden_layers=layers,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=1024,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def save_clip_eyes(folder, width=24):
+    """CLIPVisionModel: 16 patches and a class token."""
+    torch.manual_seed(1)
+    config = CLIPVisionConfig(
+        hidden_size=width,
+        intermediate_size=2 * width,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        image_size=64,
+        patch_size=16,
+    )
+    CLIPVisionModel(config).save_pretrained(folder)
+    CLIPImageProcessorPil(size={"shortest_edge": 64}, crop_size={"height": 64, "width": 64}).save_pretrained(folder)
+    return folder
+
+
+def save_siglip_eyes(folder, width=24):
+    """SiglipVisionModel: 16 patches, no class token."""
+    torch.manual_seed(1)
+    config = SiglipVisionConfig(
+        hidden_size=width,
+        intermediate_size=2 * width,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        image_size=64,
+        patch_size=16,
+    )
+    SiglipVisionModel(config).save_pretrained(folder)
+    SiglipImageProcessorPil(size={"height": 64, "width": 64}).save_pretrained(folder)
     return folder
