@@ -27,15 +27,15 @@ SIDE, SEED = 128, 61
 
 
 def train(
-    source: Path, folder: Path, minutes: float, batch: int = 16, lr: float = 1e-3, start: Path = SHIPPED, most: int =
-    10**6
-
-
-) -
--
--
--> Path:
-    """Write the model to ``folder``/model: it answers the typed question about the people of the data set ``source``."""
+    source: Path,
+    folder: Path,
+    minutes: float,
+    batch: int = 16,
+    lr: float = 1e-3,
+    start: Path = SHIPPED,
+    most: int = 10**6,
+) -> Path:
+    """Write the model to ``folder``/model: it answers the typed question about people of the data set ``source``."""
     torch.manual_seed(SEED)
     vlm = load_vlm(start)
     decider = LocalDecider(vlm, SIDE)
