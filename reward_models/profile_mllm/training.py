@@ -145,7 +145,8 @@ class FusionTrainer:
         tokenizer = self.decider.vlm.tokenizer
         turn = [{"role": "user", "content": DESCRIBE}]
         asked = tokenizer.apply_chat_template(turn, add_generation_prompt=True, return_dict=False)
-        rows, at_rows, at_places, target = [], [], [], []
+        rows: list[Tensor] = []
+        at_rows, at_places, target = list[int](), list[int](), list[int]()
         for number, example in enumerate(batch):
             said = tokenizer(example.description, add_special_tokens=False)["input_ids"] + [tokenizer.eos_token_id]
             rows.append(torch.tensor(asked + said))

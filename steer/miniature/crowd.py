@@ -51,7 +51,7 @@ def write_descriptions(folder: Path, files: list[str], read: dict[str, np.ndarra
     """A caption of all that is to be seen in each picture, as `steer data describe` would write it."""
     rows = []
     for file, values in zip(files, named(read), strict=True):
-        text = caption(Scene(**values), random.Random(file), full=True)
+        text = caption(Scene(seed=0, **values), random.Random(file), full=True)
         rows.append(json.dumps({"picture": file, "text": text}))
     (folder / DESCRIPTIONS).write_text("\n".join(rows) + "\n", encoding="utf-8")
 
