@@ -31,13 +31,13 @@ from reward_models.linear_hidden.fit import fit_linear_hidden
 from reward_models.linear_hidden.known import KnownPeople
 from reward_models.linear_hidden.people import Estimator, PersonModel
 from reward_models.linear_hidden.reward import LinearHiddenReward
-from reward_models.linear_hidden.ridge import Ridge
 from reward_models.linear_hidden.settings import LinearHiddenSettings, load_settings
 from reward_models.linear_hidden.words import AttributeWords
 from reward_models.pamela.fit import load_corpus
 from reward_models.pamela.newcomers import with_enough
 from reward_models.pamela.reward import PamelaReward
 from reward_models.pamela.settings import load_training
+from reward_models.taste.ridge import Ridge
 from steer.resources import miniature_weights
 from steer.users.interview import Interview
 from steer.users.pictures import shipped_pictures
@@ -112,7 +112,7 @@ def main(
 
 
 def model_of(of: KnownPeople, x: np.ndarray, y: np.ndarray, way: Estimator) -> PersonModel:
-    return PersonModel(x, y, of.general, way, "wide", None, of.general_map.scaler, of.population)
+    return PersonModel(x, y, of.general, way, "wide", None, of.scaler, of.population, of.even)
 
 
 def words(hidden: LinearHiddenReward, people: list[tuple[np.ndarray, np.ndarray]]) -> None:

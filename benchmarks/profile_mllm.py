@@ -38,8 +38,9 @@ from reward_models.ratings.sets import load_ratings
 from steer.miniature.crowd import read_pictures
 from steer.miniature.dataset import N_SEEN, N_VAL_UNSEEN
 from steer.miniature.eye import named
+from steer.miniature.person import SimulatedPerson
 from steer.miniature.profiles import SelfReport, self_report
-from steer.miniature.raters import SimulatedPerson, simulated_people
+from steer.miniature.raters import simulated_people
 from steer.miniature.words import caption
 from steer.miniature.world import Scene
 from trainers.profile_mllm import VARIANTS, recipe

@@ -64,6 +64,19 @@ class Parts:
         other._built = self._built
         return other
 
+    def variant(self, size: tuple[int, int] | None = None, negative: str | None = None) -> Parts:
+        """The parts for pictures of another size (width, height in pixels) or with another negative prompt, with the
+        same models. Raises UsageError where the renderer cannot.
+        """
+        renderer = self.renderer.variant(size, negative)
+        changes: dict[str, Any] = {"width": size[0], "height": size[1], "aspect": None} if size else {}
+        changes |= {} if negative is None else {"negative_prompt": negative}
+        known = type(self.config.renderer).model_fields
+        section = self.config.renderer.model_copy(update={k: v for k, v in changes.items() if k in known})
+        other = Parts(self.config.model_copy(update={"renderer": section}), keep=self.keep)
+        other._built = {**self._built, ("renderer", other._key("renderer")): renderer}
+        return other
+
     @property
     def proposer(self) -> Proposer:
         """Who writes rewrites."""
@@ -81,7 +94,7 @@ class Parts:
         return built.vocabulary if built else vocabulary_of(self.config.renderer)
 
     def warnings(self, prompt: str) -> list[PromptWarning]:
-        """What the pictures will lack of a prompt. Raises UsageError where none can be drawn."""
+        """What the pictures will lack of a prompt."""
         if (known := self.vocabulary) is None:
             return []
         found = known.warnings(prompt)

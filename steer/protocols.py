@@ -11,10 +11,12 @@ from typing import Protocol
 from PIL import Image
 
 from reward_models.protocols import Meter as Meter
+from steer.errors import UsageError
 from steer.types import History, RenderFailure, Rewrite, SteerRequest, Stopped
 from steer.vocabulary import Vocabulary
 
 Wrote = Callable[[int, int], None]  # texts written, texts wanted
+Between = Callable[[], None]
 GoesOn = Callable[[int, Image.Image], bool]  # number of the prompt in the call, and its preview
 
 
@@ -42,6 +44,7 @@ class Renderer(Protocol):
     previews: Previews | None = None  # pictures that can be stopped early
     vocabulary: Vocabulary | None = None  # what it can draw, for a renderer that cannot draw everything
     drawn_together: int | None = None  # pictures in a batch, where memory forced fewer than the settings say
+    between: Between = staticmethod(lambda: None)  # called between two steps; what it raises ends the drawing
 
     def render(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Image.Image | RenderFailure]:
         """As many results as prompts, in order; a single bad picture is a RenderFailure in its place."""
@@ -54,6 +57,12 @@ class Renderer(Protocol):
     def narrow(self, batch_size: int) -> None:  # noqa: ARG002
         """Draw at most so many pictures together, as a run did that is resumed; company changes the last bits."""
         return
+
+    def variant(self, size: tuple[int, int] | None = None, negative: str | None = None) -> Renderer:  # noqa: ARG002
+        """The same weights for pictures of another size (width, height in pixels) or with another negative prompt; None
+        leaves what is set. Raises UsageError where it cannot.
+        """
+        raise UsageError(f"the renderer '{self.name}' has one size and no negative prompt")
 
     def describe(self) -> dict[str, object]:
         """Settings that change pictures; part of the run's fingerprint."""

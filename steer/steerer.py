@@ -17,21 +17,23 @@ from typing import Any
 
 from PIL import Image
 
-from reward_models import RewardModel
+from reward_models import RewardModel, Scores
 from steer.config import SteerConfig, load_config, parse_config
-from steer.errors import SteerError, UsageError
-from steer.events import Event, Listener, PromptDoubted, RunStarted
+from steer.errors import UsageError
+from steer.events import Event, Listener, PromptDoubted
 from steer.parts import Parts
 from steer.protocols import Proposer, Renderer
 from steer.result import Result
-from steer.run.loop import run_loop
-from steer.run.requests import check_request, plain, run_folder
-from steer.run.session import Session
+from steer.run.drive import drive, new_folder
+from steer.run.enhance import Enhanced, enhance
+from steer.run.requests import check_request, run_folder
 from steer.search.search import Search
 from steer.store.names import new_run_folder
 from steer.store.run_folder import RunFolder
 from steer.types import Candidate, RenderFailure, State, SteerRequest
+from steer.users.rating import RatedPicture, rate_candidate
 from steer.users.store import UserStore
+from steer.words import check_prompt
 
 log = logging.getLogger(__name__)
 
@@ -110,20 +112,35 @@ class Steerer:
                 candidate.take(scores, i)
         return candidates
 
+    def enhance(self, prompt: str, user: str, n: int = 1, seed: int = 0) -> list[Enhanced]:
+        """Up to n rewrites of a prompt for a user, the most promising first; nothing is drawn. Raises UsageError."""
+        return enhance(self.parts, prompt, user, n, seed)
+
+    def judge(self, images: Sequence[Image.Image], prompt: str, user: str) -> Scores:
+        """How much a user should like n pictures of a prompt, whoever drew them. Raises UsageError."""
+        return self.parts.judge(self.parts.roster.people(user)).score(images, prompt)
+
+    def rate(self, image: Image.Image, prompt: str, user: str, score: float) -> RatedPicture:
+        """Keep a user's rating (1 to 5) of a picture, whoever drew it. What is learned of it counts from the next run
+        on. Raises UsageError for people of a data set, who are read-only.
+        """
+        parts, text = self.parts, check_prompt(prompt)
+        rated = rate_candidate(parts.store, parts.reward, user, image.convert("RGB"), text, score, "python")
+        parts.roster.refresh([user])
+        return rated
+
     def run(
         self, prompt: str, user: str, budget: int | None = None, seed: int = 0, out: str | Path | None = None
     ) -> Result:
         """Steer one prompt; everything is kept in a new folder (``out`` or under outputs/)."""
         request = self.request(prompt, user, budget, seed)
-        people = self.parts.roster.people(user)
-        told = plain(request), self.config.model_dump(), self.parts.describe(people)
         path = Path(out) if out else new_run_folder(Path("outputs"), request.prompt, request.user)
-        return self._drive(request, RunFolder.create(path, *told, self.parts.taste(people)))
+        return drive(self.parts, request, new_folder(self.parts, request, path), self.emit)
 
     def resume(self, run: str | Path) -> Result:
         """Go on with an interrupted run at its next missing candidate."""
         request = SteerRequest(**RunFolder.open(Path(run)).manifest["request"])
-        return self._drive(request, run_folder(self.parts, request, Path(run)))
+        return drive(self.parts, request, run_folder(self.parts, request, Path(run)), self.emit)
 
     def batch(
         self, rows: Iterable[Mapping[str, Any]], out: str | Path | None = None, beside: int = 8
@@ -137,30 +154,21 @@ class Steerer:
         """
         from steer.batch.run import stream
 
-        yield from stream(self.parts, rows, Path(out) if out else None, beside, self.emit)
+        said: set[str] = set()  # what is logged of one row's prompt is not logged of the next one's
+        yield from stream(self.parts, rows, Path(out) if out else None, beside, lambda event: self.emit(event, said))
 
     @staticmethod
     def config_of(run: str | Path) -> SteerConfig:
         """The configuration a run was made with."""
         return parse_config(RunFolder.open(Path(run)).manifest["config"], str(run))
 
-    def emit(self, event: Event) -> None:
-        """Tell every listener; what a prompt cannot give is logged where there is none."""
+    def emit(self, event: Event, said: set[str] | None = None) -> None:
+        """Tell every listener; what a prompt cannot give is logged where there is none, unless it was ``said``."""
         for listener in self.listeners:
             listener(event)
         if isinstance(event, PromptDoubted) and not self.listeners:
             for warning in event.warnings:
-                log.warning("%s", warning)
-
-    def _drive(self, request: SteerRequest, folder: RunFolder) -> Result:
-        parts = self.parts
-        names = {"proposer": parts.proposer.name, "renderer": parts.renderer.name, "reward": parts.panel.name}
-        self.emit(RunStarted(request, str(folder.path), names, len(folder.candidates)))
-        session = Session(parts, request, folder, self.emit)
-        try:
-            run_loop(session.search, parts.renderer, session.judge, folder, self.emit, session.after_round)
-            return session.finish()
-        except SteerError as error:  # server gone, disk full: what was made is kept
-            raise session.give_up(error) from error
-        finally:
-            session.release()
+                if said is None or str(warning) not in said:
+                    log.warning("%s", warning)
+                if said is not None:
+                    said.add(str(warning))

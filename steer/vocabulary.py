@@ -24,9 +24,7 @@ class Vocabulary(Protocol):
     """Reads prompts before anything is drawn. Quick: no model is asked."""
 
     def warnings(self, prompt: str) -> list[PromptWarning]:
-        """What the pictures will lack; empty for a prompt that can be drawn. Raises UsageError for a prompt of which
-        nothing can be drawn.
-        """
+        """What the pictures will lack; empty for a prompt that can be drawn."""
         ...
 
     def knows(self, prompt: str) -> bool:

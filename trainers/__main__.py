@@ -1,5 +1,5 @@
-"""Train the miniature, one resumable command a part, in the order listed; then `ship` writes fp16 weights into the
-package.
+"""Train the miniature: `all` is the whole chain, resumable; the others are its parts. `ship` writes fp16 weights into
+the package.
 
 The SigLIP is trained twice: before `sample`, and on with more --minutes after it, when generated pictures are there.
 Checkpoints and curves (log.jsonl) are under --work; `sheet` draws samples of the generator as it is; docs/models has
@@ -8,6 +8,7 @@ the times.
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -16,14 +17,19 @@ import typer
 from diffusers import AutoencoderKL, FluxPipeline
 from safetensors.torch import load_file
 
+from steer.errors import SteerError
+from steer.miniature.painter import LOOK
+from steer.miniature.world import WORLD
 from trainers import autoencoder as autoencoders
+from trainers import chain, eyes, finer, generator, ship, siglip, text
 from trainers import crisp as crisps
-from trainers import eyes, finer, generator, ship, siglip, text
 from trainers.data import Pictures, paint_dataset
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 Work = Annotated[Path, typer.Option(help="Where checkpoints and data are kept.")]
 Minutes = Annotated[float, typer.Option(help="Training time in all, resumed time counted.")]
+Look = Annotated[int, typer.Option(help="Of the painter.")]
+World = Annotated[int, typer.Option(help="Whose people rate.")]
 HERE = Path("training")
 SEED = 1  # of the painted dataset
 STEADY = 32_000  # pictures the generator sees
@@ -45,16 +51,40 @@ def _pipeline(work: Path) -> FluxPipeline:
     return FluxPipeline.from_pretrained(ship.WEIGHTS / "pipeline")
 
 
-def _texts(work: Path) -> Path:
-    """The text encoders under ``work``, or the shipped ones where none were trained."""
-    return found if (found := work / "text").exists() else ship.WEIGHTS / "pipeline"
+@app.command("all")
+def all_(
+    world: World = WORLD,
+    look: Look = LOOK,
+    warm: Annotated[
+        bool, typer.Option("--warm/--scratch", help="Begin with the text encoders and the transformer that ship.")
+    ] = True,
+    only: Annotated[list[str] | None, typer.Option(help="This step alone, finished or not; may be repeated.")] = None,
+    start: Annotated[str | None, typer.Option("--from", help="This step and all after it, finished or not.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the steps and their minutes.")] = False,
+    work: Work = HERE,
+) -> None:
+    """The whole chain; what is finished is skipped. `chain.json` under --work has the minutes of each step.
+
+    Start it again after a kill, without --from and --only: it goes on in the step that was cut off. It replaces the
+    shipped weights.
+    """
+    try:
+        steps = chain.Plan(work, world, look, warm).steps()
+        if dry_run:
+            print(chain.table(chain.chosen(steps, only or [], start), work))
+        else:
+            chain.run(steps, work, only or [], start)
+    except (chain.ChainError, SteerError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise typer.Exit(1) from error
 
 
 @app.command()
-def paint(n: int = 56_000, work: Work = HERE) -> None:
+def paint(n: int = 56_000, look: Look = LOOK, steady: bool = True, work: Work = HERE) -> None:
     """Paint the training pictures (n, 128, 128, 3), and the generator's with steady subjects."""
-    paint_dataset(work / "data", n, SEED)
-    paint_dataset(work / "steady", min(n, STEADY), SEED, steady=True)
+    paint_dataset(work / "data", n, SEED, look=look)
+    if steady:
+        paint_dataset(work / "steady", min(n, STEADY), SEED, steady=True, look=look)
 
 
 @app.command("text")
@@ -101,7 +131,7 @@ def flux(
     torch.set_num_threads(threads)
     data = Pictures(work / "finer-steady", SEED) if finer else _steady(work)
     cached = load_file(work / f"{'finer-' if finer else ''}steady.safetensors")["latents"]
-    texts = generator.Texts(_texts(work))
+    texts = generator.Texts(ship.texts(work))
     generator.train(data, cached, texts, work / name, minutes, batch, lr, compile=compile, start=start, muon=muon)
 
 
@@ -148,12 +178,15 @@ def finer_latents(n: int = STEADY, work: Work = HERE) -> None:
     made = work / "finer" / "model"
     encoder = made if made.exists() else Path("trainers/weights/finer")
     autoencoders.encode(Pictures(work / "finer-steady", SEED), encoder, work / "finer-steady.safetensors", n)
+    if (work / "data").exists():  # for `decoded`
+        autoencoders.encode(_data(work), encoder, work / "finer-latents.safetensors", DECODED)
 
 
 @app.command()
 def decoded(n: int = DECODED, work: Work = HERE) -> None:
     """The first n pictures as the autoencoder gives them back, for the eyes and the SigLIP."""
-    autoencoders.decode_dataset(work / "latents.safetensors", ship.autoencoder(work), n, work / "decoded.safetensors")
+    latents = work / ("finer-latents.safetensors" if ship.is_finer(work) else "latents.safetensors")
+    autoencoders.decode_dataset(latents, ship.autoencoder(work), n, work / "decoded.safetensors")
 
 
 @app.command()
@@ -183,12 +216,30 @@ def siglip_(minutes: Minutes = 12, compile: bool = False, work: Work = HERE) -> 
 
 
 @app.command()
-def people(work: Work = HERE) -> None:
+def dataset(world: World = WORLD, look: Look = LOOK, work: Work = HERE) -> None:
+    """The pictures and ratings of `steer data miniature`, in any look; with the shipped parts, so after `ship`."""
+    from trainers import people as module
+
+    module.write(work, world, look)
+
+
+@app.command()
+def people(world: World = WORLD, look: Look = LOOK, work: Work = HERE) -> None:
     """Ratings by simulated people, the PAMELA predictor on them, and its table; with the shipped parts, so after
     `ship`."""
     from trainers import people as module
 
-    module.train(work)
+    module.train(work, world, look)
+
+
+@app.command()
+def reward(
+    recipe: Annotated[str, typer.Argument(help="held-out or linear-hidden, in configs/train.")], work: Work = HERE
+) -> None:
+    """`steer reward train` by a shipped recipe, on the data set under --work; then `ship`."""
+    from trainers.rewards import train
+
+    train(recipe, work)
 
 
 @app.command()
@@ -202,23 +253,33 @@ def questions(dataset: Path = Path("training/pamela"), n: int = 60) -> None:
 
 @app.command("held-out")
 def held_out(
-    minutes: Minutes = 10, dataset: Path = Path("training/pamela"), n: int = 16_000, work: Work = HERE
+    minutes: Minutes = 10,
+    dataset: Path = Path("training/pamela"),
+    n: int = 16_000,
+    look: Look = LOOK,
+    work: Work = HERE,
 ) -> None:
-    """The encoder of the reward that judges studies; then `steer reward train --config configs/train/held-out.yaml`."""
+    """The encoder of the reward that judges studies; then `reward held-out`."""
     from trainers import held_out as module
 
-    paint_dataset(work / "held-out-data", n, module.SEED)
+    paint_dataset(work / "held-out-data", n, module.SEED, look=look)
     module.train(Pictures(work / "held-out-data", module.SEED), dataset, work / "held-out", minutes)
     ship.ship_held_out(work)
 
 
 @app.command()
-def vlm(minutes: Minutes = 10, dataset: Path = Path("training/pamela"), n: int = 16_000, work: Work = HERE) -> None:
-    """The tiny Qwen3-VL of Linear-Hidden; then `steer reward train --config configs/train/linear-hidden.yaml`."""
+def vlm(
+    minutes: Minutes = 10,
+    dataset: Path = Path("training/pamela"),
+    n: int = 16_000,
+    look: Look = LOOK,
+    work: Work = HERE,
+) -> None:
+    """The tiny Qwen3-VL of Linear-Hidden; then `reward linear-hidden`."""
     from trainers import held_out as seeds
     from trainers import vlm as module
 
-    paint_dataset(work / "held-out-data", n, seeds.SEED)
+    paint_dataset(work / "held-out-data", n, seeds.SEED, look=look)
     module.train(Pictures(work / "held-out-data", seeds.SEED), dataset, work / "vlm", minutes)
     module.write_attributes(dataset)
     ship.ship_linear_hidden(work)
@@ -261,6 +322,7 @@ def ship_(work: Work = HERE) -> None:
     """Write the trained parts as fp16 safetensors into the package."""
     ship.ship(work)
     ship.ship_held_out(work)
+    ship.ship_linear_hidden(work)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,10 @@ measured."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ from reward_models.pamela.newcomers import CONTEXT, NewPeople
 from reward_models.pamela.report import as_metrics, evaluate_all
 from reward_models.pamela.reward import PamelaReward
 from reward_models.pamela.settings import load_training
-from reward_models.pamela.training import predict
+from reward_models.pamela.training import Told, predict
 from reward_models.ratings.corpus import Corpus
 from steer.miniature.dataset import write_dataset
 from steer.renderers import miniature_renderer
@@ -25,14 +27,30 @@ from steer.resources import data_folder, miniature_weights
 SEEDS = [0, 1, 2]
 
 
-def train(work: Path) -> None:
+def write(work: Path, world: int, look: int) -> Path:
+    """The data set, in ``work/pamela``; the shipped eye looks for the people, so it is shipped before this.
+
+    Pictures by another pipeline or in another look are removed first.
+    """
+    folder, weights = work / "pamela", miniature_weights("pipeline")
+    files = sorted(weights.rglob("*.safetensors"))
+    made = f"{look} {hashlib.sha256(b''.join(f.read_bytes() for f in files)).hexdigest()}\n"
+    mark = folder / "made_by.txt"
+    if mark.exists() and mark.read_text(encoding="utf-8") != made:
+        shutil.rmtree(folder / "images", ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    mark.write_text(made, encoding="utf-8")
+    write_dataset(folder, render=miniature_renderer().render, world=world, look=look)
+    return folder
+
+
+def train(work: Path, world: int, look: int) -> None:
     """Write the data set under ``work/pamela``, train three members as configs/train/miniature.yaml says, print and
     save the table.
 
-    The shipped SigLIP is the encoder, the shipped eye looks for the people, so both are shipped before this.
+    The shipped SigLIP is the encoder, so it is shipped before this.
     """
-    folder, out = work / "pamela", work / "reward"
-    write_dataset(folder, render=miniature_renderer().render)
+    folder, out = write(work, world, look), work / "reward"
     settings = load_training(data_folder("configs") / "train" / "miniature.yaml")
     data = [settings.data[0].model_copy(update={"source": str(folder)})]
     encoder_setting = settings.encoder.model_copy(update={"name": str(miniature_weights("siglip"))})
@@ -46,7 +64,7 @@ def train(work: Path) -> None:
         }
     )
     corpus, encoder = load_corpus(settings, "cpu")
-    reward = fit_reward(corpus, encoder, settings, "cpu", _print)
+    reward = fit_reward(corpus, encoder, settings, "cpu", Told(_print))
     rows = evaluate_all(corpus, reward, out) + by_kind(corpus, reward, folder)
     for row in rows:
         print(row.text(), flush=True)

@@ -26,8 +26,9 @@ from reward_models.cards import PARTS, card
 from reward_models.describing import DESCRIBE
 from reward_models.evaluation.statistics import spearman
 from reward_models.prompted.question import described, liking_question
+from steer.miniature.person import SimulatedPerson
 from steer.miniature.profiles import self_report
-from steer.miniature.raters import SimulatedPerson, simulated_people
+from steer.miniature.raters import simulated_people
 from steer.miniature.words import bare, caption, phrases
 from steer.miniature.world import ATTRIBUTES, Scene, random_scene
 from trainers.common import Trainer

@@ -18,23 +18,38 @@ from steer.miniature.eye import load_eye
 from steer.miniature.words import caption, vocabulary
 from steer.miniature.world import ATTRIBUTES, scene_at
 from trainers import generator
+from trainers.common import autocast
 from trainers.text import T5_TOKENS
 
 WEIGHTS = Path(__file__).parents[1] / "steer" / "miniature" / "weights"
+FINER = Path(__file__).parent / "weights" / "finer"
+
+
+def is_finer(work: Path) -> bool:
+    """Whether there is a transformer for the latents of `finer`; it is then the one that counts."""
+    return (work / "finer-generator" / "model").exists()
 
 
 def autoencoder(work: Path, crisp: bool = True) -> Path:
     """The folder of the newest autoencoder under ``work``; without ``crisp`` the one before that step."""
+    if is_finer(work):
+        made = work / "finer" / "model"
+        return made if made.exists() else FINER
     folders = [work / name / "model" for name in ("crisp", "decoder", "autoencoder")[0 if crisp else 1 :]]
     return next((f for f in folders if f.exists()), folders[-1])
 
 
 def pipeline(work: Path, crisp: bool = True) -> FluxPipeline:
     """The newest parts under ``work`` as one pipeline; without ``crisp`` with the decoder before that step."""
-    latents = load_file(work / "steady.safetensors")["latents"]
-    return generator.assemble(
-        autoencoder(work, crisp), work / "text", work / "generator" / "model", generator.latent_statistics(latents)
-    )
+    finer = "finer-" if is_finer(work) else ""
+    latents = load_file(work / f"{finer}steady.safetensors")["latents"]
+    made = work / f"{finer}generator" / "model"
+    return generator.assemble(autoencoder(work, crisp), texts(work), made, generator.latent_statistics(latents))
+
+
+def texts(work: Path) -> Path:
+    """The text encoders under ``work``, or the shipped ones where none were trained."""
+    return found if (found := work / "text").exists() else WEIGHTS / "pipeline"
 
 
 @torch.inference_mode()
@@ -54,7 +69,7 @@ def sample_pipeline(
     pictures = []
     for start in range(0, n, batch):
         chunk = prompts[start : start + batch]
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with autocast():
             output = pipe(
                 prompt=chunk,
                 negative_prompt=[""] * len(chunk),
@@ -108,7 +123,7 @@ def labelled_samples(work: Path) -> tuple[torch.Tensor, list[str], torch.Tensor]
 def ship(work: Path, target: Path = WEIGHTS) -> None:
     """Copy every trained part found under ``work`` into the package and list the hashes."""
     target.mkdir(parents=True, exist_ok=True)
-    if (work / "generator" / "model").exists():
+    if (work / "generator" / "model").exists() or is_finer(work):
         pipeline(work).to(torch.float16).save_pretrained(target / "pipeline", safe_serialization=True)
         words = {"name": "the miniature", **vocabulary(with_extra=False)}
         (target / "pipeline" / "vocabulary.json").write_text(json.dumps(words, indent=1) + "\n", encoding="utf-8")

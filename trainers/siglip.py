@@ -24,7 +24,7 @@ from transformers import (
 
 from steer.miniature.words import caption
 from steer.miniature.world import ATTRIBUTES
-from trainers.common import Trainer, batches
+from trainers.common import Trainer, autocast, batches
 from trainers.data import N_CLASSES, Pictures, mirror, scene_of, to_tensor
 from trainers.eyes import augment
 from trainers.text import attribute_loss, build_tokenizer, captions, noisy_caption, said_labels, tokenize
@@ -112,7 +112,7 @@ def train(
         pictures, shown = mirror(pictures, shown, generator)
         texts = [noisy_caption(caption(scene_of(values), rng), rng) for values in shown]
         said = torch.tensor([said_labels(t) for t in texts])
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with autocast():
             output = forward(input_ids=tokenize(tokenizer, texts, TOKENS), pixel_values=augment(pictures, generator))
         logits = output.logits_per_image.float()  # (pictures, texts)
         truth = matches(said, shown).float()

@@ -59,6 +59,10 @@ class Encoder(Protocol):
         """The vector (D,) of a picture by its name, None where it is not known."""
         return None
 
+    def why_missing(self, picture: str) -> str:  # noqa: ARG002
+        """Why :meth:`look_up` finds nothing."""
+        return "not known by name"
+
     def texts(self, texts: Sequence[str]) -> Tensor:
         """Unit vectors (n, D) of texts; zeros, which reward models read as "no prompt", where ``has_text`` is false."""
         ...

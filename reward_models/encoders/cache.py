@@ -109,7 +109,7 @@ class FeatureCache:
 
     def _by_name(self, names: Sequence[str]) -> Features:
         found = {n: v for n in dict.fromkeys(names) if (v := self.encoder.look_up(n)) is not None}
-        missing = {n: "not in the table of features" for n in dict.fromkeys(names) if n not in found}
+        missing = {n: self.encoder.why_missing(n) for n in dict.fromkeys(names) if n not in found}
         vectors = torch.stack(list(found.values())) if found else torch.zeros(0, self.encoder.width)
         return Features(vectors, {n: i for i, n in enumerate(found)}, missing)
 

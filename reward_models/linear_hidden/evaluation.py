@@ -19,11 +19,11 @@ from reward_models.evaluation.plots import plot_layers, plot_pairs
 from reward_models.evaluation.statistics import r2, spearman
 from reward_models.evaluation.statistics import rounded as interval
 from reward_models.linear_hidden.drawn import HELD_OUT, SEED, SUPPORTS, Drawn, draw
-from reward_models.linear_hidden.fit import attribute_map, general_score, population_of
+from reward_models.linear_hidden.fit import attribute_map, shared
 from reward_models.linear_hidden.layers import inner_choice, pair_grid
 from reward_models.linear_hidden.people import PersonModel
-from reward_models.linear_hidden.population import Population
-from reward_models.linear_hidden.ridge import Scaler, many_outputs
+from reward_models.taste.prior import TastePrior
+from reward_models.taste.ridge import Scaler, many_outputs
 
 FOLDS = 5
 WAYS = ("direct", "residual", "hierarchical", "giaa", "reduce")
@@ -49,11 +49,9 @@ class Protocol:
         whole = Scaler.of(features)
         self.means = pd.concat(drawn.people.values()).groupby("picture")["score"].mean()
         self.general: Callable[[np.ndarray], np.ndarray] | None = None
-        self.population: Population | None = None
+        self.population: TastePrior | None = None
         if len(drawn.rest):
-            affine = general_score(drawn.rest, features, rows, whole)
-            self.general = lambda x: affine(x)[:, 0]
-            self.population = population_of(drawn.rest, features, rows, affine, alphas)
+            self.general, self.population = shared(drawn.rest, features, rows)
             self.means = drawn.rest.groupby("picture")["score"].mean()
         self.named = None if attributes is None else self._read(*attributes, whole)  # (P, A)
 

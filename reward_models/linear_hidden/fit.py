@@ -18,13 +18,16 @@ from reward_models.encoders.cache import FeatureCache, Progress
 from reward_models.encoders.hidden_states import HiddenPools
 from reward_models.encoders.imagination import TextToPicture, fit_imagination
 from reward_models.encoders.load import load_encoder
+from reward_models.linear_hidden.known import Shared
 from reward_models.linear_hidden.layers import choose_layer
-from reward_models.linear_hidden.population import Population
 from reward_models.linear_hidden.reward import LinearHiddenReward
-from reward_models.linear_hidden.ridge import Affine, Scaler, Support, many_outputs
 from reward_models.linear_hidden.settings import LinearHiddenSettings
 from reward_models.ratings.sets import load_ratings
 from reward_models.ratings.table import Ratings
+from reward_models.taste.crowd import Crowd
+from reward_models.taste.learning import LEAST_PEOPLE, Everybody, Rated, learn
+from reward_models.taste.prior import TastePrior
+from reward_models.taste.ridge import Affine, Scaler, Support, many_outputs
 
 
 def fit_linear_hidden(
@@ -53,7 +56,7 @@ def fit_linear_hidden(
         support.likings[str(person)] = own["score"].to_numpy(float)
     used = sorted({rows[p] for p in train["picture"].unique()})
     scaler = Scaler.of(features[used])
-    general = general_score(train, features, rows, scaler)
+    general, population = shared(train, features, rows)
     named = read_attributes(Path(settings.attributes), features, rows, scaler) if settings.attributes else None
     fidelity = load_encoder(settings.fidelity, device=device) if settings.fidelity else None
     imagination = _imagination(fidelity, train, features, rows, general) if fidelity else None
@@ -61,27 +64,32 @@ def fit_linear_hidden(
         encoder,
         features,
         support,
-        general,
+        Shared(general, scaler, population),
         fidelity,
         named,
         settings.estimator,
         settings.alphas,
         imagination,
-        population_of(train, features, rows, general, settings.alphas),
     )
     reward.layer_errors = chosen
     return reward, ratings
 
 
-def population_of(
-    train: pd.DataFrame, features: np.ndarray, rows: dict[str, int], general: Affine, alphas: str
-) -> Population | None:
-    """How people differ from the general score; None for too few of them."""
-    people = []
-    for _, own in train.groupby("person", sort=True):
-        at = np.array([rows[p] for p in own["picture"]])
-        people.append((at, own["score"].to_numpy(float) - general(features[at])[:, 0]))
-    return Population.of(features, people, general.scaler, alphas)
+def shared(train: pd.DataFrame, features: np.ndarray, rows: dict[str, int]) -> tuple[Crowd, TastePrior | None]:
+    """What people like on average, and how they differ from it; None for too few of them. Both from ``person``,
+    ``picture``, ``score`` and, where it is there, ``picture_group``.
+    """
+    picture = np.array([rows[p] for p in train["picture"]])
+    _, person = np.unique(train["person"].astype(str), return_inverse=True)
+    group = np.arange(len(features))
+    if "picture_group" in train:
+        named = train["picture_group"].astype("string").fillna(train["picture"].astype("string"))
+        group[picture] = len(features) + np.unique(named.to_numpy(str), return_inverse=True)[1]
+    rated = Rated(features, picture, person, train["score"].to_numpy(float), group)
+    if len(np.unique(person)) < 2 * LEAST_PEOPLE:
+        return Everybody.of(rated).crowd, None
+    everybody, prior, _ = learn(rated)
+    return everybody.crowd, prior
 
 
 def features_of(
@@ -92,14 +100,6 @@ def features_of(
     """
     found = FeatureCache(cache, encoder).pictures(ratings.root, sorted(ratings.table["picture"].unique()), progress)
     return found.vectors.double().numpy(), found.row
-
-
-def general_score(train: pd.DataFrame, features: np.ndarray, rows: dict[str, int], scaler: Scaler) -> Affine:
-    """Everybody's mean liking of a picture (the paper's GIAA), by a ridge over the training pictures."""
-    means = train.groupby("picture", sort=True)["score"].mean()
-    x = features[[rows[p] for p in means.index]]
-    weight, bias, _ = many_outputs(x, means.to_numpy(float)[:, None], scaler)
-    return Affine(scaler, weight, bias)
 
 
 def attribute_values(path: Path, rows: dict[str, int]) -> tuple[list[str], list[str], np.ndarray]:
@@ -166,7 +166,7 @@ def attribute_map(x: np.ndarray, values: np.ndarray, scaler: Scaler) -> Affine:
 
 
 def _imagination(
-    fidelity: Encoder, train: pd.DataFrame, features: np.ndarray, rows: dict[str, int], general: Affine
+    fidelity: Encoder, train: pd.DataFrame, features: np.ndarray, rows: dict[str, int], general: Crowd
 ) -> TextToPicture | None:
     """Features of the picture that a text would give; None where the data set has no prompts. Its error is measured on
     a fifth of the pictures that it was not fitted to, in everybody's liking.

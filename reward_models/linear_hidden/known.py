@@ -5,42 +5,80 @@ Shapes: n pictures, P rated pictures, D features, A attributes.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
+
 import numpy as np
 
 from reward_models.base import UnknownPerson
-from reward_models.linear_hidden.people import FEW, Estimator, PersonModel
-from reward_models.linear_hidden.population import Population
-from reward_models.linear_hidden.ridge import Affine, Support
+from reward_models.linear_hidden.people import Estimator, PersonModel
 from reward_models.registry import not_found
+from reward_models.taste.crowd import Crowd
+from reward_models.taste.known import NONE, KnownPictures, PictureMeans
+from reward_models.taste.prior import TastePrior
+from reward_models.taste.ridge import Affine, Scaler, Support
 
 SAMPLE = 400  # rated pictures on which people are compared
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What all people share: ``general``, everybody's mean liking from features, the features' ``scaler``, and
+    ``population``, how people differ, where there were enough of them to say.
+    """
+
+    general: Crowd
+    scaler: Scaler
+    population: TastePrior | None = None
 
 
 class KnownPeople:
     """``pictures`` (P, D) that were rated, by whom (``support``), and what is shared by all people.
 
-    ``general_map``: everybody's mean liking from features, (D,) to 1; ``attributes``: to named attributes, or None;
-    ``population``: how people differ, for somebody who has rated little.
+    ``attributes``: a map to named attributes, or None.
     """
 
     def __init__(
         self,
         pictures: np.ndarray,
         support: Support,
-        general: Affine,
+        shared: Shared,
         estimator: Estimator = "auto",
         alphas: str = "wide",
         attributes: Affine | None = None,
-        population: Population | None = None,
     ):
-        self.pictures, self.support, self.general_map = np.asarray(pictures, np.float64), support, general
-        self.estimator, self.alphas, self.attributes, self.population = estimator, alphas, attributes, population
+        self.pictures, self.support, self.general = np.asarray(pictures, np.float64), support, shared.general
+        self.scaler, self.population = shared.scaler, shared.population
+        self.estimator, self.alphas, self.attributes = estimator, alphas, attributes
         self.trained = tuple(support.rows)
         self._models: dict[str, PersonModel] = {}
+        self._found = KnownPictures(self.pictures)
+        rated = [p for p in support.rows if len(support.rows[p])]
+        counts = [len(support.rows[p]) for p in rated]
+        joined = [np.concatenate([of[p] for p in rated]) if rated else np.zeros(0) for of in vars(support).values()]
+        self._means = PictureMeans.of(
+            len(self.pictures), joined[0].astype(int), np.repeat(np.arange(len(rated)), counts), joined[1]
+        )
 
-    def general(self, x: np.ndarray) -> np.ndarray:
-        """Everybody's mean liking of features (m, D), unbounded."""
-        return self.general_map(x)[:, 0]
+    @cached_property
+    def _effect(self) -> float:
+        return self._means.effect(self.general(self.pictures)) if self._means.count.any() else 0.0
+
+    @cached_property
+    def even(self) -> TastePrior:
+        """Taste where nobody else tells."""
+        return TastePrior.even(self.pictures)
+
+    def expected(self, x: np.ndarray, y: np.ndarray | None = None) -> np.ndarray:
+        """What others make of rows (n, D): their mean of pictures that they rated, else the general score, (n,). ``y``
+        (n,): a person's own likings, which are in the means and are taken out of them.
+        """
+        answers, at = self.general(x), self._found.find(x)
+        known = at != NONE
+        if known.any() and self._means.count.any():
+            own = None if y is None else (y - y.mean() + self._means.level)[known]
+            answers[known] = self._means.expected(answers[known], at[known], self._effect, own)
+        return answers
 
     def ids(self) -> list[str]:
         """Trained and taught ids."""
@@ -52,8 +90,8 @@ class KnownPeople:
             self._models[person] = self._trained(person)
         return self._models[person]
 
-    def fit(self, x: np.ndarray, y: np.ndarray) -> PersonModel:
-        """An estimator of rows (n, D) and likings (n,)."""
+    def fit(self, x: np.ndarray, y: np.ndarray, among: bool = False) -> PersonModel:
+        """An estimator of rows (n, D) and likings (n,). ``among``: these ratings are among the others' means."""
         return PersonModel(
             x,
             y,
@@ -61,8 +99,10 @@ class KnownPeople:
             self.estimator,
             self.alphas,
             self.attributes,
-            self.general_map.scaler,
+            self.scaler,
             self.population,
+            self.even,
+            self.expected(x, y if among else None),
         )
 
     def add(self, person: str, model: PersonModel) -> None:
@@ -70,12 +110,11 @@ class KnownPeople:
         self._models[person] = model
 
     def rate(self, person: str, row: np.ndarray, liking: float) -> None:
-        """One rating more of features (D,), within milliseconds: nothing is fitted from the start but where ``auto``
-        changes its estimator.
+        """One rating more of features (D,), within milliseconds: nothing is fitted from the start but where the number
+        of ratings changes the estimator.
         """
         model = self.model(person)
-        model.add(row, liking)
-        if len(model) == 2 or (model.asked == "auto" and len(model) == FEW):
+        if not model.add(row, liking, float(self.expected(row[None])[0])):
             self._models[person] = self.fit(model.x, model.y)
 
     def sample(self) -> np.ndarray:
@@ -92,7 +131,7 @@ class KnownPeople:
     def _trained(self, person: str) -> PersonModel:
         if person not in self.support.rows:
             raise UnknownPerson(not_found("person", person, self.ids()))
-        return self.fit(self.pictures[self.support.rows[person]], self.support.likings[person])
+        return self.fit(self.pictures[self.support.rows[person]], self.support.likings[person], among=True)
 
     def _apart(self, model: PersonModel, x: np.ndarray) -> np.ndarray:
         apart = model.raw(x) - self.general(x)

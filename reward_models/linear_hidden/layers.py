@@ -15,7 +15,7 @@ import pandas as pd
 
 from reward_models.base import RewardError
 from reward_models.linear_hidden.drawn import HELD_OUT, Drawn, interval, spearman
-from reward_models.linear_hidden.ridge import Ridge
+from reward_models.taste.ridge import Ridge
 
 MOST = 100  # ratings of a person that take part in choosing a layer for everybody
 

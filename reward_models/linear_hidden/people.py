@@ -10,11 +10,12 @@ from typing import Literal
 import numpy as np
 
 from reward_models.base import RewardError
-from reward_models.linear_hidden.population import Population
-from reward_models.linear_hidden.ridge import Ridge, Scaler
+from reward_models.taste.prior import TastePrior
+from reward_models.taste.ridge import Ridge, Scaler
 
 Estimator = Literal["auto", "direct", "residual", "hierarchical", "giaa", "reduce"]
 FEW = 50  # ratings below which a person is a difference from everybody
+LEAST = 0.01  # strength that the taste of somebody without ratings is taken to have, to ask questions by
 SPREAD = 0.2  # of people's likings around everybody's, where no others tell
 RANGE = 10  # ratings that say how far a person's go
 MARGIN = 0.125  # of [0, 1], half a point of 1-5: how far beyond the person's own ratings an answer may lie
@@ -26,14 +27,17 @@ class PersonModel:
     """Fitted to rows ``x`` (n, D) and likings ``y`` (n,) in [0, 1].
 
     ``direct``        a ridge on the person's likings
-    ``residual``      a ridge on their difference from the ``general`` score of the same pictures
-    ``hierarchical``  the same along the axes that people differ by; needs a ``population``
+    ``residual``      a ridge on their difference from the ``general`` score of the same pictures, careful as
+                      :class:`~reward_models.taste.prior.TastePrior` is where nobody else tells; needs ``even``
+    ``hierarchical``  the same along the axes that people differ by, as much as it was worth for others; needs a
+                      ``population``
     ``giaa``          the general score itself: nothing of the person
     ``reduce``        a ridge on the ``attributes`` of the pictures, (A,) each
     ``auto``          hierarchical where there is a population; else residual below ``FEW`` ratings, and direct from
                       there on
 
-    ``scaler``: see :class:`~reward_models.linear_hidden.ridge.Ridge`. With one, somebody with fewer than 2 ratings has
+    ``expected``: what others make of the same pictures (n,), the general score where nobody rated them.
+    ``scaler``: see :class:`~reward_models.taste.ridge.Ridge`. With one, somebody with fewer than 2 ratings has
     the general score, as unsure as people differ; without, RewardError is raised, but of ``giaa``.
     """
 
@@ -46,7 +50,9 @@ class PersonModel:
         alphas: str | Sequence[float] = "wide",
         attributes: Function | None = None,
         scaler: Scaler | None = None,
-        population: Population | None = None,
+        population: TastePrior | None = None,
+        even: TastePrior | None = None,
+        expected: np.ndarray | None = None,
     ):
         unknown = len(y) < 2 and scaler is not None
         if len(y) < 2 and estimator != "giaa" and not unknown:
@@ -61,13 +67,15 @@ class PersonModel:
         self.estimator = estimator
         if estimator == "auto":
             self.estimator = "hierarchical" if population else "residual" if len(y) < FEW else "direct"
+        self.prior: TastePrior | None = None
+        if self.estimator in ("hierarchical", "residual"):
+            self.prior = population if self.estimator == "hierarchical" else even or TastePrior.even(self.x)
         self.ridge: Ridge | None = None
-        if self.estimator == "hierarchical" and not unknown:
-            assert population is not None
-            self.ridge = population.ridge(self.x, y - general(x))
+        if self.prior and not unknown:
+            everybody = general(self.x) if expected is None else expected
+            self.ridge = self.prior.ridge(self.x, self.y - everybody)
         elif self.estimator != "giaa" and not unknown:
-            target = y - general(x) if self.estimator == "residual" else y
-            self.ridge = Ridge(self._seen(x), target, alphas, None if self.estimator == "reduce" else scaler)
+            self.ridge = Ridge(self._seen(x), y, alphas, None if self.estimator == "reduce" else scaler)
 
     @property
     def low(self) -> float:
@@ -83,10 +91,7 @@ class PersonModel:
         if self.estimator == "reduce":
             assert self.attributes is not None
             return self.attributes(x)
-        if self.estimator == "hierarchical":
-            assert self.population is not None
-            return self.population(x)
-        return np.asarray(x)
+        return self.prior(x) if self.prior else np.asarray(x)
 
     def raw(self, x: np.ndarray) -> np.ndarray:
         """Likings (m,) as the estimator gives them, without bounds."""
@@ -124,7 +129,7 @@ class PersonModel:
         """
         if self.ridge is not None:
             return self.ridge.scaler(self._seen(x)) - self.ridge.centre
-        if self.estimator == "hierarchical":
+        if self.prior:
             return self._seen(x)
         return self.scaler(x) if self.scaler else np.zeros((len(x), 1))
 
@@ -132,8 +137,9 @@ class PersonModel:
         """Of the coefficients, (K, K)."""
         if self.ridge is not None:
             return self.ridge.covariance()
-        if self.estimator == "hierarchical":
-            return np.eye(len(self.population.axes))  # type: ignore[union-attr]
+        if self.prior:
+            amount = self.prior.amount(2)
+            return np.eye(len(self.prior.directions)) * max(amount.strength, LEAST) * amount.noise**2
         if self.scaler is None:
             return np.zeros((1, 1))
         wide = len(self.scaler.mean)
@@ -148,16 +154,20 @@ class PersonModel:
         slopes = self.slopes(x)
         return self.ridge.open_share(slopes - slopes.mean(axis=0))
 
-    def add(self, row: np.ndarray, liking: float) -> None:
-        """One rating more; see :meth:`Ridge.add`. A person of ``auto`` whose number of ratings reaches 2 or ``FEW`` is
-        fitted anew by the caller.
+    def add(self, row: np.ndarray, liking: float, expected: float | None = None) -> bool:
+        """One rating more; see :meth:`Ridge.add`. False where the person is to be fitted anew: at 2 ratings, where
+        ``auto`` changes its estimator, and where as many ratings allow a stronger taste.
         """
+        n = len(self) + 1
+        changes = n == 2 or (self.asked == "auto" and self.population is None and n == FEW)
+        if self.prior:
+            changes = changes or self.prior.amount(n) != self.prior.amount(n - 1)
         self.x, self.y = np.vstack([self.x, row]), np.append(self.y, liking)
-        if self.ridge is None:
-            return
-        apart = self.estimator in ("residual", "hierarchical")
-        target = liking - float(self.general(row[None])[0]) if apart else liking
-        self.ridge.add(self._seen(row[None])[0], target)
+        if self.ridge is None or changes:
+            return not changes
+        everybody = float(self.general(row[None])[0]) if expected is None else expected
+        self.ridge.add(self._seen(row[None])[0], liking - everybody if self.prior else liking)
+        return True
 
     def __len__(self) -> int:
         return len(self.y)

@@ -35,14 +35,15 @@ from reward_models.folder import (
     write_folder,
 )
 from reward_models.linear_hidden.imagination import HiddenImagination
-from reward_models.linear_hidden.known import KnownPeople
+from reward_models.linear_hidden.known import KnownPeople, Shared
 from reward_models.linear_hidden.people import Estimator
-from reward_models.linear_hidden.population import Population
 from reward_models.linear_hidden.reading import HiddenReading
-from reward_models.linear_hidden.ridge import Affine, Scaler, Support
 from reward_models.linear_hidden.teacher import RidgeTeacher
 from reward_models.linear_hidden.words import AttributeWords
 from reward_models.protocols import Reading, RewardModel
+from reward_models.taste.crowd import Crowd
+from reward_models.taste.folder import crowd_from, crowd_parts, prior_from, prior_parts
+from reward_models.taste.ridge import Affine, Scaler, Support
 
 
 class LinearHiddenReward(RewardModel):
@@ -59,19 +60,16 @@ class LinearHiddenReward(RewardModel):
         encoder: HiddenPools,
         pictures: np.ndarray,
         support: Support,
-        general: Affine,
+        shared: Shared,
         fidelity: Encoder | None = None,
         attributes: tuple[list[str], Affine] | None = None,
         estimator: Estimator = "auto",
         alphas: str = "wide",
         imagined: TextToPicture | None = None,
-        population: Population | None = None,
     ):
         self.encoder, self.fidelity, self.named, self.imagined = encoder, fidelity, attributes, imagined
         self.batch_size = encoder.batch_size
-        self.known = KnownPeople(
-            pictures, support, general, estimator, alphas, attributes[1] if attributes else None, population
-        )
+        self.known = KnownPeople(pictures, support, shared, estimator, alphas, attributes[1] if attributes else None)
         self.texts = TextMemory(fidelity) if fidelity and fidelity.has_text else None
         usable = HiddenImagination(imagined, self.texts) if imagined and self.texts else None
         self.imagination = usable
@@ -92,9 +90,8 @@ class LinearHiddenReward(RewardModel):
         """
         pictures, _ = encode_readable(encoder, background)
         features = _exact(pictures)
-        scaler = Scaler.of(features)
-        general = Affine(scaler, np.zeros((1, features.shape[1])), np.array([0.5]))
-        return cls(encoder, features, Support(), general, fidelity, estimator=estimator)
+        shared = Shared(Crowd.constant(features, 0.5), Scaler.of(features))
+        return cls(encoder, features, Support(), shared, fidelity, estimator=estimator)
 
     def read(self, images: Sequence[Image.Image], prompts: Sequence[str]) -> HiddenReading:
         """Hidden states and fidelity of n pictures; every picture goes through the VLM once. One that does not open is
@@ -148,17 +145,18 @@ class LinearHiddenReward(RewardModel):
         for person in known.trained:
             digest.update(person.encode() + known.support.likings[person].round(5).tobytes())
         way = f"{known.estimator} {known.alphas}".encode()
-        digest.update(known.general_map.weight.astype(np.float32).tobytes() + way)
+        digest.update(known.general.dual.astype(np.float32).tobytes() + way)
         if known.population:
-            noise = f"{known.population.noise:.6f}".encode()
-            digest.update(known.population.axes.astype(np.float32).tobytes() + noise)
+            amounts = repr([(a.ratings, round(a.strength, 6), round(a.noise, 4)) for a in known.population.amounts])
+            digest.update(known.population.directions.astype(np.float32).tobytes() + amounts.encode())
         if known.estimator == "reduce" and self.named:
             digest.update(self.named[1].weight.astype(np.float32).tobytes())
         return digest.hexdigest()[:16] + (self.fidelity.fingerprint() if self.fidelity else "")
 
     def save(self, folder: Path, about: Mapping[str, object] | None = None) -> None:
         """Write config.json and model.safetensors; encoders are named relative to the folder, or by their hub names."""
-        known, scaler = self.known, self.known.general_map.scaler
+        known = self.known
+        about_crowd, crowd = crowd_parts(known.general)
         config: dict[str, Any] = {
             "family": "linear-hidden",
             "vlm": relative_name(self.encoder.name, folder),
@@ -172,16 +170,14 @@ class LinearHiddenReward(RewardModel):
             "people": list(known.trained),
             "attributes": self.named[0] if self.named else None,
             "fidelity": relative_name(self.fidelity.name, folder) if self.fidelity else None,
-            "score_scale": "(score - 1) / 4",
+            **about_crowd,
             **(about or {}),
         }
         rows, likings = known.support.rows, known.support.likings
         arrays: dict[str, np.ndarray] = {
             "pictures": known.pictures.astype(np.float16),
-            "scaler.mean": scaler.mean.astype(np.float32),
-            "scaler.scale": scaler.scale.astype(np.float32),
-            "general.weight": known.general_map.weight.astype(np.float32),
-            "general.bias": known.general_map.bias.astype(np.float32),
+            "scaler.mean": known.scaler.mean.astype(np.float32),
+            "scaler.scale": known.scaler.scale.astype(np.float32),
             "support.rows": np.concatenate([rows[p] for p in known.trained]).astype(np.int32),
             "support.likings": np.concatenate([likings[p] for p in known.trained]).astype(np.float32),
             "support.counts": np.array([len(rows[p]) for p in known.trained], dtype=np.int32),
@@ -189,10 +185,11 @@ class LinearHiddenReward(RewardModel):
         if self.named:
             arrays["attributes.weight"] = self.named[1].weight.astype(np.float32)
             arrays["attributes.bias"] = self.named[1].bias.astype(np.float32)
+        weights: dict[str, Tensor] = {k: torch.from_numpy(v) for k, v in arrays.items()} | crowd
         if known.population:
-            config["noise"] = known.population.noise
-            arrays["population.axes"] = known.population.axes.astype(np.float32)
-        weights: dict[str, Tensor] = {k: torch.from_numpy(v) for k, v in arrays.items()}
+            about_taste, taste = prior_parts(known.population)
+            config |= about_taste
+            weights |= taste
         if self.imagined:
             config["imagination_error"] = self.imagined.error
             weights["imagination.weight"] = self.imagined.weight
@@ -206,15 +203,17 @@ class LinearHiddenReward(RewardModel):
         with reading(folder):
             _check_sizes(saved, weights)
             array = {k: v.double().numpy() for k, v in weights.items() if not k.startswith("support.")}
+            if "crowd.dual" not in weights:
+                raise ValueError("it was made by an earlier version of steer; make it again")
             scaler = Scaler(array["scaler.mean"], array["scaler.scale"])
-            general = Affine(scaler, array["general.weight"], array["general.bias"])
+            general = crowd_from(saved, weights, len(scaler.mean))
             support = _support(saved["people"], weights)
             named = None
             if saved["attributes"]:
                 named = saved["attributes"], Affine(scaler, array["attributes.weight"], array["attributes.bias"])
             population = None
-            if "population.axes" in array:
-                population = Population(scaler, array["population.axes"], number(saved, "noise"))
+            if "taste.directions" in weights:
+                population = prior_from(saved, weights, len(scaler.mean))
             imagined = None
             if "imagination_error" in saved:
                 parts = {n: weights[f"imagination.{n}"].float() for n in ("weight", "bias")}
@@ -230,7 +229,9 @@ class LinearHiddenReward(RewardModel):
         encoder = HiddenPools(vlm, pools, device, size=size, prompt=prompt, revision=revision, whole=False)
         check_encoder(folder, made_with, vlm, encoder.fingerprint())
         fidelity = load_encoder(resolved_name(of_texts, folder), device=device) if of_texts else None
-        return cls(encoder, array["pictures"], support, general, fidelity, named, *way, imagined, population)
+        return cls(
+            encoder, array["pictures"], support, Shared(general, scaler, population), fidelity, named, *way, imagined
+        )
 
 
 def _exact(features: Tensor) -> np.ndarray:
@@ -244,14 +245,10 @@ def _check_sizes(saved: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Non
     wide = len(check_shape("scaler.mean", weights["scaler.mean"], None))
     if not (check_shape("scaler.scale", weights["scaler.scale"], wide) > 0).all():
         raise ValueError("'scaler.scale' has a scale of 0 or less")
-    check_shape("general.weight", weights["general.weight"], 1, wide)
-    check_shape("general.bias", weights["general.bias"], 1)
     pictures = len(check_shape("pictures", weights["pictures"], None, wide))
     if saved["attributes"]:
         check_shape("attributes.weight", weights["attributes.weight"], len(saved["attributes"]), wide)
         check_shape("attributes.bias", weights["attributes.bias"], len(saved["attributes"]))
-    if "population.axes" in weights:
-        check_shape("population.axes", weights["population.axes"], None, wide)
     if "imagination_error" in saved:
         check_shape("imagination.weight", weights["imagination.weight"], wide, None)
         check_shape("imagination.bias", weights["imagination.bias"], wide)

@@ -38,7 +38,7 @@ class RidgeTeacher(Teacher):
     def __init__(self, known: KnownPeople, encoder: HiddenPools, imagination: HiddenImagination | None):
         self.known, self.encoder, self.imagination = known, encoder, imagination
         self.trained = known.trained
-        self.noise = known.population.noise if known.population else NOISE
+        self.noise = known.population.rated if known.population else NOISE
 
     @property
     def key(self) -> str:

@@ -14,8 +14,8 @@ from reward_models.base import Person
 from reward_models.encoders.base import Encoder, encode_readable
 from reward_models.linear_hidden.known import KnownPeople
 from reward_models.linear_hidden.reading import HiddenReading
-from reward_models.linear_hidden.ridge import Affine, Scaler
 from reward_models.protocols import Critic, Reading, Words
+from reward_models.taste.ridge import Affine, Scaler
 
 MOST = 3  # attributes in a critique
 

@@ -10,8 +10,9 @@ from reward_models.encoders.base import Encoder
 from reward_models.evaluation.metrics import Each, gain, per_person, summary
 from reward_models.evaluation.pages import render
 from reward_models.pamela.evaluation import judge
-from reward_models.pamela.fit import EpochReport, fit_reward
+from reward_models.pamela.fit import fit_reward
 from reward_models.pamela.settings import RewardTraining
+from reward_models.pamela.training import Told
 from reward_models.ratings.corpus import Corpus
 
 SPLITS = ("test_seen", "test_unseen")
@@ -21,7 +22,7 @@ def ablate(
     settings: RewardTraining,
     device: str,
     load: Callable[[RewardTraining], tuple[Corpus, Encoder]],
-    report: EpochReport | None = None,
+    told: Told = Told(),  # noqa: B008  (frozen)
 ) -> Path:
     """Train every ablation of ``settings`` and write ``ablations.md`` and ``.json`` beside the model; the former's
     path.
@@ -34,7 +35,7 @@ def ablate(
         key = each.model_dump_json(include={"data", "encoder"})
         if key not in corpora:
             corpora[key] = load(each)
-        reward = fit_reward(*corpora[key], each, device, report)
+        reward = fit_reward(*corpora[key], each, device, told)
         found = {s: judge(corpora[key][0], reward.ensemble, s) for s in SPLITS}
         return {
             s: per_person(j.predictions[j.best], j.test.liking, j.test.person)

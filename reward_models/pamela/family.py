@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +14,11 @@ from reward_models.protocols import RewardModel
 if TYPE_CHECKING:
     from reward_models.encoders.base import Encoder
     from reward_models.pamela.settings import RewardTraining
+    from reward_models.pamela.training import Told
     from reward_models.ratings.corpus import Corpus
+
+
+FIRST, EVERY = 20.0, 60.0  # seconds
 
 
 def _load(folder: Path, device: str = "cpu", members: int | None = None) -> RewardModel:
@@ -31,12 +37,17 @@ def _train(config: Path, work: Work) -> Path:
     settings = load_training(config)
     out = Path(settings.out)
     corpus, encoder = _corpus(settings, work)
-    reward = fit_reward(corpus, encoder, settings, work.pick_device(settings.device), lambda row: _say_epoch(row, work))
+    device = work.pick_device(settings.device)
+    reward = fit_reward(corpus, encoder, settings, device, _told(work))
     plot_training(out / "curves.jsonl", out / "curves.png")
     rows = evaluate_all(corpus, reward, out)
     for row in rows:
         work.say(row.text())
-    about = {"data": corpus.fingerprint, "training": settings.model_dump(exclude={"ablations"})}
+    about = {
+        "data": corpus.fingerprint,
+        "scales": corpus.scales,
+        "training": settings.model_dump(exclude={"ablations"}),
+    }
     reward.save(out, as_metrics(rows), about)
     work.say(f"report: {out / 'evaluation.md'}")
     return out
@@ -67,16 +78,43 @@ def _ablate(config: Path, work: Work) -> None:
     settings = load_training(config)
     if not settings.ablations:
         raise RewardError(f"'{config}' has no 'ablations'; see configs/train/miniature.yaml")
-    path = ablate(
-        settings, work.pick_device(settings.device), lambda each: _corpus(each, work), lambda row: _say_epoch(row, work)
-    )
+    device = work.pick_device(settings.device)
+    path = ablate(settings, device, lambda each: _corpus(each, work), _told(work))
     work.say(path.read_text(encoding="utf-8"))
     work.say(f"report: {path}")
 
 
+def _told(work: Work) -> Told:
+    from reward_models.pamela.training import Told
+
+    return Told(lambda row: _say_epoch(row, work), Steps(work.say))
+
+
+class Steps:
+    """Says how far an epoch is and how long a step takes, the first time after ``FIRST`` seconds, then every ``EVERY``:
+    quick trainings are told of by their epochs alone.
+    """
+
+    def __init__(self, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic):
+        self.say, self.clock = say, clock
+        self.begun, self.steps, self.next = clock(), 0, FIRST
+
+    def __call__(self, seed: int, epoch: int, step: int, steps: int) -> None:
+        """After a step."""
+        self.steps += 1
+        past = self.clock() - self.begun
+        if past >= self.next:
+            self.next = past + EVERY
+            self.say(f"seed {seed}, epoch {epoch}: step {step} of {steps}, {past / self.steps:.2g} s a step")
+
+
 def _corpus(settings: RewardTraining, work: Work) -> tuple[Corpus, Encoder]:
+    from reward_models import threads
     from reward_models.pamela.fit import load_corpus
 
+    threads.use(settings.threads)
+    if work.pick_device(settings.device) == "cpu" and (busy := threads.warning()):
+        work.say(busy)
     return load_corpus(settings, work.pick_device(settings.device), work.say, work.progress)
 
 

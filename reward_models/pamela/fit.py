@@ -21,13 +21,12 @@ from reward_models.pamela.newcomers import with_enough
 from reward_models.pamela.people import priors, trained_covariances
 from reward_models.pamela.reward import PamelaReward
 from reward_models.pamela.settings import RewardTraining
-from reward_models.pamela.training import predict, train_member
+from reward_models.pamela.training import Told, predict, train_member
 from reward_models.ratings.arrays import RatingTable
 from reward_models.ratings.corpus import Corpus, build_corpus
 from reward_models.ratings.sets import load_ratings
 from reward_models.ratings.table import reasons
 
-EpochReport = Callable[[dict[str, float]], None]
 Say = Callable[[str], None]
 MIN_PAIRS = 200  # of prompt and picture, to learn what pictures of texts look like
 SPREADS = (0.35, 0.5, 0.7, 1.0, 1.4)
@@ -57,18 +56,25 @@ def load_corpus(
 
 
 def fit_reward(
-    corpus: Corpus, encoder: Encoder, settings: RewardTraining, device: str, report: EpochReport | None = None
+    corpus: Corpus,
+    encoder: Encoder,
+    settings: RewardTraining,
+    device: str,
+    told: Told = Told(),  # noqa: B008  (frozen)
 ) -> PamelaReward:
     """A reward trained on the corpus, ready to score and to enrol; checkpoints and ``curves.jsonl`` in
     ``settings.out``.
     """
     precision = None if settings.precision == "fp32" else settings.precision
     accelerator = Accelerator(cpu=device == "cpu", mixed_precision=precision)
-    return with_people(corpus, encoder, fit_members(corpus, settings, accelerator, report))
+    return with_people(corpus, encoder, fit_members(corpus, settings, accelerator, told))
 
 
 def fit_members(
-    corpus: Corpus, settings: RewardTraining, accelerator: Accelerator | None = None, report: EpochReport | None = None
+    corpus: Corpus,
+    settings: RewardTraining,
+    accelerator: Accelerator | None = None,
+    told: Told = Told(),  # noqa: B008  (frozen)
 ) -> list[PamelaPredictor]:
     """A member a seed, with checkpoints and a log of the epochs (``curves.jsonl``) in ``settings.out``.
 
@@ -89,8 +95,8 @@ def fit_members(
     def on_epoch(row: dict[str, float]) -> None:
         with open(out / "curves.jsonl", "a", encoding="utf-8") as file:
             file.write(json.dumps({k: round(v, 5) for k, v in row.items()}) + "\n")
-        if report:
-            report(row)
+        if told.epoch:
+            told.epoch(row)
 
     members = [
         train_member(
@@ -103,7 +109,7 @@ def fit_members(
             val if len(val) else None,
             out / f"checkpoint-{seed}.pt",
             accelerator,
-            on_epoch,
+            Told(on_epoch, told.step),
         )
         for seed in settings.seeds
     ]

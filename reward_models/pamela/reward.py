@@ -154,7 +154,6 @@ class PamelaReward(RewardModel):
                 "revision": self.encoder.revision,
             },
             "encoder_fingerprint": self.encoder.fingerprint(),
-            "score_scale": "(score - 1) / 4",
             "demographics": ensemble.demographics,
             "metrics": metrics,
             **(about or {}),

@@ -63,6 +63,7 @@ class RewardTraining(Strict):
     seeds: list[int] = Field([0, 1, 2], min_length=1)
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    threads: int | None = Field(None, ge=1)  # of the CPU; torch's own choice where it is not told
     cache: str = "outputs/features"
     out: str
     ablations: dict[str, dict[str, Any]] = Field(default_factory=dict)  # name to what differs from the settings above

@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,16 @@ class TrainingSettings:
     patience: int | None = None
 
 
+@dataclass(frozen=True)
+class Told:
+    """Who is told of a training: ``epoch`` gets the figures of each, ``step`` seed, epoch, step and the steps of an
+    epoch.
+    """
+
+    epoch: Callable[[dict[str, float]], None] | None = None
+    step: Callable[[int, int, int, int], None] | None = None
+
+
 def train_member(
     config: PamelaConfig,
     pictures: Tensor,
@@ -47,7 +58,7 @@ def train_member(
     val: RatingTable | None = None,
     checkpoint: Path | None = None,
     accelerator: Accelerator | None = None,
-    on_epoch: Callable[[dict[str, float]], None] | None = None,
+    told: Told = Told(),
 ) -> PamelaPredictor:
     """One member on features (P, D) and (Q, D): smooth L1 plus a within-person pairwise ranking term.
 
@@ -67,7 +78,8 @@ def train_member(
         state.load(checkpoint)
     tables = pictures.to(accelerator.device), prompts.to(accelerator.device)
     while state.epoch < settings.epochs and not state.finished:
-        loss = state.run_epoch(*tables)
+        on_step = None if told.step is None else partial(told.step, seed, state.epoch + 1)
+        loss = state.run_epoch(*tables, on_step)
         row = {"seed": seed, "epoch": state.epoch, "loss": loss}
         if val is not None:
             member = state.member.eval()
@@ -76,8 +88,8 @@ def train_member(
             state.consider(metrics["srocc"])
         if checkpoint:
             state.save(checkpoint)
-        if on_epoch:
-            on_epoch(row)
+        if told.epoch:
+            told.epoch(row)
     return state.result()
 
 
@@ -113,11 +125,11 @@ class _State:
         patience = self.settings.patience
         return patience is not None and self.best_weights is not None and self.epoch - self.best_epoch >= patience
 
-    def run_epoch(self, pictures: Tensor, prompts: Tensor) -> float:
+    def run_epoch(self, pictures: Tensor, prompts: Tensor, on_step: Callable[[int, int], None] | None = None) -> float:
         """Mean loss of one pass."""
         self.model.train()
         device, total = self.accelerator.device, 0.0
-        for _ in range(self.batches.steps):
+        for step in range(self.batches.steps):
             rows, who, fields = self.batches.draw()
             ratings = self.batches.ratings
             liking = self.batches.liking[rows].to(device)
@@ -133,6 +145,8 @@ class _State:
             self.optimizer.step()
             self.schedule.step()
             total += float(value.detach()) / self.batches.steps
+            if on_step:
+                on_step(step + 1, self.batches.steps)
         self.epoch += 1
         return total
 
@@ -162,9 +176,9 @@ class _State:
             "best_epoch": self.best_epoch,
             "best_weights": self.best_weights,
         }
-        partial = path.with_suffix(".partial")
-        torch.save(state, partial)
-        os.replace(partial, path)
+        unfinished = path.with_suffix(".partial")
+        torch.save(state, unfinished)
+        os.replace(unfinished, path)
 
     def load(self, path: Path) -> None:
         """Go on from ``path``. Raises RewardError where it was begun with other settings or ratings."""

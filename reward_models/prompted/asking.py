@@ -13,11 +13,11 @@ import numpy as np
 from PIL import Image
 
 from reward_models.encoders.base import Encoder, opens
-from reward_models.prompted.correction import Scale
 from reward_models.prompted.decider import Answer, Decider
 from reward_models.prompted.local import shrunk
 from reward_models.prompted.question import ScoreQuestion, liking_question, match_question
 from reward_models.prompted.reading import PromptedReading, Shown
+from reward_models.taste.scale import Scale
 
 log = logging.getLogger(__name__)
 

@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from reward_models.taste.scale import Scale
+
 LEVEL = 0.15  # of [0, 1]: standard deviation of how far a person's ratings lie above or below a model's answers
 TAUS = (0.0, 0.05, 0.1, 0.2, 0.35)  # standard deviation of what features explain of a typical picture's liking
 SIGMAS = (0.1, 0.16, 0.25)  # of a rating
@@ -50,29 +52,6 @@ class Prior:
             posteriors = [e * weights / (e * weights).sum() for e in evidence]
             weights = (strength * fixed + np.sum(posteriors, axis=0)) / (strength + len(evidence))
         return cls(weights)
-
-
-@dataclass(frozen=True)
-class Scale:
-    """Centre and spread (D,) of pictures: brings features to one variance and rows to a mean square length of 1.
-    Hidden states have a few features that are larger than all others together and say nothing of a picture.
-    """
-
-    centre: np.ndarray
-    spread: np.ndarray
-
-    @classmethod
-    def of(cls, x: np.ndarray) -> Scale:
-        """Of typical pictures (P, D)."""
-        spread = x.std(axis=0)
-        spread[spread < 1e-6 * max(float(spread.max(initial=0.0)), 1e-12)] = (
-            np.inf
-        )  # it never varied: it counts nothing
-        return cls(x.mean(axis=0), spread * np.sqrt(max(1, np.isfinite(spread).sum())))
-
-    def __call__(self, x: np.ndarray) -> np.ndarray:
-        """Rows (m, D)."""
-        return (x - self.centre) / self.spread
 
 
 class Correction:

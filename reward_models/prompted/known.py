@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reward_models.prompted.correction import Correction, Prior, Scale, log_evidence
+from reward_models.prompted.correction import Correction, Prior, log_evidence
+from reward_models.taste.scale import Scale
 
 TEMPERATURES = np.exp(np.linspace(-1.5, 3, 19))  # the highest all but ignores the model's answers
 SPREAD = 1.0  # of the logarithm of a model's temperature, before any rating

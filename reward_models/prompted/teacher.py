@@ -18,7 +18,7 @@ from safetensors.torch import load, save
 from reward_models.base import RewardError, UnknownPerson
 from reward_models.cards import card
 from reward_models.prompted.asking import NOBODY, Asker
-from reward_models.prompted.correction import SIGMAS, Correction, Prior, Scale
+from reward_models.prompted.correction import SIGMAS, Correction, Prior
 from reward_models.prompted.decider import Answer
 from reward_models.prompted.known import Known, likings
 from reward_models.prompted.question import LIKING, liking_question
@@ -26,6 +26,7 @@ from reward_models.prompted.reading import PromptedReading, Shown
 from reward_models.protocols import Evidence, Lesson, Questions, Reading, Seen, Teacher
 from reward_models.questions import gains, open_variance, pair_gains
 from reward_models.registry import not_found
+from reward_models.taste.scale import Scale
 
 APART = 0.28  # between a picture that was chosen and one that was passed over, of [0, 1]; as Linear-Hidden has it
 MOST_ASKED = 64  # rated pictures that are shown to the model again with a person's card

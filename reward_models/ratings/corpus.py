@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -46,6 +46,7 @@ class Corpus:
     vocabularies: dict[str, list[str]]
     unreadable: dict[str, str]
     fingerprint: str
+    scales: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def with_fields(self, config: Fields) -> Corpus:
         """The same ratings with the fields and vocabularies of a trained model."""
@@ -103,9 +104,10 @@ def build_corpus(
             whole[name] = pd.NA
     train = whole[whole["split"] == "train"]
     if train.empty:
-        raise DataError(
-            "no training rating is left" + (f"; {len(unreadable)} pictures do not open" if unreadable else "")
+        example = next(
+            (f"; {len(unreadable)} pictures are left out, such as '{p}': {why}" for p, why in unreadable.items()), ""
         )
+        raise DataError(f"no training rating is left{example}")
     prompts, whole["prompt_row"] = _prompts(whole["prompt"], store, encoder)
     vocabularies = {name: sorted(train[name].dropna().astype(str).unique()) for name in (*demographics, *metadata)}
     frames_by_split = {s: whole[whole["split"] == s].reset_index(drop=True) for s in SPLITS}
@@ -120,6 +122,7 @@ def build_corpus(
         vocabularies=vocabularies,
         unreadable=unreadable,
         fingerprint="-".join(r.fingerprint() for r, _ in sets),
+        scales={r.name: r.scale for r, _ in sets},
     )
 
 

@@ -17,6 +17,8 @@ from reward_models.ratings.profiles import FILE, LAPIS_PROFILE, PARA_PROFILE, pr
 from reward_models.ratings.source import local_folder
 from reward_models.ratings.table import SPLITS, DataError, Profile, Ratings, cleaned, split_by_hash, tidy
 
+USUAL = (1, 5)  # the scale of a csv's scores
+STRAY = 0.02  # of the scores may be outside it by mistake
 PAMELA_DEMOGRAPHICS = ("age_binned", "gender", "nationality")
 PAMELA_METADATA = ("group", "style", "type")
 PARA_DEMOGRAPHICS = {
@@ -105,13 +107,14 @@ def load_lapis(root: Path, need_pictures: bool = True) -> Ratings:
 
 
 def load_csv(
-    path: Path, scale: tuple[float, float] = (1, 5), person: str = "me", need_pictures: bool = True
+    path: Path, scale: tuple[float, float] | None = None, person: str = "me", need_pictures: bool = True
 ) -> Ratings:
     """Ratings of one's own: columns ``picture``, ``score``, and where wanted ``prompt``, ``person`` and ``split``,
     ``demographics.NAME`` and ``metadata.NAME``; of people, ``profile.NAME`` and ``profile.words``.
 
-    Paths are relative to the csv. Without ``split`` the ratings of several people are split by hash; those of one
-    person are all for training.
+    ``scale``: lowest and highest score; where it is not told it is 1 ... 5, and DataError is raised for a csv that
+    says otherwise. Paths are relative to the csv. Without ``split`` the ratings of several people are split by hash;
+    those of one person are all for training.
     """
     rows = read_csv(path, ("picture", "score"))
     root = path.parent
@@ -144,7 +147,23 @@ def load_csv(
     ratings = Ratings(
         path.stem, root, table, tuple(fields["demographics"]), tuple(fields["metadata"]), profiles=profiles
     )
-    return cleaned(ratings, scale, need_pictures)
+    return cleaned(ratings, _told_or_usual(path, table["score"], scale), need_pictures)
+
+
+def _told_or_usual(path: Path, written: pd.Series, scale: tuple[float, float] | None) -> tuple[float, float]:
+    """The scale; the usual one only where most scores are on it, as what is outside would silently be left out."""
+    if scale is not None:
+        return scale
+    scores = pd.to_numeric(written, errors="coerce").dropna()
+    outside = int((~scores.between(*USUAL)).sum())
+    if outside > STRAY * len(scores):
+        low, high = USUAL
+        raise DataError(
+            f"{outside} of {len(scores)} scores in '{path}' are outside {low} ... {high}: they go from "
+            f"{scores.min():g} to {scores.max():g}. Tell their scale: 'scale: [LOW, HIGH]' in the configuration, "
+            "or --scale LOW HIGH"
+        )
+    return USUAL
 
 
 def _finished(
@@ -194,8 +213,12 @@ def load_ratings(
     need not be there: their features are. ``scale``: of a csv's scores, 1 ... 5 where not given. Raises DataError.
     """
     path = Path(source).expanduser()
+    if kind == "csv" and path.suffix != ".csv":
+        raise DataError(f"'{source}' is no csv: its name does not end in .csv")
     if path.suffix == ".csv":
-        return load_csv(path, scale or (1, 5), need_pictures=need_pictures)
+        if kind not in (None, "csv"):
+            raise DataError(f"'{source}' is a csv; a data set of the kind '{kind}' is a folder")
+        return load_csv(path, scale, need_pictures=need_pictures)
     if scale is not None:
         raise DataError(f"'{source}' is no csv: the scale of a published data set is known and cannot be set")
     path = local_folder(source, revision, say)

@@ -41,8 +41,8 @@ class Ratings:
 
     ``table`` has a row a rating: ``person`` and ``picture`` (str; the picture's path below ``root``),
     ``score`` in [0, 1], ``prompt`` (str or missing), ``split`` (one of ``SPLITS``), then one column for each of
-    ``demographics`` and ``metadata`` (str or missing). ``dropped`` counts the rows left out, by reason. ``profiles``:
-    what else is known of people, by id.
+    ``demographics`` and ``metadata`` (str or missing). ``dropped`` counts the rows left out, by reason. ``scale``:
+    lowest and highest score as they were written. ``profiles``: what else is known of people, by id.
     """
 
     name: str
@@ -51,6 +51,7 @@ class Ratings:
     demographics: tuple[str, ...] = ()
     metadata: tuple[str, ...] = ()
     dropped: dict[str, int] = field(default_factory=dict)
+    scale: tuple[float, float] = (0.0, 1.0)
     profiles: dict[str, Profile] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -88,7 +89,9 @@ def cleaned(ratings: Ratings, scale: tuple[float, float], need_pictures: bool = 
     low, high = scale
     score = pd.to_numeric(ratings.table["score"], errors="coerce")
     table = ratings.table.assign(score=score)
-    result = replace(ratings, table=table).without("score is missing or no number", score.notna())
+    result = replace(ratings, table=table, scale=(float(low), float(high))).without(
+        "score is missing or no number", score.notna()
+    )
     inside = result.table["score"].between(low, high)
     result = result.without(f"score outside {low:g} ... {high:g}", inside)
     named = result.table[["person", "picture"]].notna().all(axis=1)

@@ -50,11 +50,10 @@ class BatchProgress:
         """An event of one of the runs."""
         if isinstance(event, PromptDoubted) and not self.quiet:
             for warning in event.warnings:
-                said = f"{event.request.prompt[:60]}: {warning.text}"
-                print_text("[yellow]warning[/]", escape(said), self.bar.console)
-                if warning.known and warning.known not in self.said:
-                    self.said.add(warning.known)
-                    print_text("[yellow]warning[/]", escape(warning.known), self.bar.console)
+                for text in (warning.text, warning.known):
+                    if text and text not in self.said:  # the same words in another row are the same news
+                        self.said.add(text)
+                        print_text("[yellow]warning[/]", escape(text), self.bar.console)
         elif isinstance(event, CandidateDone):
             self.pictures += 1
             self.bar.update(self.task, drawn=self._drawn())

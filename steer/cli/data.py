@@ -13,6 +13,7 @@ from steer.cli.console import print_line
 from steer.cli.extras import extra
 from steer.cli.options import Kind
 from steer.errors import UsageError
+from steer.miniature.world import WORLD
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -28,7 +29,17 @@ def check(
         str, typer.Argument(metavar="DATA", help="A folder, a csv of your own ratings, or a data set on the hub.")
     ],
     kind: Kind = None,
-    pictures: Annotated[bool, typer.Option(help="Open every picture.")] = True,
+    scale: Annotated[
+        tuple[float, float] | None,
+        typer.Option(metavar="LOW HIGH", help="Lowest and highest score of a csv; 1 5 unless told otherwise."),
+    ] = None,
+    pictures: Annotated[
+        bool,
+        typer.Option(
+            "--pictures/--no-pictures",
+            help="Open every picture. Without, the picture files need not be there, as with features made elsewhere.",
+        ),
+    ] = True,
 ) -> None:
     """Check a data set as training would read it: what it holds, what was left out, and warnings."""
     with extra("train", "pandas"):
@@ -38,7 +49,7 @@ def check(
     if "/" not in source and not Path(source).exists():
         raise UsageError(f"there is no folder or file '{source}'")
     try:
-        report = check_ratings(load_ratings(source, kind), pictures)
+        report = check_ratings(load_ratings(source, kind, need_pictures=pictures, scale=scale), pictures)
     except DataError as error:
         raise UsageError(str(error)) from error
     for line in report.lines:
@@ -56,6 +67,9 @@ def miniature(
     painted_only: Annotated[
         bool, typer.Option("--painted-only", help="Paint all pictures in code, without the model; saves minutes.")
     ] = False,
+    world: Annotated[
+        int, typer.Option(metavar="N", help="Who rates: 1, people who are easily pleased; 2, people who are not.")
+    ] = WORLD,
 ) -> None:
     """Write the miniature's data set: pictures and the ratings of simulated people, in PAMELA's file format.
 
@@ -65,7 +79,7 @@ def miniature(
     from steer.renderers import miniature_renderer
 
     with count_bar("pictures") as tell:
-        write_dataset(folder, pictures, None if painted_only else miniature_renderer().render, tell)
+        write_dataset(folder, pictures, None if painted_only else miniature_renderer().render, tell, world)
     print_line(f"wrote {counted(pictures, 'picture')} to {folder}; check it with: steer data check {folder}")
 
 

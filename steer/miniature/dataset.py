@@ -1,7 +1,7 @@
 """The miniature's ratings as files: pictures and simulated people's scores in the released PAMELA schema.
 
 Half of the pictures are painted, half are made by the shipped pipeline. ``truth.json`` beside the annotations
-holds what a data set of real people never has: the liking without noise.
+holds what a data set of real people never has: the liking without noise. ``about.json`` says whose ratings they are.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from PIL import Image
 from steer.errors import SteerError
 from steer.miniature.crowd import write_profiles
 from steer.miniature.eye import load_eye, named
-from steer.miniature.painter import paint
+from steer.miniature.painter import LOOK, paint
 from steer.miniature.raters import simulated_people
 from steer.miniature.words import caption
-from steer.miniature.world import scene_at
+from steer.miniature.world import GROUP_OF, WORLD, scene_at
 from steer.resources import miniature_weights
 
 N_PICTURES = 2600
@@ -36,15 +36,6 @@ RATINGS = {
 }  # a person, at most
 POOL = {split: split.split("_")[1] for split in RATINGS}
 SEED = 31
-GROUPS = {
-    "animal": "fox lion horse penguin rabbit elephant whale fish butterfly owl cat turtle",
-    "landscape": "tree sunflower mushroom cactus",
-    "architecture": "castle house tent tower lighthouse",
-    "automotive": "train car bicycle sailboat",
-    "still life": "balloon guitar violin cake teapot",
-    "special": "robot snowman",
-}
-GROUP_OF = {subject: group for group, subjects in GROUPS.items() for subject in subjects.split()}
 Progress = Callable[[int, int], None]  # done, total
 Render = Callable[[list[str], list[int]], Sequence[Image.Image | object]]  # a renderer's ``render``: prompts, seeds
 
@@ -72,27 +63,35 @@ def plan(n: int, painted_only: bool = False) -> list[Planned]:
 
 
 def write_dataset(
-    folder: Path, n: int = N_PICTURES, render: Render | None = None, progress: Progress | None = None
+    folder: Path,
+    n: int = N_PICTURES,
+    render: Render | None = None,
+    progress: Progress | None = None,
+    world: int = WORLD,
+    look: int = LOOK,
 ) -> None:
     """Write ``images/*.png``, ``annotations/pamela_<split>.json``, ``annotations/profiles.json`` and ``truth.json``
     below ``folder``.
 
-    ``render`` draws half of the pictures; without it all of them are painted by code.
+    ``render`` draws half of the pictures; without it all of them are painted by code. ``world``: whose people rate;
+    ``look``: of the painter.
 
-    A picture that is already there is kept, so a killed call goes on where it stopped. Ratings come last.
+    A picture that is already there is kept, so a killed call goes on where it stopped. Ratings come last and are
+    written anew, so the pictures of one world serve another.
     """
+    simulated_people(world=world)  # a world that there is not says so before anything is drawn
     planned = plan(n, painted_only=render is None)
-    _draw(folder, planned, render, progress or (lambda *_: None))
+    _draw(folder, planned, render, progress or (lambda *_: None), look)
     images = [Image.open(folder / p.file) for p in planned]
     read = load_eye(miniature_weights("eye")).read(images)
-    write_ratings(folder, planned, read)
+    write_ratings(folder, planned, read, world)
 
 
-def _draw(folder: Path, planned: list[Planned], render: Render | None, progress: Progress) -> None:
+def _draw(folder: Path, planned: list[Planned], render: Render | None, progress: Progress, look: int) -> None:
     (folder / "images").mkdir(parents=True, exist_ok=True)
     missing = [p for p in planned if not (folder / p.file).exists()]
     for p in (p for p in missing if not p.generated):
-        _save(paint(scene_at(SEED, p.index)), folder / p.file)
+        _save(paint(scene_at(SEED, p.index), look=look), folder / p.file)
     asked = [p for p in missing if p.generated]
     for start in range(0, len(asked), 16):
         part = asked[start : start + 16]
@@ -110,7 +109,7 @@ def _save(image: Image.Image, path: Path) -> None:
     partial.replace(path)
 
 
-def write_ratings(folder: Path, planned: list[Planned], read: dict[str, np.ndarray]) -> None:
+def write_ratings(folder: Path, planned: list[Planned], read: dict[str, np.ndarray], world: int = WORLD) -> None:
     """Everybody's ratings of their share of the pictures; ``read``: probabilities per attribute, as an eye gives
     them.
     """
@@ -121,7 +120,7 @@ def write_ratings(folder: Path, planned: list[Planned], read: dict[str, np.ndarr
     pools = {k: np.arange(edges[i], edges[i + 1]) for i, k in enumerate(SHARES)}
     rows: dict[str, list[dict[str, object]]] = {s: [] for s in RATINGS}
     truth: dict[str, dict[str, float]] = {}
-    for k, person in enumerate(simulated_people().values()):
+    for k, person in enumerate(simulated_people(world=world).values()):
         if k < N_SEEN:
             splits = ["pamela_train", "pamela_val_seen", "pamela_test_seen"]
         else:
@@ -151,6 +150,8 @@ def write_ratings(folder: Path, planned: list[Planned], read: dict[str, np.ndarr
                 truth.setdefault(person.id, {})[picture.file] = round(float(liking[i]), 4)
     for split in RATINGS:
         (folder / "annotations" / f"{split}.json").write_text(json.dumps(rows[split]), encoding="utf-8")
-    write_profiles(folder, simulated_people().values())
+    write_profiles(folder, simulated_people(world=world).values())
+    about = {"world": world, "pictures": len(planned)}
+    (folder / "about.json").write_text(json.dumps(about) + "\n", encoding="utf-8")
     (folder / "truth.json").write_text(json.dumps(truth), encoding="utf-8")
     (folder / "generated.json").write_text(json.dumps([p.file for p in planned if p.generated]), encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import random
 import re
 from functools import lru_cache
@@ -112,6 +113,18 @@ def read_prompt(text: str) -> dict[str, str]:
         attribute, value = meaning[match.group(1)]
         said.setdefault(attribute, value)
     return said
+
+
+def nearest_subject(text: str) -> str:
+    """The subject whose name is most like a word of the text that means nothing here; the first one where none is.
+
+    >>> nearest_subject("a catsle in fog"), nearest_subject("雪の中の狐")
+    ('castle', 'fox')
+    """
+    pattern, _ = _lexicon()
+    words = re.findall(r"[^\W\d_]{3,}", pattern.sub(" ", text.lower()))
+    subjects = ATTRIBUTES["subject"]
+    return max(subjects, key=lambda s: max((difflib.SequenceMatcher(None, w, s).ratio() for w in words), default=0.0))
 
 
 # Captions say these of one thing alone ("red balloon", "blue sky"), so a red fox is just a fox.

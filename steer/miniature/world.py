@@ -10,6 +10,10 @@ from __future__ import annotations
 import hashlib
 import random
 from dataclasses import asdict, dataclass, replace
+from typing import Literal
+
+# Of the simulated people whose ratings taught the rewards that ship; raters.py has them all.
+WORLD: Literal[1, 2] = 1
 
 # value -> emoji it is drawn from; the lighthouse has no emoji and is drawn by code.
 SUBJECT_EMOJI: dict[str, str] = {
@@ -55,6 +59,17 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "framing": ("close-up", "medium", "wide"),
     "position": ("left", "centre", "right"),
 }
+
+# What kind of thing a subject is.
+GROUPS = {
+    "animal": "fox lion horse penguin rabbit elephant whale fish butterfly owl cat turtle",
+    "landscape": "tree sunflower mushroom cactus",
+    "architecture": "castle house tent tower lighthouse",
+    "automotive": "train car bicycle sailboat",
+    "still life": "balloon guitar violin cake teapot",
+    "special": "robot snowman",
+}
+GROUP_OF = {subject: group for group, subjects in GROUPS.items() for subject in subjects.split()}
 
 # How an attribute value may be said. The first phrase is the usual one. A framing or style
 # phrase that ends in " of" stands before the subject, every other phrase after or around it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import logging
 from collections.abc import Callable, Sequence
@@ -51,19 +52,46 @@ class DiffusersRenderer(Renderer):
         self.call = {k: v for k, v in config.call.items() if k != "negative_prompt"}
         self.conditioning = self._conditioning()
         self._said_cut = False
-        self.drafts = Drafts(self, config.draft) if config.draft else None
-        self.previews = (
-            EulerPreviews(self.pipeline, config.size, config.preview, self.draw_one) if config.preview else None
-        )
+        self._look_sooner()
+
+    def _look_sooner(self) -> None:
+        """Drafts and previews, where the settings have them."""
+        c = self.config
+        self.drafts = Drafts(self, c.draft) if c.draft else None
+        self.previews = EulerPreviews(self.pipeline, c.size, c.preview, self.draw_one) if c.preview else None
+
+    def variant(self, size: tuple[int, int] | None = None, negative: str | None = None) -> DiffusersRenderer:
+        """The same pipeline; texts that are encoded already are shared."""
+        other = copy.copy(self)
+        changes: dict[str, Any] = {}
+        if size is not None:
+            changes |= {"width": size[0], "height": size[1], "aspect": None}
+        if negative is not None:
+            changes |= {"negative_prompt": negative}
+        other.config = self.config.model_copy(update=changes)
+        if negative is not None and negative != self.config.negative_prompt:
+            other.conditioning = other._conditioning()
+        other._look_sooner()
+        return other
 
     def describe(self) -> dict[str, object]:
         """Pipeline, scheduler, weights and settings."""
         return {
+            **self.config.model_dump(mode="json"),
             "pipeline": type(self.pipeline).__name__,
             "scheduler": type(self.pipeline.scheduler).__name__,
             "weights": self.weights,
-            **self.config.model_dump(mode="json"),
+            **self._own_guidance(),
         }
+
+    def _own_guidance(self) -> dict[str, object]:
+        """The guidance that the pipeline takes where the settings name none."""
+        if (
+            not {"guidance_scale", "true_cfg_scale"}.isdisjoint(self.config.call)
+            or "guidance_scale" not in self.accepted
+        ):
+            return {}
+        return {"guidance": inspect.signature(self.pipeline.__call__).parameters["guidance_scale"].default}
 
     def prepare(self, prompts: Sequence[str]) -> None:
         """Texts that will be drawn next, to be read at once."""
@@ -142,6 +170,15 @@ class DiffusersRenderer(Renderer):
             self._said_cut = True  # once, as a search may write hundreds of such texts
             log.warning("the pipeline reads %d of %d tokens of: %.60s...", limit, n, prompt)
 
+    def _stepped(self, on_step: OnStep | None) -> OnStep:
+        """Whoever waits between steps, then ``on_step``; both in one ``callback_on_step_end``."""
+
+        def stepped(pipeline: Any, step: int, time: Any, given: dict[str, Any]) -> dict[str, Any]:
+            self.between()
+            return on_step(pipeline, step, time, given) if on_step else {}
+
+        return stepped
+
     def _batch(
         self, jobs: list[tuple[str, int]], draft: DraftConfig | None, on_step: OnStep | None
     ) -> list[Image.Image | RenderFailure]:
@@ -160,7 +197,7 @@ class DiffusersRenderer(Renderer):
                 height=height,
                 num_inference_steps=steps,
                 output_type="np",
-                **({"callback_on_step_end": on_step} if on_step else {}),
+                **({"callback_on_step_end": self._stepped(on_step)} if "callback_on_step_end" in self.accepted else {}),
                 **self.call,
             )
         flagged = getattr(output, "nsfw_content_detected", None) or [False] * len(padded)

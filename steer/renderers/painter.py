@@ -9,7 +9,7 @@ from PIL import Image
 
 from steer.config import PainterConfig
 from steer.miniature.painter import paint
-from steer.miniature.words import read_prompt
+from steer.miniature.words import nearest_subject, read_prompt
 from steer.miniature.world import complete_scene
 from steer.protocols import Renderer
 from steer.renderers.vocabulary import painter_vocabulary
@@ -25,17 +25,16 @@ class PainterRenderer(Renderer):
         self.vocabulary = painter_vocabulary()
 
     def render(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Image.Image | RenderFailure]:
-        """A painting of each prompt; a failure for a prompt without a known subject."""
+        """A painting of each prompt; without a known subject, of the one whose name is nearest."""
         return [self._one(p, s) for p, s in zip(prompts, seeds, strict=True)]
 
     def describe(self) -> dict[str, object]:
         """Its kind is all there is."""
         return {"kind": "painter"}
 
-    def _one(self, prompt: str, seed: int) -> Image.Image | RenderFailure:
+    def _one(self, prompt: str, seed: int) -> Image.Image:
         said = read_prompt(prompt)
-        if "subject" not in said:
-            return RenderFailure(f"the painter finds no subject that it can draw in '{prompt[:60]}'")
+        said.setdefault("subject", nearest_subject(prompt))
         return paint(complete_scene(said, random.Random(seed)))
 
 

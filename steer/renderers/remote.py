@@ -92,6 +92,15 @@ class RemoteRenderer(Renderer):
         """The settings; the model behind an API may change without notice."""
         return self.config.model_dump(mode="json", exclude={"parallel", "timeout_s", "retries", "price", "api_key_env"})
 
+    def variant(self, size: tuple[int, int] | None = None, negative: str | None = None) -> RemoteRenderer:
+        """Another size of the same model; costs are counted together."""
+        if negative:
+            raise UsageError("image APIs take no negative prompt")
+        changes = {"width": size[0], "height": size[1], "aspect": None} if size else {}
+        other = RemoteRenderer(self.config.model_copy(update=changes))
+        other.meter = other.usage = self.usage
+        return other
+
     def render(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Image.Image | RenderFailure]:
         """One result a prompt, in order, ``parallel`` at once.
 

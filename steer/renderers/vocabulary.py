@@ -11,9 +11,10 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from reward_models.plural import counted
 from steer.config import DiffusersConfig, PainterConfig, RendererConfig
-from steer.errors import RenderError, UsageError
-from steer.miniature.words import vocabulary
+from steer.errors import RenderError
+from steer.miniature.words import nearest_subject, vocabulary
 from steer.resources import MINIATURE_WEIGHTS
 from steer.vocabulary import PromptWarning, Vocabulary
 from steer.words import content_words
@@ -33,8 +34,8 @@ class WorldVocabulary(Vocabulary):
     """``subjects``: what can be drawn, each with the phrases that name it. ``phrases``: all else that is understood.
     ``words``: those that are understood outside their phrases too. ``name``: of the renderer, as in a sentence.
 
-    ``read_by_code``: without a subject nothing is drawn, and of several the first one. A model draws something in any
-    case.
+    ``read_by_code``: of several subjects the first one is drawn, and without any the one whose name is nearest. What a
+    model draws then, only the model knows.
     """
 
     name: str
@@ -44,18 +45,12 @@ class WorldVocabulary(Vocabulary):
     read_by_code: bool = False
 
     def warnings(self, prompt: str) -> list[PromptWarning]:
-        """See :class:`~steer.vocabulary.Vocabulary`. Raises UsageError where code reads the prompt and finds no
-        subject.
-        """
+        """See :class:`~steer.vocabulary.Vocabulary`."""
         subjects, rest = self._read(prompt)
         strange = [w for w in dict.fromkeys(rest) if content_words(w) - self._stems - _HARMLESS]
         name = self.name[0].upper() + self.name[1:]
         if not subjects:
-            what = f"{name} does not know {_listed(strange)}" if strange else f"{name} needs a subject to draw"
-            known = f"It draws {len(self.subjects)} subjects: {', '.join(self.subjects)}.{self._hint(strange)}"
-            if self.read_by_code:
-                raise UsageError(f"'{prompt[:60]}' cannot be drawn. {what}. {known}")
-            return [PromptWarning(f"{what} and will draw whatever it finds nearest.", known)]
+            return [PromptWarning(self._without_subject(prompt, strange), f"It draws {', '.join(self.subjects)}.")]
         found = []
         if len(subjects) > 1:
             fate = f"only the first, '{subjects[0]}'" if self.read_by_code else "a mixture of them"
@@ -72,9 +67,15 @@ class WorldVocabulary(Vocabulary):
             return True
         return bool(content_words(prompt) & self._stems)
 
-    def _hint(self, strange: Sequence[str]) -> str:
+    def _without_subject(self, prompt: str, strange: Sequence[str]) -> str:
+        """One word that is not known is named; of several, and of other scripts, none is known to be the subject."""
+        many = f"of the {counted(len(self.subjects), 'subject')} that {self.name} draws"
+        what = f"'{strange[0][:30]}' is none {many}" if len(strange) == 1 else f"'{prompt[:60]}' names none {many}"
+        if self.read_by_code:
+            return f"{what}, so it will draw the one whose name is nearest, '{nearest_subject(prompt)}'."
         near = [n for w in strange for n in difflib.get_close_matches(w, self._named, 1, CLOSE)]
-        return f" Did you mean '{near[0]}'?" if near else ""
+        hint = f" Did you mean '{near[0]}'?" if near else ""
+        return f"{what}, so it will draw what it takes for the nearest.{hint}"
 
     @cached_property
     def _stems(self) -> frozenset[str]:

@@ -22,7 +22,6 @@ def check_request(parts: Parts, prompt: str, user: str, budget: int | None = Non
         raise UsageError(f"the seed is {seed}; it must be from 0 to {MOST_SEED}")
     text = check_prompt(prompt)
     parts.roster.people(user)
-    parts.warnings(text)  # a renderer that could draw nothing of it says so here
     return SteerRequest(text, user, budget, seed)
 
 

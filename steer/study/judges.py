@@ -30,13 +30,17 @@ class Judge(Protocol):
 
 
 class Simulated:
-    """The miniature's people themselves: their taste is a known function of what the second eye reads."""
+    """The miniature's people themselves: their taste is a known function of what the second eye reads.
 
-    def __init__(self) -> None:
+    ``world``: whose people, as in :mod:`steer.miniature.raters`.
+    """
+
+    def __init__(self, world: int) -> None:
         from steer.miniature.eye import load_eye
         from steer.miniature.raters import simulated_people
 
-        self.people, self.eye = simulated_people(), load_eye(miniature_weights("judge"))
+        self.world = world
+        self.people, self.eye = simulated_people(world=world), load_eye(miniature_weights("judge"))
 
     def likings(self, images: Sequence[Image.Image], prompts: Sequence[str], users: Sequence[str]) -> np.ndarray:  # noqa: ARG002
         """Their true satisfaction, (U, n)."""
@@ -44,10 +48,11 @@ class Simulated:
         return np.stack([self.people[u].satisfaction(read) for u in users])
 
     def fingerprint(self) -> str:
-        """Of the eye they look through."""
+        """Of the eye they look through, and of their world where it is not the first."""
         from reward_models.encoders.identity import weights_hash
 
-        return weights_hash(self.eye)
+        eye = weights_hash(self.eye)
+        return eye if self.world == 1 else f"{eye} world {self.world}"
 
     def knows(self) -> list[str]:
         """Everybody's ids."""
@@ -149,7 +154,7 @@ class Jury:
 
 
 def _judge(config: JudgeConfig) -> Any:
-    return Simulated() if config.kind == "simulated" else RewardJudge(config.model)
+    return Simulated(config.world) if config.kind == "simulated" else RewardJudge(config.model)
 
 
 def _fidelity(config: FidelityConfig) -> Any:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from reward_models import yaml12
 from reward_models.doors import read_text
 from steer.errors import UsageError
+from steer.miniature.world import WORLD
 from steer.resources import data_folder
 
 
@@ -47,10 +48,13 @@ class Condition(_Section):
 class JudgeConfig(_Section):
     """``simulated``: the miniature's people, looking through the second eye; ``reward``: a personal reward by folder or
     name.
+
+    ``world``: of the simulated people; it must be the one whose ratings taught the reward that steers.
     """
 
     kind: Literal["simulated", "reward"]
     model: str = ""
+    world: Literal[1, 2] = WORLD
 
 
 class FidelityConfig(_Section):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shlex
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from reward_models import Person, RewardModel
 from reward_models.cards import LEVELS, card
@@ -60,6 +60,16 @@ class Roster:
         found = enrol(self.store, self.reward, user)
         self._learned[user] = found
         return found
+
+    def refresh(self, users: Iterable[str]) -> None:
+        """Learn anew who of these has told more since, and forget who is gone; between runs, as what they are liked for
+        changes with it.
+        """
+        for user in users:
+            if user in self._learned and self.store.get(user) is None:
+                del self._learned[user]
+            elif user in self._learned and self.store.told(user).digest() != self._learned[user].basis:
+                self.learn(user)
 
     def bases(self, people: People) -> dict[str, str]:
         """By id, for the people of the store among these: the digest of what they were learned from."""

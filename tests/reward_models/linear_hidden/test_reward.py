@@ -24,8 +24,8 @@ from reward_models.linear_hidden.fit import all_pools, attribute_map, attribute_
 from reward_models.linear_hidden.layers import choose_layer
 from reward_models.linear_hidden.people import MARGIN
 from reward_models.linear_hidden.reward import LinearHiddenReward
-from reward_models.linear_hidden.ridge import Ridge, Scaler
 from reward_models.linear_hidden.settings import load_settings
+from reward_models.taste.ridge import Ridge, Scaler
 from reward_models.testing import (
     CriticConformance,
     ImaginationConformance,
@@ -181,7 +181,7 @@ def test_the_papers_protocol(made, tmp_path):
     table = told["table"]["LT_4"]
     assert set(table) == {"direct", "residual", "giaa", "reduce"}  # three people outside are too few for hierarchical
     assert table["direct"][100]["spearman"][0] > 0.5
-    assert table["residual"][10]["spearman"][0] > table["direct"][10]["spearman"][0] - 0.05
+    assert 0.5 < table["residual"][10]["spearman"][0] < table["residual"][100]["spearman"][0]  # careful with few
     assert told["probing"]["red"]["test"] > 0.5
     assert "| LT_4 | direct | 100 |" in (tmp_path / "linear_hidden.md").read_text()
     assert (tmp_path / "layers.png").stat().st_size > 5000

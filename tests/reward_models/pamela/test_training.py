@@ -9,6 +9,7 @@ import torch
 from reward_models.evaluation.metrics import evaluate
 from reward_models.pamela.model import PamelaConfig
 from reward_models.pamela.training import (
+    Told,
     TrainingSettings,
     neighbour_weights,
     predict,
@@ -80,11 +81,11 @@ def test_a_resumed_training_ends_at_the_same_weights(world, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(world, epochs=4, checkpoint=tmp_path / "cut.pt", on_epoch=killed)
+        train(world, epochs=4, checkpoint=tmp_path / "cut.pt", told=Told(killed))
     torch.manual_seed(99)
     epochs = []
     resumed, _ = train(
-        world, epochs=4, checkpoint=tmp_path / "cut.pt", on_epoch=lambda row: epochs.append(row["epoch"])
+        world, epochs=4, checkpoint=tmp_path / "cut.pt", told=Told(lambda row: epochs.append(row["epoch"]))
     )
     assert epochs == [3, 4]
     assert same(whole, resumed)
@@ -99,7 +100,7 @@ def test_training_stops_early_and_returns_its_best_epoch(world):
     )  # nothing to be learnt of it: no epoch is better for long
     seen = []
     settings = TrainingSettings(epochs=60, people_per_batch=12, ratings_each=12, patience=3)
-    model = train_member(config, features, NO_PROMPT, table.where(rows), 0, settings, noise, on_epoch=seen.append)
+    model = train_member(config, features, NO_PROMPT, table.where(rows), 0, settings, noise, told=Told(seen.append))
     scores = [row["val_srocc"] for row in seen]
     best = int(np.argmax(scores))
     assert len(seen) == best + 4 < 60

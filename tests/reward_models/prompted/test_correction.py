@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from reward_models.evaluation.statistics import spearman
-from reward_models.prompted.correction import Correction, Prior, Scale
+from reward_models.prompted.correction import Correction, Prior
 from reward_models.prompted.known import Known, calibrated, likings
+from reward_models.taste.scale import Scale
 
 DIM, AXES, PEOPLE = 64, 12, 24
 

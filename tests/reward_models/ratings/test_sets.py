@@ -201,3 +201,23 @@ def test_the_check_sees_what_would_spoil_an_evaluation(tmp_path):
     ):
         assert expected in text
     assert "val_seen" in "\n".join(report.lines)
+
+
+def test_a_csv_on_another_scale_is_refused_before_a_third_of_it_is_lost(tmp_path):
+    picture(tmp_path / "a.png")
+    path = tmp_path / "mine.csv"
+    path.write_text("picture,score\n" + "".join(f"a.png,{s}\n" for s in (1, 2, 3, 4, 5, 6, 7)))
+    with pytest.raises(DataError, match=r"2 of 7 scores in .* are outside 1 \.\.\. 5: they go from 1 to 7\."):
+        load_csv(path)
+    assert load_csv(path, (1, 7)).scale == (1, 7)
+    path.write_text("picture,score\n" + "a.png,3\n" * 99 + "a.png,55\n")  # a slip of the finger
+    assert load_csv(path).dropped["score outside 1 ... 5"] == 1
+
+
+def test_a_kind_that_does_not_fit_is_one_line(tmp_path):
+    (tmp_path / "mine.csv").write_text("picture,score\na.png,3\n")
+    with pytest.raises(DataError, match="is a csv; a data set of the kind 'para' is a folder"):
+        load_ratings(tmp_path / "mine.csv", "para")
+    with pytest.raises(DataError, match="is no csv"):
+        load_ratings(tmp_path, "csv")
+    assert len(load_ratings(tmp_path / "mine.csv", "csv", need_pictures=False)) == 1

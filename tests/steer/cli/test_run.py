@@ -158,5 +158,5 @@ def test_the_painter_never_passes_for_a_diffusion_model(run_folder):
     folder, _ = run_folder
     with Image.open(folder / "pictures" / "0000.png") as image:
         assert "Model: painter" in image.text["parameters"]
-        assert "Sampler" not in image.text["parameters"]
+        assert "Steps: 0, Sampler: painter, CFG scale: 0," in image.text["parameters"]
         assert json.loads(image.text["steer"])["model"] == "painter"

@@ -12,6 +12,7 @@ import pytest
 from reward_models.ratings.sets import load_ratings
 from steer.miniature.dataset import plan, write_dataset
 from steer.renderers import miniature_renderer
+from tests.steer.command import steer_here
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +43,19 @@ def test_ratings_are_the_truth_and_noise(written):
     left = table["score"] - liking
     assert 0.08 < left.std() < 0.12  # .45 of 4 points, less what the ends of the scale cut
     assert np.corrcoef(liking, table["score"])[0, 1] > 0.85
+
+
+def test_the_pictures_of_one_world_serve_the_people_of_another(written, tmp_path):
+    (tmp_path / "images").symlink_to(written / "images", target_is_directory=True)
+    done = steer_here("data", "miniature", tmp_path, "--pictures", 60, "--painted-only", "--world", 2)
+    assert done.returncode == 0, done.stderr
+    about = [json.loads((folder / "about.json").read_text()) for folder in (written, tmp_path)]
+    assert about == [{"world": 1, "pictures": 60}, {"world": 2, "pictures": 60}]
+    one, two = (load_ratings(folder).table for folder in (written, tmp_path))
+    assert len(one) == len(two)
+    assert two["score"].mean() < one["score"].mean() - 0.05
+    assert steer_here("data", "miniature", tmp_path / "x", "--world", 3).returncode == 2
+    assert not (tmp_path / "x").exists()
 
 
 def test_a_second_call_keeps_what_is_there_and_draws_what_is_not(written):

@@ -57,7 +57,7 @@ def test_where_no_word_is_known_texts_are_not_compared_and_that_is_said(miniatur
     """The reward's encoder reads every unknown word alike: each rewrite was "0.00 like the prompt"."""
     miniature.parts.renderer  # noqa: B018  loaded, as in a run
     told = [str(w) for w in miniature.parts.warnings(DRAGON)]
-    assert "'dragon', 'eating' and 'spaghetti'" in told[0]
+    assert told[0].startswith(f"'{DRAGON}' names none of the 32 subjects that the miniature draws, so")
     assert told[1].startswith("As no word of the prompt is known, rewrites are not checked for their meaning")
     search = miniature.search(DRAGON, "u17", budget=24)
     first = search.ask()
@@ -80,8 +80,21 @@ def test_the_command_says_it_on_the_terminal_or_in_its_json(tmp_path):
     assert "warning" in steer_here("show", tmp_path / "1").stdout
 
 
-def test_the_painter_refuses_what_it_cannot_draw_at_all(tmp_path):
-    done = steer_here("run", "-u", "u17", "-p", DRAGON, "--set", "renderer=painter", "--out", tmp_path / "run")
-    assert done.returncode == 2
-    assert "The painter does not know 'dragon', 'eating' and 'spaghetti'. It draws 32 subjects: fox," in done.stderr
-    assert not (tmp_path / "run").exists()
+def test_the_painter_says_what_it_draws_instead(tmp_path):
+    done = steer_here(
+        "run", "-u", "u17", "-p", "a dragon", "-n", 1, "--set", "renderer=painter", "--out", tmp_path / "1"
+    )
+    assert done.returncode == 0, done.stderr
+    flat = " ".join(done.stdout.split())
+    said = "'dragon' is none of the 32 subjects that the painter draws, so it will draw the one whose name is nearest"
+    assert said in flat[: flat.index("original 0.")]
+    assert flat.count("It draws fox, lion,") == 1
+
+
+def test_a_batch_without_listeners_logs_the_same_words_once(painting, tmp_path, caplog):
+    rows = [{"prompt": p, "user": "u1", "budget": 1} for p in ("a huge fox", "a huge cat", "a dragon")]
+    results = list(painting.batch(rows, tmp_path / "batch"))
+    assert [bool(r.warnings) for r in results] == [True] * 3
+    said = [r.message for r in caplog.records if r.name == "steer.steerer"]
+    assert sum("'huge'" in text for text in said) == 1
+    assert sum("'dragon'" in text for text in said) == 1

@@ -13,10 +13,13 @@ from PIL import Image
 
 from steer.errors import SteerError, UsageError
 from steer.lexicon import Lexicon
+from steer.miniature.painter import paint
+from steer.miniature.world import Scene
 from steer.proposers.scripted import ScriptedWriter
 from steer.resources import data_folder
 from steer.study.analysis import Findings, Judged
 from steer.study.folder import Cell, StudyFolder
+from steer.study.judges import Jury
 from steer.study.kept import KeptRenderer
 from steer.study.plan import load_study, parse_study
 from steer.study.report import write_study
@@ -382,3 +385,16 @@ def test_what_a_study_would_take_is_said_before():
     wrong = steer_here("study", "--config", "nope")
     assert wrong.returncode == 2
     assert "there is no study 'nope'" in wrong.stderr
+
+
+def test_the_people_of_another_world_judge_otherwise():
+    judges = {"one": {"kind": "simulated", "world": 1}, "two": {"kind": "simulated", "world": 2}}
+    jury = Jury(draw_users(parse_study({**PLAN, "users": ["u3"], "judges": judges}, "few")))
+    picture = paint(Scene("fox", "snow", "night", "ink", "wide", "left"))
+    one, two = (judge.likings([picture], ["a fox"], ["u3"])[0, 0] for judge in jury.judges.values())
+    assert one == jury.judges["one"].people["u3"].satisfaction(jury.judges["one"].eye.read([picture]))[0]
+    assert abs(one - two) > 0.01
+    marks = jury.fingerprint()
+    assert marks["two"] == f"{marks['one']} world 2"
+    with pytest.raises(UsageError, match=r"judges\.the person\.world"):
+        parse_study({**PLAN, "judges": {"the person": {"kind": "simulated", "world": 3}}}, "few")

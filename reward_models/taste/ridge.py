@@ -69,7 +69,7 @@ class Ridge:
 
     ``scaler``: of a larger set of pictures, where the rows are too few to know scales by; None: of the rows themselves,
     as the paper does.
-    ``noise``: standard deviation of a target where it is known; None: found by leave-one-out.
+    ``noise``: standard deviation of a target where it is known; None: ``own_noise``, found by leave-one-out.
     """
 
     def __init__(
@@ -137,7 +137,8 @@ class Ridge:
         self.dual = self._vectors @ (own / (self._values + self.alpha))  # (n,), sums to 0
         # a left-out residual has the variance noise^2 / (1 - h)
         kept = self.alpha * ((self._vectors**2) @ inverse[:, chosen])  # 1 - h
-        self.noise = self._noise or float(np.sqrt(np.mean(self.left_out**2 * kept)))
+        self.own_noise = float(np.sqrt(np.mean(self.left_out**2 * kept)))
+        self.noise = self._noise or self.own_noise
 
     @property
     def coefficients(self) -> np.ndarray:

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from reward_models.base import RewardError
-from reward_models.linear_hidden.people import FEW, MARGIN, SPREAD, PersonModel
-from reward_models.linear_hidden.population import Population
-from reward_models.linear_hidden.ridge import ALPHAS, Ridge, Scaler, many_outputs
+from reward_models.linear_hidden.people import FEW, MARGIN, PersonModel
+from reward_models.taste.ridge import ALPHAS, Ridge, Scaler, many_outputs
 
 
 def data(n, d, seed=0):
@@ -150,88 +149,3 @@ def test_a_persons_forms():
         PersonModel(x[:1], y[:1], general)
     with pytest.raises(RewardError, match="needs a map to attributes"):
         PersonModel(x[:5], y[:5], general, "reduce")
-
-
-@pytest.fixture(scope="module")
-def crowd():
-    """120 people whose taste lies along three of twenty features, 40 ratings each, and the three."""
-    rng = np.random.default_rng(4)
-    axes = np.zeros((3, 20))
-    axes[[0, 1, 2], [2, 7, 11]] = 0.2, 0.1, 0.05
-    features = rng.normal(size=(900, 20))
-    people, tastes = [], rng.normal(size=(120, 3)) @ axes
-    for w in tastes:
-        rows = rng.choice(900, 40, replace=False)
-        people.append((rows, 0.3 * rng.normal() + features[rows] @ w + 0.1 * rng.normal(size=40)))
-    return features, people, axes
-
-
-def test_how_people_differ_is_found(crowd):
-    features, people, _ = crowd
-    plain = Scaler(np.zeros(20), np.ones(20))
-    found = Population.of(features, people, plain)
-    assert found.noise == pytest.approx(0.1, rel=0.1)
-    lengths = np.linalg.norm(found.axes, axis=1)
-    assert lengths[:3] == pytest.approx([0.2, 0.1, 0.05], rel=0.25)
-    assert (lengths[3:] < 0.025).all()
-    assert np.abs(found.axes[0, 2]) > 0.98 * lengths[0]
-    assert Population.of(features, people[:3], plain) is None
-
-
-def test_its_ridge_is_the_posterior(crowd):
-    """Against Bayes' rule with the prior N(0, axes' axes), a free level, and the known noise; and it needs fewer
-    ratings."""
-    features, people, _ = crowd
-    plain = Scaler(np.zeros(20), np.ones(20))
-    population = Population.of(features, people, plain)
-    rng = np.random.default_rng(9)
-    w = rng.normal(size=3) @ crowd[2]
-    x, new = rng.normal(size=(12, 20)), rng.normal(size=(200, 20))
-    r = 0.4 + x @ w + 0.1 * rng.normal(size=12)
-    ridge = population.ridge(x, r)
-    prior, centred = population.axes.T @ population.axes, x - x.mean(0)
-    gain = prior @ centred.T @ np.linalg.inv(centred @ prior @ centred.T + population.noise**2 * np.eye(12))
-    expected = r.mean() + (new - x.mean(0)) @ gain @ (r - r.mean())
-    assert ridge(population(new)) == pytest.approx(expected, abs=1e-8)
-    left = prior - gain @ centred @ prior
-    variance = np.einsum("md,de,me->m", new - x.mean(0), left, new - x.mean(0)) + population.noise**2 / 12
-    assert ridge.uncertainty(population(new)) ** 2 == pytest.approx(variance, rel=1e-6)
-    alone = Ridge(x, r, "wide", plain)
-    assert np.corrcoef(ridge(population(new)), new @ w)[0, 1] > np.corrcoef(alone(new), new @ w)[0, 1] + 0.1
-
-
-def test_from_nothing_known_to_much(crowd):
-    features, people, _ = crowd
-    plain = Scaler(np.zeros(20), np.ones(20))
-    population = Population.of(features, people, plain)
-    rows, r = people[0]
-    x, y = features[rows], np.clip(0.5 + r, 0, 1)
-
-    def of(n, population=population, estimator="auto"):
-        return PersonModel(
-            x[:n], y[:n], lambda rows: np.full(len(rows), 0.5), estimator, scaler=plain, population=population
-        )
-
-    for n in (0, 1):
-        assert of(n).raw(features) == pytest.approx(0.5)
-        assert of(n).open_share(features) == 1
-        assert of(n).uncertainty(features[:3]) == pytest.approx(np.linalg.norm(population(features[:3]), axis=1))
-    assert of(0, None).uncertainty(features[:3]) == pytest.approx(
-        SPREAD * np.linalg.norm(features[:3], axis=1) / 20**0.5
-    )
-    shares = [of(n).open_share(features) for n in (2, 10, 20, 40)]
-    assert shares == sorted(shares, reverse=True)
-    assert 0 < shares[-1] < 0.3
-    assert [of(n).estimator for n in (0, 10)] == ["hierarchical", "hierarchical"]
-    assert (of(9).low, of(9).high) == (0, 1)
-    assert (of(10).low, of(10).high) == (y[:10].min(), y[:10].max())
-    for model in (of(30), of(30, None)):
-        slopes = model.slopes(features)
-        along = np.einsum("mk,kl,ml->m", slopes, model.covariance(), slopes)
-        assert model.uncertainty(features) ** 2 == pytest.approx(along + model.ridge.noise**2 / 30)
-    grown = of(10)
-    for i in range(10, 40):
-        grown.add(x[i], y[i])
-    assert grown.raw(features) == pytest.approx(of(40).raw(features), abs=1e-8)
-    with pytest.raises(RewardError, match="needs other people's ratings"):
-        of(10, None, "hierarchical")

@@ -1,0 +1,202 @@
+"""The models of a server, its queue and its runs. Knows nothing of HTTP: routes and MCP tools are thin over it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import Future
+from random import SystemRandom
+from typing import Any, TypeVar
+
+from reward_models.pictures import open_picture
+from steer.config import override
+from steer.config.search import MOST_SEED
+from steer.errors import SteerError, UsageError
+from steer.judging.audience import Audience
+from steer.lexicon import Lexicon
+from steer.parts import Parts
+from steer.result import Result
+from steer.run.drive import drive, new_folder
+from steer.run.enhance import Enhanced, enhance
+from steer.run.requests import check_request
+from steer.server.metrics import Metrics
+from steer.server.queue import Cancelled, Job, Queue
+from steer.server.run import Run, RunState, Wish, check_wish
+from steer.server.settings import ServerSettings
+from steer.store.names import new_run_folder
+from steer.types import State, StopReason
+from steer.users.beliefs import Beliefs, beliefs
+from steer.users.ids import AVERAGE
+from steer.users.rating import rate_candidate
+from steer.words import check_prompt
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+random_ = SystemRandom()
+
+
+class Service:
+    """``parts`` are loaded at once: one set of models, used by the queue's thread alone."""
+
+    def __init__(self, parts: Parts, settings: ServerSettings | None = None):
+        self.parts, self.settings = parts, settings or ServerSettings()
+        self.name = parts.config.name
+        self.queue = Queue(self.settings.queue)
+        self.metrics = Metrics(self.queue)
+        self.runs: OrderedDict[str, Run] = OrderedDict()
+        self._current: Run | None = None
+        self.ask(self._load).result()
+
+    def _load(self) -> None:
+        parts = self.parts
+        _ = parts.reward, parts.panel, parts.space, parts.proposer, parts.roster, parts.held_out
+        parts.renderer.between = self._between
+
+    def _between(self) -> None:
+        """Between two steps of a picture."""
+        if self._current is not None:
+            self._current.check()
+
+    # who
+
+    def users(self) -> list[str]:
+        """Everybody it can draw for, without "average"."""
+        return self.parts.roster.ids()
+
+    def knows(self, users: list[str]) -> list[str]:
+        """Which of these it does not know."""
+        known = {*self.users(), AVERAGE}
+        return [user for user in users if user not in known]
+
+    def rates(self, users: list[str]) -> str | None:
+        """The first of these whose ratings can be kept: a user of the store; None for people of a data set."""
+        for user in users:
+            found = self.parts.store.get(user) if user != AVERAGE else None
+            if found is not None and not found.source:
+                return user
+        return None
+
+    # runs
+
+    def start(self, wish: Wish, owner: str) -> Run:
+        """Let a run wait for its turn. Raises UsageError for what cannot be drawn, Full and Closed."""
+        check_wish(wish, self.settings.most(self.parts.config))
+        check_prompt(wish.prompt)
+        run = Run(wish, owner, self.queue)
+        run.job = Job(wish.user, lambda: self._run(run))
+        run.job.done.add_done_callback(lambda done: self._ended(run, done))
+        self.queue.submit(run.job)
+        self.runs[run.id] = run
+        self._forget_old()
+        return run
+
+    def _run(self, run: Run) -> Result:
+        """In the models' thread."""
+        run.begin()
+        wish, parts = run.wish, self.parts
+        self.metrics.waited.observe(time.monotonic() - run.job.since if run.job else 0)
+        self._refresh(run.users)
+        if wish.learn:
+            parts = parts.with_config(override(parts.config, {"search.learn": True}))
+        if wish.size is not None or wish.negative is not None:
+            parts = parts.variant(wish.size, wish.negative)
+        request = check_request(parts, wish.prompt, wish.user, wish.budget, wish.seed)
+        folder = new_folder(parts, request, new_run_folder(self.settings.out, request.prompt, request.user))
+        self._current = run
+        try:
+            with self.metrics.seconds.time():
+                return drive(parts, request, folder, run)
+        finally:
+            self._current = None
+
+    def _ended(self, run: Run, done: Future[Any]) -> None:
+        """Whatever became of a run's job."""
+        error, fault = done.exception(), None
+        if error is None:
+            state: RunState = "stopped" if done.result().stop is StopReason.INTERRUPTED else "done"
+        elif isinstance(error, Cancelled):
+            state = "stopped" if run.stopping else "cancelled"
+        else:
+            state, fault = "failed", error if isinstance(error, SteerError) else SteerError(str(error))
+        self.metrics.pictures.inc(sum(1 for c in run.candidates.values() if c.picture))
+        self.metrics.runs.labels(state).inc()
+        run.end(state, fault)
+
+    def _refresh(self, users: list[str]) -> None:
+        """Learn what people told since; not in the middle of a run for them."""
+        busy = self._current.users if self._current else []
+        self.parts.roster.refresh(u for u in users if u not in busy)
+
+    def _forget_old(self) -> None:
+        """Runs that are over are remembered for a while; their folders stay."""
+        over = [run.id for run in self.runs.values() if run.over]
+        for id_ in over[: max(0, len(self.runs) - self.settings.remembered)]:
+            del self.runs[id_]
+
+    # small questions
+
+    def ask(self, work: Callable[[], T]) -> Future[T]:
+        """Do something short in the models' thread, between two pictures of a run. Raises Full and Closed."""
+        job = Job("", work)
+        self.queue.submit_short(job)
+        return job.done
+
+    def enhance(self, prompt: str, user: str, n: int = 1, seed: int | None = None) -> Future[list[Enhanced]]:
+        """Up to n rewrites of a prompt for a user, the most promising first; nothing is drawn. Raises UsageError."""
+        text, chosen = check_prompt(prompt), random_.randint(0, MOST_SEED) if seed is None else seed
+
+        def work() -> list[Enhanced]:
+            self._refresh(Audience.parse(user).everyone)
+            return enhance(self.parts, text, user, n, chosen)
+
+        return self.ask(work)
+
+    def rate(self, run: Run, index: int, score: float, user: str) -> Future[None]:
+        """Keep a rating (1 to 5) of a picture of a run. Raises UsageError for a picture that is not there."""
+        candidate = run.candidates.get(index)
+        if candidate is None or not candidate.picture or run.folder is None:
+            raise UsageError(f"the run has no picture {index}")
+        if not 1 <= score <= 5:
+            raise UsageError(f"the rating is {score:g}; it must be from 1 to 5")
+        path, prompt, origin = run.folder / candidate.picture, run.wish.prompt, run.folder.name
+
+        def work() -> None:
+            with open_picture(path) as image:
+                picture = image.convert("RGB")
+            rate_candidate(self.parts.store, self.parts.reward, user, picture, check_prompt(prompt), score, origin)
+            self.metrics.ratings.inc()
+
+        return self.ask(work)
+
+    def beliefs(self, user: str) -> Future[Beliefs]:
+        """What is believed of a user's taste. Raises UsageError in the future for one who is not known."""
+
+        def work() -> Beliefs:
+            self._refresh([user])
+            parts = self.parts
+            people = parts.roster.people(user)
+            enrolled = parts.roster.learned(people).get(user)
+            lexicon = Lexicon.load(parts.config.proposer.lexicon)
+            store = parts.store if enrolled else None
+            return beliefs(parts.reward, user, lexicon, store, enrolled)
+
+        return self.ask(work)
+
+    def unsure(self, run: Run, most: int = 3) -> list[int]:
+        """Pictures of a run whose rating would tell most, as it seems: those whose liking is least certain."""
+        scored = [c for c in run.candidates.values() if c.state is State.SCORED and c.picture]
+        return [c.index for c in sorted(scored, key=lambda c: -c.uncertainty)[:most]]
+
+    # the end
+
+    def close(self) -> None:
+        """Take nothing more; what runs ends at its next step, and what it made is kept."""
+        self.queue.close()
+        if self._current is not None:
+            self._current.stop()
+
+    def join(self, timeout_s: float = 30.0) -> None:
+        """Wait until nothing runs, after :meth:`close`."""
+        self.queue.join(timeout_s)
