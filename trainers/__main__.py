@@ -309,6 +309,14 @@ def profile_mllm(
         module.ship_arm(arm, work)
 
 
+@app.command("profile-vlm")
+def profile_vlm(minutes: Minutes = 10, source: Path = Path("training/crowd"), work: Work = HERE) -> None:
+    """The tiny Qwen3-VL, taught P-MLLM's questions: its control, and what `prompted` may ask; after `profile-mllm`."""
+    from trainers import profile_vlm as module
+
+    print(module.train(source, work / "profile-vlm", minutes))
+
+
 @app.command("ship")
 def ship_(work: Work = HERE) -> None:
     """Write the trained parts as fp16 safetensors into the package."""

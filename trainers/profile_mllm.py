@@ -27,6 +27,16 @@ from trainers import profile_text, ship
 
 ARMS = ("many", "few")
 RECIPE = "profile-mllm-miniature.yaml"
+VARIANTS: dict[str, dict[str, object]] = {  # what the fusion of a control differs by
+    "full": {},
+    "gate = 1": {"gate": "open"},
+    "gate without H": {"gate": "static"},
+    "middle three": {"place": "middle"},
+    "top three": {"place": "top"},
+    "one block": {"blocks": 1},
+    "all blocks": {"place": "all"},
+    "memory": {"form": "memory"},
+}
 
 
 def prepare(dataset: Path, crowd: Path, people: int = 1000) -> None:
@@ -58,19 +68,21 @@ def world_of(arm: str, dataset: Path) -> profile_text.World:
     return profile_text.Table([p for p in everybody[:200] if p.id in rows], rng, rows)
 
 
-def recipe(arm: str, work: Path, dataset: Path, steps: float = 1.0) -> ProfileMllmSettings:
-    """The shipped recipe for an arm. ``steps``: times its steps."""
+def recipe(arm: str, work: Path, dataset: Path, steps: float = 1.0, variant: str = "full") -> ProfileMllmSettings:
+    """The shipped recipe for an arm and one of ``VARIANTS``. ``steps``: times its steps."""
     told = load_settings(data_folder("configs") / "train" / RECIPE)
     source = work / "crowd" if arm == "many" else dataset
     stages = [s.model_copy(update={"steps": max(1, round(s.steps * steps))}) for s in told.stages]
+    name = "reward" if variant == "full" else f"variants/{variant.replace(' ', '-')}"
     return told.model_copy(
         update={
+            "fusion": told.fusion.model_copy(update=VARIANTS[variant]),
             "data": [told.data[0].model_copy(update={"source": str(source)})],
             "llm": str(work / "profile-mllm" / arm / "text" / "model"),
             "eyes": told.eyes.model_copy(update={"name": str(miniature_weights("siglip"))}),
             "fidelity": str(miniature_weights("siglip")),
             "stages": stages,
-            "out": str(work / "profile-mllm" / arm / "reward"),
+            "out": str(work / "profile-mllm" / arm / name),
         }
     )
 

@@ -20,7 +20,7 @@ from steer.miniature.person import SimulatedPerson
 from steer.miniature.profiles import self_report
 from steer.miniature.raters import N_PEOPLE, simulated_people
 from steer.miniature.words import caption
-from steer.miniature.world import Scene
+from steer.miniature.world import WORLD, Scene
 from steer.resources import miniature_weights
 
 CROWD = 1000
@@ -58,7 +58,12 @@ def write_descriptions(folder: Path, files: list[str], read: dict[str, np.ndarra
 
 
 def write_crowd(
-    dataset: Path, folder: Path, pools: dict[str, list[str]], read: dict[str, np.ndarray], people: int = CROWD
+    dataset: Path,
+    folder: Path,
+    pools: dict[str, list[str]],
+    read: dict[str, np.ndarray],
+    people: int = CROWD,
+    world: int = WORLD,
 ) -> None:
     """Ratings by the crowd of pictures that ``dataset`` holds, in PAMELA's files below ``folder``.
 
@@ -70,7 +75,7 @@ def write_crowd(
     for file in files:
         _link(dataset / file, folder / file)
     (folder / "annotations").mkdir(exist_ok=True)
-    crowd = list(simulated_people(N_PEOPLE + people).values())[N_PEOPLE:]
+    crowd = list(simulated_people(N_PEOPLE + people, world=world).values())[N_PEOPLE:]
     rng = np.random.default_rng(SEED)
     rows: dict[str, list[dict[str, object]]] = {"train": [], "val_seen": [], "val_unseen": []}
     for k, person in enumerate(crowd):

@@ -64,6 +64,9 @@ def self_report(person: SimulatedPerson) -> SelfReport:
     scales = np.clip(np.rint(5.5 + STEPS_PER_TRAIT * noisy), 1, 10).astype(int)
     values = [(a, v) for a in SPOKEN for v in ATTRIBUTES[a]]
     felt = np.concatenate([person.main[a] for a in SPOKEN])
+    for veto in person.vetoes:  # what spoils any picture comes to mind first
+        if veto.attribute in SPOKEN:
+            felt[values.index((veto.attribute, ATTRIBUTES[veto.attribute][veto.index]))] = felt.min() - felt.std()
     order = np.argsort(felt + INTROSPECTION * felt.std() * rng.normal(size=len(felt)))
     chosen = [values[i] for i in (*order[::-1][:EACH], *order[:EACH])]
     for k in np.flatnonzero(rng.random(len(chosen)) < WRONG):
