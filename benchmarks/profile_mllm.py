@@ -42,7 +42,7 @@ from steer.miniature.person import SimulatedPerson
 from steer.miniature.profiles import SelfReport, self_report
 from steer.miniature.raters import simulated_people
 from steer.miniature.words import caption
-from steer.miniature.world import Scene
+from steer.miniature.world import WORLD, Scene
 from trainers.profile_mllm import VARIANTS, recipe
 
 ALL = tuple(v for v in VARIANTS if v != "full")
@@ -112,12 +112,13 @@ def main(
     pictures: Annotated[int, typer.Option(help="Test pictures.")] = 550,
     steps: Annotated[float, typer.Option(help="Times the steps of the recipe, for the variants.")] = 1.0,
     variants: Annotated[str, typer.Option(help="Which variants to train, by commas; 'none' for none.")] = ",".join(ALL),
+    world: int = WORLD,
     dataset: Path = Path("training/pamela"),
     work: Path = Path("training"),
     out: Path = Path("training/profile-mllm/controls.json"),
 ) -> None:
     """See the module."""
-    everybody = list(simulated_people().values())[N_SEEN + N_VAL_UNSEEN :][:people]
+    everybody = list(simulated_people(world=world).values())[N_SEEN + N_VAL_UNSEEN :][:people]
     files = sorted(load_ratings(dataset).split("test_unseen")["picture"].unique())[:pictures]
     read = read_pictures(dataset, files)
     images: list[Subject] = [Image.open(dataset / f).convert("RGB") for f in files]

@@ -295,6 +295,7 @@ def profile_mllm(
     layers: int = 6,
     steps: Annotated[float, typer.Option(help="Times the steps of the recipe, for the fusion.")] = 1.0,
     people: Annotated[int, typer.Option(help="Size of the crowd.")] = 1000,
+    world: World = WORLD,
     send: Annotated[bool, typer.Option("--ship", help="Write the result into the package.")] = False,
     dataset: Path = Path("training/pamela"),
     work: Work = HERE,
@@ -304,7 +305,7 @@ def profile_mllm(
 
     if arm not in module.ARMS:
         raise typer.BadParameter(f"'{arm}' is none of {', '.join(module.ARMS)}")
-    module.train(arm, work, dataset, text_minutes, width, layers, steps, people)
+    module.train(arm, work, dataset, text_minutes, width, layers, steps, people, world)
     if send:
         module.ship_arm(arm, work)
 

@@ -21,7 +21,7 @@ from reward_models.zero_shot import report, zero_shot
 from steer.miniature.crowd import DESCRIPTIONS, read_pictures, write_crowd, write_descriptions, write_profiles
 from steer.miniature.eye import named
 from steer.miniature.raters import simulated_people
-from steer.miniature.world import Scene
+from steer.miniature.world import WORLD, Scene
 from steer.resources import data_folder, miniature_weights
 from trainers import profile_text, ship
 
@@ -39,25 +39,25 @@ VARIANTS: dict[str, dict[str, object]] = {  # what the fusion of a control diffe
 }
 
 
-def prepare(dataset: Path, crowd: Path, people: int = 1000) -> None:
+def prepare(dataset: Path, crowd: Path, people: int = 1000, world: int = WORLD) -> None:
     """Profiles and descriptions of the rated set, and the crowd's ratings of its pictures."""
     ratings = load_ratings(dataset)
-    write_profiles(dataset, simulated_people().values())
+    write_profiles(dataset, simulated_people(world=world).values())
     pools = {"train": _files(ratings.split("train")), "val": _files(ratings.split("val_seen", "val_unseen"))}
     files = [*pools["train"], *pools["val"]]
     if (crowd / DESCRIPTIONS).exists():
         return
     read = read_pictures(dataset, files)
-    write_crowd(dataset, crowd, pools, read, people)
+    write_crowd(dataset, crowd, pools, read, people, world)
     for folder in (dataset, crowd):
         write_descriptions(folder, files, read)
     scenes = dict(zip(files, named(read), strict=True))
     (dataset / "scenes.json").write_text(json.dumps(scenes), encoding="utf-8")
 
 
-def world_of(arm: str, dataset: Path) -> profile_text.World:
+def world_of(arm: str, dataset: Path, world: int = WORLD) -> profile_text.World:
     """Who teaches the small Llama its words."""
-    everybody, rng = list(simulated_people(1200).values()), random.Random(profile_text.SEED)
+    everybody, rng = list(simulated_people(1200, world=world).values()), random.Random(profile_text.SEED)
     if arm == "many":
         return profile_text.World(everybody[200:], rng)
     scenes = {f: Scene(**v) for f, v in json.loads((dataset / "scenes.json").read_text(encoding="utf-8")).items()}
@@ -88,14 +88,22 @@ def recipe(arm: str, work: Path, dataset: Path, steps: float = 1.0, variant: str
 
 
 def train(
-    arm: str, work: Path, dataset: Path, minutes: float, width: int, layers: int, steps: float, people: int
+    arm: str,
+    work: Path,
+    dataset: Path,
+    minutes: float,
+    width: int,
+    layers: int,
+    steps: float,
+    people: int,
+    world: int = WORLD,
 ) -> None:
     """All steps of an arm; what is there already is not made again."""
-    prepare(dataset, work / "crowd", people)
+    prepare(dataset, work / "crowd", people, world)
     settings = recipe(arm, work, dataset, steps)
-    watched = list(simulated_people(1240).values())[1200:]
+    watched = list(simulated_people(1240, world=world).values())[1200:]
     if not (Path(settings.llm) / "config.json").exists():
-        profile_text.train(Path(settings.llm).parent, minutes, world_of(arm, dataset), watched, width, layers)
+        profile_text.train(Path(settings.llm).parent, minutes, world_of(arm, dataset, world), watched, width, layers)
 
     def on_step(row: dict[str, float]) -> None:
         if row["step"] % 20 == 0:

@@ -13,7 +13,7 @@ import numpy as np
 
 from steer.miniature.person import SimulatedPerson
 from steer.miniature.raters import SEED
-from steer.miniature.words import bare, phrases
+from steer.miniature.words import bare, phrases, read_prompt
 from steer.miniature.world import ATTRIBUTES
 
 SCALES = ("a", "b", "c", "d", "e", "f")  # one for each hidden trait
@@ -42,7 +42,7 @@ class SelfReport:
         """The phrases as a person would write them. ``manner``: other words for the same.
 
         >>> SelfReport({}, (("style", "ink"),), (("place", "sea"),), 0).words()
-        'ink drawing, no beach'
+        'ink drawing, no shore'
         """
         rng = random.Random(f"{self.seed}/{manner}")
         liked, disliked = ([_phrase(a, v, rng) for a, v in said] for said in (self.liked, self.disliked))
@@ -77,4 +77,6 @@ def self_report(person: SimulatedPerson) -> SelfReport:
 
 
 def _phrase(attribute: str, value: str, rng: random.Random) -> str:
-    return bare(rng.choice(phrases(attribute, value)).removesuffix(" of"))
+    """One of the ways to say a value that say it alone, and that "and" does not break in two."""
+    ways = [bare(p.removesuffix(" of")) for p in phrases(attribute, value)]
+    return rng.choice([p for p in ways if " and " not in p and read_prompt(p) == {attribute: value}] or [value])

@@ -21,7 +21,7 @@ from steer.miniature.world import ATTRIBUTES
 
 @pytest.mark.parametrize("world", [1, 2])
 def test_more_people_leave_the_first_200_as_they_are(world):
-    few, many = simulated_people(world=world), simulated_people(260, world=world)
+    few, many = simulated_people(world=world), simulated_people(220, world=world)
     assert list(many)[:200] == list(few)
 
     def digest(people):
@@ -32,7 +32,7 @@ def test_more_people_leave_the_first_200_as_they_are(world):
 
 
 def test_scales_follow_the_traits_with_noise_and_are_always_the_same():
-    people = list(simulated_people(500).values())
+    people = list(simulated_people(300).values())
     reports = [self_report(p) for p in people]
     assert reports[3] == self_report(people[3])
     scales = np.array([[r.scales[s] for s in SCALES] for r in reports])
@@ -46,7 +46,7 @@ def test_scales_follow_the_traits_with_noise_and_are_always_the_same():
 @pytest.mark.parametrize("world", [1, 2])
 def test_phrases_are_mostly_true_and_read_as_liked_and_disliked(world):
     right = []
-    for person in list(simulated_people(300, world=world).values())[200:]:
+    for person in list(simulated_people(240, world=world).values())[200:]:
         report = self_report(person)
         said = statements(report.words())
         assert [liked for _, liked in said] == [True, True, False, False]
