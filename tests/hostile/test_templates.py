@@ -102,8 +102,8 @@ def test_a_pamela_reward_with_spoilt_weights_does_not_load(tmp_path, name, chang
 @pytest.mark.parametrize(
     ("name", "change", "said"),
     [
-        ("general.weight", nan, "values that are no finite numbers"),
-        ("population.axes", lambda t: t[:, :5].clone(), r"'population.axes' has the shape"),
+        ("crowd.dual", nan, "values that are no finite numbers"),
+        ("taste.directions", lambda t: t[:, :5].clone(), r"'taste.directions' has the shape"),
         ("scaler.scale", lambda t: t * 0, "a scale of 0 or less"),
         ("support.rows", lambda t: t + 10**6, "pictures that are not there"),
         ("support.likings", lambda t: t + 5, "not all from 0 to 1"),

@@ -27,6 +27,12 @@ MEANS_ANOTHER_THING = {
     ("--pictures", "data miniature"): "how many",
     ("--pictures", "user rate"): "a folder of them",
     ("--pairs", "user rate"): "of pictures",
+    ("--user", "mcp"): "the only people it serves",
+    ("--user", "token"): "who it is good for",
+    ("--port", "serve"): "of the server, not of a page",
+    ("--out", "serve"): "the folder of all runs",
+    ("--out", "mcp"): "the folder of all runs",
+    ("--most", "reward eval"): "ratings of a person",
 }
 
 
