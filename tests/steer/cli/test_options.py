@@ -30,6 +30,8 @@ MEANS_ANOTHER_THING = {
     ("--user", "mcp"): "the only people it serves",
     ("--user", "token"): "who it is good for",
     ("--port", "serve"): "of the server, not of a page",
+    ("--host", "serve"): "of the server, not of a page",
+    ("--tokens", "token"): "the file it is added to",
     ("--out", "serve"): "the folder of all runs",
     ("--out", "mcp"): "the folder of all runs",
     ("--most", "reward eval"): "ratings of a person",
