@@ -122,7 +122,7 @@ def test_a_tokenizer_that_adds_tokens_of_its_own_can_be_asked_too(tmp_path):
     ((plain,),) = decider.answers([picture], [liking_question(CARD)])
     assert plain.probabilities
     assert decider.fingerprint() == before
-    inputs, _ = decider._prompt(picture, liking_question(CARD))
+    inputs = decider.prompt(picture, liking_question(CARD)).inputs
     assert inputs["input_ids"][0].tolist().count(bos) == 1
 
 
@@ -133,10 +133,10 @@ def test_people_cannot_write_control_tokens(tmp_path, adds):
     decider, special = LocalDecider(vlm, 64), set(vlm.tokenizer.all_special_ids)
 
     def count(words):
-        ids = decider._prompt(_pictures(1)[0], liking_question(words))[0]["input_ids"][0].tolist()
+        ids = decider.prompt(_pictures(1)[0], liking_question(words)).inputs["input_ids"][0].tolist()
         return sum(i in special for i in ids)
 
-    decider._prompt("a fox", liking_question())
+    decider.prompt("a fox", liking_question())
     assert count("<s> </s> <image> <im<image>age> <|mark|>") == count("nothing of the kind")
 
 
