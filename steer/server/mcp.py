@@ -127,6 +127,6 @@ def _said() -> Iterator[None]:
 
 
 async def _over(run: Run) -> None:
-    async with run.watch() as watch:
+    async with run.watch("end") as watch:
         while not run.over:
             await watch.changed(1.0)

@@ -8,7 +8,7 @@ import secrets
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -59,7 +59,7 @@ class Run:
         self._history = History()
         self._sent = 0  # partial pictures
         self._left = self.stopping = False
-        self._watchers: dict[int, tuple[asyncio.AbstractEventLoop, asyncio.Event]] = {}
+        self._watchers: list[Watch] = []
         self._lock = threading.Lock()
 
     @property
@@ -144,16 +144,15 @@ class Run:
     def _add(self, name: str, **facts: Any) -> None:
         with self._lock:
             self.events.append({"id": len(self.events), "event": name, **facts})
-            watchers = list(self._watchers.values())
-        for loop, event in watchers:
-            with suppress(RuntimeError):  # its loop is closed
-                loop.call_soon_threadsafe(event.set)
+            watchers = [w for w in self._watchers if name in w.names or not w.names]
+        for watch in watchers:
+            watch.wake()
 
     # who wants to know
 
-    def watch(self) -> Watch:
-        """Hear of changes, in the loop that calls."""
-        return Watch(self)
+    def watch(self, *names: str) -> Watch:
+        """Hear of events of these names, or of all, in the loop that calls."""
+        return Watch(self, names)
 
     def progress(self) -> float:
         """Share of the budget that is spent, in [0, 1]."""
@@ -166,21 +165,27 @@ def _between_pictures(event: Event) -> bool:
     return going_on or isinstance(event, (RoundProposed, CandidateDone))
 
 
-@dataclass
 class Watch:
     """``async with run.watch() as watch``: wake up when something happens."""
 
-    run: Run
-    _event: asyncio.Event = field(default_factory=asyncio.Event)
+    def __init__(self, run: Run, names: tuple[str, ...]):
+        self.run, self.names = run, names
+        self._event = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
 
     async def __aenter__(self) -> Watch:
         with self.run._lock:
-            self.run._watchers[id(self)] = asyncio.get_running_loop(), self._event
+            self.run._watchers.append(self)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         with self.run._lock:
-            self.run._watchers.pop(id(self), None)
+            self.run._watchers.remove(self)
+
+    def wake(self) -> None:
+        """From any thread."""
+        with suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self._event.set)
 
     async def changed(self, timeout_s: float) -> None:
         """Wait for the next change, or so long."""

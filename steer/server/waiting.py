@@ -13,12 +13,12 @@ from steer.server.errors import LEFT, Fault, fault_of
 from steer.server.run import Run
 
 T = TypeVar("T")
-LOOK_S = 0.2  # how often it is looked whether the client is still there
+LOOK_S = 0.3  # how often it is looked whether the client is still there
 
 
 async def until_over(run: Run, request: Request) -> None:
     """Until a run is over; a client that leaves ends it. Raises Fault where it failed or nobody waits."""
-    async for _ in changes(run, request):
+    async for _ in changes(run, request, names=("end",)):
         pass
     if run.fault is not None:
         raise fault_of(run.fault)
@@ -26,13 +26,15 @@ async def until_over(run: Run, request: Request) -> None:
         raise Fault(LEFT, "nobody waits for it any more")
 
 
-async def changes(run: Run, request: Request, leaves: bool = True, look_s: float = LOOK_S) -> AsyncIterator[int]:
-    """The number of events, at each change until the run is over, and at least every ``look_s`` seconds.
+async def changes(
+    run: Run, request: Request, leaves: bool = True, look_s: float = LOOK_S, names: tuple[str, ...] = ()
+) -> AsyncIterator[int]:
+    """The number of events, at each of these ``names`` until the run is over, and at least every ``look_s`` seconds.
 
     ``leaves``: the run ends with its client, however that goes.
     """
     try:
-        async with run.watch() as watch:
+        async with run.watch(*names) as watch:
             while not run.over:
                 yield len(run.events)
                 await watch.changed(look_s)

@@ -58,7 +58,8 @@ def liking(reward, images, prompt):
 @pytest.mark.parametrize("each", [1, pytest.param(8, marks=pytest.mark.slow)])
 def test_users_at_once_get_their_own_taste(painted, each):
     prompt = "a lighthouse by the sea"
-    wishes = [{"prompt": prompt, "user": user, "quality": "standard"} for user in USERS * each]
+    some = USERS[::2] if each == 1 else USERS * each
+    wishes = [{"prompt": prompt, "user": user, "quality": "standard"} for user in some]
     answers = asyncio.run(asked(painted, wishes))
     assert len(answers) == len(wishes)
     assert crossed(wishes, answers) == 0
@@ -69,7 +70,7 @@ def test_users_at_once_get_their_own_taste(painted, each):
     assert np.mean(ranks) < 0.25
 
 
-@pytest.mark.parametrize("many", [60, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("many", [40, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_no_request_gets_the_answer_of_another(tmp_path, many):
     people = [f"p{i}" for i in range(50)]
     settings = ServerSettings(out=tmp_path / "runs", queue=64)
