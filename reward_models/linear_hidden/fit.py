@@ -22,7 +22,7 @@ from reward_models.linear_hidden.known import Shared
 from reward_models.linear_hidden.layers import choose_layer
 from reward_models.linear_hidden.reward import LinearHiddenReward
 from reward_models.linear_hidden.settings import LinearHiddenSettings
-from reward_models.ratings.sets import load_ratings
+from reward_models.ratings.sets import load_set
 from reward_models.ratings.table import Ratings
 from reward_models.taste.crowd import Crowd
 from reward_models.taste.learning import LEAST_PEOPLE, Everybody, Rated, learn
@@ -147,7 +147,7 @@ def all_pools(
     already.
     """
     data = settings.data[0]
-    ratings = load_ratings(data.source, data.kind, data.revision, scale=data.scale)
+    ratings = load_set(data)
     encoder = encoder or _encoder(settings, device)
     if layers:
         depth = encoder.depth

@@ -65,7 +65,7 @@ def _evaluate(config: Path, model: Path | None, out: Path | None, work: Work) ->
     corpus, encoder = _corpus(settings, work)
     reward = PamelaReward.from_folder(model, encoder=encoder)
     target = out or model
-    for row in evaluate_all(corpus.with_fields(reward.ensemble.config), reward, target):
+    for row in evaluate_all(corpus.with_fields(reward.ensemble.config), reward, target, with_grid=True):
         work.say(row.text())
     work.say(f"report: {target / 'evaluation.md'}")
 

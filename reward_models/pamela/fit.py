@@ -22,9 +22,10 @@ from reward_models.pamela.people import priors, trained_covariances
 from reward_models.pamela.reward import PamelaReward
 from reward_models.pamela.settings import RewardTraining
 from reward_models.pamela.training import Told, predict, train_member
+from reward_models.pamela.unseen import fill_unseen, prior_of_unseen
 from reward_models.ratings.arrays import RatingTable
 from reward_models.ratings.corpus import Corpus, build_corpus
-from reward_models.ratings.sets import load_ratings
+from reward_models.ratings.sets import load_set
 from reward_models.ratings.table import reasons
 
 Say = Callable[[str], None]
@@ -39,7 +40,7 @@ def load_corpus(
     """Data sets and features of a configuration; what was dropped is said."""
     sets = []
     for d in settings.data:
-        ratings = load_ratings(d.source, d.kind, d.revision, settings.encoder.kind != "table", d.scale, say)
+        ratings = load_set(d, settings.encoder.kind != "table", say)
         say(f"{ratings.name}: {len(ratings)} ratings; {reasons(ratings.dropped)}")
         sets.append((ratings, d.share))
     e = settings.encoder
@@ -78,7 +79,8 @@ def fit_members(
 ) -> list[PamelaPredictor]:
     """A member a seed, with checkpoints and a log of the epochs (``curves.jsonl``) in ``settings.out``.
 
-    The noise of a rating around the prediction is measured on val_seen and kept in the config.
+    The noise of a rating around the prediction is measured on val_seen and kept in the config. Of several data sets it
+    is the first one's val_seen, which also decides when to stop.
     """
     out = Path(settings.out)
     out.mkdir(parents=True, exist_ok=True)
@@ -88,9 +90,10 @@ def fit_members(
         metadata=corpus.metadata,
         people=list(corpus.people),
         vocabularies=corpus.vocabularies,
+        datasets=corpus.datasets,
         **settings.model.model_dump(),
     )
-    val = corpus.tables["val_seen"]
+    val = corpus.first.tables["val_seen"]
 
     def on_epoch(row: dict[str, float]) -> None:
         with open(out / "curves.jsonl", "a", encoding="utf-8") as file:
@@ -110,9 +113,12 @@ def fit_members(
             out / f"checkpoint-{seed}.pt",
             accelerator,
             Told(on_epoch, told.step),
+            corpus.said,
         )
         for seed in settings.seeds
     ]
+    for member in members:
+        fill_unseen(member, corpus.tables["train"])
     if len(val):
         residual = predict(members, corpus.pictures, corpus.prompts, val) - val.liking
         config.noise = round(float(np.std(residual)), 4)
@@ -125,11 +131,11 @@ def with_people(corpus: Corpus, encoder: Encoder, members: list[PamelaPredictor]
     How far a new person may lie from the others is chosen on val_unseen, where there is one.
     """
     config, train = members[0].config, corpus.tables["train"]
-    found = priors(members, train)
+    found = [prior_of_unseen(p, config, train) for p in priors(members, train)]
     unknown = [torch.eye(len(p.axes)).expand(len(config.people) + 1, -1, -1) for p in found]
     ensemble = Ensemble(config, members, found, unknown, corpus.demographics_of())
-    if len(corpus.tables["val_unseen"]):
-        spread = best_spread(corpus, ensemble)
+    if len(corpus.first.tables["val_unseen"]):
+        spread = best_spread(corpus.first, ensemble)
         ensemble.priors = [p.scaled(spread) for p in ensemble.priors]
     ensemble.covariances = [
         trained_covariances(m, p, corpus.pictures, corpus.prompts, train, config.noise)
@@ -142,7 +148,7 @@ def imagination_of(corpus: Corpus, members: list[PamelaPredictor]) -> TextToPict
     """From the training pairs of prompt and picture, its error measured on val_seen; None where prompts are few or
     none.
     """
-    train, val = corpus.tables["train"], corpus.tables["val_seen"]
+    train, val = corpus.tables["train"], corpus.first.tables["val_seen"]
     pairs = np.unique(np.stack([train.prompt, train.picture], 1)[train.prompt > 0], axis=0)
     if len(pairs) < MIN_PAIRS:
         return None

@@ -47,6 +47,7 @@ class PamelaReward(RewardModel):
         self.ensemble, self.encoder = ensemble, encoder
         self.batch_size = encoder.batch_size
         self.imagined = imagined
+        self.datasets = tuple(ensemble.config.datasets)
         self.texts = TextMemory(encoder)
         usable = self.imagined if encoder.has_text else None
         self.imagination = PamelaImagination(usable, self.texts) if usable else None
@@ -70,6 +71,7 @@ class PamelaReward(RewardModel):
         assert isinstance(reading, PamelaReading)
         asked = [as_person(person) for person in people]
         self.ensemble.check(asked)
+        self.ensemble.hear(asked, self.encoder)
         shared = [Person()] if reading.population is None and reading.error is None else []
         mean, spread = self.ensemble.predict(reading.pictures, reading.texts, [*shared, *asked])  # (U, n)
         mean[:, ~reading.readable] = spread[:, ~reading.readable] = np.nan
@@ -113,6 +115,8 @@ class PamelaReward(RewardModel):
                 parts = {n: weights.pop(f"imagination.{n}") for n in ("weight", "bias")}
                 imagined = TextToPicture(**parts, error=number(saved, "imagination_error"))
             read = _members(saved, weights)
+            if not read[0].datasets and isinstance(saved.get("scales"), dict):  # of before the names were kept
+                read[0].datasets = [str(name) for name in saved["scales"]]
             if imagined:
                 features = read[0].features
                 check_shape("imagination.weight", imagined.weight, features, features)

@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from reward_models.base import Person
 from reward_models.encoders.base import Encoder
 from reward_models.encoders.imagination import TextToPicture
 from reward_models.encoders.kept import keep_features, kept_features, prompt_features
@@ -40,6 +41,7 @@ class PamelaTeacher(Teacher):
         self.trained = ensemble.trained
         known = ensemble.config.vocabularies
         self.fields = {d: known[d] for d in ensemble.config.demographics if known[d]}  # some had no value in training
+        self.any_value = ensemble.config.demographics_by == "text"
         self.noise = ensemble.config.noise
 
     @property
@@ -53,6 +55,7 @@ class PamelaTeacher(Teacher):
 
     def learn(self, person: str, evidence: Evidence) -> Lesson:
         """Fit the person's vectors to ratings, choices and the profile, from what demographics let expect."""
+        self.ensemble.hear([Person(None, dict(evidence.demographics))], self.encoder)
         pictures, texts = self._features(evidence.pictures)
         liking, noise = list(evidence.likings), [self.noise] * len(pictures)
         phrases, said = as_ratings(evidence.profile)

@@ -34,8 +34,8 @@ class Cell:
 
     @property
     def id(self) -> str:
-        """Also the row's id in a batch."""
-        return f"p{self.prompt:02d}-s{self.seed}-{self.user}"
+        """Also the row's id in a batch, which is a plain name whatever people are called."""
+        return f"p{self.prompt:02d}-s{self.seed}-{_plain(self.user)}"
 
 
 class StudyFolder:
@@ -116,6 +116,13 @@ def is_study(path: Path) -> bool:
         return bool(read_object(path / "study.json").get("kind") == "study")
     except (OSError, ValueError, AttributeError):
         return False
+
+
+def _plain(user: str) -> str:
+    """A user's id; of one that is no plain name, what is plain in it and a digest, so that no two are the same."""
+    if re.fullmatch("[A-Za-z0-9_-]{1,40}", user):
+        return user
+    return f"{_slug(user)[:24]}-{hashlib.sha256(user.encode()).hexdigest()[:12]}"
 
 
 def _slug(name: str) -> str:

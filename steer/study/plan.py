@@ -22,9 +22,13 @@ class _Section(BaseModel):
 
 
 class Sampled(_Section):
-    """``count`` people drawn from the first ``of`` that the steering reward was trained on (None: from all of them)."""
+    """``count`` people drawn from the first ``of`` that the steering reward was trained on (None: from all of them).
+
+    ``dataset``: of a reward that was trained on several data sets, whose people; None: of the first.
+    """
 
     count: int = Field(ge=1)
+    dataset: str | None = None
     of: int | None = Field(None, ge=1)
     seed: int = 0
 
