@@ -17,6 +17,7 @@ from reward_models.encoders.imagination import TextToPicture, fit_imagination
 from reward_models.encoders.load import load_encoder
 from reward_models.pamela.ensemble import Ensemble
 from reward_models.pamela.model import PamelaConfig, PamelaPredictor
+from reward_models.pamela.neighbours import profiles_of
 from reward_models.pamela.newcomers import with_enough
 from reward_models.pamela.people import priors, trained_covariances
 from reward_models.pamela.reward import PamelaReward
@@ -141,7 +142,8 @@ def with_people(corpus: Corpus, encoder: Encoder, members: list[PamelaPredictor]
         trained_covariances(m, p, corpus.pictures, corpus.prompts, train, config.noise)
         for m, p in zip(ensemble.members, ensemble.priors, strict=True)
     ]
-    return PamelaReward(ensemble, encoder, imagination_of(corpus, ensemble.members))
+    profiles = profiles_of(list(ensemble.trained), corpus.pictures, train)
+    return PamelaReward(ensemble, encoder, imagination_of(corpus, ensemble.members), profiles)
 
 
 def imagination_of(corpus: Corpus, members: list[PamelaPredictor]) -> TextToPicture | None:

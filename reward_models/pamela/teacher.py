@@ -19,6 +19,7 @@ from reward_models.encoders.base import Encoder
 from reward_models.encoders.imagination import TextToPicture
 from reward_models.encoders.kept import keep_features, kept_features, prompt_features
 from reward_models.pamela.ensemble import Ensemble
+from reward_models.pamela.neighbours import by_neighbours
 from reward_models.pamela.people import FittedPerson, sensitivity
 from reward_models.pamela.reading import PamelaReading
 from reward_models.profile import SAID_NOISE, as_ratings
@@ -31,13 +32,16 @@ log = logging.getLogger(__name__)
 class PamelaTeacher(Teacher):
     """Finds a person's vector in every member by Laplace's approximation; see :mod:`reward_models.pamela.people`.
 
-    A profile is read as statements ("no neon"), each a rating of the picture that ``imagined`` makes of it.
+    A profile is read as statements ("no neon"), each a rating of the picture that ``imagined`` makes of it. With
+    ``profiles`` (P, D) of the trained people, people are found by their neighbours instead, from ratings alone.
     """
 
     unit = True
 
-    def __init__(self, ensemble: Ensemble, encoder: Encoder, imagined: TextToPicture | None):
-        self.ensemble, self.encoder, self.imagined = ensemble, encoder, imagined
+    def __init__(
+        self, ensemble: Ensemble, encoder: Encoder, imagined: TextToPicture | None, profiles: Tensor | None = None
+    ):
+        self.ensemble, self.encoder, self.imagined, self.profiles = ensemble, encoder, imagined, profiles
         self.trained = ensemble.trained
         known = ensemble.config.vocabularies
         self.fields = {d: known[d] for d in ensemble.config.demographics if known[d]}  # some had no value in training
@@ -58,6 +62,8 @@ class PamelaTeacher(Teacher):
         self.ensemble.hear([Person(None, dict(evidence.demographics))], self.encoder)
         pictures, texts = self._features(evidence.pictures)
         liking, noise = list(evidence.likings), [self.noise] * len(pictures)
+        if self.profiles is not None:
+            return self._by_neighbours(person, pictures, np.array(liking, dtype=float), evidence)
         phrases, said = as_ratings(evidence.profile)
         if phrases and self.imagined is None:
             log.warning("the reward reads no texts, so the profile of '%s' says nothing to it", person)
@@ -77,6 +83,17 @@ class PamelaTeacher(Teacher):
             np.array(evidence.choices, dtype=int).reshape(-1, 2),
         )
         found = [each[0] for each in fitted]
+        self.ensemble.add_person(person, found, evidence.demographics)
+        return Lesson(_packed(found), self.open_share(person))
+
+    def _by_neighbours(self, person: str, pictures: Tensor, liking: np.ndarray, evidence: Evidence) -> Lesson:
+        assert self.profiles is not None
+        if len(evidence.choices) or evidence.profile:
+            log.warning(
+                "people are enrolled by neighbours, who are found by ratings: other answers of '%s' say nothing", person
+            )
+        rated = ~np.isnan(liking)
+        found = by_neighbours(self.ensemble, self.profiles, pictures[torch.from_numpy(rated)], liking[rated])
         self.ensemble.add_person(person, found, evidence.demographics)
         return Lesson(_packed(found), self.open_share(person))
 

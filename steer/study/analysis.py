@@ -147,7 +147,7 @@ class Findings:
         Held is the picture of highest objective so far.
         """
         rows: dict[str, list[list[np.ndarray]]] = defaultdict(list)
-        if self.config.conditions[condition].kind != "steer" or self.config.conditions[condition].user:
+        if self.config.conditions[condition].kind != "steer" or self.config.conditions[condition].fixed:
             return {}
         for user in self.config.users_of(condition):
             own: dict[str, list[np.ndarray]] = defaultdict(list)
@@ -219,7 +219,7 @@ class Findings:
         from steer.study.paired import resampled
 
         found = self.config.conditions[condition]
-        if found.kind == "other" or found.user:
+        if found.kind == "other" or found.fixed:
             return math.nan, math.nan, math.nan
         apart = []
         for p in range(len(self.config.prompts)):
@@ -295,7 +295,7 @@ class Findings:
 
     def _personal(self, name: str) -> bool:
         found = self.config.conditions[name]
-        return found.kind == "steer" and found.user is None
+        return found.kind == "steer" and found.fixed is None
 
 
 def _mean_of_users(wins: np.ndarray) -> list[list[float | None]]:

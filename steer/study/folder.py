@@ -80,7 +80,7 @@ class StudyFolder:
     def cells(self, condition: str) -> Iterator[Cell]:
         """What a condition is tried on; one that is steered for a fixed user has one run a prompt and seed."""
         found = self.config.conditions[condition]
-        users = [found.user] if found.user else self.config.users_of(condition)
+        users = [found.fixed] if found.fixed else self.config.users_of(condition)
         for p in range(len(self.config.prompts)):
             for seed in self.config.seeds:
                 for user in users:
@@ -88,7 +88,7 @@ class StudyFolder:
 
     def run_of(self, condition: str, cell: Cell) -> Path:
         """The run folder of a cell of a steered condition."""
-        fixed = self.config.conditions[condition].user
+        fixed = self.config.conditions[condition].fixed
         id_ = Cell(cell.prompt, cell.seed, fixed or cell.user).id
         return self.runs(condition).path / "runs" / id_[:2] / id_
 

@@ -98,7 +98,7 @@ def test_users_are_drawn_from_the_set_that_is_asked_for(rewards):
     )
     with pytest.raises(UsageError, match=r"no data set 'lapis'; it was trained on pamela, para"):
         draw_users(plan(rewards, users={"count": 2, "dataset": "lapis"}))
-    with pytest.raises(UsageError, match="8 are asked for|9 are asked for, and the reward knows 8"):
+    with pytest.raises(UsageError, match="9 are asked for, and the reward knows 8"):
         draw_users(plan(rewards, users={"count": 9}))
 
 
