@@ -1,6 +1,6 @@
 """What a vision-language model writes as a picture's score, greedily: the paper's rows that use no hidden states.
 
-Raw Text, Adjust-Bias and the residual form read the same answers; Few-shot shows ten rated pictures before the question.
+Raw Text, Adjust-Bias and the residual form read the same answers; Few-shot shows ten rated pictures before it asks.
 The words of the questions are ours. Scores are 1 ... 5 as written, and [0, 1] everywhere else.
 """
 
@@ -52,8 +52,8 @@ class Writer:
     def scores(
         self, pictures: Sequence[str], kept: Path, progress: Callable[[int, int], None] | None = None
     ) -> np.ndarray:
-        """The score of each picture (n,), NaN without one. ``kept``: where answers are kept as JSON lines; those of this
-        model that are there already are not asked for again.
+        """The score of each picture (n,), NaN without one. ``kept``: where answers are kept as JSON lines; those of
+        this model that are there already are not asked for again.
         """
         mark = f"{self.vlm.fingerprint()} {self.size} {self.tokens}"
         known = _known(kept, mark)
@@ -74,7 +74,7 @@ class Writer:
         shown: list[dict[str, object]] = []
         for number, (name, liking) in enumerate(examples, 1):
             shown += [self._image(name), {"type": "text", "text": EXAMPLE.format(number, LOW + (HIGH - LOW) * liking)}]
-        question = {"type": "text", "text": ASKED}
+        question: dict[str, object] = {"type": "text", "text": ASKED}
         return np.array([written_number(self._asked([*shown, self._image(p), question])) for p in pictures])
 
     def _image(self, name: str) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""The eleven attributes of AADB (Kong et al., ECCV 2016) from its list files, which the paper's attribute map is learnt on.
+"""The eleven attributes of AADB (Kong et al., ECCV 2016) from its list files; the paper learns its attribute map there.
 
 ``imgListTrainRegression_<Attribute>.txt`` and the like, a line "name.jpg value" a picture, in any folder below the data
 set's; pictures anywhere below it. Not shipped; we have read files of this layout that we wrote, not the data set.
@@ -28,7 +28,11 @@ ATTRIBUTES = (  # spelt as the files are
     "Symmetry",
     "VividColor",
 )
-LISTS = {"train": "imgListTrainRegression", "validation": "imgListValidationRegression", "test": "imgListTestNewRegression"}
+LISTS = {
+    "train": "imgListTrainRegression",
+    "validation": "imgListValidationRegression",
+    "test": "imgListTestNewRegression",
+}
 
 
 @dataclass(frozen=True)
