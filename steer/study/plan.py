@@ -49,6 +49,7 @@ class Condition(_Section):
     as_: dict[str, str] = Field(default_factory=dict, alias="as")
     of: str = "own"
     users: int | None = Field(None, ge=2)  # the first so many of the study's; None: all
+    again: str | None = None  # the condition that this one repeats with other draws; reported as consistency
     guard: bool = False  # reported against own, as what it costs and what it saves
 
     model_config = ConfigDict(populate_by_name=True)
@@ -113,6 +114,12 @@ class StudyConfig(_Section):
                 of = self.conditions.get(condition.of)
                 if of is None or of.kind != "steer" or of.fixed is not None:
                     raise ValueError(f"conditions: '{name}' is of '{condition.of}', which is no steering for users")
+            if condition.again is not None:
+                first = self.conditions.get(condition.again)
+                if first is None or {first.kind, condition.kind} != {"steer"} or first.fixed or condition.fixed:
+                    raise ValueError(
+                        f"conditions: '{name}' runs '{condition.again}' again, which is no steering for users"
+                    )
         if self.baseline not in self.conditions or self.conditions[self.baseline].kind != "prompt":
             raise ValueError(f"baseline: '{self.baseline}' is no condition of kind prompt")
         return self

@@ -40,7 +40,8 @@ def write_data_set(store: UserStore, out: Path, pictures: Pictures = "thumbnails
     ``steer reward train``.
 
     People are p1, p2, ... in a random order. Demographics and profile are only of who agreed to that too; those who
-    were imported belong to another data set and are left out. Raises UsageError where nobody agreed, or nothing is left.
+    were imported belong to another data set and are left out. Raises UsageError where nobody agreed, or nothing is
+    left.
     """
     everyone = [u for u in store.users() if not u.source]
     agreed = [u for u in everyone if u.shares]
