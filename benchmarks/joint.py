@@ -31,7 +31,7 @@ SHIFT, SPREAD = 0.25, 0.5  # the second set's scores, in the first's
 
 
 def halves(whole: Ratings, share: float) -> tuple[Ratings, Ratings]:
-    """Two data sets without a person or a picture in common. ``share``: what is kept of the first's training ratings."""
+    """Two data sets without a person or a picture in common. ``share``: of the first's training ratings, kept."""
     table = whole.table
     even = table["person"].str[1:].astype(int) % 2 == 0
     names = {p: i % 2 == 0 for i, p in enumerate(sorted(table["picture"].unique()))}
