@@ -13,12 +13,15 @@ import pandas as pd
 from reward_models.evaluation.metrics import METRICS, MINIMUM, gain, summary
 from reward_models.evaluation.pages import render
 from reward_models.evaluation.plots import plot_margins, plot_new_people
+from reward_models.pamela.amounts import new_pictures, views_of
+from reward_models.pamela.ensemble import Ensemble
 from reward_models.pamela.evaluation import Judged, Row, judge, margin_curve, population_level
 from reward_models.pamela.newcomers import CONTEXT, with_enough
 from reward_models.pamela.reward import PamelaReward
 from reward_models.ratings.arrays import RatingTable
 from reward_models.ratings.corpus import Corpus
 from reward_models.ratings.table import SPLITS
+from reward_models.two_questions import gain_in_words
 
 MARGINS = tuple(np.linspace(0, 0.25, 11))  # of [0, 1]; 0 ... 1 point on a 1-5 slider
 EVALUATED = tuple(s for s in SPLITS if s != "train")
@@ -53,10 +56,22 @@ def evaluate_all(corpus: Corpus, reward: PamelaReward, out: Path, splits: Sequen
             n: gain(each, curves["population head"][n]) for n, each in curves["fitted"].items()
         }
         plot_new_people(report["new people by ratings given"], out / "new_people.png")
+    if new and (unrated := _unrated(corpus, reward.ensemble, new)):
+        report["new people, new pictures"] = unrated
     (out / "evaluation.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     (out / "evaluation.md").write_text(as_markdown(rows, report), encoding="utf-8")
     _people(rows).to_csv(out / "people.csv", index=False)
     return rows
+
+
+def _unrated(corpus: Corpus, ensemble: Ensemble, split: str) -> dict[int, dict[str, float]]:
+    """New people on pictures that nobody had rated, as far as a member knew; see
+    :func:`reward_models.pamela.amounts.new_pictures`.
+    """
+    if ensemble.anchor is None:
+        return {}
+    views = views_of(corpus, ensemble.members, ensemble.priors, ensemble.anchor)
+    return new_pictures(corpus, views, split, ensemble.config.noise)
 
 
 def as_metrics(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
@@ -114,6 +129,8 @@ def as_markdown(rows: Sequence[Row], report: dict[str, Any]) -> str:
         unreadable=report["unreadable pictures"],
         curves=report.get("new people by ratings given"),
         gains=report.get("fitted above the population head"),
+        unrated=report.get("new people, new pictures"),
+        in_words=gain_in_words,
         has_margins=any(s in report["splits"] for s in ("test_seen", "val_seen")),
         minimum=MINIMUM,
         context=CONTEXT,

@@ -15,6 +15,7 @@ from torch import Tensor
 from reward_models.encoders.base import Encoder
 from reward_models.encoders.cache import FeatureCache, Progress
 from reward_models.ratings.arrays import RatingTable
+from reward_models.ratings.groups import COLUMN
 from reward_models.ratings.table import SPLITS, DataError, Ratings
 
 
@@ -33,7 +34,8 @@ class Corpus:
 
     ``people``: ids in train; ``vocabularies``: values of every field seen in train; ``frame``: all
     ratings as one table, row for row what the split tables hold, for baselines and reports;
-    ``unreadable``: pictures skipped, with the reason.
+    ``unreadable``: pictures skipped, with the reason; ``groups`` (P,): a number each, the same for pictures that are
+    nearly the same.
     """
 
     pictures: Tensor
@@ -47,6 +49,11 @@ class Corpus:
     unreadable: dict[str, str]
     fingerprint: str
     scales: dict[str, tuple[float, float]] = field(default_factory=dict)
+    groups: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
+
+    def __post_init__(self) -> None:
+        if not len(self.groups):
+            self.groups = np.arange(len(self.pictures))
 
     def with_fields(self, config: Fields) -> Corpus:
         """The same ratings with the fields and vocabularies of a trained model."""
@@ -123,7 +130,17 @@ def build_corpus(
         unreadable=unreadable,
         fingerprint="-".join(r.fingerprint() for r, _ in sets),
         scales={r.name: r.scale for r, _ in sets},
+        groups=_groups(whole, offset),
     )
+
+
+def _groups(whole: pd.DataFrame, pictures: int) -> np.ndarray:
+    groups = np.arange(pictures)
+    if COLUMN in whole:
+        named = whole[whole[COLUMN].notna()]
+        names = named["dataset"].astype(str) + "/" + named[COLUMN].astype(str)
+        groups[named["picture_row"].to_numpy(int)] = pictures + np.unique(names.to_numpy(str), return_inverse=True)[1]
+    return groups
 
 
 def _prompts(texts: pd.Series, store: FeatureCache, encoder: Encoder) -> tuple[Tensor, pd.Series]:

@@ -126,6 +126,8 @@ def load_csv(
             "prompt": tidy(column(rows, "prompt")),
         }
     )
+    if "picture_group" in rows:
+        table["picture_group"] = tidy(rows["picture_group"])
     if "split" in rows:
         table["split"] = tidy(rows["split"])
         if unknown := sorted(set(table["split"].fillna("").unique()) - set(SPLITS)):

@@ -18,13 +18,18 @@ class Strict(BaseModel):
 
 
 class DataSetting(Strict):
-    """One data set; ``share`` is its part of the training batches against the others'."""
+    """One data set; ``share`` is its part of the training batches against the others'.
+
+    ``picture_group``: the column of pictures that are nearly the same, or ``name:N`` for those whose file names share
+    their first N characters. They are held out together.
+    """
 
     source: str
     kind: str | None = None
     revision: str | None = None
     share: float = Field(1.0, gt=0)
     scale: tuple[float, float] | None = None  # of a csv's scores
+    picture_group: str | None = None
 
 
 class EncoderSetting(Strict):
