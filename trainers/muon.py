@@ -1,4 +1,4 @@
-"""Muon in single precision: torch's own works in bf16, which processors without support for it do thirty times slower."""
+"""Muon in single precision: torch's own works in bf16, which is thirty times slower on processors without it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ STEPS = 5
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum whose matrices are made orthogonal, scaled to the size of AdamW's steps (Liu et al. 2025, 2502.16982)."""
+    """Momentum whose matrices are made orthogonal, scaled to the size of AdamW's steps (Liu et al. 2025, arXiv
+    2502.16982).
+    """
 
     def __init__(
         self,

@@ -219,7 +219,7 @@ def fit_people(
         return summed(weight * (predicted - liking) ** 2) + summed_choices(chosen) + ((z - start) ** 2).sum(-1)
 
     def told(z: Tensor) -> tuple[Tensor, Tensor]:
-        """What the ratings tell: curvature (U, K + 1, K + 1) and slope (U, K + 1) of the energy, in units of the axes."""
+        """What the ratings tell, in units of the axes: curvature (U, K + 1, K + 1) and slope (U, K + 1)."""
         vectors, levels = split(z)
         predicted, slope = sensitivity(member, pictures, prompts, vectors[owner], fields)
         predicted = predicted + offset + rated * levels[owner]
