@@ -37,7 +37,9 @@ def _evaluate(config: Path, model: Path | None, out: Path | None, work: Work) ->
     """The paper's protocol on the data set of a config, which also says how many people, layers and pairs."""
     from reward_models.linear_hidden import evaluation, fit
     from reward_models.linear_hidden.given import extras_of
+    from reward_models.linear_hidden.new_people import two_questions
     from reward_models.linear_hidden.settings import load_settings
+    from reward_models.two_questions import as_markdown
 
     settings = load_settings(config)
     protocol = settings.evaluation
@@ -52,6 +54,12 @@ def _evaluate(config: Path, model: Path | None, out: Path | None, work: Work) ->
         pools, rows, ratings.table, target, protocol.people, settings.alphas, attributes, protocol.pairs, extras
     )
     work.say((target / "linear_hidden.md").read_text(encoding="utf-8"))
+    pool = settings.pools[0] if settings.pools[0] in pools else next(iter(pools))
+    table = ratings.table[ratings.table["picture"].isin(list(rows))]
+    if (told := two_questions(table, pools[pool], rows)) is not None:
+        text = f"# New people, {pool}\n{as_markdown(told, ' of `hierarchical`')}"
+        (target / "new_people.md").write_text(text, encoding="utf-8")
+        work.say(text)
 
 
 FAMILY = Family("linear-hidden", _load, _train, _evaluate)

@@ -23,6 +23,7 @@ from reward_models.linear_hidden.known import Shared
 from reward_models.linear_hidden.layers import choose_layer
 from reward_models.linear_hidden.reward import LinearHiddenReward
 from reward_models.linear_hidden.settings import LinearHiddenSettings
+from reward_models.ratings.groups import COLUMN
 from reward_models.ratings.sets import load_set
 from reward_models.ratings.table import Ratings
 from reward_models.taste.crowd import Crowd
@@ -80,17 +81,32 @@ def shared(train: pd.DataFrame, features: np.ndarray, rows: dict[str, int]) -> t
     """What people like on average, and how they differ from it; None for too few of them. Both from ``person``,
     ``picture``, ``score`` and, where it is there, ``picture_group``.
     """
-    picture = np.array([rows[p] for p in train["picture"]])
-    _, person = np.unique(train["person"].astype(str), return_inverse=True)
-    group = np.arange(len(features))
-    if "picture_group" in train:
-        named = train["picture_group"].astype("string").fillna(train["picture"].astype("string"))
-        group[picture] = len(features) + np.unique(named.to_numpy(str), return_inverse=True)[1]
-    rated = Rated(features, picture, person, train["score"].to_numpy(float), group)
-    if len(np.unique(person)) < 2 * LEAST_PEOPLE:
+    rated = as_rated(train, features, rows)
+    if len(np.unique(rated.person)) < 2 * LEAST_PEOPLE:
         return Everybody.of(rated).crowd, None
     everybody, prior, _ = learn(rated)
     return everybody.crowd, prior
+
+
+def as_rated(table: pd.DataFrame, features: np.ndarray, rows: dict[str, int]) -> Rated:
+    """Ratings of pictures with features (P, D); see :func:`shared`."""
+    picture = np.array([rows[p] for p in table["picture"]])
+    _, person = np.unique(table["person"].astype(str), return_inverse=True)
+    group = np.arange(len(features))
+    if COLUMN in table:
+        named = table[COLUMN].astype("string").fillna(table["picture"].astype("string"))
+        group[picture] = len(features) + np.unique(named.to_numpy(str), return_inverse=True)[1]
+    return Rated(features, picture, person, table["score"].to_numpy(float), group)
+
+
+def features_of(
+    encoder: HiddenPools, ratings: Ratings, cache: Path, progress: Progress | None = None
+) -> tuple[np.ndarray, dict[str, int]]:
+    """Features (P, D) of a data set's pictures, on disk once computed, and each picture's row; unreadable ones are left
+    out.
+    """
+    found = FeatureCache(cache, encoder).pictures(ratings.root, sorted(ratings.table["picture"].unique()), progress)
+    return found.vectors.double().numpy(), found.row
 
 
 def attribute_values(path: Path, rows: dict[str, int]) -> tuple[list[str], list[str], np.ndarray]:

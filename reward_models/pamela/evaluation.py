@@ -72,11 +72,12 @@ def judge(corpus: Corpus, ensemble: Ensemble, split: str, label: str = "") -> Ju
         return Judged(label or split, test, baselines(corpus, test) | new.predictions(), f"{CONTEXT} ratings: fitted")
     features = corpus.pictures, corpus.prompts
     members = ensemble.members
+    shift = ensemble.shift(corpus.pictures[test.picture], corpus.prompts[test.prompt])
     predictions = baselines(corpus, test) | {
-        "population head": predict(members, *features, test, personal=False, demographics=False),
-        "demographics alone": predict(members, *features, test, personal=False),
-        "personal": predict(members, *features, test),
-        "personal, metadata known": predict(members, *features, test, metadata=True),
+        "population head": predict(members, *features, test, personal=False, demographics=False) + shift,
+        "demographics alone": predict(members, *features, test, personal=False) + shift,
+        "personal": predict(members, *features, test) + shift,
+        "personal, metadata known": predict(members, *features, test, metadata=True) + shift,
     }
     return Judged(label or split, test, predictions, "personal")
 

@@ -54,7 +54,8 @@ class NewPeople:
         given, owner = self.given(n)
         x, q = self.corpus.pictures[given.picture], self.corpus.prompts[given.prompt]
         known = self.known if demographics else [{}] * len(self.people)
-        return [torch.stack([f.vector for f in m]) for m in self.ensemble.fit_people(x, q, given.liking, owner, known)]
+        fitted = self.ensemble.fit_people(x, q, given.liking, owner, known)
+        return [torch.stack([f.vector for f in m]) for m in fitted]
 
     def by_neighbours(
         self, n: int, centred: bool = True, k: int = NEIGHBOURS, temperature: float = TEMPERATURE
@@ -89,7 +90,7 @@ class NewPeople:
         fields = torch.tensor([self.config.row(k) for k in known])[whose]
         x, q = self.corpus.pictures[test.picture], self.corpus.prompts[test.prompt]
         each = [m(x, q, v[whose], fields) for m, v in zip(self.ensemble.members, vectors, strict=True)]
-        return torch.stack(each).mean(0).numpy()
+        return torch.stack(each).mean(0).numpy() + self.ensemble.shift(x, q)
 
     def naive(self, n: int, skip: int) -> np.ndarray:
         """Everybody's own ridge on the raw picture features, which knows nothing of other people."""

@@ -13,6 +13,8 @@ import pandas as pd
 from reward_models.evaluation.metrics import METRICS, MINIMUM, gain, summary
 from reward_models.evaluation.pages import render
 from reward_models.evaluation.plots import plot_margins, plot_new_people
+from reward_models.pamela.amounts import new_pictures, views_of
+from reward_models.pamela.ensemble import Ensemble
 from reward_models.pamela.evaluation import Judged, Row, judge, margin_curve, population_level
 from reward_models.pamela.gallery import opposed, write_gallery
 from reward_models.pamela.grid import grid
@@ -21,6 +23,7 @@ from reward_models.pamela.reward import PamelaReward
 from reward_models.ratings.arrays import RatingTable
 from reward_models.ratings.corpus import Corpus
 from reward_models.ratings.table import SPLITS
+from reward_models.two_questions import gain_in_words
 
 MARGINS = tuple(np.linspace(0, 0.25, 11))  # of [0, 1]; 0 ... 1 point on a 1-5 slider
 APART = (0.0, 0.0625, 0.125, 0.25)  # of [0, 1]; 0, 1/4, 1/2 and 1 point: what is rated closer is a tie
@@ -81,6 +84,8 @@ def evaluate_all(
             cases, parts[first].frames[asked[seen][1]], corpus.scales.get(first, (1.0, 5.0)), out / "gallery.html"
         )
         report["gallery"] = {"cases": len(cases), "right": sum(sum(c.right) for c in cases)}
+    if new and (unrated := _unrated(parts[first], reward.ensemble, asked[new][1])):
+        report["new people, new pictures"] = unrated
     (out / "evaluation.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     (out / "evaluation.md").write_text(as_markdown(rows, report), encoding="utf-8")
     _people(rows).to_csv(out / "people.csv", index=False)
@@ -91,6 +96,16 @@ def _one_of(asked: dict[str, tuple[str, str]], found: dict[str, Judged], dataset
     """The label of a data set's test split of a kind, of its validation where that was left out, "" without either."""
     wanted = [(dataset, f"{part}{kind}") for part in ("test", "val")]
     return next((label for want in wanted for label, of in asked.items() if of == want and label in found), "")
+
+
+def _unrated(corpus: Corpus, ensemble: Ensemble, split: str) -> dict[int, dict[str, float]]:
+    """New people on pictures that nobody had rated, as far as a member knew; see
+    :func:`reward_models.pamela.amounts.new_pictures`.
+    """
+    if ensemble.anchor is None:
+        return {}
+    views = views_of(corpus, ensemble.members, ensemble.priors, ensemble.anchor)
+    return new_pictures(corpus, views, split, ensemble.config.noise)
 
 
 def as_metrics(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
@@ -164,6 +179,8 @@ def as_markdown(rows: Sequence[Row], report: dict[str, Any]) -> str:
         cells=report.get("new people by ratings, neighbours and temperature", []),
         gallery=report.get("gallery"),
         margins=report["margins"],
+        unrated=report.get("new people, new pictures"),
+        in_words=gain_in_words,
         minimum=MINIMUM,
         context=CONTEXT,
     )

@@ -27,6 +27,7 @@ from reward_models.folder import (
     resolved_name,
     write_folder,
 )
+from reward_models.pamela.anchor import Anchor, anchor_from, anchor_parts
 from reward_models.pamela.ensemble import Ensemble
 from reward_models.pamela.imagination import PamelaImagination
 from reward_models.pamela.model import PamelaConfig, PamelaPredictor
@@ -34,6 +35,7 @@ from reward_models.pamela.people import PersonPrior
 from reward_models.pamela.reading import PamelaReading
 from reward_models.pamela.teacher import PamelaTeacher
 from reward_models.protocols import Reading, RewardModel
+from reward_models.taste.prior import Amount
 
 Enrol = Literal["fit", "neighbours"]
 
@@ -134,6 +136,7 @@ class PamelaReward(RewardModel):
                 parts = {n: weights.pop(f"imagination.{n}") for n in ("weight", "bias")}
                 imagined = TextToPicture(**parts, error=number(saved, "imagination_error"))
             profiles = weights.pop("profiles", None)
+            anchor = _anchor(saved, weights)
             read = _members(saved, weights)
             if profiles is not None:
                 check_shape("profiles", profiles, len(read[0].people), read[0].features)
@@ -157,7 +160,7 @@ class PamelaReward(RewardModel):
             )
         encoder = encoder or _saved_encoder(folder, named, device)
         check_encoder(folder, made_with, encoder.name, encoder.fingerprint())
-        ensemble = Ensemble(*read, demographics)
+        ensemble = Ensemble(*read, demographics, anchor)
         if members is not None:
             ensemble.keep(members)
         return cls(ensemble, encoder, imagined, profiles, enrol)
@@ -203,6 +206,12 @@ class PamelaReward(RewardModel):
             weights |= {f"{k}.{n}": w.half() for n, w in own.items()}
         if self.profiles is not None:
             weights["profiles"] = self.profiles.half()
+        first = ensemble.priors[0]
+        config["people_level"] = round(first.level, 4)
+        config["people_amounts"] = [[a.ratings, a.strength, a.noise] for a in first.amounts]
+        if ensemble.anchor:
+            config["anchor"], parts = anchor_parts(ensemble.anchor)
+            weights |= parts
         if self.imagined:
             config["imagination_error"] = round(self.imagined.error, 4)
             weights["imagination.weight"] = self.imagined.weight.half()
@@ -216,18 +225,37 @@ def _members(
     config = PamelaConfig(**saved["architecture"])
     sizes = tuple(len(config.vocabularies[f]) for f in config.demographics)
     members, priors, covariances = [], [], []
+    level = number(saved, "people_level") if "people_level" in saved else 0.0
+    amounts = tuple(_amount(each) for each in saved.get("people_amounts", []))
+    if level < 0 or [a.ratings for a in amounts] != sorted(a.ratings for a in amounts):
+        raise ValueError("'people_level' or 'people_amounts' are none")
     if not isinstance(saved["members"], int) or saved["members"] < 1:
         raise ValueError("there is no member")
     for k in range(saved["members"]):
         own = {n.removeprefix(f"{k}."): w for n, w in weights.items() if n.startswith(f"{k}.")}
         _check_sizes(config, own)
         parts = {n: own.pop(f"prior.{n}") for n in ("mean", "axes", "table", "frequency")}
-        priors.append(PersonPrior(**parts, sizes=sizes))
+        priors.append(PersonPrior(**parts, sizes=sizes, level=level, amounts=amounts))
         covariances.append(own.pop("prior.covariances"))
         member = PamelaPredictor(config)
         member.load_state_dict(own)
         members.append(member)
     return config, members, priors, covariances
+
+
+def _anchor(saved: Mapping[str, Any], weights: dict[str, Tensor]) -> Anchor | None:
+    """Taken out of ``weights``; None for a reward without one."""
+    own = {n: weights.pop(n) for n in [n for n in weights if n.startswith("anchor.")]}
+    if "anchor" not in saved:
+        return None
+    return anchor_from(saved["anchor"], own, PamelaConfig(**saved["architecture"]).features)
+
+
+def _amount(saved: Any) -> Amount:
+    ratings, strength, noise = (float(v) for v in saved)
+    if not (0 <= strength < 100 and 0 < noise < 10):
+        raise ValueError("'people_amounts' are no spreads and noises")
+    return Amount(int(ratings), strength, noise)
 
 
 def _check_sizes(config: PamelaConfig, own: Mapping[str, Tensor]) -> None:

@@ -36,7 +36,11 @@ class ModelSetting(Strict):
 
 
 class LoopSetting(Strict):
-    """See :class:`reward_models.pamela.training.TrainingSettings`."""
+    """See :class:`reward_models.pamela.training.TrainingSettings`.
+
+    ``hold_out``: share of the pictures that a member does not see, other ones for each. On them its best epoch, and how
+    far people may lie from everybody, are chosen.
+    """
 
     epochs: int = Field(20, ge=1)
     people_per_batch: int = Field(12, ge=1)
@@ -48,10 +52,11 @@ class LoopSetting(Strict):
     metadata_dropout: float = Field(0.5, ge=0, le=1)
     rank_weight: float = Field(0.3, ge=0)
     patience: int | None = Field(None, ge=1)
+    hold_out: float = Field(0.1, ge=0, le=0.5)
 
     def settings(self) -> TrainingSettings:
         """As the trainer takes them."""
-        return TrainingSettings(**self.model_dump())
+        return TrainingSettings(**self.model_dump(exclude={"hold_out"}))
 
 
 class RewardTraining(Strict):

@@ -64,6 +64,7 @@ class PamelaTeacher(Teacher):
         liking, noise = list(evidence.likings), [self.noise] * len(pictures)
         if self.profiles is not None:
             return self._by_neighbours(person, pictures, np.array(liking, dtype=float), evidence)
+        rated = len(pictures)
         phrases, said = as_ratings(evidence.profile)
         if phrases and self.imagined is None:
             log.warning("the reward reads no texts, so the profile of '%s' says nothing to it", person)
@@ -81,6 +82,7 @@ class PamelaTeacher(Teacher):
             [evidence.demographics],
             np.array(noise),
             np.array(evidence.choices, dtype=int).reshape(-1, 2),
+            np.arange(len(liking)) >= rated,
         )
         found = [each[0] for each in fitted]
         self.ensemble.add_person(person, found, evidence.demographics)
@@ -131,12 +133,13 @@ class PamelaTeacher(Teacher):
         ensemble = self.ensemble
         generator, found = torch.Generator().manual_seed(seed), []
         known = ensemble.demographics.get(person, {})
+        shift = torch.from_numpy(ensemble.shift(reading.pictures, reading.texts)).float()
         each = zip(ensemble.members, ensemble.priors, ensemble.person(person), strict=True)
         for member, prior, own in each:
             answer, slope = self._sensitivity(member, own.vector, reading.pictures, reading.texts, known)
             root = torch.linalg.cholesky(own.covariance + 1e-6 * torch.eye(len(prior.axes)))
             z = torch.randn(-(-n // len(ensemble.members)), len(prior.axes), generator=generator) @ root.T
-            found.append(answer + z @ (slope @ prior.axes.T).T)
+            found.append(answer + shift + own.level + z @ (slope @ prior.axes.T).T)
         return torch.cat(found)[:n].numpy()
 
     def likeness(self, person: str) -> dict[str, float]:
@@ -180,22 +183,24 @@ class PamelaTeacher(Teacher):
         ensemble = self.ensemble
         try:
             tensors = load(lesson)
+            levels = tensors["levels"]
             found = [
-                FittedPerson(tensors[f"{k}.vector"].float(), tensors[f"{k}.covariance"].float())
+                FittedPerson(tensors[f"{k}.vector"].float(), tensors[f"{k}.covariance"].float(), float(levels[k]))
                 for k in range(len(ensemble.members))
             ]
-        except (SafetensorError, KeyError, ValueError) as error:
+        except (SafetensorError, KeyError, IndexError, ValueError) as error:
             raise ValueError(f"the lesson does not open: {error}") from error
         for own, prior in zip(found, ensemble.priors, strict=True):
             axes = len(prior.axes)
             fits = own.vector.shape == prior.mean.shape and own.covariance.shape == (axes, axes)
-            if not fits or not own.vector.isfinite().all() or not own.covariance.isfinite().all():
+            finite = own.vector.isfinite().all() and own.covariance.isfinite().all() and np.isfinite(own.level)
+            if not fits or not finite:
                 raise ValueError("the lesson is not one of this reward")
         return found
 
 
 def _packed(fitted: Sequence[FittedPerson]) -> bytes:
-    tensors = {}
+    tensors = {"levels": torch.tensor([own.level for own in fitted])}
     for k, own in enumerate(fitted):
         tensors[f"{k}.vector"] = own.vector.contiguous()
         tensors[f"{k}.covariance"] = own.covariance.contiguous()

@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from reward_models.ratings.files import column, read_csv, read_json_rows, relative_path
+from reward_models.ratings.groups import with_groups
 from reward_models.ratings.profiles import FILE, LAPIS_PROFILE, PARA_PROFILE, profiles_of, read_profiles
 from reward_models.ratings.settings import DataSetting
 from reward_models.ratings.source import local_folder
@@ -142,6 +143,8 @@ def load_csv(
             "prompt": tidy(column(rows, "prompt")),
         }
     )
+    if "picture_group" in rows:
+        table["picture_group"] = tidy(rows["picture_group"])
     if "split" in rows:
         table["split"] = tidy(rows["split"])
         if unknown := sorted(set(table["split"].fillna("").unique()) - set(SPLITS)):
@@ -258,7 +261,7 @@ def load_ratings(
 def load_set(told: DataSetting, need_pictures: bool = True, say: Callable[[str], None] = print) -> Ratings:
     """The data set that a configuration tells of, under the name it gives it. Raises DataError."""
     found = load_ratings(told.source, told.kind, told.revision, need_pictures, told.scale, say, told.duplicates)
-    return replace(found, name=told.name) if told.name else found
+    return with_groups(replace(found, name=told.name) if told.name else found, told.picture_group)
 
 
 def detect(root: Path) -> str:

@@ -22,6 +22,9 @@ class DataSetting(Strict):
     """One data set; ``share`` is its part of the training batches against the others'. ``name``: what it is called
     beside others, and its people by (``name-id``); its kind, or a csv's name, where none is told. ``duplicates``: of
     several ratings of a picture by one person, their mean or the first.
+
+    ``picture_group``: the column of pictures that are nearly the same, or ``name:N`` for those whose file names share
+    their first N characters. They are held out together.
     """
 
     source: str
@@ -31,6 +34,7 @@ class DataSetting(Strict):
     share: float = Field(1.0, gt=0)
     scale: tuple[float, float] | None = None  # of a csv's scores
     duplicates: Duplicates = "average"
+    picture_group: str | None = None
 
 
 class EncoderSetting(Strict):

@@ -6,7 +6,7 @@ Shapes: P pictures, R ratings, D features, F directions, N people, S strengths.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -91,18 +91,28 @@ class Worth:
     amounts: tuple[Amount, ...] = CAREFUL
 
     def choose(self) -> None:
-        """The kind with which a careful choice of strengths gains most; strengths never fall as ratings come in."""
+        """The kind with which a careful choice of strengths gains most."""
         best = -np.inf
         for kind, by_count in self.gains.items():
-            picked, total, least = [], 0.0, 0
-            for n, gains in sorted(by_count.items()):
-                error = np.hypot(gains.std(axis=0, ddof=1) / np.sqrt(len(gains)), self.errors[kind][n])
-                sure = gains.mean(axis=0) - SURE * error
-                at = max(least, int((sure >= ENOUGH * sure.max()).argmax()))
-                least, total = at, total + float(sure[at])
-                picked.append(Amount(n, float(STRENGTHS[at])))
-            if picked and total > best:
-                best, self.kind, self.amounts = total, kind, tuple(picked)
+            amounts, total = careful(by_count, self.errors[kind], STRENGTHS)
+            if amounts and total > best:
+                best, self.kind, self.amounts = total, kind, amounts
+
+
+def careful(
+    gains: Mapping[int, np.ndarray], errors: Mapping[int, np.ndarray], strengths: np.ndarray
+) -> tuple[tuple[Amount, ...], float]:
+    """A strength for each number of ratings, from gains (people, S) and their errors over splits (S,), and the sum of
+    its sure gains. Strengths never fall as ratings come in.
+    """
+    picked, total, least = [], 0.0, 0
+    for n, each in sorted(gains.items()):
+        error = np.hypot(each.std(axis=0, ddof=1) / np.sqrt(len(each)), errors[n])
+        sure = each.mean(axis=0) - SURE * error
+        at = max(least, int((sure >= ENOUGH * sure.max()).argmax()))
+        least, total = at, total + float(sure[at])
+        picked.append(Amount(n, float(strengths[at])))
+    return tuple(picked), total
 
 
 def learn(rated: Rated, counts: Sequence[int] = COUNTS) -> tuple[Everybody, TastePrior, Worth]:
@@ -220,15 +230,25 @@ def _gains(rated: Rated, split: _Split, along: np.ndarray, trial: _Trial, n: int
     """Correlation with the tested ratings above the crowd's, by strength (S,)."""
     given, tested = trial.given[:n], trial.tested
     new = rated.picture[tested]
-    x = along[rated.picture[given]]
+    deviation, y = _deviations(rated, split, trial, given), rated.liking[tested]
+    return taste_gains(along[rated.picture[given]], deviation, along[new], split.everybody.answers[new], y, STRENGTHS)
+
+
+def taste_gains(
+    x: np.ndarray, deviation: np.ndarray, new: np.ndarray, base: np.ndarray, y: np.ndarray, strengths: np.ndarray
+) -> np.ndarray:
+    """Correlation with the likings ``y`` (m,) of pictures ``new`` (m, F) above that of ``base`` (m,), by the variance
+    of taste over that of noise (S,). Taste is learnt from n pictures (n, F) and ``deviation`` (n,), the level left
+    free.
+    """
     centre = x.mean(axis=0)
-    x, deviation = x - centre, _deviations(rated, split, trial, given)
+    x = x - centre
     values, vectors = np.linalg.eigh(x @ x.T)
-    parts = ((along[new] - centre) @ x.T) @ vectors  # (tested, n)
+    parts = ((new - centre) @ x.T) @ vectors  # (m, n)
     own = (vectors.T @ (deviation - deviation.mean()))[:, None]
-    taste = parts @ (own / (np.clip(values, 0, None)[:, None] + 1 / np.maximum(STRENGTHS, 1e-9)))  # (tested, S)
-    predicted = split.everybody.answers[new][:, None] + taste
-    y, predicted = rated.liking[tested] - rated.liking[tested].mean(), predicted - predicted.mean(axis=0)
+    taste = parts @ (own / (np.clip(values, 0, None)[:, None] + 1 / np.maximum(strengths, 1e-9)))  # (m, S)
+    predicted = base[:, None] + taste
+    y, predicted = y - y.mean(), predicted - predicted.mean(axis=0)
     found: np.ndarray = (y @ predicted) / (np.linalg.norm(y) * np.maximum(np.linalg.norm(predicted, axis=0), 1e-12))
     return found - found[0]
 
