@@ -99,7 +99,7 @@ def test_few_shot_shows_the_ten_and_is_asked_for_some_people_alone():
 def test_what_is_learnt_elsewhere_is_worth_as_much_as_tastes_are_alike():
     """From PARA to LAPIS: other pictures and people; the same tastes carry over, the opposite ones mislead."""
     features, rows, table = ratings_of(2)
-    there, rows_there, other = ratings_of(3)
+    there, rows_there, other = ratings_of(3, people=9)  # too few for the slow hierarchical
 
     def protocol(score):
         elsewhere = Elsewhere("para", other.assign(score=score), {"LT": there}, rows_there)
@@ -111,6 +111,7 @@ def test_what_is_learnt_elsewhere_is_worth_as_much_as_tastes_are_alike():
     assert mean_of(alike, "residual, elsewhere") > mean_of(alike, "general, elsewhere") + 0.05
 
 
+@pytest.mark.slow
 def test_hard_pictures_and_untypical_people_are_those_of_most_and_least_agreement(tmp_path):
     features, rows, table = ratings_of(4)
     odd = table["picture"].isin([f"{i}.png" for i in range(10)])

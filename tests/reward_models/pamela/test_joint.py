@@ -109,16 +109,16 @@ def test_the_same_age_is_one_class_and_what_was_written_stays_beside_it(joint):
     assert set(common["gender"]) == {"female"}
 
 
-def test_a_class_that_nobody_is_in_lies_between_its_neighbours(trained, tmp_path):
+def test_a_class_that_nobody_is_in_lies_between_its_neighbours(joint, siglip, tmp_path):
     """20-29 and 50-59 are there; 30-39 and 40-49 are a third and two thirds of the way."""
     from reward_models.pamela.fit import fit_members
     from reward_models.pamela.people import priors
     from reward_models.pamela.unseen import prior_of_unseen
 
-    ratings = load_ratings(trained.root / "data")
+    ratings = load_ratings(joint / "first")
     ages = ratings.table["person"].map(lambda p: ("20-29", "50-59")[int(p[1:]) % 2])
     table = dataclasses.replace(ratings, table=ratings.table.assign(age_binned=ages))
-    corpus = build_corpus([(table, 1.0)], trained.encoder, trained.root / "cache")
+    corpus = build_corpus([(table, 1.0)], siglip, joint / "cache")
     settings = RewardTraining.model_validate(
         {
             "data": [{"source": "x"}],

@@ -80,6 +80,7 @@ def plan(rewards, **change):
     )
 
 
+@pytest.mark.slow
 def test_a_study_of_a_joint_reward_runs_to_its_report(rewards, tmp_path):
     drawn = draw_users(plan(rewards))
     assert all(u.startswith("pamela-p") for u in drawn.everyone)

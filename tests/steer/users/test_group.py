@@ -55,6 +55,7 @@ def test_a_value_with_any_characters_is_written_as_one_name():
     assert person.demographics == {"nationality": "South African", "gender": "female"}
 
 
+@pytest.mark.slow
 def test_a_condition_of_a_study_steers_as_a_group(tmp_path):
     plan = {
         "name": "groups",
