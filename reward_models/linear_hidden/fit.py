@@ -6,6 +6,7 @@ Shapes: P pictures, D features, A attributes.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +23,8 @@ from reward_models.linear_hidden.known import Shared
 from reward_models.linear_hidden.layers import choose_layer
 from reward_models.linear_hidden.reward import LinearHiddenReward
 from reward_models.linear_hidden.settings import LinearHiddenSettings
-from reward_models.ratings.groups import COLUMN, with_groups
-from reward_models.ratings.sets import load_ratings
+from reward_models.ratings.groups import COLUMN
+from reward_models.ratings.sets import load_set
 from reward_models.ratings.table import Ratings
 from reward_models.taste.crowd import Crowd
 from reward_models.taste.learning import LEAST_PEOPLE, Everybody, Rated, learn
@@ -39,7 +40,7 @@ def fit_linear_hidden(
     ``layer_errors`` are those of :func:`~reward_models.linear_hidden.layers.choose_layer` where the layer was to be
     found.
     """
-    encoder = _encoder(settings, device)
+    encoder = encoder_of(settings, device)
     by_pool, rows, ratings = all_pools(settings, device, settings.source or "", progress, encoder)
     pools, chosen = settings.pools, None
     if settings.source:
@@ -98,16 +99,6 @@ def as_rated(table: pd.DataFrame, features: np.ndarray, rows: dict[str, int]) ->
     return Rated(features, picture, person, table["score"].to_numpy(float), group)
 
 
-def features_of(
-    encoder: HiddenPools, ratings: Ratings, cache: Path, progress: Progress | None = None
-) -> tuple[np.ndarray, dict[str, int]]:
-    """Features (P, D) of a data set's pictures, on disk once computed, and each picture's row; unreadable ones are left
-    out.
-    """
-    found = FeatureCache(cache, encoder).pictures(ratings.root, sorted(ratings.table["picture"].unique()), progress)
-    return found.vectors.double().numpy(), found.row
-
-
 def attribute_values(path: Path, rows: dict[str, int]) -> tuple[list[str], list[str], np.ndarray]:
     """Pictures (n), names (A) and values (n, A) of a csv with a column ``picture``.
 
@@ -134,7 +125,8 @@ def read_attributes(path: Path, features: np.ndarray, rows: dict[str, int], scal
     return names, attribute_map(features[[rows[p] for p in pictures]], values, scaler)
 
 
-def _encoder(settings: LinearHiddenSettings, device: str) -> HiddenPools:
+def encoder_of(settings: LinearHiddenSettings, device: str) -> HiddenPools:
+    """The model of a configuration and its pools."""
     pools = ["LT_1"] if settings.source else settings.pools  # where the layer is to be found, any
     return HiddenPools(
         settings.vlm, pools, device, settings.batch_size, settings.size, settings.prompt, settings.revision
@@ -152,17 +144,30 @@ def all_pools(
     each picture's row, and the data set. All are computed in one pass. ``encoder``: the model where it is loaded
     already.
     """
-    data = settings.data[0]
-    ratings = with_groups(load_ratings(data.source, data.kind, data.revision, scale=data.scale), data.picture_group)
-    encoder = encoder or _encoder(settings, device)
+    ratings = load_set(settings.data[0])
+    encoder = encoder or encoder_of(settings, device)
     if layers:
         depth = encoder.depth
         numbers = {"V": range(len(encoder.layout.vision)), "LV": range(1, depth + 1), "LT": range(1, depth + 1)}
         every = [f"{s}_{i}" for s in layers.split() for i in numbers[s]]
         encoder = encoder.with_pools(every)
-    features, rows = features_of(encoder, ratings, Path(settings.out).parent / "features", progress)
+    pools, rows = pools_of(encoder, ratings.root, ratings.table["picture"].unique(), settings, progress)
+    return pools, rows, ratings
+
+
+def pools_of(
+    encoder: HiddenPools,
+    root: Path,
+    pictures: Iterable[str],
+    settings: LinearHiddenSettings,
+    progress: Progress | None = None,
+) -> tuple[dict[str, np.ndarray], dict[str, int]]:
+    """Features (P, D) of pictures below ``root`` by pool, and each picture's row; unreadable ones are left out."""
+    store = FeatureCache(Path(settings.out).parent / "features", encoder)
+    found = store.pictures(root, sorted(pictures), progress)
     ends = np.cumsum(encoder.widths)[:-1]
-    return dict(zip(map(str, encoder.pools), np.split(features, ends, axis=1), strict=True)), rows, ratings
+    parts = np.split(found.vectors.double().numpy(), ends, axis=1)
+    return dict(zip(map(str, encoder.pools), parts, strict=True)), found.row
 
 
 def attribute_map(x: np.ndarray, values: np.ndarray, scaler: Scaler) -> Affine:

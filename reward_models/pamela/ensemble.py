@@ -13,10 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from reward_models.base import Person, RewardError, UnknownPerson
+from reward_models.encoders.base import Encoder
 from reward_models.encoders.identity import weights_hash
 from reward_models.pamela.anchor import Anchor
-from reward_models.pamela.model import PamelaConfig, PamelaPredictor
+from reward_models.pamela.model import PamelaConfig, PamelaPredictor, SaidTable
 from reward_models.pamela.people import FittedPerson, PersonPrior, Rows, fit_people, sensitivity
+from reward_models.ratings.classes import sentence
 from reward_models.registry import not_found
 
 FEW, ROWS = 1024, 32  # answers at once, and in one batch of these
@@ -151,6 +153,24 @@ class Ensemble:
             rows.append(self.config.row({k: shown[k] for k in self.config.demographics if k in shown}))
         index = [row_of.get(person.id or "", 0) for person in people]
         return torch.tensor(index), torch.tensor(rows)
+
+    def hear(self, people: Sequence[Person], encoder: Encoder) -> None:
+        """Take in the words of demographics that training never saw, where the members read them in words."""
+        config = self.config
+        if config.demographics_by != "text":
+            return
+        shown = (self.demographics.get(p.id or "", {}) | dict(p.demographics) for p in people)
+        wanted = dict.fromkeys((n, v) for each in shown for n, v in each.items() if n in config.demographics)
+        for name, value in wanted:
+            if value in config.vocabularies[name]:
+                continue
+            self.fingerprint()
+            said = encoder.texts([sentence(name, value)])  # (1, D)
+            config.vocabularies[name].append(value)
+            for member in self.members:
+                table = member.fields[config.fields.index(name)]
+                assert isinstance(table, SaidTable)
+                table.said = torch.cat([table.said, said.to(table.said)])
 
     def fit_people(
         self,

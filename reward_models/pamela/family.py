@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from reward_models.base import RewardError
 from reward_models.families import Family, Work
@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 FIRST, EVERY = 20.0, 60.0  # seconds
 
 
-def _load(folder: Path, device: str = "cpu", members: int | None = None) -> RewardModel:
+def _load(
+    folder: Path, device: str = "cpu", members: int | None = None, enrol: Literal["fit", "neighbours"] = "fit"
+) -> RewardModel:
     from reward_models.pamela.reward import PamelaReward
 
-    return PamelaReward.from_folder(folder, device, members)
+    return PamelaReward.from_folder(folder, device, members, enrol=enrol)
 
 
 def _train(config: Path, work: Work) -> Path:
@@ -65,7 +67,7 @@ def _evaluate(config: Path, model: Path | None, out: Path | None, work: Work) ->
     corpus, encoder = _corpus(settings, work)
     reward = PamelaReward.from_folder(model, encoder=encoder)
     target = out or model
-    for row in evaluate_all(corpus.with_fields(reward.ensemble.config), reward, target):
+    for row in evaluate_all(corpus.with_fields(reward.ensemble.config), reward, target, with_grid=True):
         work.say(row.text())
     work.say(f"report: {target / 'evaluation.md'}")
 
@@ -123,4 +125,4 @@ def _say_epoch(row: dict[str, float], work: Work) -> None:
     work.say(f"seed {row['seed']:.0f}, epoch {row['epoch']:.0f}: {measured}")
 
 
-FAMILY = Family("pamela", _load, _train, _evaluate, _ablate, options=frozenset({"members"}))
+FAMILY = Family("pamela", _load, _train, _evaluate, _ablate, options=frozenset({"members", "enrol"}))

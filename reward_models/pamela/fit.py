@@ -18,14 +18,15 @@ from reward_models.encoders.load import load_encoder
 from reward_models.pamela.amounts import View, fit_anchor, held_out, learn_amounts, level_of
 from reward_models.pamela.ensemble import Ensemble
 from reward_models.pamela.model import PamelaConfig, PamelaPredictor
+from reward_models.pamela.neighbours import profiles_of
 from reward_models.pamela.people import priors, trained_covariances
 from reward_models.pamela.reward import PamelaReward
 from reward_models.pamela.settings import RewardTraining
 from reward_models.pamela.training import Told, predict, train_member
+from reward_models.pamela.unseen import fill_unseen, prior_of_unseen
 from reward_models.ratings.arrays import RatingTable
 from reward_models.ratings.corpus import Corpus, build_corpus
-from reward_models.ratings.groups import with_groups
-from reward_models.ratings.sets import load_ratings
+from reward_models.ratings.sets import load_set
 from reward_models.ratings.table import reasons
 
 Say = Callable[[str], None]
@@ -38,8 +39,7 @@ def load_corpus(
     """Data sets and features of a configuration; what was dropped is said."""
     sets = []
     for d in settings.data:
-        ratings = load_ratings(d.source, d.kind, d.revision, settings.encoder.kind != "table", d.scale, say)
-        ratings = with_groups(ratings, d.picture_group)
+        ratings = load_set(d, settings.encoder.kind != "table", say)
         say(f"{ratings.name}: {len(ratings)} ratings; {reasons(ratings.dropped)}")
         sets.append((ratings, d.share))
     e = settings.encoder
@@ -79,7 +79,8 @@ def fit_members(
 ) -> list[PamelaPredictor]:
     """A member a seed, with checkpoints and a log of the epochs (``curves.jsonl``) in ``settings.out``.
 
-    Each member's epoch is chosen on the pictures held out of it; on val_seen where none are.
+    Each member's epoch is chosen on the pictures held out of it; on val_seen where none are. Of several data sets the
+    first decides.
     """
     out = Path(settings.out)
     out.mkdir(parents=True, exist_ok=True)
@@ -89,6 +90,7 @@ def fit_members(
         metadata=corpus.metadata,
         people=list(corpus.people),
         vocabularies=corpus.vocabularies,
+        datasets=corpus.datasets,
         **settings.model.model_dump(),
     )
     train = corpus.tables["train"]
@@ -112,15 +114,20 @@ def fit_members(
             out / f"checkpoint-{seed}.pt",
             accelerator,
             Told(on_epoch, told.step),
+            corpus.said,
         )
         for seed, mask in zip(settings.seeds, held, strict=True)
     ]
+    for member in members:
+        fill_unseen(member, train)
     return members
 
 
 def chosen_on(corpus: Corpus, mask: np.ndarray) -> RatingTable | None:
-    """The ratings on which a member's epoch is chosen: of the pictures (P,) held out of it, or else val_seen."""
-    train, val = corpus.tables["train"], corpus.tables["val_seen"]
+    """The ratings on which a member's epoch is chosen: of the pictures (P,) held out of it, or else val_seen; of the
+    first data set.
+    """
+    train, val = corpus.first.tables["train"], corpus.first.tables["val_seen"]
     held = train.where(mask[train.picture])
     return held if len(held) else (val if len(val) else None)
 
@@ -136,12 +143,12 @@ def with_people(
     else on val_seen, and kept in the config.
     """
     config, train = members[0].config, corpus.tables["train"]
-    found = priors(members, train)
+    found = [prior_of_unseen(p, config, train) for p in priors(members, train)]
     anchor, views = fit_anchor(corpus, members, found, held or [np.zeros(len(corpus.pictures), bool)] * len(members))
     config.noise = _noise(corpus, views)
     level = level_of(train, np.mean([v.base for v in views], axis=0)[train.picture], config.noise)
     views = [replace(v, prior=replace(v.prior, level=level)) for v in views]
-    amounts, demographics = learn_amounts(corpus, views, config.noise)
+    amounts, demographics = learn_amounts(corpus.first, views, config.noise)
     found = [replace(p if demographics else p.without_demographics(), level=level, amounts=amounts) for p in found]
     unknown = [torch.eye(len(p.axes)).expand(len(config.people) + 1, -1, -1) for p in found]
     ensemble = Ensemble(config, members, found, unknown, corpus.demographics_of(), anchor)
@@ -149,7 +156,8 @@ def with_people(
         trained_covariances(m, p, corpus.pictures, corpus.prompts, train, config.noise)
         for m, p in zip(ensemble.members, ensemble.priors, strict=True)
     ]
-    return PamelaReward(ensemble, encoder, imagination_of(corpus, ensemble.members))
+    profiles = profiles_of(list(ensemble.trained), corpus.pictures, train)
+    return PamelaReward(ensemble, encoder, imagination_of(corpus, ensemble.members), profiles)
 
 
 def _noise(corpus: Corpus, views: list[View]) -> float:
@@ -171,7 +179,7 @@ def imagination_of(corpus: Corpus, members: list[PamelaPredictor]) -> TextToPict
     """From the training pairs of prompt and picture, its error measured on val_seen; None where prompts are few or
     none.
     """
-    train, val = corpus.tables["train"], corpus.tables["val_seen"]
+    train, val = corpus.tables["train"], corpus.first.tables["val_seen"]
     pairs = np.unique(np.stack([train.prompt, train.picture], 1)[train.prompt > 0], axis=0)
     if len(pairs) < MIN_PAIRS:
         return None

@@ -78,9 +78,9 @@ class PersonPrior:
     def guess(self, demographics: Sequence[int]) -> Tensor:
         """Coordinates (K,) expected of these demographics; rows as in ``PamelaConfig.index``, 0 for missing.
 
-        With nothing known they are 0: the vector of nobody in particular.
+        With nothing known they are 0: the vector of nobody in particular. A class heard of after training says nothing.
         """
-        rows = np.asarray([demographics], dtype=int)
+        rows = np.asarray([[r if r <= n else 0 for r, n in zip(demographics, self.sizes, strict=True)]], dtype=int)
         return _effects(rows, self.sizes, self.frequency)[0] @ self.table
 
 

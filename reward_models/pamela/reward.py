@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
@@ -37,22 +37,33 @@ from reward_models.pamela.teacher import PamelaTeacher
 from reward_models.protocols import Reading, RewardModel
 from reward_models.taste.prior import Amount
 
+Enrol = Literal["fit", "neighbours"]
+
 
 class PamelaReward(RewardModel):
     """An :class:`Ensemble` with its encoder. ``imagined``: from text to picture features, where prompts were in
-    training.
+    training. ``profiles`` (P, D): of the trained people, for ``enrol`` by neighbours; see
+    :mod:`reward_models.pamela.neighbours`.
     """
 
     name = "pamela"
 
-    def __init__(self, ensemble: Ensemble, encoder: Encoder, imagined: TextToPicture | None = None):
-        self.ensemble, self.encoder = ensemble, encoder
+    def __init__(
+        self,
+        ensemble: Ensemble,
+        encoder: Encoder,
+        imagined: TextToPicture | None = None,
+        profiles: Tensor | None = None,
+        enrol: Enrol = "fit",
+    ):
+        self.ensemble, self.encoder, self.profiles, self.enrol = ensemble, encoder, profiles, enrol
         self.batch_size = encoder.batch_size
         self.imagined = imagined
+        self.datasets = tuple(ensemble.config.datasets)
         self.texts = TextMemory(encoder)
         usable = self.imagined if encoder.has_text else None
         self.imagination = PamelaImagination(usable, self.texts) if usable else None
-        self.teacher = PamelaTeacher(ensemble, encoder, usable)
+        self.teacher = PamelaTeacher(ensemble, encoder, usable, profiles if enrol == "neighbours" else None)
 
     def read(self, images: Sequence[Image.Image], prompts: Sequence[str]) -> PamelaReading:
         """Features and fidelity of n pictures; one that does not open is NaN in every score."""
@@ -72,6 +83,7 @@ class PamelaReward(RewardModel):
         assert isinstance(reading, PamelaReading)
         asked = [as_person(person) for person in people]
         self.ensemble.check(asked)
+        self.ensemble.hear(asked, self.encoder)
         shared = [Person()] if reading.population is None and reading.error is None else []
         mean, spread = self.ensemble.predict(reading.pictures, reading.texts, [*shared, *asked])  # (U, n)
         mean[:, ~reading.readable] = spread[:, ~reading.readable] = np.nan
@@ -92,18 +104,27 @@ class PamelaReward(RewardModel):
         return list(self.ensemble.config.people)
 
     def fingerprint(self) -> str:
-        """Hashes of the members' and of the encoder's weights as trained: people taught since change nothing."""
-        return self.ensemble.fingerprint() + self.encoder.fingerprint()
+        """Hashes of the members' and of the encoder's weights as trained, and how people are enrolled: those taught
+        since change nothing.
+        """
+        how = "" if self.enrol == "fit" else self.enrol
+        return self.ensemble.fingerprint() + self.encoder.fingerprint() + how
 
     # the folder
 
     @classmethod
     def from_folder(
-        cls, folder: Path, device: str = "cpu", members: int | None = None, encoder: Encoder | None = None
+        cls,
+        folder: Path,
+        device: str = "cpu",
+        members: int | None = None,
+        encoder: Encoder | None = None,
+        enrol: Enrol = "fit",
     ) -> PamelaReward:
         """Load config.json and model.safetensors; an encoder other than the one trained on is refused.
 
-        ``members``: only the first so many.
+        ``members``: only the first so many. ``enrol``: how new people are found; by neighbours is refused for a reward
+        that keeps no profiles of its people.
         """
         saved, weights = read_folder(folder)
         with reading(folder):
@@ -115,7 +136,12 @@ class PamelaReward(RewardModel):
                 parts = {n: weights.pop(f"imagination.{n}") for n in ("weight", "bias")}
                 imagined = TextToPicture(**parts, error=number(saved, "imagination_error"))
             anchor = _anchor(saved, weights)
+            profiles = weights.pop("profiles", None)
             read = _members(saved, weights)
+            if profiles is not None:
+                check_shape("profiles", profiles, len(read[0].people), read[0].features)
+            if not read[0].datasets and isinstance(saved.get("scales"), dict):  # of before the names were kept
+                read[0].datasets = [str(name) for name in saved["scales"]]
             if imagined:
                 features = read[0].features
                 check_shape("imagination.weight", imagined.weight, features, features)
@@ -127,12 +153,17 @@ class PamelaReward(RewardModel):
             check_text(named, "name")
             if named["kind"] is not None:
                 check_text(named, "kind")
+        if enrol == "neighbours" and profiles is None:
+            raise RewardError(
+                f"the reward in '{folder}' keeps no profiles of its people, which it takes to enrol by neighbours; "
+                "train it again, or enrol by the fit"
+            )
         encoder = encoder or _saved_encoder(folder, named, device)
         check_encoder(folder, made_with, encoder.name, encoder.fingerprint())
         ensemble = Ensemble(*read, demographics, anchor)
         if members is not None:
             ensemble.keep(members)
-        return cls(ensemble, encoder, imagined)
+        return cls(ensemble, encoder, imagined, profiles, enrol)
 
     def save(
         self,
@@ -179,6 +210,8 @@ class PamelaReward(RewardModel):
         if ensemble.anchor:
             config["anchor"], parts = anchor_parts(ensemble.anchor)
             weights |= parts
+        if self.profiles is not None:
+            weights["profiles"] = self.profiles.half()
         if self.imagined:
             config["imagination_error"] = round(self.imagined.error, 4)
             weights["imagination.weight"] = self.imagined.weight.half()

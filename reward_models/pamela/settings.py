@@ -25,6 +25,7 @@ class ModelSetting(Strict):
     layers: int = Field(2, ge=1, le=12)
     heads: int = Field(4, ge=1)
     product: bool = True
+    demographics_by: Literal["table", "text"] = "table"
     inputs: list[Input] = Field([*get_args(Input)], min_length=1)
 
     @model_validator(mode="after")
