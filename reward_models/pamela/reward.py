@@ -135,8 +135,8 @@ class PamelaReward(RewardModel):
             if "imagination_error" in saved:
                 parts = {n: weights.pop(f"imagination.{n}") for n in ("weight", "bias")}
                 imagined = TextToPicture(**parts, error=number(saved, "imagination_error"))
-            anchor = _anchor(saved, weights)
             profiles = weights.pop("profiles", None)
+            anchor = _anchor(saved, weights)
             read = _members(saved, weights)
             if profiles is not None:
                 check_shape("profiles", profiles, len(read[0].people), read[0].features)
@@ -204,14 +204,14 @@ class PamelaReward(RewardModel):
                 "prior.covariances": covariance,
             }
             weights |= {f"{k}.{n}": w.half() for n, w in own.items()}
+        if self.profiles is not None:
+            weights["profiles"] = self.profiles.half()
         first = ensemble.priors[0]
         config["people_level"] = round(first.level, 4)
         config["people_amounts"] = [[a.ratings, a.strength, a.noise] for a in first.amounts]
         if ensemble.anchor:
             config["anchor"], parts = anchor_parts(ensemble.anchor)
             weights |= parts
-        if self.profiles is not None:
-            weights["profiles"] = self.profiles.half()
         if self.imagined:
             config["imagination_error"] = round(self.imagined.error, 4)
             weights["imagination.weight"] = self.imagined.weight.half()
