@@ -22,7 +22,7 @@ from reward_models.ratings.arrays import RatingTable
 from reward_models.ratings.corpus import Corpus
 from reward_models.taste.crowd import Crowd, folds
 from reward_models.taste.known import PictureMeans
-from reward_models.taste.learning import LEAST_PEOPLE, SURE, TESTED, careful, taste_gains
+from reward_models.taste.learning import LEAST_PEOPLE, TESTED, careful, taste_gains
 from reward_models.taste.prior import Amount
 
 COUNTS = (2, 5, 10, 15, 25, 50, 100)
@@ -121,7 +121,7 @@ def views_of(
 
 
 def learn_amounts(corpus: Corpus, views: Sequence[View], noise: float) -> tuple[tuple[Amount, ...], bool]:
-    """How far new people may lie from everybody, by number of ratings, and whether demographics help for sure; from
+    """How far new people may lie from everybody, by number of ratings, and whether demographics help; from
     ``val_unseen``.
     """
     trials = _trials(corpus, views, "val_unseen")
@@ -130,11 +130,10 @@ def learn_amounts(corpus: Corpus, views: Sequence[View], noise: float) -> tuple[
     helped: dict[str, list[float]] = {}
     for t in trials:
         helped.setdefault(t.person, []).append(t.correlation(t.start) - t.correlation(t.base))
-    told = np.array([np.mean(h) for h in helped.values()])
-    demographics = bool(not told.any() or told.mean() - SURE * told.std(ddof=1) / np.sqrt(len(told)) > 0)
+    demographics = float(np.mean([np.mean(h) for h in helped.values()])) >= 0
     trials = trials if demographics else [t.without_demographics() for t in trials]
     gains: dict[int, np.ndarray] = {}
-    errors: dict[int, np.ndarray] = {}
+    splits: dict[int, np.ndarray] = {}
     strengths = (SPREADS / noise) ** 2
     for n in COUNTS:
         each: dict[str, list[np.ndarray]] = {}
@@ -145,9 +144,8 @@ def learn_amounts(corpus: Corpus, views: Sequence[View], noise: float) -> tuple[
             by_view.setdefault(t.view, []).append(found)
         if len(each) >= LEAST_PEOPLE:
             gains[n] = np.stack([np.mean(v, axis=0) for v in each.values()])
-            split = np.stack([np.mean(v, axis=0) for v in by_view.values()])
-            errors[n] = split.std(axis=0, ddof=1) / np.sqrt(len(split)) if len(split) > 1 else np.zeros(len(SPREADS))
-    amounts, _ = careful(gains, errors, SPREADS)
+            splits[n] = np.stack([np.mean(v, axis=0) for v in by_view.values()])
+    amounts, _ = careful(gains, splits, SPREADS)
     if not amounts:
         return CAREFUL, demographics
     return tuple(replace(a, noise=_noise(trials, a, noise)) for a in amounts), demographics

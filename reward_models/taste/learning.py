@@ -29,7 +29,6 @@ PEOPLE, PICTURES = 240, 3000  # at most, to choose by
 LEAST_PEOPLE = 5
 TESTED = 4  # ratings of a person, at least, to judge by
 SURE = 1.0  # standard errors, over people and over splits of pictures, that are taken off a gain
-ENOUGH = 0.75  # of the surest gain: the smallest strength that has as much is chosen, as the best of many flatters
 SEED = 0
 
 
@@ -81,12 +80,12 @@ Kind = tuple[float, float]
 @dataclass
 class Worth:
     """What taste was worth for people left out, on pictures left out: gains in correlation (people, S) by kind of prior
-    and number of ratings, and ``errors`` (S,), their standard errors over splits of the pictures. ``kind`` and
-    ``amounts`` are what was chosen.
+    and number of ratings, and their means by split of the pictures (splits, S). ``kind`` and ``amounts`` are what was
+    chosen.
     """
 
     gains: dict[Kind, dict[int, np.ndarray]] = field(default_factory=dict)
-    errors: dict[Kind, dict[int, np.ndarray]] = field(default_factory=dict)
+    splits: dict[Kind, dict[int, np.ndarray]] = field(default_factory=dict)
     kind: Kind = KINDS[0]
     amounts: tuple[Amount, ...] = CAREFUL
 
@@ -94,25 +93,36 @@ class Worth:
         """The kind with which a careful choice of strengths gains most."""
         best = -np.inf
         for kind, by_count in self.gains.items():
-            amounts, total = careful(by_count, self.errors[kind], STRENGTHS)
+            amounts, total = careful(by_count, self.splits[kind], STRENGTHS)
             if amounts and total > best:
                 best, self.kind, self.amounts = total, kind, amounts
 
 
 def careful(
-    gains: Mapping[int, np.ndarray], errors: Mapping[int, np.ndarray], strengths: np.ndarray
+    gains: Mapping[int, np.ndarray], splits: Mapping[int, np.ndarray], strengths: np.ndarray
 ) -> tuple[tuple[Amount, ...], float]:
-    """A strength for each number of ratings, from gains (people, S) and their errors over splits (S,), and the sum of
+    """A strength for each number of ratings, from gains by person (people, S) and by split (splits, S), and the sum of
     its sure gains. Strengths never fall as ratings come in.
+
+    The rule of one standard error (Breiman and others 1984, 3.4.3): the smallest strength that is not surely worse than
+    the one of the surest gain, person by person; none where no gain is sure.
     """
     picked, total, least = [], 0.0, 0
     for n, each in sorted(gains.items()):
-        error = np.hypot(each.std(axis=0, ddof=1) / np.sqrt(len(each)), errors[n])
-        sure = each.mean(axis=0) - SURE * error
-        at = max(least, int((sure >= ENOUGH * sure.max()).argmax()))
+        sure = each.mean(axis=0) - SURE * _error(each, splits[n])
+        best = int(sure.argmax())
+        behind = each[:, best : best + 1] - each
+        lost = behind.mean(axis=0) - SURE * _error(behind, splits[n][:, best : best + 1] - splits[n])
+        at = max(least, int((lost <= 0).argmax()))
         least, total = at, total + float(sure[at])
         picked.append(Amount(n, float(strengths[at])))
     return tuple(picked), total
+
+
+def _error(people: np.ndarray, splits: np.ndarray) -> np.ndarray:
+    """Standard error of the mean, over people and over splits of the pictures, (S,)."""
+    found: np.ndarray = people.std(axis=0, ddof=1) / np.sqrt(len(people))
+    return np.hypot(found, splits.std(axis=0, ddof=1) / np.sqrt(len(splits))) if len(splits) > 1 else found
 
 
 def learn(rated: Rated, counts: Sequence[int] = COUNTS) -> tuple[Everybody, TastePrior, Worth]:
@@ -221,7 +231,7 @@ def _worth(rated: Rated, splits: Sequence[_Split], counts: Sequence[int]) -> Wor
                     by_split[n].append(np.mean([g for _, g in found], axis=0))
         enough = [n for n in counts if len(each[n]) >= LEAST_PEOPLE and len(by_split[n]) > 1]
         worth.gains[kind] = {n: np.stack([np.mean(g, axis=0) for g in each[n].values()]) for n in enough}
-        worth.errors[kind] = {n: np.std(by_split[n], axis=0, ddof=1) / np.sqrt(len(by_split[n])) for n in enough}
+        worth.splits[kind] = {n: np.stack(by_split[n]) for n in enough}
     worth.choose()
     return worth
 
