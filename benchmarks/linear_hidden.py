@@ -3,7 +3,7 @@
     python benchmarks/linear_hidden.py [--config configs/train/linear-hidden.yaml] [--pamela
     steer/miniature/weights/reward]
 
-The miniature's 34 new people (test_unseen), ratings in their order; all counts are judged on the same later ratings.
+The miniature's 34 new people (test_unseen), ratings in a drawn order; all counts are judged on the same later ratings.
 PAMELA is the shipped reward with its Bayesian fit; the general score of ``residual`` and ``hierarchical`` is a ridge on
 everybody's mean. Then three bodies: the trained Qwen3-VL, one of random weights, and a Gemma 3 whose vision part is the
 miniature's SigLIP and whose decoder is random. SROCC [95 % bootstrap over people].
