@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from reward_models import yaml12
 from reward_models.doors import read_text
+from steer.config import ScorerConfig
 from steer.errors import UsageError
 from steer.miniature.world import WORLD
 from steer.resources import data_folder
@@ -32,7 +34,8 @@ class Sampled(_Section):
 class Condition(_Section):
     """One way to come to a picture.
 
-    ``steer``   a run with ``settings`` on top of the study's, for the user, or for ``user`` whoever judges
+    ``steer``   a run with ``settings`` on top of the study's, for the user, or for ``user`` whoever judges; with
+                ``scorer``, one of the study's, that scorer alone steers, for nobody in particular
     ``prompt``  the unchanged prompt on fresh seeds
     ``other``   what condition ``of`` found for the other users, judged by this one
     """
@@ -40,9 +43,17 @@ class Condition(_Section):
     kind: Literal["steer", "prompt", "other"] = "steer"
     settings: list[str] = Field(default_factory=list)
     user: str | None = None
+    scorer: str | None = None
     of: str = "own"
     users: int | None = Field(None, ge=2)  # the first so many of the study's; None: all
     guard: bool = False  # reported against own, as what it costs and what it saves
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_scorer_knows_nobody(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("scorer") and values.get("user") is None:
+            return {**values, "user": "average"}
+        return values
 
 
 class JudgeConfig(_Section):
@@ -78,6 +89,7 @@ class StudyConfig(_Section):
     seeds: list[int] = Field(default=[0], min_length=1)
     budget: int = Field(ge=1)
     looks: int = Field(4, ge=1, le=64)  # pictures of each found text on seeds that nothing was chosen on
+    scorers: dict[str, ScorerConfig] = Field(default_factory=dict)  # what conditions may steer by
     conditions: dict[str, Condition] = Field(min_length=2)
     baseline: str = "unoptimised"
     judges: dict[str, JudgeConfig] = Field(min_length=1)  # the first is the one that counts
@@ -89,6 +101,9 @@ class StudyConfig(_Section):
     @model_validator(mode="after")
     def _names_are_there(self) -> StudyConfig:
         for name, condition in self.conditions.items():
+            if condition.scorer is not None and (condition.kind != "steer" or condition.scorer not in self.scorers):
+                known = ", ".join(self.scorers) or "none"
+                raise ValueError(f"conditions: '{name}' steers by '{condition.scorer}'; scorers of this study: {known}")
             if condition.kind == "other":
                 of = self.conditions.get(condition.of)
                 if of is None or of.kind != "steer" or of.user is not None:
@@ -120,6 +135,21 @@ class StudyConfig(_Section):
     def users_of(self, condition: str) -> list[str]:
         """Whom a condition is tried for."""
         return self.everyone[: self.conditions[condition].users]
+
+    def settings_of(self, condition: str) -> list[str]:
+        """The settings of a condition on top of the study's, with what its scorer means: it is the whole objective,
+        and no text is left out because the personal reward expects little of it.
+        """
+        found = self.conditions[condition]
+        if found.scorer is None:
+            return found.settings
+        scorer = self.scorers[found.scorer].model_dump(mode="json", exclude_none=True)
+        return [
+            f"objective.scorers={json.dumps({found.scorer: scorer})}",
+            f"objective.weights={json.dumps({found.scorer: 1})}",
+            "search.screen=1",
+            *found.settings,
+        ]
 
     def steered(self) -> dict[str, Condition]:
         """The conditions that are runs."""
