@@ -75,7 +75,7 @@ class Taste(Scorer):
     def __init__(self, features: Any, weights: np.ndarray, offset: float):
         self.features, self.weights, self.offset = features, weights, offset
 
-    def score(self, images: Sequence[Image.Image], prompts: Sequence[str]) -> np.ndarray:  # noqa: ARG002
+    def score(self, images: Sequence[Image.Image], prompts: Sequence[str]) -> np.ndarray:
         return self.features(images) @ self.weights + self.offset
 
     def fingerprint(self) -> str:
