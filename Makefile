@@ -1,5 +1,6 @@
 # make run     set up and draw one prompt with the miniature, the small models that ship with steer
 # make test    set up and run the tests
+# make coverage  the same, and how many lines they run (a quarter longer)
 # make lint    style, types and the layers of imports
 # make docs    set up, generate the reference pages and build the site in build/site
 # make floors  run the tests that concern other packages with the oldest versions allowed, in .venv-floor (5 GB)
@@ -8,7 +9,7 @@
 USER_ID ?= u17
 PROMPT ?= a lighthouse by the sea
 
-.PHONY: run test floors lint docs lock audit setup
+.PHONY: run test coverage floors lint docs lock audit setup
 run: setup
 	.venv/bin/steer run "$(PROMPT)" --user $(USER_ID)
 
@@ -16,6 +17,10 @@ setup:
 	scripts/setup.sh
 
 test:
+	scripts/setup.sh test
+	.venv/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+
+coverage:
 	scripts/setup.sh test
 	.venv/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --cov --cov-report=
 	@.venv/bin/coverage report | tail -n 1

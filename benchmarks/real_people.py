@@ -14,23 +14,21 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from reward_models.encoders.table import FeatureTable
-from reward_models.evaluation.statistics import bootstrap, spearman
+from reward_models.linear_hidden.new_people import our_ways
+from reward_models.prompted.correction import Correction, Prior
 from reward_models.taste.learning import Everybody, Rated, learn
-from reward_models.taste.prior import TastePrior
 from reward_models.taste.ridge import Ridge
-
-COUNTS = (1, 2, 5, 15, 27, 50, 100)
-HELD_OUT = 0.3  # of the pictures
-MINIMUM = 8  # pictures of a person to be judged on
-Answer = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]  # rated pictures, likings, pictures asked
+from reward_models.taste.scale import Scale
+from reward_models.two_questions import Answer, Interval, Told, as_markdown, judge
 
 
 def read(folder: Path, scale: Sequence[float], prefix: int) -> tuple[Rated, np.ndarray, list[str]]:
@@ -51,11 +49,9 @@ def read(folder: Path, scale: Sequence[float], prefix: int) -> tuple[Rated, np.n
     return rated, table["split"].str.endswith("unseen").to_numpy(), people.tolist()
 
 
-def ways(rated: Rated, train: np.ndarray) -> tuple[dict[str, Answer], Callable[[np.ndarray, np.ndarray], object]]:
-    """Every estimator learnt from the ``train`` rows, and ours as a ridge, for its intervals."""
-    known = rated.where(train)
+def ways(rated: Rated, known: Rated) -> tuple[dict[str, Answer], Interval]:
+    """Every estimator learnt from the ``known`` ratings, and the intervals of `hierarchical`."""
     everybody, prior, worth = learn(known)
-    even = TastePrior.even(rated.x[everybody.means.rated])
     linear = _linear(known, everybody)
     print(
         f"  crowd: {'linear' if everybody.crowd.width is None else f'Gaussian, width {everybody.crowd.width:g}'}, "
@@ -67,15 +63,6 @@ def ways(rated: Rated, train: np.ndarray) -> tuple[dict[str, Answer], Callable[[
     def base(asked: np.ndarray) -> np.ndarray:
         return everybody.others(asked)  # the crowd's answer where nobody rated it
 
-    def tasted(of: TastePrior) -> Answer:
-        def answer(given: np.ndarray, liking: np.ndarray, asked: np.ndarray) -> np.ndarray:
-            if len(given) < 2:
-                return base(asked)
-            ridge = of.ridge(rated.x[given], liking - base(given))
-            return base(asked) + ridge(of(rated.x[asked]))
-
-        return answer
-
     def naive(given: np.ndarray, liking: np.ndarray, asked: np.ndarray) -> np.ndarray:
         if len(given) < 2:
             return base(asked)
@@ -86,15 +73,19 @@ def ways(rated: Rated, train: np.ndarray) -> tuple[dict[str, Answer], Callable[[
         z = prior.scale
         return Ridge(z(rated.x[given]), liking, "wide")(z(rated.x[asked])) if len(given) > 1 else np.zeros(len(asked))
 
+    scale, corrections = Scale.of(rated.x[everybody.means.rated]), Prior()
+
+    def averaged(given: np.ndarray, liking: np.ndarray, asked: np.ndarray) -> np.ndarray:
+        return base(asked) + Correction(rated.x[given], liking - base(given), scale, corrections)(rated.x[asked])
+
     found: dict[str, Answer] = {
-        "crowd": lambda given, liking, asked: base(asked),
         "linear crowd": lambda given, liking, asked: linear[asked],
         "own ratings alone, ridge": alone,
         "crowd + ridge, own penalty": naive,
-        "residual": tasted(even),
-        "hierarchical": tasted(prior),
+        "crowd + correction of `prompted`": averaged,
     }
-    return found, lambda given, liking: (prior, prior.ridge(rated.x[given], liking - base(given)), base)
+    ours, interval = our_ways(rated, everybody, prior)
+    return found | ours, interval
 
 
 def _linear(known: Rated, everybody: Everybody) -> np.ndarray:
@@ -110,85 +101,19 @@ def _linear(known: Rated, everybody: Everybody) -> np.ndarray:
 
 def main(folder: Path, scale: Sequence[float], prefix: int, splits: int, draws: int, out: Path | None) -> None:
     rated, unseen, people = read(folder, scale, prefix)
-    new_people = np.unique(rated.person[unseen])
-    scores: dict[tuple[str, str, int], dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
-    inside: dict[int, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
-    print(f"{folder.name}: {len(rated.x)} pictures, {len(people)} people, {len(new_people)} of them new")
-    for k in range(splits):
-        rng = np.random.default_rng(k)
-        groups = np.unique(rated.group)
-        held = np.isin(rated.group, groups[rng.random(len(groups)) < HELD_OUT])
-        found, ours = ways(rated, np.flatnonzero(~unseen & ~held[rated.picture]))
-        for p in new_people:
-            rows = np.flatnonzero((rated.person == p) & unseen)
-            new = rows[held[rated.picture[rows]]]
-            for draw in range(draws):
-                old = np.random.default_rng(1000 * k + draw).permutation(rows[~held[rated.picture[rows]]])
-                for n in (n for n in COUNTS if n <= len(old)):
-                    given, rest = old[:n], old[n:]
-                    pictures, liking = rated.picture[given], rated.liking[given]
-                    for question, asked in (("new", new), ("rated", rest)):
-                        if len(asked) < MINIMUM:
-                            continue
-                        for name, answer in found.items():
-                            value = spearman(answer(pictures, liking, rated.picture[asked]), rated.liking[asked])
-                            scores[question, name, n][int(p)].append(value)
-                    if n > 1 and len(new) >= MINIMUM:
-                        prior, ridge, base = ours(pictures, liking)  # type: ignore[misc]
-                        along = prior(rated.x[rated.picture[new]])
-                        spread = ridge.noise * np.sqrt(1 + ridge.leverage(along))
-                        apart = np.abs(rated.liking[new] - base(rated.picture[new]) - ridge(along))
-                        inside[n][int(p)].append(float(np.mean(apart < 1.96 * spread)))
-    told = _told(scores, inside)
-    text = as_markdown(folder.name, told)
+    new = len(np.unique(rated.person[unseen]))
+    print(f"{folder.name}: {len(rated.x)} pictures, {len(people)} people, {new} of them new")
+    told = judge(rated, unseen, partial(ways, rated), splits, draws)
+    text = as_markdown(told, " of `hierarchical`")
     print(text)
     if out:
         out.mkdir(parents=True, exist_ok=True)
-        (out / f"{folder.name}.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+        (out / f"{folder.name}.json").write_text(json.dumps(asdict(told), indent=1) + "\n", encoding="utf-8")
         (out / f"{folder.name}.md").write_text(text, encoding="utf-8")
         plot(told, out / f"{folder.name}.png")
 
 
-def _told(scores: dict, inside: dict) -> dict:
-    """Means and paired gains over the crowd by question, way and number of ratings."""
-    told: dict = {"new": {}, "rated": {}, "coverage": {}}
-    for (question, name, n), by_person in scores.items():
-        crowd = scores[question, "crowd", n]
-        own = np.array([np.mean(v) for v in by_person.values()])
-        gain = bootstrap(np.array([np.mean(v) - np.mean(crowd[p]) for p, v in by_person.items()]))
-        told[question].setdefault(name, {})[n] = {"srocc": float(own.mean()), "gain": gain, "people": len(own)}
-    for n, by_person in inside.items():
-        each = [np.mean(v) for v in by_person.values()]
-        told["coverage"][n] = [float(np.mean(each)), float(np.percentile(each, 5))]
-    return told
-
-
-def as_markdown(name: str, told: dict) -> str:
-    """Two tables, gains that hurt in words, and what intervals hold."""
-    lines = []
-    for question, title in (("new", "New pictures"), ("rated", "Pictures that others have rated")):
-        counts = list(next(iter(told[question].values()), {}))
-        if not counts:
-            continue
-        lines += [f"\n**{name}: {title}**\n", "| way | " + " | ".join(f"{n}" for n in counts) + " |"]
-        lines += ["|---|" + "---|" * len(counts)]
-        for way, by_count in told[question].items():
-            cells = []
-            for n in counts:
-                mean, low, high = by_count[n]["gain"]
-                word = " hurts" if high < 0 else ""
-                paired = "" if way == "crowd" else f" {mean:+.3f} [{low:+.3f}, {high:+.3f}]{word}"
-                cells.append(f"{by_count[n]['srocc']:.3f}{paired}")
-            lines.append(f"| {way} | {' | '.join(cells)} |")
-    held = "; ".join(
-        f"{n}: {mean:.3f} (5th percentile of people {low:.2f})" for n, (mean, low) in told["coverage"].items()
-    )
-    return "\n".join(
-        [*lines, f"\n95 % intervals of `hierarchical` hold, on new pictures, from so many ratings: {held}\n"]
-    )
-
-
-def plot(told: dict, path: Path) -> None:
+def plot(told: Told, path: Path) -> None:
     """Gain over the crowd by number of ratings, both questions."""
     import matplotlib
 
@@ -198,7 +123,7 @@ def plot(told: dict, path: Path) -> None:
     figure, axes = plt.subplots(1, 2, figsize=(10, 4), sharey=True)
     for axis, (question, title) in zip(axes, (("new", "new pictures"), ("rated", "rated pictures")), strict=True):
         for way in ("crowd + ridge, own penalty", "residual", "hierarchical"):
-            by_count = told[question].get(way, {})
+            by_count = told.ways[question].get(way, {})
             counts = list(by_count)
             gains = np.array([by_count[n]["gain"] for n in counts]).reshape(-1, 3)
             axis.plot(counts, gains[:, 0], marker="o", label=way)

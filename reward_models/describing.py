@@ -53,10 +53,15 @@ def write_descriptions(
     return left_out
 
 
-@torch.inference_mode()
 def _described(vlm: Vlm, image: object) -> str:
     """One description, greedy."""
-    turn = [{"role": "user", "content": [{"type": "image", "image": image}, {"type": "text", "text": DESCRIBE}]}]
+    return answer(vlm, [{"type": "image", "image": image}, {"type": "text", "text": DESCRIBE}], MOST_TOKENS)
+
+
+@torch.inference_mode()
+def answer(vlm: Vlm, content: Sequence[dict[str, object]], most_tokens: int) -> str:
+    """What a model writes greedily after one turn of pictures and texts, on one line; call it in ``vlm.run``."""
+    turn = [{"role": "user", "content": list(content)}]
     inputs = vlm.processor.apply_chat_template(
         turn, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
     ).to(vlm.device)
@@ -64,7 +69,7 @@ def _described(vlm: Vlm, image: object) -> str:
     whole = vlm.model.generate(
         **inputs,
         do_sample=False,
-        max_new_tokens=MOST_TOKENS,
+        max_new_tokens=most_tokens,
         pad_token_id=vlm.tokenizer.eos_token_id if pad is None else pad,
     )
     said: str = vlm.tokenizer.decode(whole[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)

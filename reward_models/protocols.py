@@ -95,7 +95,8 @@ class Teacher(Protocol):
     """Teaches the reward new people. What it keeps and learns is bytes to everybody else.
 
     ``trained``: ids from the reward's own data set, read-only. ``fields``: the demographics it understands, each with
-    its values; ``any_field``: it understands others too. ``key``: changes when pictures must be kept anew. ``noise``:
+    its values; ``any_field``: it understands others too; ``any_value``: other values of these.
+    ``key``: changes when pictures must be kept anew. ``noise``:
     standard deviation of a rating in [0, 1]. ``unit``: the features of a picture have length 1.
     """
 
@@ -103,6 +104,7 @@ class Teacher(Protocol):
     trained: Sequence[str] = ()
     fields: Mapping[str, Sequence[str]] = {}
     any_field: bool = False
+    any_value: bool = False
     noise: float = 0.16
 
     @property
@@ -209,6 +211,7 @@ class RewardModel(Protocol):
     words: Words | None = None
     critic: Critic | None = None
     meter: Meter | None = None  # counts what scores cost
+    datasets: Sequence[str] = ()  # that it was trained on; of several, people are called NAME-ID
 
     def read(self, images: Sequence[Image.Image], prompts: Sequence[str]) -> Reading:
         """The expensive half, once per picture; ``prompts`` (n) are what fidelity is measured against."""

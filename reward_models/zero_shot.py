@@ -25,7 +25,7 @@ from reward_models.evaluation.pages import render
 from reward_models.pictures import FAULTS, read_picture
 from reward_models.protocols import RewardModel
 from reward_models.ratings.profiles import described_people
-from reward_models.ratings.sets import load_ratings
+from reward_models.ratings.sets import load_set
 from reward_models.ratings.settings import DataSetting
 from reward_models.ratings.table import Ratings
 
@@ -122,7 +122,7 @@ def evaluate(
     """:func:`report` on the data sets of a config."""
     rows: list[Row] = []
     for d in data_of(config):
-        rows += zero_shot(reward, load_ratings(d.source, d.kind, d.revision, scale=d.scale), most, progress)
+        rows += zero_shot(reward, load_set(d), most, progress)
     return report(rows, reward, out)
 
 

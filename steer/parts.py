@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -160,6 +161,8 @@ class Parts:
             screen = Screen(lambda texts: _imagined(judge, texts), space)
         writer = proposer or self.proposer
         ahead = writer.slow if c.ahead is None else c.ahead
+        if self.config.proposer.seed is not None:
+            request = replace(request, seed=self.config.proposer.seed)  # of the texts; pictures have the run's
         return Funnel(request, writer, self._guard(request, space), screen, c.screen, ahead, **journal)
 
     def describe(self, people: People) -> dict[str, Any]:

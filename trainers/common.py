@@ -46,6 +46,7 @@ class Trainer:
         save_every_s: float = 240,
         minutes: float = math.inf,
         muon: Callable[[str], bool] | None = None,
+        muon_class: type[torch.optim.Optimizer] = torch.optim.Muon,
     ):
         self.folder, self.model, self.steps, self.lr = folder, model, steps, lr
         self.save_every_s, self.minutes, self.ema_decay = save_every_s, minutes, ema
@@ -57,7 +58,7 @@ class Trainer:
         self.optimizers: list[torch.optim.Optimizer] = [adamw]
         if matrices:  # steps scaled to AdamW's size, so that one rate serves both
             self.optimizers.append(
-                torch.optim.Muon(matrices, lr=lr, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
+                muon_class(matrices, lr=lr, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")  # type: ignore[call-arg]
             )
         self.ema = {k: v.detach().clone() for k, v in model.state_dict().items()} if ema else {}
         self.step, self.seconds = 0, 0.0

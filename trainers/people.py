@@ -84,9 +84,10 @@ def by_kind(corpus: Corpus, reward: PamelaReward, folder: Path) -> list[Row]:
     truth = json.loads((folder / "truth.json").read_text(encoding="utf-8"))
     generated = frame["picture"].isin(json.loads((folder / "generated.json").read_text(encoding="utf-8"))).to_numpy()
     features, members = (corpus.pictures, corpus.prompts), reward.ensemble.members
+    shift = reward.ensemble.shift(features[0][test.picture], features[1][test.prompt])
     predictions = {
-        "population head": predict(members, *features, test, personal=False, demographics=False),
-        "personal": predict(members, *features, test),
+        "population head": predict(members, *features, test, personal=False, demographics=False) + shift,
+        "personal": predict(members, *features, test) + shift,
         "ceiling (noise-free truth)": np.asarray(
             [truth[person][picture] for person, picture in zip(frame["person"], frame["picture"], strict=True)]
         ),

@@ -32,10 +32,11 @@ from steer.miniature.raters import simulated_people
 from steer.miniature.words import bare, caption, phrases
 from steer.miniature.world import ATTRIBUTES, Scene, random_scene
 from trainers.common import Trainer
+from trainers.muon import Muon
 from trainers.text import build_tokenizer, captions
 
 WIDTH, LAYERS, HEAD, MOST_TOKENS = 192, 6, 32, 512
-SEED = 57
+SEED, LR = 57, 3e-3
 SPECIAL = ["<|user|>", "<|picture|>", "<|answer|>"]
 QUESTION = "<|user|>{{ question.instructions }}<|picture|>{{ state }}<|answer|>"
 CHAT = (
@@ -45,6 +46,7 @@ CHAT = (
 )
 LABELS = ["1", "2", "3", "4", "5"]
 TOLD = 0.7  # probability that a card says each of its parts
+NOBODY = 0.12  # share of the questions about people at large
 CROWD = 200  # people whose mean is everybody's
 COMPLETIONS = 12  # pictures over which the liking of a hint is averaged
 
@@ -123,7 +125,7 @@ class World:
     def somebody(self) -> tuple[SimulatedPerson, str]:
         """A person, and a card of some of the parts; "" for nobody in particular."""
         person = self.rng.choice(self.people)
-        parts = [p for p in PARTS if self.rng.random() < TOLD]
+        parts = [p for p in PARTS if self.rng.random() < TOLD] if self.rng.random() > NOBODY else []
         return person, card_of(person, parts, self.rng.randrange(6)) if parts else ""
 
 
@@ -264,7 +266,8 @@ def train(
     torch.manual_seed(SEED)
     tokenizer = tokenizer_of()
     packer, model = Packer(tokenizer), build(len(tokenizer), width, layers)
-    trainer = Trainer(folder, model, 10**6, 2e-3, ema=0.99, minutes=minutes)  # Muon is slow where bf16 is
+    matrices = {name for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name}
+    trainer = Trainer(folder, model, 10**6, LR, ema=0.99, minutes=minutes, muon=matrices.__contains__, muon_class=Muon)
     rng = random.Random(SEED + trainer.step)
     watched = watched[:20]
 

@@ -30,6 +30,10 @@ from reward_models.trusted import load
 PROMPTS = {  # what is asked about each picture; the words are ours, their kinds the paper's
     "base": "Assess the aesthetics of this image.",
     "format": "How good is this image, from 1 to 5? Answer with the number alone.",
+    "attributes": (
+        "Assess this image: its balance, colour harmony, content, depth of field, light, motion blur, main object, "
+        "repetition, rule of thirds, symmetry and vivid colour."
+    ),
     "unrelated": "What is the weather like today?",
 }
 

@@ -33,13 +33,13 @@ def person_metrics(predicted: np.ndarray, rated: np.ndarray) -> tuple[float, flo
 def pairwise_accuracy(predicted: np.ndarray, rated: np.ndarray, margin: float = 0.0) -> float:
     """Share of pairs with |rating difference| > ``margin`` that the prediction orders rightly.
 
-    Exactly tied ratings are dropped; a tied prediction counts one half.
+    Exactly tied ratings are dropped; a tied prediction counts one half. NaN where there is no such pair.
     """
     i, j = np.triu_indices(len(rated), 1)
     difference = rated[i] - rated[j]
     kept = np.abs(difference) > margin
     if not kept.any():
-        return 0.5
+        return float("nan")
     agree = np.sign(predicted[i] - predicted[j])[kept] * np.sign(difference[kept])
     return float(((agree + 1) / 2).mean())
 

@@ -22,13 +22,15 @@ def plot_training(log: Path, target: Path) -> None:
     figure.savefig(target, dpi=110)
 
 
-def plot_margins(margins: list[float], curves: dict[str, list[float]], target: Path) -> None:
-    """Pairwise accuracy against how far apart (points on 1-5) the pairs are rated, a line a model."""
-    figure, axis = _figure(1)
-    for name, values in curves.items():
-        axis.plot(margins, values, label=name, linewidth=2.4 if name == "personal" else 1.2)
-    axis.set(xlabel="rated more than this many points apart (1-5)", ylabel="pairwise accuracy")
-    axis.legend(fontsize=8)
+def plot_margins(margins: list[float], curves: dict[str, dict[str, list[float | None]]], target: Path) -> None:
+    """Pairwise accuracy against how far apart (points on 1-5) the pairs are rated, a line a model; a plot a split."""
+    figure, axes = _figure(len(curves))
+    for axis, (split, models) in zip(np.atleast_1d(axes), curves.items(), strict=True):
+        for name, values in models.items():
+            known = [np.nan if v is None else v for v in values]
+            axis.plot(margins, known, label=name, linewidth=2.4 if name in ("personal", "15 ratings: fitted") else 1.2)
+        axis.set(title=split, xlabel="rated more than this many points apart (1-5)", ylabel="pairwise accuracy")
+        axis.legend(fontsize=7)
     figure.savefig(target, dpi=110)
 
 

@@ -6,6 +6,7 @@ Shapes: P pictures, D features, A attributes.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,8 @@ from reward_models.linear_hidden.known import Shared
 from reward_models.linear_hidden.layers import choose_layer
 from reward_models.linear_hidden.reward import LinearHiddenReward
 from reward_models.linear_hidden.settings import LinearHiddenSettings
-from reward_models.ratings.sets import load_ratings
+from reward_models.ratings.groups import COLUMN
+from reward_models.ratings.sets import load_set
 from reward_models.ratings.table import Ratings
 from reward_models.taste.crowd import Crowd
 from reward_models.taste.learning import LEAST_PEOPLE, Everybody, Rated, learn
@@ -38,7 +40,7 @@ def fit_linear_hidden(
     ``layer_errors`` are those of :func:`~reward_models.linear_hidden.layers.choose_layer` where the layer was to be
     found.
     """
-    encoder = _encoder(settings, device)
+    encoder = encoder_of(settings, device)
     by_pool, rows, ratings = all_pools(settings, device, settings.source or "", progress, encoder)
     pools, chosen = settings.pools, None
     if settings.source:
@@ -79,27 +81,22 @@ def shared(train: pd.DataFrame, features: np.ndarray, rows: dict[str, int]) -> t
     """What people like on average, and how they differ from it; None for too few of them. Both from ``person``,
     ``picture``, ``score`` and, where it is there, ``picture_group``.
     """
-    picture = np.array([rows[p] for p in train["picture"]])
-    _, person = np.unique(train["person"].astype(str), return_inverse=True)
-    group = np.arange(len(features))
-    if "picture_group" in train:
-        named = train["picture_group"].astype("string").fillna(train["picture"].astype("string"))
-        group[picture] = len(features) + np.unique(named.to_numpy(str), return_inverse=True)[1]
-    rated = Rated(features, picture, person, train["score"].to_numpy(float), group)
-    if len(np.unique(person)) < 2 * LEAST_PEOPLE:
+    rated = as_rated(train, features, rows)
+    if len(np.unique(rated.person)) < 2 * LEAST_PEOPLE:
         return Everybody.of(rated).crowd, None
     everybody, prior, _ = learn(rated)
     return everybody.crowd, prior
 
 
-def features_of(
-    encoder: HiddenPools, ratings: Ratings, cache: Path, progress: Progress | None = None
-) -> tuple[np.ndarray, dict[str, int]]:
-    """Features (P, D) of a data set's pictures, on disk once computed, and each picture's row; unreadable ones are left
-    out.
-    """
-    found = FeatureCache(cache, encoder).pictures(ratings.root, sorted(ratings.table["picture"].unique()), progress)
-    return found.vectors.double().numpy(), found.row
+def as_rated(table: pd.DataFrame, features: np.ndarray, rows: dict[str, int]) -> Rated:
+    """Ratings of pictures with features (P, D); see :func:`shared`."""
+    picture = np.array([rows[p] for p in table["picture"]])
+    _, person = np.unique(table["person"].astype(str), return_inverse=True)
+    group = np.arange(len(features))
+    if COLUMN in table:
+        named = table[COLUMN].astype("string").fillna(table["picture"].astype("string"))
+        group[picture] = len(features) + np.unique(named.to_numpy(str), return_inverse=True)[1]
+    return Rated(features, picture, person, table["score"].to_numpy(float), group)
 
 
 def attribute_values(path: Path, rows: dict[str, int]) -> tuple[list[str], list[str], np.ndarray]:
@@ -128,7 +125,8 @@ def read_attributes(path: Path, features: np.ndarray, rows: dict[str, int], scal
     return names, attribute_map(features[[rows[p] for p in pictures]], values, scaler)
 
 
-def _encoder(settings: LinearHiddenSettings, device: str) -> HiddenPools:
+def encoder_of(settings: LinearHiddenSettings, device: str) -> HiddenPools:
+    """The model of a configuration and its pools."""
     pools = ["LT_1"] if settings.source else settings.pools  # where the layer is to be found, any
     return HiddenPools(
         settings.vlm, pools, device, settings.batch_size, settings.size, settings.prompt, settings.revision
@@ -146,17 +144,30 @@ def all_pools(
     each picture's row, and the data set. All are computed in one pass. ``encoder``: the model where it is loaded
     already.
     """
-    data = settings.data[0]
-    ratings = load_ratings(data.source, data.kind, data.revision, scale=data.scale)
-    encoder = encoder or _encoder(settings, device)
+    ratings = load_set(settings.data[0])
+    encoder = encoder or encoder_of(settings, device)
     if layers:
         depth = encoder.depth
         numbers = {"V": range(len(encoder.layout.vision)), "LV": range(1, depth + 1), "LT": range(1, depth + 1)}
         every = [f"{s}_{i}" for s in layers.split() for i in numbers[s]]
         encoder = encoder.with_pools(every)
-    features, rows = features_of(encoder, ratings, Path(settings.out).parent / "features", progress)
+    pools, rows = pools_of(encoder, ratings.root, ratings.table["picture"].unique(), settings, progress)
+    return pools, rows, ratings
+
+
+def pools_of(
+    encoder: HiddenPools,
+    root: Path,
+    pictures: Iterable[str],
+    settings: LinearHiddenSettings,
+    progress: Progress | None = None,
+) -> tuple[dict[str, np.ndarray], dict[str, int]]:
+    """Features (P, D) of pictures below ``root`` by pool, and each picture's row; unreadable ones are left out."""
+    store = FeatureCache(Path(settings.out).parent / "features", encoder)
+    found = store.pictures(root, sorted(pictures), progress)
     ends = np.cumsum(encoder.widths)[:-1]
-    return dict(zip(map(str, encoder.pools), np.split(features, ends, axis=1), strict=True)), rows, ratings
+    parts = np.split(found.vectors.double().numpy(), ends, axis=1)
+    return dict(zip(map(str, encoder.pools), parts, strict=True)), found.row
 
 
 def attribute_map(x: np.ndarray, values: np.ndarray, scaler: Scaler) -> Affine:

@@ -16,12 +16,18 @@ from reward_models.ratings.settings import DataSetting, Packaged, Strict
 
 class ProtocolSetting(Strict):
     """The paper's evaluation: how many people are drawn, whether every layer is tried, and pairs of layers whose
-    numbers are multiples of ``pairs`` (the paper's: 5; 0: none).
+    numbers are multiples of ``pairs`` (the paper's: 5; 0: none). ``written``: also the score that the model writes;
+    ``few_shot``: of so many people, after ten rated pictures in the prompt. ``aadb``: AADB's folder, for the map of
+    ``reduce``. ``elsewhere``: a data set to learn the general score and how people differ on.
     """
 
     people: int = Field(200, ge=2)
     layers: bool = False
     pairs: int = Field(0, ge=0)
+    written: bool = False
+    few_shot: int = Field(0, ge=0)
+    aadb: str | None = None
+    elsewhere: DataSetting | None = None
 
 
 class LinearHiddenSettings(Strict):

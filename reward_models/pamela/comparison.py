@@ -44,18 +44,25 @@ def table_row(split: str, model: str, predicted: np.ndarray, test: RatingTable, 
 
 def compare(
     corpus: Corpus,
-    roots: Mapping[str, Path],
     ensemble: Ensemble,
     scorers: Mapping[str, Scorer],
     cache: Path,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[dict[str, Any]]:
-    """The table's lines: for each split in which anybody can be judged every scorer, then our models.
+    """The table's lines: for each split in which anybody can be judged every scorer, then our models. Of several data
+    sets each has its own lines, called "NAME SPLIT" as in the report.
 
-    ``roots``: the folder of each data set's pictures. Scores are kept under ``cache``.
+    Scores are kept under ``cache``.
     """
-    found = {split: judged for split in EVALUATED if (judged := judge(corpus, ensemble, split)) is not None}
-    files = _files(corpus, roots)
+    several = len(corpus.datasets) > 1
+    parts = {f"{name} " if several else "": corpus.of(name) for name in corpus.datasets}
+    asked = {f"{name}{split}": (part, split) for name, part in parts.items() for split in EVALUATED}
+    found = {
+        label: judged
+        for label, (part, split) in asked.items()
+        if (judged := judge(part, ensemble, split, label)) is not None
+    }
+    files = _files(corpus)
     needed = sorted({shown for judged in found.values() for shown in _shown(judged.test)})
     scores = {name: _scored(name, scorer, needed, files, cache, progress) for name, scorer in scorers.items()}
     lines = []
@@ -86,13 +93,13 @@ def _shown(test: RatingTable) -> list[Shown]:
     return [(int(x), int(q)) for x, q in zip(test.picture, test.prompt, strict=True)]
 
 
-def _files(corpus: Corpus, roots: Mapping[str, Path]) -> dict[Shown, tuple[Path, str]]:
+def _files(corpus: Corpus) -> dict[Shown, tuple[Path, str]]:
     """Where each picture is, and the prompt that it was drawn for, "" where there is none."""
     found = {}
     for frame in corpus.frames.values():
         for row in frame.drop_duplicates(["picture_row", "prompt_row"]).itertuples():
             prompt = "" if row.prompt_row == 0 else str(row.prompt)
-            found[int(row.picture_row), int(row.prompt_row)] = (roots[str(row.dataset)] / str(row.picture), prompt)
+            found[int(row.picture_row), int(row.prompt_row)] = (Path(str(row.root)) / str(row.picture), prompt)
     return found
 
 

@@ -58,26 +58,28 @@ class Judged:
         return [Row(self.split, n, per_person(p, t.liking, t.person)) for n, p in self.predictions.items()]
 
 
-def judge(corpus: Corpus, ensemble: Ensemble, split: str) -> Judged | None:
-    """Every predictor on one split; of new people, on their ratings after the first ``CONTEXT``.
+def judge(corpus: Corpus, ensemble: Ensemble, split: str, label: str = "") -> Judged | None:
+    """Every predictor on one split; of new people, on the ratings that are left after ``CONTEXT`` drawn ones.
 
-    None where nobody in the split has ``MINIMUM`` ratings to be judged on.
+    ``label``: what the split is called in tables, where it is not by its name. None where
+    nobody in the split has ``MINIMUM`` ratings to be judged on.
     """
     new = NewPeople(corpus, ensemble, split, CONTEXT + 1) if split.endswith("_unseen") else None
     test = new.later(CONTEXT)[0] if new else corpus.tables[split]
     if not len(test) or np.unique(test.person, return_counts=True)[1].max() < MINIMUM:
         return None
     if new:
-        return Judged(split, test, baselines(corpus, test) | new.predictions(), f"{CONTEXT} ratings: fitted")
+        return Judged(label or split, test, baselines(corpus, test) | new.predictions(), f"{CONTEXT} ratings: fitted")
     features = corpus.pictures, corpus.prompts
     members = ensemble.members
+    shift = ensemble.shift(corpus.pictures[test.picture], corpus.prompts[test.prompt])
     predictions = baselines(corpus, test) | {
-        "population head": predict(members, *features, test, personal=False, demographics=False),
-        "demographics alone": predict(members, *features, test, personal=False),
-        "personal": predict(members, *features, test),
-        "personal, metadata known": predict(members, *features, test, metadata=True),
+        "population head": predict(members, *features, test, personal=False, demographics=False) + shift,
+        "demographics alone": predict(members, *features, test, personal=False) + shift,
+        "personal": predict(members, *features, test) + shift,
+        "personal, metadata known": predict(members, *features, test, metadata=True) + shift,
     }
-    return Judged(split, test, predictions, "personal")
+    return Judged(label or split, test, predictions, "personal")
 
 
 def cell_means(train: RatingTable, test: RatingTable, columns: Sequence[int]) -> np.ndarray:
@@ -129,8 +131,34 @@ def population_level(predicted: np.ndarray, test: RatingTable) -> dict[str, floa
     return {"srocc": srocc, "plcc": plcc, "pairwise": pairwise, "n_pictures": len(count)}
 
 
-def margin_curve(predicted: np.ndarray, test: RatingTable, margins: Sequence[float]) -> list[float]:
-    """Mean pairwise accuracy over people on pairs rated more than ``margin`` (of [0, 1]) apart."""
-    rows = [np.flatnonzero(test.person == p) for p in np.unique(test.person)]
-    rows = [r for r in rows if len(r) > 1]
-    return [float(np.mean([pairwise_accuracy(predicted[r], test.liking[r], m) for r in rows])) for m in margins]
+@dataclass(frozen=True)
+class Margin:
+    """Pairwise accuracy on pairs rated more than ``margin`` (of [0, 1]) apart: the mean over the ``people`` who have
+    one, NaN where nobody has; ``pairs``: how many there are.
+    """
+
+    margin: float
+    pairwise: float
+    people: int
+    pairs: int
+
+
+def margin_curve(predicted: np.ndarray, test: RatingTable, margins: Sequence[float]) -> list[Margin]:
+    """A point a margin, over the people of the table: those with ``MINIMUM`` ratings.
+
+    People without a pair are left out of a point; to count them as half right would pull every predictor to .5.
+    """
+    rows = [r for p in np.unique(test.person) if len(r := np.flatnonzero(test.person == p)) >= MINIMUM]
+    found = []
+    for margin in margins:
+        each = np.array([pairwise_accuracy(predicted[r], test.liking[r], margin) for r in rows])
+        pairs = sum(int((_apart(test.liking[r]) > margin).sum()) for r in rows)
+        known = each[~np.isnan(each)]
+        found.append(Margin(float(margin), float(known.mean()) if len(known) else float("nan"), len(known), pairs))
+    return found
+
+
+def _apart(liking: np.ndarray) -> np.ndarray:
+    """How far apart the ratings of every pair are."""
+    i, j = np.triu_indices(len(liking), 1)
+    return np.abs(liking[i] - liking[j])

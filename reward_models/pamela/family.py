@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from reward_models.base import RewardError
 from reward_models.families import Family, Work
@@ -22,10 +22,12 @@ if TYPE_CHECKING:
 FIRST, EVERY = 20.0, 60.0  # seconds
 
 
-def _load(folder: Path, device: str = "cpu", members: int | None = None) -> RewardModel:
+def _load(
+    folder: Path, device: str = "cpu", members: int | None = None, enrol: Literal["fit", "neighbours"] = "fit"
+) -> RewardModel:
     from reward_models.pamela.reward import PamelaReward
 
-    return PamelaReward.from_folder(folder, device, members)
+    return PamelaReward.from_folder(folder, device, members, enrol=enrol)
 
 
 def _train(config: Path, work: Work) -> Path:
@@ -66,7 +68,7 @@ def _evaluate(config: Path, model: Path | None, out: Path | None, work: Work) ->
     corpus, encoder = _corpus(settings, work)
     reward = PamelaReward.from_folder(model, encoder=encoder)
     target = out or model
-    for row in evaluate_all(corpus.with_fields(reward.ensemble.config), reward, target):
+    for row in evaluate_all(corpus.with_fields(reward.ensemble.config), reward, target, with_grid=True):
         work.say(row.text())
     work.say(f"report: {target / 'evaluation.md'}")
 
@@ -76,20 +78,12 @@ def _compare(config: Path, model: Path, out: Path | None, work: Work, scorers: M
     from reward_models.pamela.comparison import compare, write_table
     from reward_models.pamela.reward import PamelaReward
     from reward_models.pamela.settings import load_training
-    from reward_models.ratings.sets import load_ratings
 
     settings = load_training(config)
     corpus, encoder = _corpus(settings, Work(work.pick_device, progress=work.progress, say=lambda _: None))
     reward = PamelaReward.from_folder(model, encoder=encoder)
-    sets = [load_ratings(d.source, d.kind, d.revision, scale=d.scale) for d in settings.data]
-    lines = compare(
-        corpus.with_fields(reward.ensemble.config),
-        {ratings.name: ratings.root for ratings in sets},
-        reward.ensemble,
-        scorers,
-        Path(settings.cache),
-        work.progress,
-    )
+    known = corpus.with_fields(reward.ensemble.config)
+    lines = compare(known, reward.ensemble, scorers, Path(settings.cache), work.progress)
     work.say(write_table(lines, out or model))
     work.say(f"table: {(out or model) / 'table2.md'}")
 
@@ -147,4 +141,4 @@ def _say_epoch(row: dict[str, float], work: Work) -> None:
     work.say(f"seed {row['seed']:.0f}, epoch {row['epoch']:.0f}: {measured}")
 
 
-FAMILY = Family("pamela", _load, _train, _evaluate, _ablate, _compare, options=frozenset({"members"}))
+FAMILY = Family("pamela", _load, _train, _evaluate, _ablate, _compare, options=frozenset({"members", "enrol"}))

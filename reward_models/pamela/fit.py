@@ -15,22 +15,22 @@ from reward_models.encoders.base import Encoder
 from reward_models.encoders.cache import Progress, unreadable_line
 from reward_models.encoders.imagination import TextToPicture, fit_imagination
 from reward_models.encoders.load import load_encoder
+from reward_models.pamela.amounts import View, fit_anchor, held_out, learn_amounts, level_of
 from reward_models.pamela.ensemble import Ensemble
 from reward_models.pamela.model import PamelaConfig, PamelaPredictor
-from reward_models.pamela.newcomers import with_enough
+from reward_models.pamela.neighbours import profiles_of
 from reward_models.pamela.people import priors, trained_covariances
 from reward_models.pamela.reward import PamelaReward
 from reward_models.pamela.settings import RewardTraining
 from reward_models.pamela.training import Told, predict, train_member
+from reward_models.pamela.unseen import fill_unseen, prior_of_unseen
 from reward_models.ratings.arrays import RatingTable
 from reward_models.ratings.corpus import Corpus, build_corpus
-from reward_models.ratings.sets import load_ratings
+from reward_models.ratings.sets import load_set
 from reward_models.ratings.table import reasons
 
 Say = Callable[[str], None]
 MIN_PAIRS = 200  # of prompt and picture, to learn what pictures of texts look like
-SPREADS = (0.35, 0.5, 0.7, 1.0, 1.4)
-SPREAD_COUNTS = (2, 5, 15)  # ratings for which the spread is chosen
 
 
 def load_corpus(
@@ -39,7 +39,7 @@ def load_corpus(
     """Data sets and features of a configuration; what was dropped is said."""
     sets = []
     for d in settings.data:
-        ratings = load_ratings(d.source, d.kind, d.revision, settings.encoder.kind != "table", d.scale, say)
+        ratings = load_set(d, settings.encoder.kind != "table", say)
         say(f"{ratings.name}: {len(ratings)} ratings; {reasons(ratings.dropped)}")
         sets.append((ratings, d.share))
     e = settings.encoder
@@ -67,7 +67,8 @@ def fit_reward(
     """
     precision = None if settings.precision == "fp32" else settings.precision
     accelerator = Accelerator(cpu=device == "cpu", mixed_precision=precision)
-    return with_people(corpus, encoder, fit_members(corpus, settings, accelerator, told))
+    held = held_out(corpus, settings.training.hold_out, len(settings.seeds))
+    return with_people(corpus, encoder, fit_members(corpus, settings, accelerator, told), held)
 
 
 def fit_members(
@@ -78,7 +79,8 @@ def fit_members(
 ) -> list[PamelaPredictor]:
     """A member a seed, with checkpoints and a log of the epochs (``curves.jsonl``) in ``settings.out``.
 
-    The noise of a rating around the prediction is measured on val_seen and kept in the config.
+    Each member's epoch is chosen on the pictures held out of it; on val_seen where none are. Of several data sets the
+    first decides.
     """
     out = Path(settings.out)
     out.mkdir(parents=True, exist_ok=True)
@@ -88,9 +90,11 @@ def fit_members(
         metadata=corpus.metadata,
         people=list(corpus.people),
         vocabularies=corpus.vocabularies,
+        datasets=corpus.datasets,
         **settings.model.model_dump(),
     )
-    val = corpus.tables["val_seen"]
+    train = corpus.tables["train"]
+    held = held_out(corpus, settings.training.hold_out, len(settings.seeds))
 
     def on_epoch(row: dict[str, float]) -> None:
         with open(out / "curves.jsonl", "a", encoding="utf-8") as file:
@@ -103,46 +107,79 @@ def fit_members(
             config,
             corpus.pictures,
             corpus.prompts,
-            corpus.tables["train"],
+            train.where(~mask[train.picture]),
             seed,
             settings.training.settings(),
-            val if len(val) else None,
+            chosen_on(corpus, mask),
             out / f"checkpoint-{seed}.pt",
             accelerator,
             Told(on_epoch, told.step),
+            corpus.said,
         )
-        for seed in settings.seeds
+        for seed, mask in zip(settings.seeds, held, strict=True)
     ]
-    if len(val):
-        residual = predict(members, corpus.pictures, corpus.prompts, val) - val.liking
-        config.noise = round(float(np.std(residual)), 4)
+    for member in members:
+        fill_unseen(member, train)
     return members
 
 
-def with_people(corpus: Corpus, encoder: Encoder, members: list[PamelaPredictor]) -> PamelaReward:
-    """The members as a reward: where people's vectors lie, how surely each is known, and their demographics.
+def chosen_on(corpus: Corpus, mask: np.ndarray) -> RatingTable | None:
+    """The ratings on which a member's epoch is chosen: of the pictures (P,) held out of it, or else val_seen; of the
+    first data set.
+    """
+    train, val = corpus.first.tables["train"], corpus.first.tables["val_seen"]
+    held = train.where(mask[train.picture])
+    return held if len(held) else (val if len(val) else None)
 
-    How far a new person may lie from the others is chosen on val_unseen, where there is one.
+
+def with_people(
+    corpus: Corpus, encoder: Encoder, members: list[PamelaPredictor], held: list[np.ndarray] | None = None
+) -> PamelaReward:
+    """The members as a reward: what everybody makes of pictures, where people's vectors lie, how surely each is known,
+    and their demographics.
+
+    ``held``: masks (P,) of the pictures that each member did not see. How far a new person may lie from everybody is
+    chosen on them, by the people of val_unseen. The noise of a rating around the prediction is measured on them, or
+    else on val_seen, and kept in the config.
     """
     config, train = members[0].config, corpus.tables["train"]
-    found = priors(members, train)
+    found = [prior_of_unseen(p, config, train) for p in priors(members, train)]
+    anchor, views = fit_anchor(corpus, members, found, held or [np.zeros(len(corpus.pictures), bool)] * len(members))
+    config.noise = _noise(corpus, views)
+    level = level_of(train, np.mean([v.base for v in views], axis=0)[train.picture], config.noise)
+    views = [replace(v, prior=replace(v.prior, level=level)) for v in views]
+    amounts, demographics = learn_amounts(corpus.first, views, config.noise)
+    found = [replace(p if demographics else p.without_demographics(), level=level, amounts=amounts) for p in found]
     unknown = [torch.eye(len(p.axes)).expand(len(config.people) + 1, -1, -1) for p in found]
-    ensemble = Ensemble(config, members, found, unknown, corpus.demographics_of())
-    if len(corpus.tables["val_unseen"]):
-        spread = best_spread(corpus, ensemble)
-        ensemble.priors = [p.scaled(spread) for p in ensemble.priors]
+    ensemble = Ensemble(config, members, found, unknown, corpus.demographics_of(), anchor)
     ensemble.covariances = [
         trained_covariances(m, p, corpus.pictures, corpus.prompts, train, config.noise)
         for m, p in zip(ensemble.members, ensemble.priors, strict=True)
     ]
-    return PamelaReward(ensemble, encoder, imagination_of(corpus, ensemble.members))
+    profiles = profiles_of(list(ensemble.trained), corpus.pictures, train)
+    return PamelaReward(ensemble, encoder, imagination_of(corpus, ensemble.members), profiles)
+
+
+def _noise(corpus: Corpus, views: list[View]) -> float:
+    """Standard deviation of a rating around what is expected of people in training; of pictures held out, or of
+    val_seen.
+    """
+    residuals = []
+    for view in views:
+        table = chosen_on(corpus, view.held)
+        if table is None:
+            continue
+        answers = predict([view.member], corpus.pictures, corpus.prompts, table)
+        shift = view.base[table.picture] - view.head[table.picture]
+        residuals.append(answers + shift - table.liking)
+    return round(float(np.std(np.concatenate(residuals))), 4) if residuals else PamelaConfig.noise
 
 
 def imagination_of(corpus: Corpus, members: list[PamelaPredictor]) -> TextToPicture | None:
     """From the training pairs of prompt and picture, its error measured on val_seen; None where prompts are few or
     none.
     """
-    train, val = corpus.tables["train"], corpus.tables["val_seen"]
+    train, val = corpus.tables["train"], corpus.first.tables["val_seen"]
     pairs = np.unique(np.stack([train.prompt, train.picture], 1)[train.prompt > 0], axis=0)
     if len(pairs) < MIN_PAIRS:
         return None
@@ -160,19 +197,3 @@ def imagination_of(corpus: Corpus, members: list[PamelaPredictor]) -> TextToPict
 def corpus_spread(ratings: RatingTable) -> float:
     """Standard deviation of likings: the error of knowing nothing."""
     return float(np.std(ratings.liking))
-
-
-def best_spread(corpus: Corpus, ensemble: Ensemble) -> float:
-    """The factor of ``SPREADS`` on the prior's spread with which val_unseen is best known from few ratings; of equals
-    the least.
-    """
-    found = ensemble.priors
-    scores: list[float] = []
-    for spread in SPREADS:
-        ensemble.priors = [p.scaled(spread) for p in found]
-        people = with_enough(corpus, ensemble, "val_unseen", SPREAD_COUNTS)
-        curve = people.curve(SPREAD_COUNTS, ["fitted"]).get("fitted", {})
-        sroccs = [srocc for each in curve.values() for srocc, _, _ in each.values()]
-        scores.append(float(np.mean(sroccs)) if sroccs else 0.0)
-    ensemble.priors = found
-    return SPREADS[int(np.argmax(scores))] if any(scores) else 1.0

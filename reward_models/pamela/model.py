@@ -2,7 +2,10 @@
 
 After "Personalizing Text-to-Image Generation to Individual Taste" (arXiv 2604.07427). Stated by
 the paper: frozen SigLIP 2 features, a shallow transformer over feature, demographic and
-metadata tokens, a vector per person. Ours, since unpublished: widths, losses, dropouts.
+metadata tokens. Inferred from the caption of its Fig. 7, where the id is withheld: a vector per
+person. Ours, since unpublished: widths, losses, dropouts, and tables of a class each for
+demographics and metadata, in which a value that training never saw is the same as a missing one
+(``demographics_by: text`` reads it in words instead; the paper cites a text embedder).
 Shapes: B batch, D encoder features, W model width.
 """
 
@@ -10,10 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+from reward_models.base import RewardError
 
 DEMOGRAPHICS = ("age_binned", "gender", "nationality")
 METADATA = ("group", "style", "type")
@@ -25,6 +31,8 @@ class PamelaConfig:
     """Architecture and vocabularies; index 0 of every vocabulary means missing.
 
     ``inputs`` and ``product`` are for ablations: what is not among the inputs is never shown to the model.
+    ``demographics_by``: a learned vector a class, or a linear map of what the encoder makes of it in words.
+    ``datasets``: names of those trained on; of several, people are called ``name-id``.
     """
 
     features: int
@@ -38,6 +46,8 @@ class PamelaConfig:
     metadata: list[str] = field(default_factory=lambda: list(METADATA))
     people: list[str] = field(default_factory=list)
     vocabularies: dict[str, list[str]] = field(default_factory=dict)
+    demographics_by: Literal["table", "text"] = "table"
+    datasets: list[str] = field(default_factory=list)
 
     @property
     def fields(self) -> list[str]:
@@ -81,6 +91,28 @@ class Block(nn.Module):
         return F.dropout(x, self.dropout, self.training)
 
 
+class SaidTable(nn.Module):
+    """Vectors (W) of classes from what a text encoder makes of them in words (D), by one linear map; row 0 is missing.
+
+    A class that training never saw needs its words alone.
+    """
+
+    said: torch.Tensor
+
+    def __init__(self, classes: int, features: int, width: int):
+        super().__init__()
+        self.register_buffer("said", torch.zeros(classes + 1, features))
+        self.missing = nn.Parameter(torch.randn(width) * 0.02)
+        self.map = nn.Linear(features, width)
+        nn.init.normal_(self.map.weight, std=0.02)
+        nn.init.zeros_(self.map.bias)
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        """Rows (B,) to vectors (B, W)."""
+        found = self.map(self.said[rows] * self.said.shape[1] ** 0.5)  # unit vectors to unit variance a component
+        return torch.where((rows > 0)[:, None], found, self.missing)
+
+
 class PamelaPredictor(nn.Module):
     """One member of the ensemble."""
 
@@ -92,7 +124,7 @@ class PamelaPredictor(nn.Module):
         self.prompt = nn.Linear(config.features, width)
         self.no_prompt = nn.Parameter(torch.zeros(width))
         self.person = nn.Embedding(len(config.people) + 1, width)
-        self.fields = nn.ModuleList(nn.Embedding(len(config.vocabularies[n]) + 1, width) for n in config.fields)
+        self.fields = nn.ModuleList(self._field(n) for n in config.fields)
         self.cls = nn.Parameter(torch.randn(width) * 0.02)
         self.kind = nn.Parameter(torch.randn(4 + len(self.fields), width) * 0.02)
         self.blocks = nn.ModuleList(Block(width, config.heads) for _ in range(config.layers))
@@ -100,7 +132,22 @@ class PamelaPredictor(nn.Module):
         # besides what attention makes of them, a person and a picture meet in a plain product
         self.taste = nn.Linear(width, width, bias=False)
         for table in (self.person, *self.fields):
-            nn.init.normal_(table.weight, std=0.02)
+            if isinstance(table, nn.Embedding):
+                nn.init.normal_(table.weight, std=0.02)
+
+    def _field(self, name: str) -> nn.Module:
+        classes, width = len(self.config.vocabularies[name]), self.config.width
+        if name in self.config.demographics and self.config.demographics_by == "text":
+            return SaidTable(classes, self.config.features, width)
+        return nn.Embedding(classes + 1, width)
+
+    def hear(self, said: Mapping[str, torch.Tensor]) -> None:
+        """Take in the words of every class: features (V, D) by field. Raises RewardError where one is missing."""
+        for name, table in zip(self.config.fields, self.fields, strict=True):
+            if isinstance(table, SaidTable) and len(table.said) > 1:
+                if name not in said:
+                    raise RewardError("demographics_by: text needs an encoder that reads texts; this one does not")
+                table.said[1:] = said[name].to(table.said)
 
     def forward(
         self,

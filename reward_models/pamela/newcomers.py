@@ -1,7 +1,11 @@
-"""How well people the predictor never saw are known from a few ratings, by every way of enrolling them."""
+"""How well people the predictor never saw are known from a few ratings, by every way of enrolling them.
+
+Which ratings are given is drawn with a seed: files may be sorted, by picture or by kind of picture.
+"""
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -17,20 +21,21 @@ from reward_models.ratings.corpus import Corpus
 CONTEXT = 15  # ratings a new person gives (paper, Fig. 12)
 COUNTS = (0, 1, 2, 5, 10, 15, 25, 40, 60, 100)
 NAIVE = 10.0  # penalty of a ridge on raw features
+NEIGHBOURS, TEMPERATURE = 5, 0.1  # (paper, Fig. 12)
 GIVEN_NOTHING = ("population head", "demographics alone")
 
 
 class NewPeople:
-    """People of an unseen split, enrolled from their first ratings; the others are the test.
+    """People of an unseen split, enrolled from the first of their ratings in a drawn order; the others are the test.
 
     Vectors of people are (U, W), a tensor a member.
     """
 
-    def __init__(self, corpus: Corpus, ensemble: Ensemble, split: str = "test_unseen", minimum: int = 1):
-        """``minimum``: people with fewer ratings are left out."""
+    def __init__(self, corpus: Corpus, ensemble: Ensemble, split: str = "test_unseen", minimum: int = 1, seed: int = 0):
+        """``minimum``: people with fewer ratings are left out. ``seed``: of the order, each person's own."""
         self.corpus, self.ensemble, self.table = corpus, ensemble, corpus.tables[split]
         self.config, demographics = ensemble.config, corpus.demographics_of(split)
-        rows = {str(p): np.flatnonzero(self.table.person == p) for p in np.unique(self.table.person)}
+        rows = {str(p): _shuffled(self.table.person, str(p), seed) for p in np.unique(self.table.person)}
         self.rows = {p: r for p, r in rows.items() if len(r) >= minimum}
         self.people = list(self.rows)
         self.known = [demographics[p] for p in self.people]
@@ -49,10 +54,13 @@ class NewPeople:
         given, owner = self.given(n)
         x, q = self.corpus.pictures[given.picture], self.corpus.prompts[given.prompt]
         known = self.known if demographics else [{}] * len(self.people)
-        return [torch.stack([f.vector for f in m]) for m in self.ensemble.fit_people(x, q, given.liking, owner, known)]
+        fitted = self.ensemble.fit_people(x, q, given.liking, owner, known)
+        return [torch.stack([f.vector for f in m]) for m in fitted]
 
-    def by_neighbours(self, n: int, centred: bool = True) -> list[Tensor]:
-        """Vectors from the people of nearest profiles (paper, Fig. 12)."""
+    def by_neighbours(
+        self, n: int, centred: bool = True, k: int = NEIGHBOURS, temperature: float = TEMPERATURE
+    ) -> list[Tensor]:
+        """Vectors from the ``k`` people of nearest profiles (paper, Fig. 12)."""
         train, features = self.corpus.tables["train"], self.corpus.pictures.numpy()
         ids = np.unique(train.person)
         if centred not in self._profiles:
@@ -62,7 +70,7 @@ class NewPeople:
         for u, own in enumerate(self.rows.values()):
             given = self.table.where(own[:n])
             nearest, weight = neighbour_weights(
-                profile(features[given.picture], given.liking, centred), self._profiles[centred]
+                profile(features[given.picture], given.liking, centred), self._profiles[centred], k, temperature
             )
             mix[u, nearest] = weight
         rows = [self.config.index("person", p) for p in ids]
@@ -82,7 +90,7 @@ class NewPeople:
         fields = torch.tensor([self.config.row(k) for k in known])[whose]
         x, q = self.corpus.pictures[test.picture], self.corpus.prompts[test.prompt]
         each = [m(x, q, v[whose], fields) for m, v in zip(self.ensemble.members, vectors, strict=True)]
-        return torch.stack(each).mean(0).numpy()
+        return torch.stack(each).mean(0).numpy() + self.ensemble.shift(x, q)
 
     def naive(self, n: int, skip: int) -> np.ndarray:
         """Everybody's own ridge on the raw picture features, which knows nothing of other people."""
@@ -140,10 +148,18 @@ class NewPeople:
         return self.table.where(np.concatenate(rows) if rows else np.zeros(0, int)), owner
 
 
-def with_enough(corpus: Corpus, ensemble: Ensemble, split: str, counts: Sequence[int] = COUNTS) -> NewPeople:
+def _shuffled(people: np.ndarray, person: str, seed: int) -> np.ndarray:
+    """Rows of a person in an order of their own, whoever is beside them."""
+    rng = np.random.default_rng([seed, zlib.crc32(person.encode())])
+    return rng.permutation(np.flatnonzero(people == person))
+
+
+def with_enough(
+    corpus: Corpus, ensemble: Ensemble, split: str, counts: Sequence[int] = COUNTS, seed: int = 0
+) -> NewPeople:
     """The people of a split who have enough ratings for its curve: the most of ``counts`` that leaves at least half of
     them.
     """
     sizes = np.unique(corpus.tables[split].person, return_counts=True)[1]
     fits = [c for c in counts if len(sizes) and (sizes >= c + MINIMUM).mean() >= 0.5]
-    return NewPeople(corpus, ensemble, split, max(fits, default=0) + MINIMUM)
+    return NewPeople(corpus, ensemble, split, max(fits, default=0) + MINIMUM, seed)

@@ -6,10 +6,15 @@ What demographics say of those axes (a ridge over the seen people) is the prior'
 ratings at all the vector is the best guess from demographics, and with none of these either it is the
 population's. The posterior is Laplace's: a few Gauss-Newton steps on
 
-    sum_i (f(x_i; m + A z) - y_i)^2 / noise^2 - 2 sum_(b,w) log Phi((f(x_b) - f(x_w)) / (sqrt(2) noise)) + |z - z0|^2
+    sum_i (g_i - y_i)^2 / noise^2 - 2 sum_(b,w) log Phi((g_b - g_w) / (sqrt(2) noise)) + |z - z0|^2 / s^2 + (l / l0)^2
+
+    g_i = f(x_i; m + A z) + o_i + l
 
 with A the axes scaled to unit prior variance (Bishop 2006, 4.4), the second sum over choices of b before w (Thurstone
-1927, Mosteller 1951: two noisy likings are compared). All on the CPU: Apple's GPUs have no log_ndtr.
+1927, Mosteller 1951: two noisy likings are compared). ``o`` brings the member's common answer to what everybody makes
+of the picture (:mod:`reward_models.pamela.anchor`). The level ``l``, how high a person rates everything, is a
+coordinate of its own, so that it is not taken for taste. The spread ``s`` is what was worth most for other people with
+as many ratings (:mod:`reward_models.pamela.amounts`). All on the CPU: Apple's GPUs have no log_ndtr.
 
 Shapes: N people, n ratings, W model width, K axes.
 """
@@ -26,11 +31,14 @@ from torch import Tensor
 
 from reward_models.pamela.model import PamelaPredictor
 from reward_models.ratings.arrays import RatingTable
+from reward_models.taste.prior import Amount
 
 AXES = 24
 STEPS = 12
 ENOUGH = 1e-2  # of the energy, whose unit is half a nat: a step that gains less is the last
 PENALTIES = (3.0, 10.0, 30.0, 100.0, 300.0, 1e4)
+LEAST = 0.02  # of a person's spread: less is not told from the crowd
+STATEMENT = 4  # ratings that a statement of a profile counts as: twelve true ones order pictures as 40 to 50 ratings do
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,10 @@ class PersonPrior:
     """Where people's vectors lie: ``mean`` (W,), which stands for nobody in particular, ``axes`` (K, W) of unit prior
     variance, the ridge from demographics, ``table`` (classes, K), and how common each class is, ``frequency``
     (classes,).
+
+    ``level``: standard deviation of how high people rate everything; 0: no level of its own. ``amounts``: by number of
+    ratings, how far a new person's vector may lie from the others' (``strength``, a factor on the axes); none: as far
+    as theirs do.
     """
 
     mean: Tensor
@@ -45,30 +57,52 @@ class PersonPrior:
     table: Tensor
     frequency: Tensor
     sizes: tuple[int, ...]
+    level: float = 0.0
+    amounts: tuple[Amount, ...] = ()
 
     def at(self, z: Tensor) -> Tensor:
         """The vector (W,) of coordinates (K,)."""
         return self.mean + z @ self.axes
 
-    def scaled(self, spread: float) -> PersonPrior:
-        """The same directions, people ``spread`` times as far apart."""
-        return replace(self, axes=self.axes * spread)
+    def spread(self, ratings: int) -> float:
+        """The factor on the axes for somebody with so many ratings."""
+        found = [a.strength for a in self.amounts if a.ratings <= ratings]
+        if not self.amounts:
+            return 1.0
+        return max(found[-1], LEAST) if found else LEAST
+
+    def without_demographics(self) -> PersonPrior:
+        """The same, demographics saying nothing."""
+        return replace(self, table=torch.zeros_like(self.table))
 
     def guess(self, demographics: Sequence[int]) -> Tensor:
         """Coordinates (K,) expected of these demographics; rows as in ``PamelaConfig.index``, 0 for missing.
 
-        With nothing known they are 0: the vector of nobody in particular.
+        With nothing known they are 0: the vector of nobody in particular. A class heard of after training says nothing.
         """
-        rows = np.asarray([demographics], dtype=int)
+        rows = np.asarray([[r if r <= n else 0 for r, n in zip(demographics, self.sizes, strict=True)]], dtype=int)
         return _effects(rows, self.sizes, self.frequency)[0] @ self.table
 
 
 @dataclass(frozen=True)
+class Rows:
+    """What is told of R ratings beside them. ``offset`` (R,): added to the member's answers; ``said`` (R,): which are
+    statements, of which a person's level is no part.
+    """
+
+    offset: Tensor | None = None
+    said: Tensor | None = None
+
+
+@dataclass(frozen=True)
 class FittedPerson:
-    """A fitted vector (W,) and the covariance (K, K) of its coordinates on the prior's axes."""
+    """A fitted vector (W,), the covariance (K, K) of its coordinates on the prior's axes, where people lie as far apart
+    as they do, and the ``level`` that is added to every answer.
+    """
 
     vector: Tensor
     covariance: Tensor
+    level: float = 0.0
 
 
 def _effects(rows: np.ndarray, sizes: Sequence[int], frequency: Tensor) -> Tensor:
@@ -136,6 +170,7 @@ def fit_people(
     demographics: Sequence[Sequence[int]],
     noise: float | Tensor = 0.16,
     choices: Tensor | None = None,
+    rows: Rows = Rows(),
 ) -> list[FittedPerson]:
     """U people at once, each fitted to their own of R ratings: ``liking`` (R,) of pictures and prompts (R, D), NaN for
     pictures that were only chosen between.
@@ -150,6 +185,14 @@ def fit_people(
     n, axes = start.shape
     hidden = [0] * len(config.metadata)
     fields = torch.tensor([[*known, *hidden] for known in demographics])[owner]
+    offset = torch.zeros(len(liking)) if rows.offset is None else rows.offset
+    said = torch.zeros(len(liking), dtype=torch.bool) if rows.said is None else rows.said
+    counts = torch.bincount(owner, torch.where(said, float(STATEMENT), 1.0), minlength=n)
+    spreads = torch.tensor([prior.spread(int(count)) for count in counts])
+    rated = (~said).float()
+    # coordinates and the level, in units of their prior deviation: (U, K + 1)
+    start = torch.cat([start / spreads[:, None], torch.zeros(n, 1)], 1)
+    unit_of = torch.cat([spreads[:, None].expand(-1, axes), torch.full((n, 1), prior.level)], 1)
 
     def summed(values: Tensor) -> Tensor:
         """Over each person's ratings: (R, ...) to (U, ...)."""
@@ -164,29 +207,41 @@ def fit_people(
     def summed_choices(values: Tensor) -> Tensor:
         return values.new_zeros(n, *values.shape[1:]).index_add_(0, owner[won], values)
 
+    def split(z: Tensor) -> tuple[Tensor, Tensor]:  # to vectors (U, W) and levels (U,)
+        own = z * unit_of
+        return prior.at(own[:, :axes]), own[:, axes]
+
     @torch.no_grad()
-    def energy(z: Tensor) -> Tensor:  # (U, K) to (U,)
-        predicted = member(pictures, prompts, prior.at(z)[owner], fields)
+    def energy(z: Tensor) -> Tensor:  # (U, K + 1) to (U,)
+        vectors, levels = split(z)
+        predicted = member(pictures, prompts, vectors[owner], fields) + offset + rated * levels[owner]
         chosen = -2 * torch.special.log_ndtr((predicted[won] - predicted[lost]) / unit)
         return summed(weight * (predicted - liking) ** 2) + summed_choices(chosen) + ((z - start) ** 2).sum(-1)
 
-    z = start
-    precision = torch.eye(axes).repeat(n, 1, 1)
-    now = energy(z) if len(liking) else torch.zeros(n)
-    going = torch.ones(n, dtype=torch.bool)  # each stops by itself, so nobody depends on the others
-    for _ in range(STEPS if len(liking) else 0):
-        predicted, slope = sensitivity(member, pictures, prompts, prior.at(z)[owner], fields)
-        jacobian = slope @ prior.axes.T  # (R, K)
-        precision = summed(weight[:, None, None] * jacobian[:, :, None] * jacobian[:, None, :]) + torch.eye(axes)
-        gradient = summed(jacobian * (weight * (predicted - liking))[:, None]) + (z - start)
+    def told(z: Tensor) -> tuple[Tensor, Tensor]:
+        """What the ratings tell, in units of the axes: curvature (U, K + 1, K + 1) and slope (U, K + 1)."""
+        vectors, levels = split(z)
+        predicted, slope = sensitivity(member, pictures, prompts, vectors[owner], fields)
+        predicted = predicted + offset + rated * levels[owner]
+        jacobian = torch.cat([slope @ prior.axes.T, rated[:, None]], 1)  # (R, K + 1)
+        curvature = summed(weight[:, None, None] * jacobian[:, :, None] * jacobian[:, None, :])
+        pull = summed(jacobian * (weight * (predicted - liking))[:, None])
         if len(won):
-            apart = (jacobian[won] - jacobian[lost]) / unit[:, None]  # (C, K)
+            apart = (jacobian[won] - jacobian[lost]) / unit[:, None]  # (C, K + 1)
             t = (predicted[won] - predicted[lost]) / unit
             hazard = torch.exp(-(t**2) / 2 - 0.5 * math.log(2 * math.pi) - torch.special.log_ndtr(t))  # phi / Phi
             bend = (hazard * (hazard + t))[:, None, None]
-            precision = precision + summed_choices(bend * apart[:, :, None] * apart[:, None, :])
-            gradient = gradient - summed_choices(hazard[:, None] * apart)
-        step = torch.linalg.solve(precision, gradient) * going[:, None]
+            curvature = curvature + summed_choices(bend * apart[:, :, None] * apart[:, None, :])
+            pull = pull - summed_choices(hazard[:, None] * apart)
+        return curvature, pull
+
+    z = start
+    now = energy(z) if len(liking) else torch.zeros(n)
+    going = torch.ones(n, dtype=torch.bool)  # each stops by itself, so nobody depends on the others
+    for _ in range(STEPS if len(liking) else 0):
+        curvature, pull = told(z)
+        precision = unit_of[:, :, None] * curvature * unit_of[:, None, :] + torch.eye(axes + 1)
+        step = torch.linalg.solve(precision, unit_of * pull + (z - start)) * going[:, None]
         size = torch.ones(n, 1)
         then = energy(z - size * step)
         while (worse := (then > now) & (size[:, 0] > 1e-2)).any():
@@ -198,7 +253,13 @@ def fit_people(
         now = torch.minimum(now, then)
         if not going.any():
             break
-    return [FittedPerson(v, c) for v, c in zip(prior.at(z), torch.linalg.inv(precision), strict=True)]
+    vectors, levels = split(z)
+    curvature = told(z)[0] if len(liking) else torch.zeros(n, axes + 1, axes + 1)
+    own = torch.ones(axes + 1)
+    own[axes] = 1 / max(prior.level, 1e-4) ** 2
+    covariances = torch.linalg.inv((curvature + own.diag()).double())[:, :axes, :axes].float()
+    found = zip(vectors, covariances, levels.tolist(), strict=True)
+    return [FittedPerson(*each) for each in found]
 
 
 def sensitivity(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
@@ -27,6 +27,7 @@ from reward_models.folder import (
     resolved_name,
     write_folder,
 )
+from reward_models.pamela.anchor import Anchor, anchor_from, anchor_parts
 from reward_models.pamela.ensemble import Ensemble
 from reward_models.pamela.imagination import PamelaImagination
 from reward_models.pamela.model import PamelaConfig, PamelaPredictor
@@ -34,23 +35,35 @@ from reward_models.pamela.people import PersonPrior
 from reward_models.pamela.reading import PamelaReading
 from reward_models.pamela.teacher import PamelaTeacher
 from reward_models.protocols import Reading, RewardModel
+from reward_models.taste.prior import Amount
+
+Enrol = Literal["fit", "neighbours"]
 
 
 class PamelaReward(RewardModel):
     """An :class:`Ensemble` with its encoder. ``imagined``: from text to picture features, where prompts were in
-    training.
+    training. ``profiles`` (P, D): of the trained people, for ``enrol`` by neighbours; see
+    :mod:`reward_models.pamela.neighbours`.
     """
 
     name = "pamela"
 
-    def __init__(self, ensemble: Ensemble, encoder: Encoder, imagined: TextToPicture | None = None):
-        self.ensemble, self.encoder = ensemble, encoder
+    def __init__(
+        self,
+        ensemble: Ensemble,
+        encoder: Encoder,
+        imagined: TextToPicture | None = None,
+        profiles: Tensor | None = None,
+        enrol: Enrol = "fit",
+    ):
+        self.ensemble, self.encoder, self.profiles, self.enrol = ensemble, encoder, profiles, enrol
         self.batch_size = encoder.batch_size
         self.imagined = imagined
+        self.datasets = tuple(ensemble.config.datasets)
         self.texts = TextMemory(encoder)
         usable = self.imagined if encoder.has_text else None
         self.imagination = PamelaImagination(usable, self.texts) if usable else None
-        self.teacher = PamelaTeacher(ensemble, encoder, usable)
+        self.teacher = PamelaTeacher(ensemble, encoder, usable, profiles if enrol == "neighbours" else None)
 
     def read(self, images: Sequence[Image.Image], prompts: Sequence[str]) -> PamelaReading:
         """Features and fidelity of n pictures; one that does not open is NaN in every score."""
@@ -70,6 +83,7 @@ class PamelaReward(RewardModel):
         assert isinstance(reading, PamelaReading)
         asked = [as_person(person) for person in people]
         self.ensemble.check(asked)
+        self.ensemble.hear(asked, self.encoder)
         shared = [Person()] if reading.population is None and reading.error is None else []
         mean, spread = self.ensemble.predict(reading.pictures, reading.texts, [*shared, *asked])  # (U, n)
         mean[:, ~reading.readable] = spread[:, ~reading.readable] = np.nan
@@ -90,18 +104,27 @@ class PamelaReward(RewardModel):
         return list(self.ensemble.config.people)
 
     def fingerprint(self) -> str:
-        """Hashes of the members' and of the encoder's weights as trained: people taught since change nothing."""
-        return self.ensemble.fingerprint() + self.encoder.fingerprint()
+        """Hashes of the members' and of the encoder's weights as trained, and how people are enrolled: those taught
+        since change nothing.
+        """
+        how = "" if self.enrol == "fit" else self.enrol
+        return self.ensemble.fingerprint() + self.encoder.fingerprint() + how
 
     # the folder
 
     @classmethod
     def from_folder(
-        cls, folder: Path, device: str = "cpu", members: int | None = None, encoder: Encoder | None = None
+        cls,
+        folder: Path,
+        device: str = "cpu",
+        members: int | None = None,
+        encoder: Encoder | None = None,
+        enrol: Enrol = "fit",
     ) -> PamelaReward:
         """Load config.json and model.safetensors; an encoder other than the one trained on is refused.
 
-        ``members``: only the first so many.
+        ``members``: only the first so many. ``enrol``: how new people are found; by neighbours is refused for a reward
+        that keeps no profiles of its people.
         """
         saved, weights = read_folder(folder)
         with reading(folder):
@@ -112,7 +135,13 @@ class PamelaReward(RewardModel):
             if "imagination_error" in saved:
                 parts = {n: weights.pop(f"imagination.{n}") for n in ("weight", "bias")}
                 imagined = TextToPicture(**parts, error=number(saved, "imagination_error"))
+            anchor = _anchor(saved, weights)
+            profiles = weights.pop("profiles", None)
             read = _members(saved, weights)
+            if profiles is not None:
+                check_shape("profiles", profiles, len(read[0].people), read[0].features)
+            if not read[0].datasets and isinstance(saved.get("scales"), dict):  # of before the names were kept
+                read[0].datasets = [str(name) for name in saved["scales"]]
             if imagined:
                 features = read[0].features
                 check_shape("imagination.weight", imagined.weight, features, features)
@@ -124,12 +153,17 @@ class PamelaReward(RewardModel):
             check_text(named, "name")
             if named["kind"] is not None:
                 check_text(named, "kind")
+        if enrol == "neighbours" and profiles is None:
+            raise RewardError(
+                f"the reward in '{folder}' keeps no profiles of its people, which it takes to enrol by neighbours; "
+                "train it again, or enrol by the fit"
+            )
         encoder = encoder or _saved_encoder(folder, named, device)
         check_encoder(folder, made_with, encoder.name, encoder.fingerprint())
-        ensemble = Ensemble(*read, demographics)
+        ensemble = Ensemble(*read, demographics, anchor)
         if members is not None:
             ensemble.keep(members)
-        return cls(ensemble, encoder, imagined)
+        return cls(ensemble, encoder, imagined, profiles, enrol)
 
     def save(
         self,
@@ -170,6 +204,14 @@ class PamelaReward(RewardModel):
                 "prior.covariances": covariance,
             }
             weights |= {f"{k}.{n}": w.half() for n, w in own.items()}
+        first = ensemble.priors[0]
+        config["people_level"] = round(first.level, 4)
+        config["people_amounts"] = [[a.ratings, a.strength, a.noise] for a in first.amounts]
+        if ensemble.anchor:
+            config["anchor"], parts = anchor_parts(ensemble.anchor)
+            weights |= parts
+        if self.profiles is not None:
+            weights["profiles"] = self.profiles.half()
         if self.imagined:
             config["imagination_error"] = round(self.imagined.error, 4)
             weights["imagination.weight"] = self.imagined.weight.half()
@@ -183,18 +225,37 @@ def _members(
     config = PamelaConfig(**saved["architecture"])
     sizes = tuple(len(config.vocabularies[f]) for f in config.demographics)
     members, priors, covariances = [], [], []
+    level = number(saved, "people_level") if "people_level" in saved else 0.0
+    amounts = tuple(_amount(each) for each in saved.get("people_amounts", []))
+    if level < 0 or [a.ratings for a in amounts] != sorted(a.ratings for a in amounts):
+        raise ValueError("'people_level' or 'people_amounts' are none")
     if not isinstance(saved["members"], int) or saved["members"] < 1:
         raise ValueError("there is no member")
     for k in range(saved["members"]):
         own = {n.removeprefix(f"{k}."): w for n, w in weights.items() if n.startswith(f"{k}.")}
         _check_sizes(config, own)
         parts = {n: own.pop(f"prior.{n}") for n in ("mean", "axes", "table", "frequency")}
-        priors.append(PersonPrior(**parts, sizes=sizes))
+        priors.append(PersonPrior(**parts, sizes=sizes, level=level, amounts=amounts))
         covariances.append(own.pop("prior.covariances"))
         member = PamelaPredictor(config)
         member.load_state_dict(own)
         members.append(member)
     return config, members, priors, covariances
+
+
+def _anchor(saved: Mapping[str, Any], weights: dict[str, Tensor]) -> Anchor | None:
+    """Taken out of ``weights``; None for a reward without one."""
+    own = {n: weights.pop(n) for n in [n for n in weights if n.startswith("anchor.")]}
+    if "anchor" not in saved:
+        return None
+    return anchor_from(saved["anchor"], own, PamelaConfig(**saved["architecture"]).features)
+
+
+def _amount(saved: Any) -> Amount:
+    ratings, strength, noise = (float(v) for v in saved)
+    if not (0 <= strength < 100 and 0 < noise < 10):
+        raise ValueError("'people_amounts' are no spreads and noises")
+    return Amount(int(ratings), strength, noise)
 
 
 def _check_sizes(config: PamelaConfig, own: Mapping[str, Tensor]) -> None:

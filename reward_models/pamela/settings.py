@@ -25,6 +25,7 @@ class ModelSetting(Strict):
     layers: int = Field(2, ge=1, le=12)
     heads: int = Field(4, ge=1)
     product: bool = True
+    demographics_by: Literal["table", "text"] = "table"
     inputs: list[Input] = Field([*get_args(Input)], min_length=1)
 
     @model_validator(mode="after")
@@ -35,7 +36,11 @@ class ModelSetting(Strict):
 
 
 class LoopSetting(Strict):
-    """See :class:`reward_models.pamela.training.TrainingSettings`."""
+    """See :class:`reward_models.pamela.training.TrainingSettings`.
+
+    ``hold_out``: share of the pictures that a member does not see, other ones for each. On them its best epoch, and how
+    far people may lie from everybody, are chosen.
+    """
 
     epochs: int = Field(20, ge=1)
     people_per_batch: int = Field(12, ge=1)
@@ -47,10 +52,11 @@ class LoopSetting(Strict):
     metadata_dropout: float = Field(0.5, ge=0, le=1)
     rank_weight: float = Field(0.3, ge=0)
     patience: int | None = Field(None, ge=1)
+    hold_out: float = Field(0.1, ge=0, le=0.5)
 
     def settings(self) -> TrainingSettings:
         """As the trainer takes them."""
-        return TrainingSettings(**self.model_dump())
+        return TrainingSettings(**self.model_dump(exclude={"hold_out"}))
 
 
 class RewardTraining(Strict):

@@ -14,10 +14,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from reward_models.base import Person
 from reward_models.encoders.base import Encoder
 from reward_models.encoders.imagination import TextToPicture
 from reward_models.encoders.kept import keep_features, kept_features, prompt_features
 from reward_models.pamela.ensemble import Ensemble
+from reward_models.pamela.neighbours import by_neighbours
 from reward_models.pamela.people import FittedPerson, sensitivity
 from reward_models.pamela.reading import PamelaReading
 from reward_models.profile import SAID_NOISE, as_ratings
@@ -30,16 +32,20 @@ log = logging.getLogger(__name__)
 class PamelaTeacher(Teacher):
     """Finds a person's vector in every member by Laplace's approximation; see :mod:`reward_models.pamela.people`.
 
-    A profile is read as statements ("no neon"), each a rating of the picture that ``imagined`` makes of it.
+    A profile is read as statements ("no neon"), each a rating of the picture that ``imagined`` makes of it. With
+    ``profiles`` (P, D) of the trained people, people are found by their neighbours instead, from ratings alone.
     """
 
     unit = True
 
-    def __init__(self, ensemble: Ensemble, encoder: Encoder, imagined: TextToPicture | None):
-        self.ensemble, self.encoder, self.imagined = ensemble, encoder, imagined
+    def __init__(
+        self, ensemble: Ensemble, encoder: Encoder, imagined: TextToPicture | None, profiles: Tensor | None = None
+    ):
+        self.ensemble, self.encoder, self.imagined, self.profiles = ensemble, encoder, imagined, profiles
         self.trained = ensemble.trained
         known = ensemble.config.vocabularies
         self.fields = {d: known[d] for d in ensemble.config.demographics if known[d]}  # some had no value in training
+        self.any_value = ensemble.config.demographics_by == "text"
         self.noise = ensemble.config.noise
 
     @property
@@ -53,8 +59,12 @@ class PamelaTeacher(Teacher):
 
     def learn(self, person: str, evidence: Evidence) -> Lesson:
         """Fit the person's vectors to ratings, choices and the profile, from what demographics let expect."""
+        self.ensemble.hear([Person(None, dict(evidence.demographics))], self.encoder)
         pictures, texts = self._features(evidence.pictures)
         liking, noise = list(evidence.likings), [self.noise] * len(pictures)
+        if self.profiles is not None:
+            return self._by_neighbours(person, pictures, np.array(liking, dtype=float), evidence)
+        rated = len(pictures)
         phrases, said = as_ratings(evidence.profile)
         if phrases and self.imagined is None:
             log.warning("the reward reads no texts, so the profile of '%s' says nothing to it", person)
@@ -72,8 +82,20 @@ class PamelaTeacher(Teacher):
             [evidence.demographics],
             np.array(noise),
             np.array(evidence.choices, dtype=int).reshape(-1, 2),
+            np.arange(len(liking)) >= rated,
         )
         found = [each[0] for each in fitted]
+        self.ensemble.add_person(person, found, evidence.demographics)
+        return Lesson(_packed(found), self.open_share(person))
+
+    def _by_neighbours(self, person: str, pictures: Tensor, liking: np.ndarray, evidence: Evidence) -> Lesson:
+        assert self.profiles is not None
+        if len(evidence.choices) or evidence.profile:
+            log.warning(
+                "people are enrolled by neighbours, who are found by ratings: other answers of '%s' say nothing", person
+            )
+        rated = ~np.isnan(liking)
+        found = by_neighbours(self.ensemble, self.profiles, pictures[torch.from_numpy(rated)], liking[rated])
         self.ensemble.add_person(person, found, evidence.demographics)
         return Lesson(_packed(found), self.open_share(person))
 
@@ -111,12 +133,13 @@ class PamelaTeacher(Teacher):
         ensemble = self.ensemble
         generator, found = torch.Generator().manual_seed(seed), []
         known = ensemble.demographics.get(person, {})
+        shift = torch.from_numpy(ensemble.shift(reading.pictures, reading.texts)).float()
         each = zip(ensemble.members, ensemble.priors, ensemble.person(person), strict=True)
         for member, prior, own in each:
             answer, slope = self._sensitivity(member, own.vector, reading.pictures, reading.texts, known)
             root = torch.linalg.cholesky(own.covariance + 1e-6 * torch.eye(len(prior.axes)))
             z = torch.randn(-(-n // len(ensemble.members)), len(prior.axes), generator=generator) @ root.T
-            found.append(answer + z @ (slope @ prior.axes.T).T)
+            found.append(answer + shift + own.level + z @ (slope @ prior.axes.T).T)
         return torch.cat(found)[:n].numpy()
 
     def likeness(self, person: str) -> dict[str, float]:
@@ -160,22 +183,24 @@ class PamelaTeacher(Teacher):
         ensemble = self.ensemble
         try:
             tensors = load(lesson)
+            levels = tensors["levels"]
             found = [
-                FittedPerson(tensors[f"{k}.vector"].float(), tensors[f"{k}.covariance"].float())
+                FittedPerson(tensors[f"{k}.vector"].float(), tensors[f"{k}.covariance"].float(), float(levels[k]))
                 for k in range(len(ensemble.members))
             ]
-        except (SafetensorError, KeyError, ValueError) as error:
+        except (SafetensorError, KeyError, IndexError, ValueError) as error:
             raise ValueError(f"the lesson does not open: {error}") from error
         for own, prior in zip(found, ensemble.priors, strict=True):
             axes = len(prior.axes)
             fits = own.vector.shape == prior.mean.shape and own.covariance.shape == (axes, axes)
-            if not fits or not own.vector.isfinite().all() or not own.covariance.isfinite().all():
+            finite = own.vector.isfinite().all() and own.covariance.isfinite().all() and np.isfinite(own.level)
+            if not fits or not finite:
                 raise ValueError("the lesson is not one of this reward")
         return found
 
 
 def _packed(fitted: Sequence[FittedPerson]) -> bytes:
-    tensors = {}
+    tensors = {"levels": torch.tensor([own.level for own in fitted])}
     for k, own in enumerate(fitted):
         tensors[f"{k}.vector"] = own.vector.contiguous()
         tensors[f"{k}.covariance"] = own.covariance.contiguous()

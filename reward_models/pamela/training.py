@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -48,7 +48,7 @@ class Told:
     step: Callable[[int, int, int, int], None] | None = None
 
 
-def train_member(
+def train_member(  # noqa: PLR0913
     config: PamelaConfig,
     pictures: Tensor,
     prompts: Tensor,
@@ -59,6 +59,7 @@ def train_member(
     checkpoint: Path | None = None,
     accelerator: Accelerator | None = None,
     told: Told = Told(),
+    said: Mapping[str, Tensor] | None = None,
 ) -> PamelaPredictor:
     """One member on features (P, D) and (Q, D): smooth L1 plus a within-person pairwise ranking term.
 
@@ -68,11 +69,12 @@ def train_member(
 
     With ``val`` the weights of the epoch of best personal SROCC on it are returned, and training stops after
     ``patience`` epochs without a better one. With ``checkpoint`` the state is kept there after every epoch, and
-    a killed training goes on from it to the same weights as an uninterrupted one.
+    a killed training goes on from it to the same weights as an uninterrupted one. ``said``: features of each class of a
+    demographic field in words, for ``demographics_by: text``.
     """
     accelerator = accelerator or Accelerator(cpu=True)
     torch.manual_seed(seed)
-    state = _State(config, settings, ratings, seed, accelerator)
+    state = _State(config, settings, ratings, seed, accelerator, said or {})
     state.identity["features"] = hashlib.sha256(pictures.numpy().tobytes() + prompts.numpy().tobytes()).hexdigest()[:16]
     if checkpoint and checkpoint.exists():
         state.load(checkpoint)
@@ -103,12 +105,14 @@ class _State:
         ratings: RatingTable,
         seed: int,
         accelerator: Accelerator,
+        said: Mapping[str, Tensor],
     ):
         self.settings, self.config, self.accelerator = settings, config, accelerator
         architecture = {k: v for k, v in asdict(config).items() if k != "noise"}
         self.identity = {**architecture, **asdict(settings), "seed": seed, "ratings": ratings.fingerprint()}
         self.batches = _Batches(config, settings, ratings, seed)
         model = PamelaPredictor(config)
+        model.hear(said)
         optimizer = torch.optim.AdamW(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
         total = max(settings.epochs * self.batches.steps, 2)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.lr, total_steps=total, pct_start=0.1)

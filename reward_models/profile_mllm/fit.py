@@ -23,7 +23,7 @@ from reward_models.profile_mllm.reward import ProfileReward
 from reward_models.profile_mllm.settings import ProfileMllmSettings
 from reward_models.profile_mllm.training import FusionTrainer, OnStep, fingerprint
 from reward_models.prompted.question import liking_question
-from reward_models.ratings.sets import load_ratings
+from reward_models.ratings.sets import load_set
 from reward_models.ratings.table import Ratings
 
 Rated = Sequence[tuple[Path, Person, float]]
@@ -39,7 +39,7 @@ def fit_profile_mllm(
     """The reward of a config, and what it was made of. A killed call goes on where it stopped. ``llm``: the language
     model where it is loaded already.
     """
-    sets = [load_ratings(d.source, d.kind, d.revision, scale=d.scale, say=say) for d in settings.data]
+    sets = [load_set(d, say=say) for d in settings.data]
     texts = [read_descriptions(s.root / settings.descriptions) if settings.descriptions else {} for s in sets]
     decider = build(settings, device, llm)
     shares = [d.share for d in settings.data]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,6 +16,8 @@ from torch import Tensor
 from reward_models.encoders.base import Encoder
 from reward_models.encoders.cache import FeatureCache, Progress
 from reward_models.ratings.arrays import RatingTable
+from reward_models.ratings.classes import on_one_scale, sentence, with_unseen
+from reward_models.ratings.groups import COLUMN
 from reward_models.ratings.table import SPLITS, DataError, Ratings
 
 
@@ -33,7 +36,9 @@ class Corpus:
 
     ``people``: ids in train; ``vocabularies``: values of every field seen in train; ``frame``: all
     ratings as one table, row for row what the split tables hold, for baselines and reports;
-    ``unreadable``: pictures skipped, with the reason.
+    ``unreadable``: pictures skipped, with the reason; ``groups`` (P,): a number each, the same for pictures that are
+    nearly the same; ``datasets``: names of the data sets, in the order told;
+    ``said``: features (V, D) of each class of a demographic field in words, where the encoder reads texts.
     """
 
     pictures: Tensor
@@ -47,6 +52,28 @@ class Corpus:
     unreadable: dict[str, str]
     fingerprint: str
     scales: dict[str, tuple[float, float]] = field(default_factory=dict)
+    groups: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
+    datasets: list[str] = field(default_factory=list)
+    said: dict[str, Tensor] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not len(self.groups):
+            self.groups = np.arange(len(self.pictures))
+
+    def of(self, dataset: str) -> Corpus:
+        """The ratings of one data set, with the features and vocabularies of all."""
+        kept = {s: (f["dataset"] == dataset).to_numpy(bool) for s, f in self.frames.items()}
+        return replace(
+            self,
+            tables={s: t.where(kept[s]) for s, t in self.tables.items()},
+            frames={s: f[kept[s]].reset_index(drop=True) for s, f in self.frames.items()},
+            datasets=[dataset],
+        )
+
+    @property
+    def first(self) -> Corpus:
+        """The data set that decides when a training stops: the first one."""
+        return self.of(self.datasets[0]) if len(self.datasets) > 1 else self
 
     def with_fields(self, config: Fields) -> Corpus:
         """The same ratings with the fields and vocabularies of a trained model."""
@@ -76,17 +103,19 @@ def build_corpus(
 ) -> Corpus:
     """Data sets with their shares of the training batches; features are computed or found under ``cache``.
 
-    With several sets a person's id is ``set:id`` and the set's name becomes one more metadata field.
-    Raises DataError where nothing is left to train on.
+    With several sets a person's id is ``set-id``, the set's name becomes one more metadata field, and ages and genders
+    are brought to one scale (:mod:`reward_models.ratings.classes`).
+    Raises DataError where nothing is left to train on, and for two sets of one name.
     """
     several = len(sets) > 1
+    names = _names([r.name for r, _ in sets])
     frames, vectors = [], []
     unreadable: dict[str, str] = {}
     demographics = list(dict.fromkeys(d for r, _ in sets for d in r.demographics))
     metadata = list(dict.fromkeys(m for r, _ in sets for m in r.metadata)) + (["dataset"] if several else [])
     store = FeatureCache(cache, encoder)
     offset = 0
-    for ratings, share in sets:
+    for name, (ratings, share) in zip(names, sets, strict=True):
         features = store.pictures(ratings.root, sorted(ratings.table["picture"].unique()), progress)
         unreadable |= features.unreadable
         frame = ratings.table[~ratings.table["picture"].isin(list(features.unreadable))].copy()
@@ -94,8 +123,10 @@ def build_corpus(
         offset += len(features.vectors)
         vectors.append(features.vectors)
         if several:
-            frame["person"] = ratings.name + ":" + frame["person"].astype(str)
-        frame["dataset"] = ratings.name
+            frame = on_one_scale(frame, ratings.ages)
+            frame["person"] = f"{name}-" + frame["person"].astype(str)
+        frame["dataset"] = name
+        frame["root"] = str(ratings.root)
         frame["weight"] = share / max(1, frame.loc[frame["split"] == "train", "person"].nunique())
         frames.append(frame)
     whole = pd.concat(frames, ignore_index=True)
@@ -110,6 +141,7 @@ def build_corpus(
         raise DataError(f"no training rating is left{example}")
     prompts, whole["prompt_row"] = _prompts(whole["prompt"], store, encoder)
     vocabularies = {name: sorted(train[name].dropna().astype(str).unique()) for name in (*demographics, *metadata)}
+    vocabularies |= {name: with_unseen(vocabularies[name]) for name in demographics}
     frames_by_split = {s: whole[whole["split"] == s].reset_index(drop=True) for s in SPLITS}
     return Corpus(
         pictures=torch.cat(vectors),
@@ -122,8 +154,36 @@ def build_corpus(
         vocabularies=vocabularies,
         unreadable=unreadable,
         fingerprint="-".join(r.fingerprint() for r, _ in sets),
-        scales={r.name: r.scale for r, _ in sets},
+        scales={name: r.scale for name, (r, _) in zip(names, sets, strict=True)},
+        groups=_groups(whole, offset),
+        datasets=names,
+        said=_said({name: vocabularies[name] for name in demographics}, store, encoder),
     )
+
+
+def _groups(whole: pd.DataFrame, pictures: int) -> np.ndarray:
+    groups = np.arange(pictures)
+    if COLUMN in whole:
+        named = whole[whole[COLUMN].notna()]
+        names = named["dataset"].astype(str) + "/" + named[COLUMN].astype(str)
+        groups[named["picture_row"].to_numpy(int)] = pictures + np.unique(names.to_numpy(str), return_inverse=True)[1]
+    return groups
+
+
+def _names(given: Sequence[str]) -> list[str]:
+    """The sets' names as parts of ids. Raises DataError for two that are the same."""
+    names = [re.sub(r"[^A-Za-z0-9_]+", "-", name).strip("-_") or "data" for name in given]
+    if doubled := [n for n in names if names.count(n) > 1]:
+        raise DataError(f"two data sets are called '{doubled[0]}'; give one of them another name in 'data: name: ...'")
+    return names
+
+
+def _said(classes: dict[str, list[str]], store: FeatureCache, encoder: Encoder) -> dict[str, Tensor]:
+    """Features (V, D) of every class in words; nothing where the encoder reads no texts."""
+    if not encoder.has_text:
+        return {}
+    texts = {name: [sentence(name, value) for value in values] for name, values in classes.items() if values}
+    return {name: store.texts(each).vectors for name, each in texts.items()}
 
 
 def _prompts(texts: pd.Series, store: FeatureCache, encoder: Encoder) -> tuple[Tensor, pd.Series]:

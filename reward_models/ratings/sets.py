@@ -8,14 +8,26 @@ hub's name gives one.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
 from reward_models.ratings.files import column, read_csv, read_json_rows, relative_path
+from reward_models.ratings.groups import with_groups
 from reward_models.ratings.profiles import FILE, LAPIS_PROFILE, PARA_PROFILE, profiles_of, read_profiles
+from reward_models.ratings.settings import DataSetting
 from reward_models.ratings.source import local_folder
-from reward_models.ratings.table import SPLITS, DataError, Profile, Ratings, cleaned, split_by_hash, tidy
+from reward_models.ratings.table import (
+    SPLITS,
+    DataError,
+    Duplicates,
+    Profile,
+    Ratings,
+    cleaned,
+    split_by_hash,
+    tidy,
+)
 
 USUAL = (1, 5)  # the scale of a csv's scores
 STRAY = 0.02  # of the scores may be outside it by mistake
@@ -37,7 +49,7 @@ LAPIS_DEMOGRAPHICS = {
 }
 
 
-def load_pamela(root: Path, need_pictures: bool = True) -> Ratings:
+def load_pamela(root: Path, need_pictures: bool = True, duplicates: Duplicates = "average") -> Ratings:
     """``annotations/pamela_<split>.json`` and ``images/``, in ``root`` or in ``root/PAMELA``."""
     base = root / "PAMELA" if (root / "PAMELA" / "annotations").is_dir() else root
     tables = []
@@ -64,11 +76,12 @@ def load_pamela(root: Path, need_pictures: bool = True) -> Ratings:
     for name in PAMELA_METADATA:
         table[name] = tidy(column(rows, f"image_metadata.{name}"))
     profiles = read_profiles(base / "annotations" / FILE)
-    ratings = Ratings("pamela", base, table, PAMELA_DEMOGRAPHICS, PAMELA_METADATA, profiles=profiles)
-    return cleaned(ratings, (1, 5), need_pictures)
+    ages = _by_person(table["person"], tidy(column(rows, "user_demographics.age")))
+    ratings = Ratings("pamela", base, table, PAMELA_DEMOGRAPHICS, PAMELA_METADATA, profiles=profiles, ages=ages)
+    return cleaned(ratings, (1, 5), need_pictures, duplicates)
 
 
-def load_para(root: Path, need_pictures: bool = True) -> Ratings:
+def load_para(root: Path, need_pictures: bool = True, duplicates: Duplicates = "average") -> Ratings:
     """``annotation/PARA-Images.csv``, ``annotation/PARA-UserInfo.csv`` and ``imgs/<session>/<name>``; no prompts."""
     images = read_csv(root / "annotation" / "PARA-Images.csv", ("sessionId", "imageName", "userId", "aestheticScore"))
     users = read_csv(root / "annotation" / "PARA-UserInfo.csv", ("userId",)).drop_duplicates("userId")
@@ -85,10 +98,10 @@ def load_para(root: Path, need_pictures: bool = True) -> Ratings:
         }
     )
     profiles = profiles_of(users, "userId", {name: written for written, name in PARA_PROFILE.items()})
-    return _finished("para", root, table, rows, PARA_DEMOGRAPHICS, profiles, (1, 5), need_pictures)
+    return _finished("para", root, table, rows, PARA_DEMOGRAPHICS, profiles, (1, 5), need_pictures, duplicates)
 
 
-def load_lapis(root: Path, need_pictures: bool = True) -> Ratings:
+def load_lapis(root: Path, need_pictures: bool = True, duplicates: Duplicates = "average") -> Ratings:
     """``annotation/LAPIS_PIAA.csv`` and the paintings below ``root``; no prompts. Ratings 0 ... 100."""
     rows = read_csv(root / "annotation" / "LAPIS_PIAA.csv", ("participant_id", "image_filename", "rating"))
     known = {p.name: str(p.relative_to(root)) for p in root.rglob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png")}
@@ -103,11 +116,15 @@ def load_lapis(root: Path, need_pictures: bool = True) -> Ratings:
         }
     )
     profiles = profiles_of(rows, "participant_id", LAPIS_PROFILE)
-    return _finished("lapis", root, table, rows, LAPIS_DEMOGRAPHICS, profiles, (0, 100), need_pictures)
+    return _finished("lapis", root, table, rows, LAPIS_DEMOGRAPHICS, profiles, (0, 100), need_pictures, duplicates)
 
 
 def load_csv(
-    path: Path, scale: tuple[float, float] | None = None, person: str = "me", need_pictures: bool = True
+    path: Path,
+    scale: tuple[float, float] | None = None,
+    person: str = "me",
+    need_pictures: bool = True,
+    duplicates: Duplicates = "average",
 ) -> Ratings:
     """Ratings of one's own: columns ``picture``, ``score``, and where wanted ``prompt``, ``person`` and ``split``,
     ``demographics.NAME`` and ``metadata.NAME``; of people, ``profile.NAME`` and ``profile.words``.
@@ -126,6 +143,8 @@ def load_csv(
             "prompt": tidy(column(rows, "prompt")),
         }
     )
+    if "picture_group" in rows:
+        table["picture_group"] = tidy(rows["picture_group"])
     if "split" in rows:
         table["split"] = tidy(rows["split"])
         if unknown := sorted(set(table["split"].fillna("").unique()) - set(SPLITS)):
@@ -147,7 +166,7 @@ def load_csv(
     ratings = Ratings(
         path.stem, root, table, tuple(fields["demographics"]), tuple(fields["metadata"]), profiles=profiles
     )
-    return cleaned(ratings, _told_or_usual(path, table["score"], scale), need_pictures)
+    return cleaned(ratings, _told_or_usual(path, table["score"], scale), need_pictures, duplicates)
 
 
 def _told_or_usual(path: Path, written: pd.Series, scale: tuple[float, float] | None) -> tuple[float, float]:
@@ -175,14 +194,23 @@ def _finished(
     profiles: dict[str, Profile],
     scale: tuple[float, float],
     need_pictures: bool,
+    duplicates: Duplicates,
 ) -> Ratings:
     """Demographics under common names, ages in bins, splits by hash."""
     for written, common in demographics.items():
         table[common] = tidy(column(rows, written))
+    ages = _by_person(table["person"], table["age"])
     table["age_binned"] = age_bins(table.pop("age"))
     table["split"] = split_by_hash(table)
     names = tuple(dict.fromkeys("age_binned" if n == "age" else n for n in demographics.values()))
-    return cleaned(Ratings(name, root, table, names, profiles=profiles), scale, need_pictures)
+    return cleaned(Ratings(name, root, table, names, profiles=profiles, ages=ages), scale, need_pictures, duplicates)
+
+
+def _by_person(people: pd.Series, values: pd.Series) -> dict[str, str]:
+    """The first value of each person that is not missing."""
+    known = values.notna() & people.notna()
+    first = ~people[known].duplicated()
+    return dict(zip(people[known][first].astype(str), values[known][first].astype(str), strict=True))
 
 
 def age_bins(ages: pd.Series) -> pd.Series:
@@ -192,7 +220,7 @@ def age_bins(ages: pd.Series) -> pd.Series:
     return bins.astype("string").fillna(tidy(ages).where(years.isna()))
 
 
-LOADERS: dict[str, tuple[str, Callable[[Path, bool], Ratings]]] = {
+LOADERS: dict[str, tuple[str, Callable[[Path, bool, Duplicates], Ratings]]] = {
     "pamela": ("annotations/pamela_train.json", load_pamela),
     "para": ("annotation/PARA-Images.csv", load_para),
     "lapis": ("annotation/LAPIS_PIAA.csv", load_lapis),
@@ -206,6 +234,7 @@ def load_ratings(
     need_pictures: bool = True,
     scale: tuple[float, float] | None = None,
     say: Callable[[str], None] = print,
+    duplicates: Duplicates = "average",
 ) -> Ratings:
     """The data set in a folder or a zip, a csv of one's own, or a dataset on the hub (``org/name``).
 
@@ -218,7 +247,7 @@ def load_ratings(
     if path.suffix == ".csv":
         if kind not in (None, "csv"):
             raise DataError(f"'{source}' is a csv; a data set of the kind '{kind}' is a folder")
-        return load_csv(path, scale, need_pictures=need_pictures)
+        return load_csv(path, scale, need_pictures=need_pictures, duplicates=duplicates)
     if scale is not None:
         raise DataError(f"'{source}' is no csv: the scale of a published data set is known and cannot be set")
     path = local_folder(source, revision, say)
@@ -226,7 +255,13 @@ def load_ratings(
         kind = detect(path)
     if kind not in LOADERS:
         raise DataError(f"unknown kind of data set '{kind}'; known: {', '.join(LOADERS)}")
-    return LOADERS[kind][1](path, need_pictures)
+    return LOADERS[kind][1](path, need_pictures, duplicates)
+
+
+def load_set(told: DataSetting, need_pictures: bool = True, say: Callable[[str], None] = print) -> Ratings:
+    """The data set that a configuration tells of, under the name it gives it. Raises DataError."""
+    found = load_ratings(told.source, told.kind, told.revision, need_pictures, told.scale, say, told.duplicates)
+    return with_groups(replace(found, name=told.name or found.name), told.picture_group)
 
 
 def detect(root: Path) -> str:

@@ -6,12 +6,14 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 
 from reward_models.base import RewardError
 
 COLUMNS = ("person", "picture", "score", "prompt", "split")
+Duplicates = Literal["average", "first"]
 SPLITS = ("train", "val_seen", "val_unseen", "test_seen", "test_unseen")
 
 
@@ -42,7 +44,8 @@ class Ratings:
     ``table`` has a row a rating: ``person`` and ``picture`` (str; the picture's path below ``root``),
     ``score`` in [0, 1], ``prompt`` (str or missing), ``split`` (one of ``SPLITS``), then one column for each of
     ``demographics`` and ``metadata`` (str or missing). ``dropped`` counts the rows left out, by reason. ``scale``:
-    lowest and highest score as they were written. ``profiles``: what else is known of people, by id.
+    lowest and highest score as they were written. ``profiles``: what else is known of people, by id. ``ages``: in
+    years, by person, where the set has them.
     """
 
     name: str
@@ -53,6 +56,7 @@ class Ratings:
     dropped: dict[str, int] = field(default_factory=dict)
     scale: tuple[float, float] = (0.0, 1.0)
     profiles: dict[str, Profile] = field(default_factory=dict)
+    ages: dict[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -79,12 +83,14 @@ class Ratings:
         return hashlib.sha256(rows.to_numpy().tobytes()).hexdigest()[:16]
 
 
-def cleaned(ratings: Ratings, scale: tuple[float, float], need_pictures: bool = True) -> Ratings:
+def cleaned(
+    ratings: Ratings, scale: tuple[float, float], need_pictures: bool = True, duplicates: Duplicates = "average"
+) -> Ratings:
     """Scores read as numbers on ``scale`` and brought to [0, 1]; what cannot be used is dropped and counted.
 
     In this order: scores that are no number, scores outside the scale, rows without person or
     picture, pictures that are not there (where they are needed). Several ratings of one picture by one person in one
-    split become their mean.
+    split become their mean, or the ``first`` of them is taken.
     """
     low, high = scale
     score = pd.to_numeric(ratings.table["score"], errors="coerce")
@@ -104,7 +110,12 @@ def cleaned(ratings: Ratings, scale: tuple[float, float], need_pictures: bool = 
     table = result.table.assign(score=(result.table["score"] - low) / (high - low))
     keys = ["person", "picture", "split"]
     double = table.duplicated(keys, keep="first")
-    if double.any():
+    if double.any() and duplicates == "first":
+        result = replace(result, table=table).without(
+            "second rating of a picture by one person (the first is taken)", ~double
+        )
+        table = result.table
+    elif double.any():
         means = table.groupby(keys, sort=False)["score"].mean()
         result = replace(result, table=table).without("second rating of a picture by one person (averaged)", ~double)
         index = pd.MultiIndex.from_frame(result.table[keys])

@@ -6,7 +6,7 @@ Shapes: P pictures, R ratings, D features, F directions, N people, S strengths.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -29,7 +29,6 @@ PEOPLE, PICTURES = 240, 3000  # at most, to choose by
 LEAST_PEOPLE = 5
 TESTED = 4  # ratings of a person, at least, to judge by
 SURE = 1.0  # standard errors, over people and over splits of pictures, that are taken off a gain
-ENOUGH = 0.75  # of the surest gain: the smallest strength that has as much is chosen, as the best of many flatters
 SEED = 0
 
 
@@ -81,28 +80,49 @@ Kind = tuple[float, float]
 @dataclass
 class Worth:
     """What taste was worth for people left out, on pictures left out: gains in correlation (people, S) by kind of prior
-    and number of ratings, and ``errors`` (S,), their standard errors over splits of the pictures. ``kind`` and
-    ``amounts`` are what was chosen.
+    and number of ratings, and their means by split of the pictures (splits, S). ``kind`` and ``amounts`` are what was
+    chosen.
     """
 
     gains: dict[Kind, dict[int, np.ndarray]] = field(default_factory=dict)
-    errors: dict[Kind, dict[int, np.ndarray]] = field(default_factory=dict)
+    splits: dict[Kind, dict[int, np.ndarray]] = field(default_factory=dict)
     kind: Kind = KINDS[0]
     amounts: tuple[Amount, ...] = CAREFUL
 
     def choose(self) -> None:
-        """The kind with which a careful choice of strengths gains most; strengths never fall as ratings come in."""
+        """The kind with which a careful choice of strengths gains most."""
         best = -np.inf
         for kind, by_count in self.gains.items():
-            picked, total, least = [], 0.0, 0
-            for n, gains in sorted(by_count.items()):
-                error = np.hypot(gains.std(axis=0, ddof=1) / np.sqrt(len(gains)), self.errors[kind][n])
-                sure = gains.mean(axis=0) - SURE * error
-                at = max(least, int((sure >= ENOUGH * sure.max()).argmax()))
-                least, total = at, total + float(sure[at])
-                picked.append(Amount(n, float(STRENGTHS[at])))
-            if picked and total > best:
-                best, self.kind, self.amounts = total, kind, tuple(picked)
+            amounts, total = careful(by_count, self.splits[kind], STRENGTHS)
+            if amounts and total > best:
+                best, self.kind, self.amounts = total, kind, amounts
+
+
+def careful(
+    gains: Mapping[int, np.ndarray], splits: Mapping[int, np.ndarray], strengths: np.ndarray
+) -> tuple[tuple[Amount, ...], float]:
+    """A strength for each number of ratings, from gains by person (people, S) and by split (splits, S), and the sum of
+    its sure gains. Strengths never fall as ratings come in.
+
+    The rule of one standard error (Breiman and others 1984, 3.4.3): the smallest strength that is not surely worse than
+    the one of the surest gain, person by person; none where no gain is sure.
+    """
+    picked, total, least = [], 0.0, 0
+    for n, each in sorted(gains.items()):
+        sure = each.mean(axis=0) - SURE * _error(each, splits[n])
+        best = int(sure.argmax())
+        behind = each[:, best : best + 1] - each
+        lost = behind.mean(axis=0) - SURE * _error(behind, splits[n][:, best : best + 1] - splits[n])
+        at = max(least, int((lost <= 0).argmax()))
+        least, total = at, total + float(sure[at])
+        picked.append(Amount(n, float(strengths[at])))
+    return tuple(picked), total
+
+
+def _error(people: np.ndarray, splits: np.ndarray) -> np.ndarray:
+    """Standard error of the mean, over people and over splits of the pictures, (S,)."""
+    found: np.ndarray = people.std(axis=0, ddof=1) / np.sqrt(len(people))
+    return np.hypot(found, splits.std(axis=0, ddof=1) / np.sqrt(len(splits))) if len(splits) > 1 else found
 
 
 def learn(rated: Rated, counts: Sequence[int] = COUNTS) -> tuple[Everybody, TastePrior, Worth]:
@@ -211,7 +231,7 @@ def _worth(rated: Rated, splits: Sequence[_Split], counts: Sequence[int]) -> Wor
                     by_split[n].append(np.mean([g for _, g in found], axis=0))
         enough = [n for n in counts if len(each[n]) >= LEAST_PEOPLE and len(by_split[n]) > 1]
         worth.gains[kind] = {n: np.stack([np.mean(g, axis=0) for g in each[n].values()]) for n in enough}
-        worth.errors[kind] = {n: np.std(by_split[n], axis=0, ddof=1) / np.sqrt(len(by_split[n])) for n in enough}
+        worth.splits[kind] = {n: np.stack(by_split[n]) for n in enough}
     worth.choose()
     return worth
 
@@ -220,15 +240,25 @@ def _gains(rated: Rated, split: _Split, along: np.ndarray, trial: _Trial, n: int
     """Correlation with the tested ratings above the crowd's, by strength (S,)."""
     given, tested = trial.given[:n], trial.tested
     new = rated.picture[tested]
-    x = along[rated.picture[given]]
+    deviation, y = _deviations(rated, split, trial, given), rated.liking[tested]
+    return taste_gains(along[rated.picture[given]], deviation, along[new], split.everybody.answers[new], y, STRENGTHS)
+
+
+def taste_gains(
+    x: np.ndarray, deviation: np.ndarray, new: np.ndarray, base: np.ndarray, y: np.ndarray, strengths: np.ndarray
+) -> np.ndarray:
+    """Correlation with the likings ``y`` (m,) of pictures ``new`` (m, F) above that of ``base`` (m,), by the variance
+    of taste over that of noise (S,). Taste is learnt from n pictures (n, F) and ``deviation`` (n,), the level left
+    free.
+    """
     centre = x.mean(axis=0)
-    x, deviation = x - centre, _deviations(rated, split, trial, given)
+    x = x - centre
     values, vectors = np.linalg.eigh(x @ x.T)
-    parts = ((along[new] - centre) @ x.T) @ vectors  # (tested, n)
+    parts = ((new - centre) @ x.T) @ vectors  # (m, n)
     own = (vectors.T @ (deviation - deviation.mean()))[:, None]
-    taste = parts @ (own / (np.clip(values, 0, None)[:, None] + 1 / np.maximum(STRENGTHS, 1e-9)))  # (tested, S)
-    predicted = split.everybody.answers[new][:, None] + taste
-    y, predicted = rated.liking[tested] - rated.liking[tested].mean(), predicted - predicted.mean(axis=0)
+    taste = parts @ (own / (np.clip(values, 0, None)[:, None] + 1 / np.maximum(strengths, 1e-9)))  # (m, S)
+    predicted = base[:, None] + taste
+    y, predicted = y - y.mean(), predicted - predicted.mean(axis=0)
     found: np.ndarray = (y @ predicted) / (np.linalg.norm(y) * np.maximum(np.linalg.norm(predicted, axis=0), 1e-12))
     return found - found[0]
 

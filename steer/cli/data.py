@@ -1,9 +1,9 @@
-"""``steer data``: check a data set of ratings; write the miniature's."""
+"""``steer data``: check a data set of ratings; write the miniature's, or the store's."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -11,7 +11,7 @@ from reward_models.plural import counted
 from steer.cli.bars import count_bar
 from steer.cli.console import print_line
 from steer.cli.extras import extra
-from steer.cli.options import Kind
+from steer.cli.options import Kind, Store
 from steer.errors import UsageError
 from steer.miniature.world import WORLD
 
@@ -20,7 +20,7 @@ app = typer.Typer(no_args_is_help=True)
 
 @app.callback()
 def data() -> None:
-    """Check data sets of ratings, or write the miniature's."""
+    """Check data sets of ratings; write the miniature's, or one of what your users rated."""
 
 
 @app.command()
@@ -81,6 +81,36 @@ def miniature(
     with count_bar("pictures") as tell:
         write_dataset(folder, pictures, None if painted_only else miniature_renderer().render, tell, world)
     print_line(f"wrote {counted(pictures, 'picture')} to {folder}; check it with: steer data check {folder}")
+
+
+@app.command("from-store")
+def from_store(
+    out: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new folder for the data set.")],
+    pictures: Annotated[
+        Literal["thumbnails", "hashes"],
+        typer.Option(
+            help="thumbnails: small copies, where people keep them; ratings of other pictures are left out. hashes: no "
+            "pictures, for features that you have."
+        ),
+    ] = "thumbnails",
+    store: Store = None,
+) -> None:
+    """Write what users rated as a data set for 'steer reward train': of those who agreed, under other names.
+
+    Each is asked by 'steer user share NAME'.
+    """
+    from steer.users.data_set import write_data_set
+    from steer.users.store import UserStore
+
+    found = write_data_set(UserStore(store), out, pictures)
+    print_line(
+        f"wrote {counted(found.ratings, 'rating')} of {counted(found.pictures, 'picture')} by "
+        f"{counted(found.people, 'person', 'people')} to {found.file}"
+    )
+    if found.left_out:
+        print_line(f"  left out: {counted(found.left_out, 'rating')} of pictures that were not kept")
+    if found.silent:
+        print_line(f"  not asked or not willing: {counted(found.silent, 'person', 'people')}")
 
 
 @app.command()

@@ -37,6 +37,15 @@ Together = Annotated[
         "it least (worst).",
     ),
 ]
+As = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--as",
+        metavar="FIELD=VALUE",
+        help="In place of --user: nobody in particular of a group, for example age_binned=40-49. Repeat it for several "
+        "facts of one group.",
+    ),
+]
 Page = Annotated[
     bool, typer.Option("--page", help="Show the pictures live in the browser and rate them there (extra: page).")
 ]
@@ -69,6 +78,7 @@ def run(
     show_rewrites: ShowRewrites = False,
     no_rewrite: NoRewrite = False,
     not_user: NotUser = None,
+    as_: As = None,
     together: Together = None,
     page: Page = False,
     host: Host = LOOPBACK,
@@ -89,6 +99,7 @@ def run(
     """
     from steer.config import load_config
     from steer.judging.audience import Audience
+    from steer.users.group import facts_of, group_name
     from steer.words import check_prompt
 
     if text is not None and prompt is not None:
@@ -102,7 +113,9 @@ def run(
     flags += [f"objective.together={together}"] if together is not None else []
     flags += ["search.learn=true"] if learn else []
     loaded = load_config(config, [*(settings or ()), *flags], typed_as="--set")
-    users, whence = (user, "") if user else default_users()
+    if user and as_:
+        raise UsageError("--user names a person and --as a group; give one of them")
+    users, whence = (user, "") if user else ([group_name(facts_of(as_))], "") if as_ else default_users()
     if both := [u for u in not_user or () if u in users]:
         raise UsageError(f"'{both[0]}' is both --user and --not-user; a picture cannot be for and against one taste")
     audience = str(Audience(tuple(users), tuple(not_user or ())))

@@ -135,7 +135,7 @@ def votes(folder: Folder, as_json: AsJson = False) -> None:
 def _print_plan(plan: StudyConfig, as_json: bool) -> None:
     everyone = len(plan.users) if isinstance(plan.users, list) else plan.users.count
     cells = len(plan.prompts) * len(plan.seeds)
-    runs = {n: cells * (1 if c.user else min(everyone, c.users or everyone)) for n, c in plan.steered().items()}
+    runs = {n: cells * (1 if c.fixed else min(everyone, c.users or everyone)) for n, c in plan.steered().items()}
     pictures, fresh = sum(runs.values()) * plan.budget, sum(runs.values()) * plan.looks + cells * plan.budget
     if as_json:
         return print_line(json.dumps({"users": everyone, "runs": runs, "pictures": pictures, "fresh pictures": fresh}))

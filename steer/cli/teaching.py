@@ -87,7 +87,7 @@ class Teaching:
             if key not in known:
                 fields = f"it knows {', '.join(known)}" if known else "it learns from ratings only"
                 raise UsageError(f"--about '{key}={value}': the reward does not know '{key}'; {fields}")
-            if value not in known[key]:
+            if value not in known[key] and not self.teacher(name).any_value:
                 values = ", ".join(known[key])
                 raise UsageError(f"--about '{key}={value}': the reward does not know this {key}; it knows {values}")
         return facts

@@ -18,6 +18,7 @@ from steer.cli.options import AsJson, Browser, Config, Host, Port, Settings, Sto
 from steer.cli.paths import named
 from steer.cli.teaching import Teaching
 from steer.cli.user_pictures import Disliked, Keep, Liked, add_folders, chart_file, interview_of, save_chart
+from steer.cli.user_share import share
 from steer.config import DEFAULT
 from steer.errors import SteerError, UsageError
 from steer.web.address import LOOPBACK
@@ -221,6 +222,7 @@ def show(
         console.print(f"written to {picture}", markup=False)
 
 
+app.command()(share)
 app.command()(user_store.rename)
 app.command()(user_store.reset)
 app.command("export")(user_store.export_)
@@ -237,6 +239,8 @@ def _about(stored: User, phrases: list[Phrase]) -> list[str]:
         found[0] += f", imported from '{stored.source}' (read-only)"
     if stored.keep_pictures:
         found.append(f"small copies of the rated pictures are kept: {stored.thumbnails}")
+    if stored.shares:
+        found.append("may be part of data sets: ratings" + (" and facts" if stored.shares == "about" else ""))
     if stored.demographics:
         found.append("about: " + ", ".join(f"{key}={value}" for key, value in stored.demographics.items()))
     if stored.profile:

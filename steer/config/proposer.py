@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from steer.config.address import Address
+from steer.config.search import MOST_SEED
 from steer.config.section import PLUGIN, Kinds, Section
 from steer.config.values import Free
 from steer.registry import PROPOSERS
@@ -19,6 +20,9 @@ class ProposerBase(Section):
     """Phrases that the image model understands: a file in prompts/lexicons, or a path."""
     style: Literal["sentences", "tags", "words"] = "sentences"
     """What the image model reads best: full sentences, tags, or single words."""
+    seed: int | None = Field(None, ge=0, le=MOST_SEED)
+    """Seed of what is written; null takes the run's. With another one, a run writes other texts for the same picture
+    seeds."""
 
 
 class LexicalConfig(ProposerBase):

@@ -21,6 +21,9 @@ class TrainedConfig(Section):
     """A reward that ships (`miniature`, `miniature/linear-hidden`), one in outputs/rewards, a folder, or a hub name."""
     members: int | None = Field(None, ge=1)
     """Use only the first N members of an ensemble; null uses all."""
+    enrol: Literal["fit", "neighbours"] = "fit"
+    """How a PAMELA reward learns your users: a fit to all they told, or, as in the paper, the mean of the five trained
+    people whose ratings are most alike."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where the reward runs; auto takes a GPU if there is one."""
 

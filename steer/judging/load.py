@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import reward_models
 from reward_models import RewardModel
@@ -22,10 +23,11 @@ from steer.resources import REWARDS as SHIPPED
 TRAINED = Path("outputs/rewards")  # where `steer reward train` writes
 
 
-def load_reward(name: str, device: str = "auto", members: int | None = None) -> RewardModel:
+def load_reward(name: str, device: str = "auto", members: int | None = None, enrol: str = "fit") -> RewardModel:
     """Load a reward model: one that ships (see :data:`steer.resources.REWARDS`), a folder, or a name on the hub.
 
-    ``members``: use only this many members of an ensemble. Raises UsageError for a name that is none of these,
+    ``members``: use only this many members of an ensemble. ``enrol``: how it learns people, where it is not by the
+    fit. Raises UsageError for a name that is none of these,
     MissingWeights or SteerError if it cannot be loaded.
     """
     shipped = shipped_reward(name)
@@ -34,14 +36,15 @@ def load_reward(name: str, device: str = "auto", members: int | None = None) -> 
     if shipped is not None:  # hashes checked
         for folder in (shipped.relative_to(MINIATURE_WEIGHTS).parts[0], "siglip"):
             miniature_weights(folder)
-    options = {} if members is None else {"members": members}
+    options: dict[str, Any] = {} if members is None else {"members": members}
+    options |= {} if enrol == "fit" else {"enrol": enrol}
     try:
         with quietly("transformers") if shipped else nullcontext():
             return reward_models.load(shipped or name, pick_device(device), options=options)
     except reward_models.RewardError as error:
         if shipped is not None and not options:
             raise MissingWeights(name, error) from error
-        raise SteerError(f"{error}; see reward.model and reward.members in the config") from error
+        raise SteerError(f"{error}; see reward.model, reward.members and reward.enrol in the config") from error
 
 
 def trained_here(name: str) -> str:
@@ -71,7 +74,7 @@ def _trained_names() -> list[str]:
 
 def build_trained(config: TrainedConfig) -> RewardModel:
     """The trained reward of a config."""
-    return load_reward(config.model, config.device, config.members)
+    return load_reward(config.model, config.device, config.members, config.enrol)
 
 
 def build_reward(config: RewardConfig) -> RewardModel:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from steer.study.consistency import consistency
 from steer.study.folder import Cell, StudyFolder
 from steer.study.paired import chance, elo, interval
 
@@ -147,7 +148,7 @@ class Findings:
         Held is the picture of highest objective so far.
         """
         rows: dict[str, list[list[np.ndarray]]] = defaultdict(list)
-        if self.config.conditions[condition].kind != "steer" or self.config.conditions[condition].user:
+        if self.config.conditions[condition].kind != "steer" or self.config.conditions[condition].fixed:
             return {}
         for user in self.config.users_of(condition):
             own: dict[str, list[np.ndarray]] = defaultdict(list)
@@ -219,7 +220,7 @@ class Findings:
         from steer.study.paired import resampled
 
         found = self.config.conditions[condition]
-        if found.kind == "other" or found.user:
+        if found.kind == "other" or found.fixed:
             return math.nan, math.nan, math.nan
         apart = []
         for p in range(len(self.config.prompts)):
@@ -239,6 +240,20 @@ class Findings:
         means = np.einsum("bi,bj,ij->b", weights, weights, distance) / np.maximum(pairs, 1)
         low, high = np.percentile(means, [2.5, 97.5])
         return float(distance.sum() / (len(distance) * (len(distance) - 1))), float(low), float(high)
+
+    def consistency(self, a: str, b: str) -> dict[str, Interval]:
+        """How alike two conditions' pictures of a prompt are within a user and between users."""
+        users = [u for u in self.config.users_of(a) if u in self.config.users_of(b)]
+        each = [
+            [
+                [self.judged.run(n, Cell(p, seed, u))["features"][0] for u in users]
+                for p in range(len(self.config.prompts))
+                for seed in self.config.seeds
+            ]
+            for n in (a, b)
+        ]
+        found = consistency(np.array(each[0]), np.array(each[1]))
+        return {"within": found.within, "between": found.between, "above": found.above}
 
     def difference(self, judge: str, a: str, b: str) -> Interval:
         """Mean of a user's liking of ``a`` less that of ``b``, over users that have both."""
@@ -290,12 +305,17 @@ class Findings:
                 }
                 for i, name in enumerate(self.names)
             },
+            "consistency": {
+                n: {"again": c.again, **self.consistency(c.again, n)}
+                for n, c in self.config.conditions.items()
+                if c.again is not None and len(self.config.users_of(n)) > 1
+            },
             "wins": {j: _mean_of_users(self.wins(j)) for j in self.judges},
         }
 
     def _personal(self, name: str) -> bool:
         found = self.config.conditions[name]
-        return found.kind == "steer" and found.user is None
+        return found.kind == "steer" and found.fixed is None
 
 
 def _mean_of_users(wins: np.ndarray) -> list[list[float | None]]:

@@ -34,8 +34,8 @@ class Cell:
 
     @property
     def id(self) -> str:
-        """Also the row's id in a batch."""
-        return f"p{self.prompt:02d}-s{self.seed}-{self.user}"
+        """Also the row's id in a batch, which is a plain name whatever people are called."""
+        return f"p{self.prompt:02d}-s{self.seed}-{_plain(self.user)}"
 
 
 class StudyFolder:
@@ -80,7 +80,7 @@ class StudyFolder:
     def cells(self, condition: str) -> Iterator[Cell]:
         """What a condition is tried on; one that is steered for a fixed user has one run a prompt and seed."""
         found = self.config.conditions[condition]
-        users = [found.user] if found.user else self.config.users_of(condition)
+        users = [found.fixed] if found.fixed else self.config.users_of(condition)
         for p in range(len(self.config.prompts)):
             for seed in self.config.seeds:
                 for user in users:
@@ -88,7 +88,7 @@ class StudyFolder:
 
     def run_of(self, condition: str, cell: Cell) -> Path:
         """The run folder of a cell of a steered condition."""
-        fixed = self.config.conditions[condition].user
+        fixed = self.config.conditions[condition].fixed
         id_ = Cell(cell.prompt, cell.seed, fixed or cell.user).id
         return self.runs(condition).path / "runs" / id_[:2] / id_
 
@@ -116,6 +116,13 @@ def is_study(path: Path) -> bool:
         return bool(read_object(path / "study.json").get("kind") == "study")
     except (OSError, ValueError, AttributeError):
         return False
+
+
+def _plain(user: str) -> str:
+    """A user's id; of one that is no plain name, what is plain in it and a digest, so that no two are the same."""
+    if re.fullmatch("[A-Za-z0-9_-]{1,40}", user):
+        return user
+    return f"{_slug(user)[:24]}-{hashlib.sha256(user.encode()).hexdigest()[:12]}"
 
 
 def _slug(name: str) -> str:

@@ -28,6 +28,10 @@ class Judge(Protocol):
         """Changes whenever its likings would."""
         ...
 
+    def called(self, user: str) -> str | None:
+        """The id by which it knows a user of the study; None for somebody it does not know."""
+        ...
+
 
 class Simulated:
     """The miniature's people themselves: their taste is a known function of what the second eye reads.
@@ -45,7 +49,7 @@ class Simulated:
     def likings(self, images: Sequence[Image.Image], prompts: Sequence[str], users: Sequence[str]) -> np.ndarray:  # noqa: ARG002
         """Their true satisfaction, (U, n)."""
         read = self.eye.read(images)
-        return np.stack([self.people[u].satisfaction(read) for u in users])
+        return np.stack([self.people[self.called(u) or u].satisfaction(read) for u in users])
 
     def fingerprint(self) -> str:
         """Of the eye they look through, and of their world where it is not the first."""
@@ -54,9 +58,10 @@ class Simulated:
         eye = weights_hash(self.eye)
         return eye if self.world == 1 else f"{eye} world {self.world}"
 
-    def knows(self) -> list[str]:
-        """Everybody's ids."""
-        return list(self.people)
+    def called(self, user: str) -> str | None:
+        """Their id without the name of a data set before it."""
+        own = user.rpartition("-")[2]
+        return own if own in self.people else None
 
 
 class RewardJudge:
@@ -67,16 +72,22 @@ class RewardJudge:
 
     def likings(self, images: Sequence[Image.Image], prompts: Sequence[str], users: Sequence[str]) -> np.ndarray:
         """The reward's predictions, (U, n)."""
-        scores = self.reward.judge_many(self.reward.read(images, prompts), [Person(id=u) for u in users])
+        scores = self.reward.judge_many(
+            self.reward.read(images, prompts), [Person(id=self.called(u) or u) for u in users]
+        )
         return np.stack([s.personal for s in scores])
 
     def fingerprint(self) -> str:
         """The reward's."""
         return self.reward.fingerprint()
 
-    def knows(self) -> list[str]:
-        """The people it was trained on."""
-        return list(self.reward.people())
+    def called(self, user: str) -> str | None:
+        """The id itself; of somebody of a joint training, ``NAME-id``, the bare id where this reward was trained on
+        that data set alone.
+        """
+        known, names = set(self.reward.people()), list(self.reward.datasets)
+        bare = user.removeprefix(f"{names[0]}-") if len(names) == 1 else user
+        return next((u for u in (user, bare) if u in known), None)
 
 
 class EyeFidelity:
@@ -131,8 +142,7 @@ class Jury:
     def __init__(self, config: StudyConfig):
         self.judges: dict[str, Any] = {name: _judge(c) for name, c in config.judges.items()}
         for name, judge in self.judges.items():
-            known = set(judge.knows())
-            if unknown := [u for u in config.everyone if u not in known]:
+            if unknown := [u for u in config.everyone if judge.called(u) is None]:
                 raise UsageError(f"the judge '{name}' does not know {len(unknown)} users, the first is '{unknown[0]}'")
         self.fidelity = _fidelity(config.fidelity)
 

@@ -17,6 +17,7 @@ from steer.config import ScorerConfig
 from steer.errors import UsageError
 from steer.miniature.world import WORLD
 from steer.resources import data_folder
+from steer.users.group import group_name
 
 
 class _Section(BaseModel):
@@ -24,9 +25,13 @@ class _Section(BaseModel):
 
 
 class Sampled(_Section):
-    """``count`` people drawn from the first ``of`` that the steering reward was trained on (None: from all of them)."""
+    """``count`` people drawn from the first ``of`` that the steering reward was trained on (None: from all of them).
+
+    ``dataset``: of a reward that was trained on several data sets, whose people; None: of the first.
+    """
 
     count: int = Field(ge=1)
+    dataset: str | None = None
     of: int | None = Field(None, ge=1)
     seed: int = 0
 
@@ -34,8 +39,9 @@ class Sampled(_Section):
 class Condition(_Section):
     """One way to come to a picture.
 
-    ``steer``   a run with ``settings`` on top of the study's, for the user, or for ``user`` whoever judges; with
-                ``scorer``, one of the study's, that scorer alone steers, for nobody in particular
+    ``steer``   a run with ``settings`` on top of the study's, for the user, or for ``user`` whoever judges, or for
+                nobody in particular of the group ``as``, such as {age_binned: 40-49}; with ``scorer``, one of the
+                study's, that scorer alone steers, for nobody in particular
     ``prompt``  the unchanged prompt on fresh seeds
     ``other``   what condition ``of`` found for the other users, judged by this one
     """
@@ -44,16 +50,26 @@ class Condition(_Section):
     settings: list[str] = Field(default_factory=list)
     user: str | None = None
     scorer: str | None = None
+    as_: dict[str, str] = Field(default_factory=dict, alias="as")
     of: str = "own"
     users: int | None = Field(None, ge=2)  # the first so many of the study's; None: all
+    again: str | None = None  # the condition that this one repeats with other draws; reported as consistency
     guard: bool = False  # reported against own, as what it costs and what it saves
 
-    @model_validator(mode="before")
-    @classmethod
-    def _a_scorer_knows_nobody(cls, values: Any) -> Any:
-        if isinstance(values, dict) and values.get("scorer") and values.get("user") is None:
-            return {**values, "user": "average"}
-        return values
+    model_config = ConfigDict(populate_by_name=True)
+
+    @model_validator(mode="after")
+    def _for_one(self) -> Condition:
+        if self.as_ and self.user is not None:
+            raise ValueError("a condition is for a user or as a group, not both")
+        return self
+
+    @property
+    def fixed(self) -> str | None:
+        """Whom it steers for whoever judges; None: for each user."""
+        if self.as_:
+            return group_name(self.as_)
+        return self.user or ("average" if self.scorer else None)  # a scorer knows nobody
 
 
 class JudgeConfig(_Section):
@@ -106,8 +122,14 @@ class StudyConfig(_Section):
                 raise ValueError(f"conditions: '{name}' steers by '{condition.scorer}'; scorers of this study: {known}")
             if condition.kind == "other":
                 of = self.conditions.get(condition.of)
-                if of is None or of.kind != "steer" or of.user is not None:
+                if of is None or of.kind != "steer" or of.fixed is not None:
                     raise ValueError(f"conditions: '{name}' is of '{condition.of}', which is no steering for users")
+            if condition.again is not None:
+                first = self.conditions.get(condition.again)
+                if first is None or {first.kind, condition.kind} != {"steer"} or first.fixed or condition.fixed:
+                    raise ValueError(
+                        f"conditions: '{name}' runs '{condition.again}' again, which is no steering for users"
+                    )
         if self.baseline not in self.conditions or self.conditions[self.baseline].kind != "prompt":
             raise ValueError(f"baseline: '{self.baseline}' is no condition of kind prompt")
         return self

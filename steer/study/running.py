@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from reward_models import RewardModel
 from reward_models.doors import inside
 from reward_models.pictures import read_picture
 from reward_models.plural import counted
@@ -17,7 +18,7 @@ from steer.batch.row_parts import RowParts
 from steer.batch.rows import Row, read_mappings
 from steer.batch.run import run_batch
 from steer.config import load_config
-from steer.errors import SteerError
+from steer.errors import SteerError, UsageError
 from steer.parts import Parts
 from steer.report.stored import read_result
 from steer.store.files import write_json
@@ -132,7 +133,22 @@ def draw_users(config: StudyConfig) -> StudyConfig:
     too.
     """
     parts = Parts(load_config(config.config, config.settings))
-    return config.drawn(parts.roster.ids() if isinstance(config.users, list) else list(parts.reward.people()))
+    if isinstance(config.users, list):
+        return config.drawn(parts.roster.ids())
+    return config.drawn(people_of(parts.reward, config.users.dataset))
+
+
+def people_of(reward: RewardModel, dataset: str | None) -> list[str]:
+    """The people of one of a reward's data sets; of the first where none is named, as sets may be of other pictures and
+    scales. Raises UsageError for one that it was not trained on.
+    """
+    people, names = list(reward.people()), list(reward.datasets)
+    if dataset is not None and dataset not in names:
+        known = f"it was trained on {', '.join(names)}" if names else "what it was trained on is not known"
+        raise UsageError(f"users.dataset: the steering reward has no data set '{dataset}'; {known}")
+    if len(names) < 2:
+        return people
+    return [p for p in people if p.startswith(f"{dataset or names[0]}-")]
 
 
 def judge_run(path: Path, cell: Cell, prompt: str, users: list[str], jury: Jury) -> None:

@@ -15,7 +15,9 @@ class Answers(People):
     """The tables ``ratings`` and ``choices`` of the store."""
 
     def rate(self, user: str, picture: str, score: float, prompt: str = "", origin: str = "") -> int:
-        """Store a rating from 1 to 5 of a picture (its hash), replacing an earlier one; returns the rating's id."""
+        """Store a rating from 1 to 5 of a picture (its hash); returns the rating's id. An earlier one of it counts no
+        more and is kept for :meth:`retests`.
+        """
         self._own_person(user)
         return self.rate_many(user, [(picture, prompt, score)], origin)[0]
 
@@ -39,6 +41,11 @@ class Answers(People):
                 old = db.execute(
                     "SELECT prompt FROM ratings WHERE user = ? AND picture = ?", (user, picture)
                 ).fetchone()
+                db.execute(
+                    """INSERT INTO earlier_ratings SELECT user, picture, score, at FROM ratings
+                       WHERE user = ? AND picture = ?""",
+                    (user, picture),
+                )
                 db.execute("DELETE FROM ratings WHERE user = ? AND picture = ?", (user, picture))
                 inserted = db.execute(
                     "INSERT INTO ratings (user, picture, score, at, prompt, origin) VALUES (?, ?, ?, ?, ?, ?)",
@@ -72,7 +79,7 @@ class Answers(People):
         table = {"rating": "ratings", "choice": "choices"}[kind]
         with self.writing() as db:
             db.execute(f"DELETE FROM {table} WHERE id = ? AND user = ?", (row, user))
-            for kept in ("thumbnails", "own_features"):
+            for kept in ("thumbnails", "own_features", "earlier_ratings"):
                 db.execute(f"DELETE FROM {kept} WHERE user = ? AND picture NOT IN ({TOLD})", (user,) * 4)
 
     def told(self, user: str) -> Told:
@@ -95,6 +102,17 @@ class Answers(People):
                 "SELECT id, picture, prompt, score, at FROM ratings WHERE user = ? ORDER BY id", (user,)
             ).fetchall()
         return [Rating(*r) for r in rows]
+
+    def retests(self, user: str) -> list[tuple[str, float, float]]:
+        """Pictures that a person rated more than once: hash, first score, present score."""
+        with self._errors():
+            rows = self._db.execute(
+                """SELECT r.picture, (SELECT e.score FROM earlier_ratings e WHERE e.user = r.user
+                   AND e.picture = r.picture ORDER BY e.rowid LIMIT 1), r.score
+                   FROM ratings r WHERE r.user = ? ORDER BY r.id""",
+                (user,),
+            ).fetchall()
+        return [(str(p), float(first), float(now)) for p, first, now in rows if first is not None]
 
     def choices(self, user: str) -> list[Choice]:
         """A person's choices, oldest first."""

@@ -9,6 +9,7 @@ from steer.config import RewardConfig, TrainedConfig
 from steer.judging.audience import Audience
 from steer.judging.load import trained_here
 from steer.resources import shipped_reward
+from steer.users.group import is_group
 from steer.users.ids import AVERAGE, unknown_user
 from steer.users.store import UserStore
 
@@ -37,5 +38,5 @@ def check_users(store: UserStore, config: RewardConfig, audience: str) -> None:
         return
     known = list(dict.fromkeys([*store.ids(), *trained]))
     for user in Audience.parse(audience).everyone:
-        if user != AVERAGE and user not in known:
+        if user != AVERAGE and not is_group(user) and user not in known:
             raise unknown_user(user, known, create=True)

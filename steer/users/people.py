@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from pathlib import Path
+from typing import Literal
 
 from steer.errors import UsageError
 from steer.users.ids import check_id, is_id, unknown_user
@@ -109,6 +110,12 @@ class People(KeptPictures):
                 db.execute("DELETE FROM thumbnails WHERE user = ?", (user,))
         self._forget_log()
 
+    def set_shares(self, user: str, shares: Literal["", "ratings", "about"]) -> None:
+        """What of a person may be part of a data set from now on."""
+        self._own_person(user)
+        with self.writing() as db:
+            db.execute("UPDATE users SET shares = ? WHERE id = ?", (shares, user))
+
     def rename(self, user: str, new: str) -> User:
         """Give a person another id; ratings, choices, votes and what was learned go along.
 
@@ -120,7 +127,7 @@ class People(KeptPictures):
             if check_id(new).lower() != user.lower():
                 self.check_free(new)
             db.execute("UPDATE users SET id = ? WHERE id = ?", (new, user))
-            for table in ("ratings", "choices", "vectors", "votes", "thumbnails", "own_features"):
+            for table in ("ratings", "choices", "vectors", "votes", "thumbnails", "own_features", "earlier_ratings"):
                 db.execute(f"UPDATE {table} SET user = ? WHERE user = ?", (new, user))
         self._forget_log()
         return self.user(new)
@@ -174,4 +181,5 @@ class People(KeptPictures):
             row["choices"],
             bool(row["keep_pictures"]),
             row["thumbnails"],
+            row["shares"],
         )

@@ -19,6 +19,7 @@ class User:
 
     ``source``: the data set an imported person comes from, who is read-only; empty for others. ``ratings`` and
     ``choices`` are counts. ``keep_pictures``: small copies of what they rate are kept; ``thumbnails``: how many are.
+    ``shares``: what of them may be part of a data set: nothing, "ratings", or "about", which is their facts too.
     """
 
     id: str
@@ -30,6 +31,7 @@ class User:
     choices: int = 0
     keep_pictures: bool = False
     thumbnails: int = 0
+    shares: str = ""
 
 
 @dataclass(frozen=True)

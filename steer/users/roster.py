@@ -11,6 +11,7 @@ from reward_models.cards import LEVELS, card
 from steer.errors import UsageError
 from steer.judging.audience import Audience, People
 from steer.users.enrolment import Enrolled, enrol, trained_people
+from steer.users.group import is_group, person_of
 from steer.users.ids import AVERAGE, unknown_user
 from steer.users.store import UserStore
 
@@ -35,9 +36,13 @@ class Roster:
         return list(dict.fromkeys([*self.store.ids(), *self.reward.people()]))
 
     def person(self, user: str) -> Person:
-        """The reward model's person with this id. Raises UsageError if there is none."""
+        """The reward model's person with this id, or nobody of a group such as "age_binned=40-49". Raises UsageError if
+        there is none.
+        """
         if user == AVERAGE:
             return Person()
+        if is_group(user):
+            return person_of(user, self.reward)
         if user in self._trained:
             self._check_hidden(user)
         elif user not in self._learned:

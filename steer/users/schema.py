@@ -112,6 +112,16 @@ MIGRATIONS: list[str] = [
     ALTER TABLE only_hashes RENAME TO pictures;
     CREATE INDEX own_features_of_picture ON own_features (picture)
     """,
+    """
+    ALTER TABLE users ADD COLUMN shares TEXT NOT NULL DEFAULT '';  -- may be in data sets: '', 'ratings' or 'about' too
+    CREATE TABLE earlier_ratings (                -- of pictures that were rated again: how steady a person is
+        user TEXT NOT NULL COLLATE NOCASE REFERENCES users ON DELETE CASCADE,
+        picture TEXT NOT NULL REFERENCES pictures ON DELETE CASCADE,
+        score REAL NOT NULL,
+        at TEXT NOT NULL
+    );
+    CREATE INDEX earlier_ratings_of_user ON earlier_ratings (user, picture)
+    """,
 ]
 # the same for features in exports that were written before
 RENAMED_ENCODERS = {"01069d4b48151016": "b6bf1083c802b29b", "fdd5e278a6d30f0c": "f3487d346618af4b"}

@@ -67,10 +67,11 @@ class UserStore(Answers):
         stay.
         """
         self._own_person(user)
-        return self._remove([user], ("ratings", "choices", "vectors", "thumbnails", "own_features"))
+        return self._remove([user], ("ratings", "choices", "vectors", "thumbnails", "own_features", "earlier_ratings"))
 
     def _delete(self, users: Sequence[str]) -> dict[str, int]:
-        return self._remove(users, ("ratings", "choices", "vectors", "votes", "thumbnails", "own_features", "users"))
+        kept = ("ratings", "choices", "vectors", "votes", "thumbnails", "own_features", "earlier_ratings", "users")
+        return self._remove(users, kept)
 
     def _remove(self, users: Sequence[str], tables: Sequence[str]) -> dict[str, int]:
         """Rows of these people in these tables, and pictures that nobody refers to any more."""
@@ -80,7 +81,7 @@ class UserStore(Answers):
                 column = "id" if table == "users" else "user"
                 gone[table] = db.executemany(f"DELETE FROM {table} WHERE {column} = ?", [(u,) for u in users]).rowcount
             gone["pictures"] = db.execute(_UNUSED).rowcount
-        for uncounted in ("users", "own_features"):
+        for uncounted in ("users", "own_features", "earlier_ratings"):
             gone.pop(uncounted, None)
         try:
             self._forget_log()

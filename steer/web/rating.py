@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from html import escape
 from typing import Any
 
 import gradio as gr
@@ -37,7 +38,9 @@ class RatingPage(AskingPage):
         return enough_of(self.interview)
 
     def _picture(self) -> str:
-        return f"<img src='{self._url(self._shown[0])}' alt='The picture to rate'>"
+        (question,) = self._shown
+        said = f"<p id='drawn-for'>Prompt: {escape(question.prompt)}</p>" if question.prompt else ""
+        return f"<img src='{self._url(question)}' alt='The picture to rate'>{said}"
 
     def _question(self) -> tuple[gr.HTML, list[gr.Column]]:
         picture = gr.HTML(elem_id="picture")

@@ -11,12 +11,13 @@ def test_an_ablations_table():
     metrics = {"srocc": 0.5, "plcc": 0.4}
     change = {"gain": -0.1, "low": -0.2, "high": 0.01}
     results = {"(nothing)": {"a": metrics, "b": metrics}, "no <cross>": {"b": metrics, "a": metrics | change}}
-    lines = render("ablations.md.j2", results=results, splits=["a", "b"]).splitlines()
+    gaps = {"(nothing)": {"b": 0.125}, "no <cross>": {"b": -0.5}}
+    lines = render("ablations.md.j2", results=results, splits=["a", "b"], gaps=gaps).splitlines()
     assert lines[4:] == [
-        "| changed | a SROCC | difference | b SROCC | difference |",
-        "| --- | --- | --- | --- | --- |",
-        "| (nothing) | 0.500 |  | 0.500 |  |",
-        "| no <cross> | 0.500 | -0.100 [-0.200, +0.010] | 0.500 |  |",
+        "| changed | a SROCC | difference | b SROCC | difference | gap to b |",
+        "| --- | --- | --- | --- | --- | --- |",
+        "| (nothing) | 0.500 |  | 0.500 |  | +0.125 |",
+        "| no <cross> | 0.500 | -0.100 [-0.200, +0.010] | 0.500 |  | -0.500 |",
     ]
 
 

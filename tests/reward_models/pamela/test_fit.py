@@ -90,6 +90,9 @@ def test_the_reward_loads_and_scores_and_evaluates_to_the_same_table(trained):
     family_of(trained.config).evaluate(trained.config, trained.folder, out, Work(say=lambda line: None))
     first, second = metrics_of(trained.folder)["table"], metrics_of(out)["table"]
     assert first.keys() == second.keys()
+    text = (out / "evaluation.md").read_text()
+    assert "over 5 draws of which ratings are given" in text
+    assert "| neighbours | 15 | 5 | 0.1 |" in text
     for name, metrics in first.items():  # saved in half precision
         assert second[name]["srocc"] == pytest.approx(metrics["srocc"], abs=0.03), name
 
@@ -114,7 +117,7 @@ def test_two_sets_are_trained_together_with_their_shares(trained):
     train = corpus.tables["train"]
     assert corpus.metadata == ["group", "style", "type", "dataset"]
     assert len(corpus.people) == 36
-    assert corpus.people[0] == "other:p0"
+    assert corpus.people[0] == "other-p0"
     drawn = dict(zip(train.person, train.weight, strict=True))
     shares = {name: sum(w for p, w in drawn.items() if p.startswith(name)) for name in ("pamela", "other")}
     assert shares["pamela"] == pytest.approx(3 * shares["other"])
@@ -164,6 +167,19 @@ def test_disagreement_counts_only_pairs_that_people_order_differently():
     )
     assert disagreement(table.liking, table) == {"pairs": 1, "pairwise": 1.0}
     assert disagreement(np.array([0.1, 0.5, 0.9] * 2), table) == {"pairs": 1, "pairwise": 0.5}
+
+
+def test_what_is_rated_alike_is_no_disagreement():
+    """a orders 0 and 1 by .1, b the other way round by .4: a near-tie of a's, and no disagreement above it."""
+    table = RatingTable(
+        np.array([0, 1, 0, 1]),
+        np.zeros(4, int),
+        np.array(["a", "a", "b", "b"]),
+        np.array([0.5, 0.4, 0.2, 0.6]),
+        np.zeros((4, 0), int),
+    )
+    assert disagreement(table.liking, table)["pairs"] == 1
+    assert disagreement(table.liking, table, 0.125)["pairs"] == 0
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from steer.web.rating import RatingPage, TastePairsPage
@@ -127,3 +129,15 @@ def test_it_fits_a_phone_and_axe_finds_no_fault(interview, serve, kind):
             for button in tab.query_selector_all("#scale button, #pair button"):
                 assert button.evaluate("b => b.scrollWidth <= b.clientWidth")  # no word spills over
             assert faults(tab) == []
+
+
+def test_the_prompt_is_shown_beside_the_picture_and_is_no_markup(interview):
+    """Fig. 13 of the PAMELA paper: people see what the reward reads."""
+    page = RatingPage(interview)
+    page._begin()
+    (question,) = page._shown
+    assert f"Prompt: {question.prompt}</p>" in page._picture()
+    page._shown = (replace(question, prompt="<script>a fox</script>"),)
+    assert "Prompt: &lt;script&gt;a fox&lt;/script&gt;</p>" in page._picture()
+    page._shown = (replace(question, prompt=""),)
+    assert "Prompt" not in page._picture()
