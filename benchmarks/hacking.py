@@ -197,7 +197,7 @@ def one_run(
     promise = np.array([c.fidelity if name == "agreement" else c.others[name] for c in done])
     goal = np.array([c.objective for c in done])
     first = [i for i, c in enumerate(done) if c.rewrite.text == prompt and c.round == 0]
-    held = [int(np.argmax(goal[:k])) for k in AT if k <= len(done)]
+    held = [int(np.argmax(goal[:k])) for k in AT if k <= pictures]  # a search that ends early keeps what it holds
     found: dict[str, Any] = {
         "promise": [float(promise[first].mean()), *(float(promise[i]) for i in held)],
         "truth": {u: [float(v[first].mean()), *(float(v[i]) for i in held)] for u, v in truth.items()},
