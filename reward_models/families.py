@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reward_models import yaml12
 from reward_models.base import RewardError
@@ -15,6 +15,9 @@ from reward_models.doors import Unreadable, read_object, read_text
 from reward_models.protocols import RewardModel
 from reward_models.quiet import quietly
 from reward_models.registry import Registry, UnknownName, not_found
+
+if TYPE_CHECKING:
+    from reward_models.scorers.base import Scorer
 
 GROUP = "reward_models.families"
 FAMILIES = Registry(
@@ -52,6 +55,7 @@ class Family:
     ``train(config, work)``              from a YAML file to a reward in a folder, which is returned
     ``evaluate(config, model, out, work)``  the family's report; ``model`` is a folder, or None where the YAML is enough
     ``ablate(config, work)``             what each part is worth; None where the family has no parts to leave out
+    ``compare(config, model, out, work, scorers)``  a table of scorers by name beside the model, on the same ratings
     """
 
     name: str
@@ -59,6 +63,7 @@ class Family:
     train: Callable[[Path, Work], Path] | None = None
     evaluate: Callable[[Path, Path | None, Path | None, Work], None] | None = None
     ablate: Callable[[Path, Work], None] | None = None
+    compare: Callable[[Path, Path, Path | None, Work, Mapping[str, Scorer]], None] | None = None
     options: frozenset[str] = field(default_factory=frozenset)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from reward_models.pamela.settings import RewardTraining
     from reward_models.pamela.training import Told
     from reward_models.ratings.corpus import Corpus
+    from reward_models.scorers.base import Scorer
 
 
 FIRST, EVERY = 20.0, 60.0  # seconds
@@ -72,6 +73,21 @@ def _evaluate(config: Path, model: Path | None, out: Path | None, work: Work) ->
     work.say(f"report: {target / 'evaluation.md'}")
 
 
+def _compare(config: Path, model: Path, out: Path | None, work: Work, scorers: Mapping[str, Scorer]) -> None:
+    """The layout of the paper's Table 2, beside the report."""
+    from reward_models.pamela.comparison import compare, write_table
+    from reward_models.pamela.reward import PamelaReward
+    from reward_models.pamela.settings import load_training
+
+    settings = load_training(config)
+    corpus, encoder = _corpus(settings, Work(work.pick_device, progress=work.progress, say=lambda _: None))
+    reward = PamelaReward.from_folder(model, encoder=encoder)
+    known = corpus.with_fields(reward.ensemble.config)
+    lines = compare(known, reward.ensemble, scorers, Path(settings.cache), work.progress)
+    work.say(write_table(lines, out or model))
+    work.say(f"table: {(out or model) / 'table2.md'}")
+
+
 def _ablate(config: Path, work: Work) -> None:
     """Train the model once more for each of its ``ablations`` and report what each costs."""
     from reward_models.pamela.ablation import ablate
@@ -125,4 +141,4 @@ def _say_epoch(row: dict[str, float], work: Work) -> None:
     work.say(f"seed {row['seed']:.0f}, epoch {row['epoch']:.0f}: {measured}")
 
 
-FAMILY = Family("pamela", _load, _train, _evaluate, _ablate, options=frozenset({"members", "enrol"}))
+FAMILY = Family("pamela", _load, _train, _evaluate, _ablate, _compare, options=frozenset({"members", "enrol"}))

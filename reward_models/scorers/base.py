@@ -14,9 +14,15 @@ from PIL import Image
 from reward_models.base import RewardError
 from reward_models.registry import Registry, UnknownName
 
-SCORERS = Registry(
-    "scorer", "reward_models.scorers", {"classifier": "reward_models.scorers.classifier:ClassifierScorer"}
-)
+KINDS = {
+    "classifier": "reward_models.scorers.classifier:ClassifierScorer",
+    "clip": "reward_models.scorers.clip:ClipScorer",
+    "clip-mlp": "reward_models.scorers.clip:ClipMlpScorer",
+    "blip": "reward_models.scorers.blip:BlipScorer",
+    "levels": "reward_models.prompted.levels:LevelsScorer",
+    "hpsv3": "reward_models.scorers.hpsv3:Hpsv3Scorer",
+}
+SCORERS = Registry("scorer", "reward_models.scorers", KINDS)
 
 
 class Scorer(Protocol):
@@ -29,6 +35,11 @@ class Scorer(Protocol):
     def fingerprint(self) -> str:
         """Changes whenever scores would."""
         ...
+
+
+def takes_device(kind: str) -> bool:
+    """Whether a kind of scorer is told where it runs, by ``device``: all that come with this package are."""
+    return kind in KINDS
 
 
 def load_scorer(kind: str, **settings: Any) -> Scorer:

@@ -18,6 +18,7 @@ from steer.resources import MINIATURE_WEIGHTS, shipped_file, shipped_names
 
 if TYPE_CHECKING:
     from reward_models.families import Family, Work
+    from reward_models.scorers.base import Scorer
 
 TRAINING = "configs/train"
 app = typer.Typer(help="Train and evaluate personal reward models.", no_args_is_help=True)
@@ -97,12 +98,21 @@ def evaluate(
     most: Annotated[
         int | None, typer.Option(metavar="N", help="zero-shot: ratings of a person, at most.", min=5)
     ] = None,
+    scorer: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[NAME=]KIND:MODEL|FILE",
+            help="Add a row for a scorer that knows nobody, such as LAION=clip-mlp:FOLDER; repeat for more.",
+        ),
+    ] = None,
 ) -> None:
     """Evaluate a reward model on the data sets of a config, and write the report: Markdown, JSON, CSV and plots."""
     with _work(config) as (family, work, file):
         from reward_models.families import find
 
         if protocol == "zero-shot":
+            if scorer:
+                raise UsageError("--scorer adds a row to the family's own table: leave out --protocol zero-shot")
             from reward_models import load
             from reward_models.zero_shot import evaluate as evaluate_zero_shot
 
@@ -118,7 +128,16 @@ def evaluate(
             return
         if family.evaluate is None:
             raise UsageError(f"the family '{family.name}' has no evaluation")
+        scorers = _scorers(scorer or [])
+        if scorers and (family.compare is None or not model):
+            raise UsageError(
+                f"the family '{family.name}' has no table of scorers"
+                if model
+                else "no reward to compare with; name it: steer reward eval MODEL --config NAME --scorer KIND:MODEL"
+            )
         family.evaluate(file, find(model) if model else None, out, work)
+        if scorers and family.compare:
+            family.compare(file, find(model), out, work, scorers)
 
 
 @app.command()
@@ -128,6 +147,16 @@ def ablate(config: Recipe) -> None:
         if family.ablate is None:
             raise UsageError(f"the family '{family.name}' has no ablations")
         family.ablate(file, work)
+
+
+def _scorers(asked: list[str]) -> dict[str, Scorer]:
+    """By the names of their rows."""
+    from reward_models.scorers.named import named
+
+    found = [named(text) for text in asked]
+    if twice := next((s.name for i, s in enumerate(found) if s.name in {o.name for o in found[:i]}), None):
+        raise UsageError(f"--scorer: two are called '{twice}'; name them: --scorer NAME=KIND:MODEL")
+    return {each.name: each.load(pick_device("auto")) for each in found}
 
 
 def _say(line: str) -> None:

@@ -10,7 +10,7 @@ import reward_models
 from reward_models import RewardModel
 from reward_models.families import is_hub_name
 from reward_models.quiet import quietly
-from reward_models.scorers.base import load_scorer
+from reward_models.scorers.base import load_scorer, takes_device
 from reward_models.scorers.panel import Panel
 from reward_models.scorers.scales import Gaussian, Linear
 from steer.config import ObjectiveConfig, RewardConfig, RewardPlugin, TrainedConfig
@@ -91,7 +91,7 @@ def build_panel(reward: RewardModel, objective: ObjectiveConfig, device: str = "
     scorers, where = {}, pick_device(device)
     for name, s in objective.scorers.items():
         scale = Linear(*s.linear) if s.linear else Gaussian(*(s.gaussian or (0.0, 1.0)))
-        settings = {"device": where, **s.settings} if s.kind == "classifier" else s.settings
+        settings = {"device": where, **s.settings} if takes_device(s.kind) else s.settings
         try:
             scorers[name] = load_scorer(s.kind, **settings), scale
         except reward_models.RewardError as error:

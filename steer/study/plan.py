@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from reward_models import yaml12
 from reward_models.doors import read_text
+from steer.config import ScorerConfig
 from steer.errors import UsageError
 from steer.miniature.world import WORLD
 from steer.resources import data_folder
@@ -38,7 +40,8 @@ class Condition(_Section):
     """One way to come to a picture.
 
     ``steer``   a run with ``settings`` on top of the study's, for the user, or for ``user`` whoever judges, or for
-                nobody in particular of the group ``as``, such as {age_binned: 40-49}
+                nobody in particular of the group ``as``, such as {age_binned: 40-49}; with ``scorer``, one of the
+                study's, that scorer alone steers, for nobody in particular
     ``prompt``  the unchanged prompt on fresh seeds
     ``other``   what condition ``of`` found for the other users, judged by this one
     """
@@ -46,6 +49,7 @@ class Condition(_Section):
     kind: Literal["steer", "prompt", "other"] = "steer"
     settings: list[str] = Field(default_factory=list)
     user: str | None = None
+    scorer: str | None = None
     as_: dict[str, str] = Field(default_factory=dict, alias="as")
     of: str = "own"
     users: int | None = Field(None, ge=2)  # the first so many of the study's; None: all
@@ -63,7 +67,9 @@ class Condition(_Section):
     @property
     def fixed(self) -> str | None:
         """Whom it steers for whoever judges; None: for each user."""
-        return group_name(self.as_) if self.as_ else self.user
+        if self.as_:
+            return group_name(self.as_)
+        return self.user or ("average" if self.scorer else None)  # a scorer knows nobody
 
 
 class JudgeConfig(_Section):
@@ -99,6 +105,7 @@ class StudyConfig(_Section):
     seeds: list[int] = Field(default=[0], min_length=1)
     budget: int = Field(ge=1)
     looks: int = Field(4, ge=1, le=64)  # pictures of each found text on seeds that nothing was chosen on
+    scorers: dict[str, ScorerConfig] = Field(default_factory=dict)  # what conditions may steer by
     conditions: dict[str, Condition] = Field(min_length=2)
     baseline: str = "unoptimised"
     judges: dict[str, JudgeConfig] = Field(min_length=1)  # the first is the one that counts
@@ -110,6 +117,9 @@ class StudyConfig(_Section):
     @model_validator(mode="after")
     def _names_are_there(self) -> StudyConfig:
         for name, condition in self.conditions.items():
+            if condition.scorer is not None and (condition.kind != "steer" or condition.scorer not in self.scorers):
+                known = ", ".join(self.scorers) or "none"
+                raise ValueError(f"conditions: '{name}' steers by '{condition.scorer}'; scorers of this study: {known}")
             if condition.kind == "other":
                 of = self.conditions.get(condition.of)
                 if of is None or of.kind != "steer" or of.fixed is not None:
@@ -147,6 +157,21 @@ class StudyConfig(_Section):
     def users_of(self, condition: str) -> list[str]:
         """Whom a condition is tried for."""
         return self.everyone[: self.conditions[condition].users]
+
+    def settings_of(self, condition: str) -> list[str]:
+        """The settings of a condition on top of the study's, with what its scorer means: it is the whole objective,
+        and no text is left out because the personal reward expects little of it.
+        """
+        found = self.conditions[condition]
+        if found.scorer is None:
+            return found.settings
+        scorer = self.scorers[found.scorer].model_dump(mode="json", exclude_none=True)
+        return [
+            f"objective.scorers={json.dumps({found.scorer: scorer})}",
+            f"objective.weights={json.dumps({found.scorer: 1})}",
+            "search.screen=1",
+            *found.settings,
+        ]
 
     def steered(self) -> dict[str, Condition]:
         """The conditions that are runs."""

@@ -148,6 +148,7 @@ def _what(condition: Condition) -> str:
     if condition.kind == "other":
         return f"what '{condition.of}' gave the other people"
     who = "the person" if condition.fixed is None else f"'{condition.fixed}', for everybody"
+    who += f", by the scorer '{condition.scorer}'" if condition.scorer else ""
     return f"steered for {who}" + (f": {', '.join(condition.settings)}" if condition.settings else "")
 
 

@@ -45,10 +45,11 @@ class StudyRun:
         Judges and the settings of all conditions are looked at before anything is drawn.
         """
         jury = Jury(self.config)
-        for condition in self.config.steered().values():
-            load_config(self.config.config, self.config.settings, condition.settings)
-        for name, condition in self.config.steered().items():
-            self._batch(name, self._parts_for(condition.settings), self.folder.runs(name), list(self._rows(name)))
+        settings = {name: self.config.settings_of(name) for name in self.config.steered()}
+        for own in settings.values():
+            load_config(self.config.config, self.config.settings, own)
+        for name, own in settings.items():
+            self._batch(name, self._parts_for(own), self.folder.runs(name), list(self._rows(name)))
         self._batch("fresh pictures", *self._looks())
         self.judge(jury)
 

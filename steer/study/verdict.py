@@ -122,7 +122,7 @@ def steered_by(config: StudyConfig, judge: str) -> list[str]:
     steering = {
         n: load_config(config.config, config.settings, c.settings).reward
         for n, c in config.conditions.items()
-        if c.kind == "steer"
+        if c.kind == "steer" and c.scorer is None
     }
     own = str(shipped_reward(asked.model) or asked.model)
     return [n for n, r in steering.items() if str(shipped_reward(r.model) or r.model) == own]

@@ -17,6 +17,7 @@ from reward_models.encoders.siglip import SiglipEncoder
 from reward_models.encoders.vision import VisionEncoder
 from reward_models.encoders.vlm import load_vlm
 from reward_models.scorers.classifier import ClassifierScorer
+from reward_models.scorers.clip import ClipScorer
 
 ROOT = Path(__file__).parents[2]
 LOADERS = {
@@ -25,6 +26,7 @@ LOADERS = {
     "hidden states": HiddenPools,
     "vlm": load_vlm,
     "classifier": ClassifierScorer,
+    "clip": ClipScorer,
 }
 AUTO = {
     name: "evil.Evil"

@@ -21,6 +21,7 @@ from steer.errors import UsageError
 from steer.miniature.painter import paint
 from steer.miniature.world import scene_at
 from steer.resources import miniature_weights
+from tests.steer.command import steer_here
 
 N = {"train": 60, "val": 20, "test": 30}
 
@@ -179,3 +180,35 @@ def test_a_reward_on_pictures_alone_steers_where_the_guard_is_switched_off(train
     result = free.run("a fox", "p0", budget=8, out=tmp_path / "free")
     assert len(result.candidates) == 8
     assert all(c.objective == c.personal for c in result.candidates)
+
+
+def test_a_scorer_gets_its_row_beside_the_reward(trained, tmp_path):
+    from tests.reward_models.tiny_scorers import save_clip, save_clip_mlp
+
+    root, _ = trained
+    (tmp_path / "clip").mkdir()
+    (tmp_path / "laion").mkdir()
+    clip, laion = save_clip(tmp_path / "clip"), save_clip_mlp(tmp_path / "laion")
+    (tmp_path / "pick.yaml").write_text(yaml.safe_dump({"kind": "clip", "settings": {"model": str(clip)}}))
+    told = ["reward", "eval", root / "reward", "--config", root / "train.yaml", "--out", tmp_path / "out"]
+    done = steer(*told, "--scorer", f"LAION=clip-mlp:{laion}", "--scorer", tmp_path / "pick.yaml")
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((tmp_path / "out" / "table2.json").read_text())
+    assert {"LAION", "pick", "personal"} <= {r["model"] for r in rows if r["split"] == "test_seen"}
+    assert "| LAION |" in done.stdout
+
+
+def test_a_scorer_that_cannot_have_a_row_is_one_line(tmp_path):
+    told = ["reward", "eval", "miniature", "--config", "miniature"]
+    for more, said in (
+        (["--scorer", "clip"], "'clip' names no scorer"),
+        (["--scorer", "a=clip:x", "--scorer", "a=clip:y"], "two are called 'a'"),
+        (["--scorer", f"clip:{tmp_path}"], "cannot load the CLIP"),
+        (["--scorer", f"clip:{tmp_path}", "--protocol", "zero-shot"], "leave out --protocol"),
+    ):
+        wrong = steer_here(*told, *more)
+        assert wrong.returncode == 2
+        assert said in wrong.stderr
+        assert "Traceback" not in wrong.stderr
+    wrong = steer_here("reward", "eval", "--config", "linear-hidden", "--scorer", "clip:x")
+    assert "cannot load the CLIP 'x'" in wrong.stderr

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from reward_models.scorers.base import SCORERS, Scorer
 from steer.errors import SteerError, UsageError
 from steer.lexicon import Lexicon
 from steer.miniature.painter import paint
@@ -301,19 +302,53 @@ def test_a_condition_may_change_the_kind_that_its_study_sets(tmp_path):
     assert run._parts_for(["search.rewrite=false"]).config.proposer.shown == 3
 
 
+class Bright(Scorer):
+    """How bright a picture is."""
+
+    def score(self, images, prompts):
+        return np.array([np.asarray(image.convert("L"), dtype=float).mean() for image in images])
+
+    def fingerprint(self):
+        return "bright"
+
+
+def test_a_condition_may_steer_by_a_scorer_alone(tmp_path):
+    SCORERS.add("bright of a study", Bright)
+    conditions = {"unoptimised": {"kind": "prompt"}, "own": {}, "by brightness": {"scorer": "bright"}}
+    scorers = {"bright": {"kind": "bright of a study", "linear": [0, 255]}}
+    plan = {**PLAN, "users": ["u3", "u5"], "prompts": ["a fox"], "conditions": conditions, "scorers": scorers}
+    folder = StudyFolder.begin(tmp_path / "s", draw_users(parse_study(plan, "s")))
+    StudyRun(folder).run()
+    table = write_study(folder)
+    (cell,) = folder.cells("by brightness")  # one run serves everybody
+    found = folder.result("by brightness", cell)["candidates"]
+    with_fidelity = [c for c in found if c["objective"] != pytest.approx(c["others"]["bright"], abs=1e-4)]
+    assert all(c["objective"] < c["others"]["bright"] for c in with_fidelity)  # what the fidelity guard takes
+    assert len(with_fidelity) < len(found)
+    assert {u for u, _ in table["conditions"]["by brightness"].items()} >= {"the person", "price"}
+    assert "by the scorer 'bright'" in (folder.path / "report.md").read_text()
+    again = StudyFolder.open(folder.path).config
+    assert again.settings_of("by brightness") == folder.config.settings_of("by brightness")
+    for change, said in (
+        ({"scorers": {}}, "steers by 'bright'; scorers of this study: none"),
+        ({"conditions": {**conditions, "x": {"kind": "prompt", "scorer": "bright"}}}, "'x' steers by 'bright'"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            parse_study({**plan, **change}, "s")
+
+
 def test_the_papers_setting_on_tiny_stand_ins_of_its_classes(tmp_path, flux2, miniature):
     """configs/study/paper.yaml with a tiny FLUX.2-dev, a chat server and the miniature's rewards."""
     from steer.resources import miniature_weights
     from tests.steer.chat_server import ChatServer
 
     class Llama(ChatServer):
-        """Answers as the script does that stands in for a language model."""
+        """Answers as the script does that stands in for a language model: the same whoever asks first."""
 
         @staticmethod
         def plain(body, number):
-            return ScriptedWriter(Lexicon.load("general"))._answer(
-                body["messages"][1]["content"], random.Random(number)
-            )
+            asked = body["messages"][1]["content"]
+            return ScriptedWriter(Lexicon.load("general"))._answer(asked, random.Random(f"{body['seed']} {asked}"))
 
     server = Llama()
     values = yaml.safe_load((data_folder("configs") / "study" / "paper.yaml").read_text())
@@ -330,8 +365,9 @@ def test_the_papers_setting_on_tiny_stand_ins_of_its_classes(tmp_path, flux2, mi
         "reward.device=cpu",
         "search.rewrites=4",
         f"proposer.base_url={server.url}",
-        "objective.fidelity_weight=0",
     ]
+    for name in ("best of N", "population"):
+        del values["conditions"][name]
     values["judges"] = {"held-out reward": {"kind": "reward", "model": "miniature/held-out"}}
     values["fidelity"] = {"kind": "encoder", "model": str(miniature_weights("siglip"))}
     try:
@@ -341,9 +377,48 @@ def test_the_papers_setting_on_tiny_stand_ins_of_its_classes(tmp_path, flux2, mi
         server.close()
     table = write_study(folder)
     assert {r["body"]["model"] for r in server.requests} == {"meta-llama/Llama-3.1-8B-Instruct"}
-    assert table["conditions"]["own"]["price"]["pictures"] >= 8
+    assert table["conditions"]["own"]["price"]["pictures"] == 9
+    assert table["conditions"]["own, guarded"]["price"]["pictures"] <= 9
     seeds = {c["seed"] for c in folder.result("own", Cell(0, 0, "u1"))["candidates"]}
     assert len(seeds) == 1  # the paper's one fixed seed
+
+
+@pytest.mark.parametrize(("more", "depth"), [([], 5), pytest.param(["search.ahead=true"], 3, marks=pytest.mark.slow)])
+def test_each_round_of_the_papers_loop_is_written_with_the_scores_of_the_one_before(tmp_path, more, depth):
+    """By what the chat server was shown: a text is one deeper than the deepest whose score its writer saw."""
+    from tests.steer.chat_server import ChatServer
+
+    answered = []
+
+    class Writer(ChatServer):
+        """Another place in each answer, in four styles."""
+
+        @staticmethod
+        def plain(body, number):
+            place = ("in a forest", "in the snow", "in the desert", "in the city", "in the mountains")[len(answered)]
+            texts = [f"a fox {place}, {style}" for style in ("watercolour", "neon", "ink drawing", "oil painting")]
+            answered.append((body["messages"][1]["content"], texts))
+            return json.dumps({"rewrites": texts})
+
+    server = Writer()
+    values = yaml.safe_load((data_folder("configs") / "study" / "paper.yaml").read_text())
+    values |= {"config": "miniature", "users": ["u1"], "prompts": ["a fox"], "budget": 21, "looks": 1}
+    values["settings"] += ["renderer=painter", "reward=miniature", "reward.device=cpu", "search.rewrites=4"]
+    values["settings"] += [f"proposer.base_url={server.url}", *more]
+    values["conditions"] = {name: values["conditions"][name] for name in ("unoptimised", "own")}
+    values |= {"judges": {"the person": {"kind": "simulated"}}, "fidelity": {"kind": "eye"}}
+    try:
+        folder = StudyFolder.begin(tmp_path / "paper", draw_users(parse_study(values, "paper")))
+        StudyRun(folder).run()
+    finally:
+        server.close()
+    assert folder.result("own", Cell(0, 0, "u1"))["pictures"] == 21
+    depths = {"a fox": 0}
+    for asked, texts in answered:
+        shown = re.findall(r"^-?\d\.\d\d: (.+)$", asked, re.MULTILINE)
+        depths |= dict.fromkeys(texts, 1 + max((depths[text] for text in shown), default=0))
+    assert len(answered) == 5
+    assert max(depths.values()) == depth
 
 
 def test_diversity_is_between_users(done):
