@@ -99,6 +99,16 @@ def as_rated(table: pd.DataFrame, features: np.ndarray, rows: dict[str, int]) ->
     return Rated(features, picture, person, table["score"].to_numpy(float), group)
 
 
+def features_of(
+    encoder: HiddenPools, ratings: Ratings, cache: Path, progress: Progress | None = None
+) -> tuple[np.ndarray, dict[str, int]]:
+    """Features (P, D) of a data set's pictures, on disk once computed, and each picture's row; unreadable ones are left
+    out.
+    """
+    found = FeatureCache(cache, encoder).pictures(ratings.root, sorted(ratings.table["picture"].unique()), progress)
+    return found.vectors.double().numpy(), found.row
+
+
 def attribute_values(path: Path, rows: dict[str, int]) -> tuple[list[str], list[str], np.ndarray]:
     """Pictures (n), names (A) and values (n, A) of a csv with a column ``picture``.
 

@@ -26,7 +26,7 @@ from reward_models.taste.learning import LEAST_PEOPLE, TESTED, careful, taste_ga
 from reward_models.taste.prior import Amount
 
 COUNTS = (2, 5, 10, 15, 25, 50, 100)
-SPREADS = np.array([0.0, 0.1, 0.2, 0.35, 0.5, 0.7, 1.0, 1.4])
+SPREADS = np.array([0.0, 0.1, 0.2, 0.35, 0.5, 0.7, 1.0])
 CAREFUL = (Amount(2, 0.2), Amount(15, 0.35), Amount(50, 0.5), Amount(150, 0.7))  # where there is nobody to judge by
 LEAST_GROUPS = 12  # of pictures, to hold some out
 COVERED, DEVIATIONS = 0.95, 1.96
@@ -145,7 +145,8 @@ def learn_amounts(corpus: Corpus, views: Sequence[View], noise: float) -> tuple[
         if len(each) >= LEAST_PEOPLE:
             gains[n] = np.stack([np.mean(v, axis=0) for v in each.values()])
             splits[n] = np.stack([np.mean(v, axis=0) for v in by_view.values()])
-    amounts, _ = careful(gains, splits, SPREADS)
+    # a spread of 1 is how far people are known to lie apart, so less has to show that it is better
+    amounts, _ = careful(gains, splits, SPREADS, smallest=False)
     if not amounts:
         return CAREFUL, demographics
     return tuple(replace(a, noise=_noise(trials, a, noise)) for a in amounts), demographics

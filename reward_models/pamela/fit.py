@@ -79,8 +79,8 @@ def fit_members(
 ) -> list[PamelaPredictor]:
     """A member a seed, with checkpoints and a log of the epochs (``curves.jsonl``) in ``settings.out``.
 
-    Each member's epoch is chosen on the pictures held out of it; on val_seen where none are. Of several data sets the
-    first decides.
+    Each member's epoch is chosen on the pictures held out of it; on val_seen where none are. Of several data sets it is
+    the first one that decides.
     """
     out = Path(settings.out)
     out.mkdir(parents=True, exist_ok=True)
@@ -124,8 +124,8 @@ def fit_members(
 
 
 def chosen_on(corpus: Corpus, mask: np.ndarray) -> RatingTable | None:
-    """The ratings on which a member's epoch is chosen: of the pictures (P,) held out of it, or else val_seen; of the
-    first data set.
+    """The first data set's ratings on which a member's epoch is chosen: of the pictures (P,) held out of it, or else
+    val_seen.
     """
     train, val = corpus.first.tables["train"], corpus.first.tables["val_seen"]
     held = train.where(mask[train.picture])

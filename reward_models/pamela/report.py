@@ -75,8 +75,6 @@ def evaluate_all(
             n: gain(each, curves["population head"][n]) for n, each in curves["fitted"].items()
         }
         plot_new_people(report["new people by ratings given"], out / "new_people.png")
-    if new and (unrated := _unrated(parts[first], reward.ensemble, asked[new][1])):
-        report["new people, new pictures"] = unrated
     if new and with_grid and (cells := grid(parts[first], reward.ensemble, asked[new][1])):
         report["new people by ratings, neighbours and temperature"] = cells
     if seen := _one_of(asked, found, first, "_seen"):
@@ -86,10 +84,18 @@ def evaluate_all(
             cases, parts[first].frames[asked[seen][1]], corpus.scales.get(first, (1.0, 5.0)), out / "gallery.html"
         )
         report["gallery"] = {"cases": len(cases), "right": sum(sum(c.right) for c in cases)}
+    if new and (unrated := _unrated(parts[first], reward.ensemble, asked[new][1])):
+        report["new people, new pictures"] = unrated
     (out / "evaluation.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     (out / "evaluation.md").write_text(as_markdown(rows, report), encoding="utf-8")
     _people(rows).to_csv(out / "people.csv", index=False)
     return rows
+
+
+def _one_of(asked: dict[str, tuple[str, str]], found: dict[str, Judged], dataset: str, kind: str) -> str:
+    """The label of a data set's test split of a kind, of its validation where that was left out, "" without either."""
+    wanted = [(dataset, f"{part}{kind}") for part in ("test", "val")]
+    return next((label for want in wanted for label, of in asked.items() if of == want and label in found), "")
 
 
 def _unrated(corpus: Corpus, ensemble: Ensemble, split: str) -> dict[int, dict[str, float]]:
@@ -100,12 +106,6 @@ def _unrated(corpus: Corpus, ensemble: Ensemble, split: str) -> dict[int, dict[s
         return {}
     views = views_of(corpus, ensemble.members, ensemble.priors, ensemble.anchor)
     return new_pictures(corpus, views, split, ensemble.config.noise)
-
-
-def _one_of(asked: dict[str, tuple[str, str]], found: dict[str, Judged], dataset: str, kind: str) -> str:
-    """The label of a data set's test split of a kind, of its validation where that was left out, "" without either."""
-    wanted = [(dataset, f"{part}{kind}") for part in ("test", "val")]
-    return next((label for want in wanted for label, of in asked.items() if of == want and label in found), "")
 
 
 def as_metrics(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
@@ -176,12 +176,11 @@ def as_markdown(rows: Sequence[Row], report: dict[str, Any]) -> str:
         unreadable=report["unreadable pictures"],
         curves=report.get("new people by ratings given"),
         gains=report.get("fitted above the population head"),
-        unrated=report.get("new people, new pictures"),
-        in_words=gain_in_words,
-        has_margins=any(s in report["splits"] for s in ("test_seen", "val_seen")),
         cells=report.get("new people by ratings, neighbours and temperature", []),
         gallery=report.get("gallery"),
         margins=report["margins"],
+        unrated=report.get("new people, new pictures"),
+        in_words=gain_in_words,
         minimum=MINIMUM,
         context=CONTEXT,
     )

@@ -135,11 +135,13 @@ class PamelaReward(RewardModel):
             if "imagination_error" in saved:
                 parts = {n: weights.pop(f"imagination.{n}") for n in ("weight", "bias")}
                 imagined = TextToPicture(**parts, error=number(saved, "imagination_error"))
-            anchor = _anchor(saved, weights)
             profiles = weights.pop("profiles", None)
+            anchor = _anchor(saved, weights)
             read = _members(saved, weights)
             if profiles is not None:
-                check_shape("profiles", profiles, len(read[0].people), read[0].features)
+                check_shape("profiles", profiles, None, read[0].features)
+                if len(profiles) > len(read[0].people):  # people taught later have none, and come after the others
+                    raise ValueError("there are more 'profiles' than people")
             if not read[0].datasets and isinstance(saved.get("scales"), dict):  # of before the names were kept
                 read[0].datasets = [str(name) for name in saved["scales"]]
             if imagined:
@@ -148,6 +150,9 @@ class PamelaReward(RewardModel):
                 check_shape("imagination.bias", imagined.bias, features)
             named = saved["encoder"]
             made_with, demographics = saved["encoder_fingerprint"], saved.get("demographics") or {}
+            levels = {str(p): [float(v) for v in own] for p, own in (saved.get("levels") or {}).items()}
+            if any(len(own) != saved["members"] or not np.isfinite(own).all() for own in levels.values()):
+                raise ValueError("'levels' are not one number a member")
             if not all(isinstance(each, dict) for each in (named, demographics, *demographics.values())):
                 raise ValueError("'encoder' and 'demographics' are no objects")
             check_text(named, "name")
@@ -161,6 +166,7 @@ class PamelaReward(RewardModel):
         encoder = encoder or _saved_encoder(folder, named, device)
         check_encoder(folder, made_with, encoder.name, encoder.fingerprint())
         ensemble = Ensemble(*read, demographics, anchor)
+        ensemble.levels = levels
         if members is not None:
             ensemble.keep(members)
         return cls(ensemble, encoder, imagined, profiles, enrol)
@@ -204,14 +210,15 @@ class PamelaReward(RewardModel):
                 "prior.covariances": covariance,
             }
             weights |= {f"{k}.{n}": w.half() for n, w in own.items()}
+        if self.profiles is not None:
+            weights["profiles"] = self.profiles.half()
         first = ensemble.priors[0]
+        config["levels"] = {p: [round(each, 5) for each in own] for p, own in ensemble.levels.items()}
         config["people_level"] = round(first.level, 4)
         config["people_amounts"] = [[a.ratings, a.strength, a.noise] for a in first.amounts]
         if ensemble.anchor:
             config["anchor"], parts = anchor_parts(ensemble.anchor)
             weights |= parts
-        if self.profiles is not None:
-            weights["profiles"] = self.profiles.half()
         if self.imagined:
             config["imagination_error"] = round(self.imagined.error, 4)
             weights["imagination.weight"] = self.imagined.weight.half()

@@ -36,9 +36,9 @@ class Corpus:
 
     ``people``: ids in train; ``vocabularies``: values of every field seen in train; ``frame``: all
     ratings as one table, row for row what the split tables hold, for baselines and reports;
-    ``unreadable``: pictures skipped, with the reason; ``groups`` (P,): a number each, the same for pictures that are
-    nearly the same; ``datasets``: names of the data sets, in the order told;
-    ``said``: features (V, D) of each class of a demographic field in words, where the encoder reads texts.
+    ``unreadable``: pictures skipped, with the reason; ``datasets``: names of the data sets, in the order told;
+    ``said``: features (V, D) of each class of a demographic field in words, where the encoder reads texts; ``groups``
+    (P,): a number each, the same for pictures that are nearly the same.
     """
 
     pictures: Tensor
@@ -52,9 +52,9 @@ class Corpus:
     unreadable: dict[str, str]
     fingerprint: str
     scales: dict[str, tuple[float, float]] = field(default_factory=dict)
-    groups: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
     datasets: list[str] = field(default_factory=list)
     said: dict[str, Tensor] = field(default_factory=dict)
+    groups: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
 
     def __post_init__(self) -> None:
         if not len(self.groups):
@@ -155,19 +155,10 @@ def build_corpus(
         unreadable=unreadable,
         fingerprint="-".join(r.fingerprint() for r, _ in sets),
         scales={name: r.scale for name, (r, _) in zip(names, sets, strict=True)},
-        groups=_groups(whole, offset),
         datasets=names,
         said=_said({name: vocabularies[name] for name in demographics}, store, encoder),
+        groups=_groups(whole, offset),
     )
-
-
-def _groups(whole: pd.DataFrame, pictures: int) -> np.ndarray:
-    groups = np.arange(pictures)
-    if COLUMN in whole:
-        named = whole[whole[COLUMN].notna()]
-        names = named["dataset"].astype(str) + "/" + named[COLUMN].astype(str)
-        groups[named["picture_row"].to_numpy(int)] = pictures + np.unique(names.to_numpy(str), return_inverse=True)[1]
-    return groups
 
 
 def _names(given: Sequence[str]) -> list[str]:
@@ -184,6 +175,15 @@ def _said(classes: dict[str, list[str]], store: FeatureCache, encoder: Encoder) 
         return {}
     texts = {name: [sentence(name, value) for value in values] for name, values in classes.items() if values}
     return {name: store.texts(each).vectors for name, each in texts.items()}
+
+
+def _groups(whole: pd.DataFrame, pictures: int) -> np.ndarray:
+    groups = np.arange(pictures)
+    if COLUMN in whole:
+        named = whole[whole[COLUMN].notna()]
+        names = named["dataset"].astype(str) + "/" + named[COLUMN].astype(str)
+        groups[named["picture_row"].to_numpy(int)] = pictures + np.unique(names.to_numpy(str), return_inverse=True)[1]
+    return groups
 
 
 def _prompts(texts: pd.Series, store: FeatureCache, encoder: Encoder) -> tuple[Tensor, pd.Series]:

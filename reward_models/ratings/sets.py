@@ -261,7 +261,7 @@ def load_ratings(
 def load_set(told: DataSetting, need_pictures: bool = True, say: Callable[[str], None] = print) -> Ratings:
     """The data set that a configuration tells of, under the name it gives it. Raises DataError."""
     found = load_ratings(told.source, told.kind, told.revision, need_pictures, told.scale, say, told.duplicates)
-    return with_groups(replace(found, name=told.name or found.name), told.picture_group)
+    return with_groups(replace(found, name=told.name) if told.name else found, told.picture_group)
 
 
 def detect(root: Path) -> str:

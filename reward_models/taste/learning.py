@@ -99,13 +99,14 @@ class Worth:
 
 
 def careful(
-    gains: Mapping[int, np.ndarray], splits: Mapping[int, np.ndarray], strengths: np.ndarray
+    gains: Mapping[int, np.ndarray], splits: Mapping[int, np.ndarray], strengths: np.ndarray, smallest: bool = True
 ) -> tuple[tuple[Amount, ...], float]:
     """A strength for each number of ratings, from gains by person (people, S) and by split (splits, S), and the sum of
     its sure gains. Strengths never fall as ratings come in.
 
-    The rule of one standard error (Breiman and others 1984, 3.4.3): the smallest strength that is not surely worse than
-    the one of the surest gain, person by person; none where no gain is sure.
+    The surest gain is the one that is largest with a standard error taken off. Of the strengths that are not surely
+    worse, person by person, the ``smallest`` is taken (the rule of one standard error, Breiman and others 1984, 3.4.3),
+    or else the largest that surely does not hurt.
     """
     picked, total, least = [], 0.0, 0
     for n, each in sorted(gains.items()):
@@ -113,7 +114,8 @@ def careful(
         best = int(sure.argmax())
         behind = each[:, best : best + 1] - each
         lost = behind.mean(axis=0) - SURE * _error(behind, splits[n][:, best : best + 1] - splits[n])
-        at = max(least, int((lost <= 0).argmax()))
+        able = np.flatnonzero((lost <= 0) & ((sure >= 0) | smallest))
+        at = max(least, int(able[0 if smallest else -1]))
         least, total = at, total + float(sure[at])
         picked.append(Amount(n, float(strengths[at])))
     return tuple(picked), total

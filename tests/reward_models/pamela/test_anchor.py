@@ -12,6 +12,7 @@ from reward_models import Person
 from reward_models.pamela.amounts import SPREADS, fit_anchor, held_out, learn_amounts, new_pictures, views_of
 from reward_models.pamela.anchor import Anchor, anchor_from, anchor_parts
 from reward_models.pamela.people import Rows, fit_people
+from reward_models.pamela.reward import PamelaReward
 from reward_models.ratings.groups import with_groups
 from reward_models.ratings.table import DataError
 from reward_models.taste.crowd import Crowd
@@ -138,6 +139,19 @@ def test_a_reward_of_a_folder_answers_as_the_trained_one(trained, siglip):
     other = trained.load().ensemble
     other.anchor = replace(other.anchor, share=0.123)
     assert other.fingerprint() != before  # lessons of another crowd do not fit
+
+
+def test_people_taught_later_are_in_the_folder_with_their_level(trained, siglip, tmp_path):
+    reward = trained.load()
+    x = torch.nn.functional.normalize(torch.randn(6, siglip.width), dim=1)
+    nothing = torch.zeros_like(x)
+    fitted = reward.ensemble.fit_people(x, nothing, np.full(6, 0.95), np.zeros(6, int), [{}])
+    reward.ensemble.add_person("late", [each[0] for each in fitted], {})
+    assert min(reward.ensemble.levels["late"]) > 0.01
+    reward.save(tmp_path / "reward", {})
+    again = PamelaReward.from_folder(tmp_path / "reward", encoder=siglip)
+    told, same = (r.ensemble.predict(x, nothing, [Person("late")])[0] for r in (reward, again))
+    assert same == pytest.approx(told, abs=2e-3)  # weights are kept in half precision
 
 
 def test_groups_of_pictures_are_a_column_or_the_beginning_of_a_name(trained):

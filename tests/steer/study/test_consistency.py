@@ -8,6 +8,7 @@ import pytest
 from steer.errors import UsageError
 from steer.study.consistency import consistency
 from steer.study.plan import parse_study
+from steer.study.votes import study_key
 from tests.steer.study.test_study import PLAN
 
 
@@ -41,3 +42,22 @@ def test_what_is_run_again_must_be_a_steering_for_each_user():
     conditions = {**PLAN["conditions"], "once more": {"again": "population", "settings": ["proposer.seed=1"]}}
     with pytest.raises(UsageError, match="'once more' runs 'population' again, which is no steering for users"):
         parse_study({**PLAN, "conditions": conditions}, "small")
+
+
+def test_votes_of_a_study_from_before_still_count():
+    """A plan that says nothing of what is new has the key that it had."""
+
+    class Folder:
+        config = parse_study(
+            {
+                "name": "small",
+                "users": ["u3", "u5"],
+                "prompts": ["a fox"],
+                "budget": 6,
+                "conditions": {"unoptimised": {"kind": "prompt"}, "own": {}, "\u00e9": {"user": "average"}},
+                "judges": {"the person": {"kind": "simulated"}},
+            },
+            "small",
+        )
+
+    assert study_key(Folder) == "small@7e1a8b900067"
