@@ -55,6 +55,17 @@ class LinearHiddenSettings(Strict):
         """V, LV or LT where its layer is to be found."""
         return self.pools[0].removesuffix("_auto") if self.pools[0].endswith("_auto") else None
 
+    @field_validator("vlm")
+    @classmethod
+    def _no_table(cls, vlm: str) -> str:
+        if vlm.endswith((".safetensors", ".npy", ".csv")):
+            raise ValueError(
+                f"'{vlm}' is no vision-language model, and Linear-Hidden reads hidden states of one; features made "
+                "elsewhere train a PAMELA reward (encoder: {kind: table, name: FILE}), and benchmarks/real_people.py "
+                "judges the ridges of this family on them"
+            )
+        return vlm
+
     @field_validator("pools")
     @classmethod
     def _one_to_find(cls, pools: list[str]) -> list[str]:

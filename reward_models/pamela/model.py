@@ -30,7 +30,8 @@ INPUTS = ("picture", "prompt", "person", "demographics", "metadata")
 class PamelaConfig:
     """Architecture and vocabularies; index 0 of every vocabulary means missing.
 
-    ``inputs`` and ``product`` are for ablations: what is not among the inputs is never shown to the model.
+    ``inputs`` and ``product`` are for ablations: what is not among the inputs is never shown to the model. ``whiten``:
+    so many principal axes of pictures, brought to one variance, in place of the features; 0 for the features.
     ``demographics_by``: a learned vector a class, or a linear map of what the encoder makes of it in words.
     ``datasets``: names of those trained on; of several, people are called ``name-id``.
     """
@@ -41,6 +42,7 @@ class PamelaConfig:
     heads: int = 4
     noise: float = 0.16  # standard deviation of a rating around the prediction, in [0, 1]
     product: bool = True
+    whiten: int = 0
     inputs: list[str] = field(default_factory=lambda: list(INPUTS))
     demographics: list[str] = field(default_factory=lambda: list(DEMOGRAPHICS))
     metadata: list[str] = field(default_factory=lambda: list(METADATA))
@@ -116,11 +118,17 @@ class SaidTable(nn.Module):
 class PamelaPredictor(nn.Module):
     """One member of the ensemble."""
 
+    centre: torch.Tensor
+    axes: torch.Tensor
+
     def __init__(self, config: PamelaConfig):
         super().__init__()
         self.config = config
         width = config.width
-        self.picture = nn.Linear(config.features, width)
+        if config.whiten:
+            self.register_buffer("centre", torch.zeros(config.features))
+            self.register_buffer("axes", torch.zeros(config.whiten, config.features))
+        self.picture = nn.Linear(config.whiten or config.features, width)
         self.prompt = nn.Linear(config.features, width)
         self.no_prompt = nn.Parameter(torch.zeros(width))
         self.person = nn.Embedding(len(config.people) + 1, width)
@@ -140,6 +148,17 @@ class PamelaPredictor(nn.Module):
         if name in self.config.demographics and self.config.demographics_by == "text":
             return SaidTable(classes, self.config.features, width)
         return nn.Embedding(classes + 1, width)
+
+    @torch.no_grad()
+    def see(self, pictures: torch.Tensor) -> None:
+        """Take in what typical pictures (n, D) are like, where the model whitens: principal axes of variance 1."""
+        if not self.config.whiten:
+            return
+        self.centre.copy_(pictures.mean(0))
+        _, spread, axes = torch.linalg.svd(pictures - self.centre, full_matrices=False)
+        k = min(self.config.whiten, len(axes))
+        size = spread[:k, None] / max(len(pictures) - 1, 1) ** 0.5
+        self.axes[:k] = torch.where(size > 1e-4 * size[0], axes[:k] / size.clamp(min=1e-12), 0)
 
     def hear(self, said: Mapping[str, torch.Tensor]) -> None:
         """Take in the words of every class: features (V, D) by field. Raises RewardError where one is missing."""
@@ -167,7 +186,7 @@ class PamelaPredictor(nn.Module):
         said = prompt.abs().sum(-1, keepdim=True) > 0
         tokens = [
             self.cls.expand(len(picture), -1),  # CLS and the picture first: only they are read
-            self.picture(picture * scale),
+            self.picture((picture - self.centre) @ self.axes.T if self.config.whiten else picture * scale),
             torch.where(said, self.prompt(prompt * scale), self.no_prompt),
             person,
             *(table(fields[:, i]) for i, table in enumerate(self.fields)),

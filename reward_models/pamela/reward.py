@@ -275,7 +275,10 @@ def _check_sizes(config: PamelaConfig, own: Mapping[str, Tensor]) -> None:
         raise ValueError(f"there are weights of {len(blocks)} layers, not {config.layers}")
     check_shape("cls", own["cls"], wide)
     check_shape("no_prompt", own["no_prompt"], wide)
-    check_shape("picture.weight", own["picture.weight"], wide, config.features)
+    check_shape("picture.weight", own["picture.weight"], wide, config.whiten or config.features)
+    if config.whiten:
+        check_shape("axes", own["axes"], config.whiten, config.features)
+        check_shape("centre", own["centre"], config.features)
     check_shape("person.weight", own["person.weight"], people, wide)
     axes = len(check_shape("prior.axes", own["prior.axes"], None, wide))
     classes = sum(len(config.vocabularies[f]) for f in config.demographics)

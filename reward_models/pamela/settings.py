@@ -25,6 +25,7 @@ class ModelSetting(Strict):
     layers: int = Field(2, ge=1, le=12)
     heads: int = Field(4, ge=1)
     product: bool = True
+    whiten: int = Field(0, ge=0)
     demographics_by: Literal["table", "text"] = "table"
     inputs: list[Input] = Field([*get_args(Input)], min_length=1)
 
@@ -52,6 +53,7 @@ class LoopSetting(Strict):
     metadata_dropout: float = Field(0.5, ge=0, le=1)
     rank_weight: float = Field(0.3, ge=0)
     patience: int | None = Field(None, ge=1)
+    feature_noise: float = Field(0.0, ge=0)
     hold_out: float = Field(0.1, ge=0, le=0.5)
 
     def settings(self) -> TrainingSettings:

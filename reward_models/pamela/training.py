@@ -24,7 +24,10 @@ from reward_models.ratings.arrays import RatingTable
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """How a member is trained; see :func:`train_member`."""
+    """How a member is trained; see :func:`train_member`.
+
+    ``feature_noise``: length of the noise added to a picture's features, whose length is 1; for ablations.
+    """
 
     epochs: int = 14
     people_per_batch: int = 24
@@ -36,6 +39,7 @@ class TrainingSettings:
     metadata_dropout: float = 0.5
     rank_weight: float = 0.3
     patience: int | None = None
+    feature_noise: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,7 @@ def train_member(  # noqa: PLR0913
     torch.manual_seed(seed)
     state = _State(config, settings, ratings, seed, accelerator, said or {})
     state.identity["features"] = hashlib.sha256(pictures.numpy().tobytes() + prompts.numpy().tobytes()).hexdigest()[:16]
+    state.member.see(pictures[np.unique(ratings.picture)])
     if checkpoint and checkpoint.exists():
         state.load(checkpoint)
     tables = pictures.to(accelerator.device), prompts.to(accelerator.device)
@@ -133,6 +138,7 @@ class _State:
         """Mean loss of one pass."""
         self.model.train()
         device, total = self.accelerator.device, 0.0
+        noise = self.settings.feature_noise / pictures.shape[1] ** 0.5
         for step in range(self.batches.steps):
             rows, who, fields = self.batches.draw()
             ratings = self.batches.ratings
@@ -140,7 +146,10 @@ class _State:
             picture, prompt = ratings.picture[rows.numpy()], ratings.prompt[rows.numpy()]
             with self.accelerator.autocast():
                 vectors = self.member.person(who.to(device))
-                predicted = self.model(pictures[picture], prompts[prompt], vectors, fields.to(device)).float()
+                x = pictures[picture]
+                if noise:
+                    x = x + noise * torch.randn_like(x)
+                predicted = self.model(x, prompts[prompt], vectors, fields.to(device)).float()
             value = F.smooth_l1_loss(predicted, liking, beta=0.1)
             value = value + self.settings.rank_weight * ranking_loss(predicted, liking, self.settings.ratings_each)
             self.optimizer.zero_grad()

@@ -244,6 +244,13 @@ def test_the_layer_is_found_by_leaving_out(made, tmp_path):
         load_settings(tmp_path / "config.yaml")
 
 
+def test_features_made_elsewhere_are_told_where_they_can_go(tmp_path):
+    written = {"family": "linear-hidden", "data": [{"source": "r.csv"}], "vlm": "f.safetensors", "out": "o"}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(written))
+    with pytest.raises(RewardError, match=r"vlm: .*'f\.safetensors' is no vision-language model.*kind: table"):
+        load_settings(tmp_path / "config.yaml")
+
+
 @pytest.mark.parametrize("kind", ["para", "lapis"])
 def test_the_protocol_on_folders_as_they_are_published(made, tmp_path, kind):
     """Of the layout of PARA and LAPIS, with pictures and ratings of ours."""

@@ -19,7 +19,7 @@ from reward_models import Person, RewardError, teach
 from reward_models.evaluation.metrics import evaluate, gain, per_person
 from reward_models.pamela.ablation import ablate
 from reward_models.pamela.evaluation import judge
-from reward_models.pamela.fit import fit_reward, load_corpus
+from reward_models.pamela.fit import fit_members, fit_reward, load_corpus, with_people
 from reward_models.pamela.newcomers import NewPeople, with_enough
 from reward_models.pamela.people import fit_people
 from reward_models.pamela.report import evaluate_all
@@ -169,6 +169,23 @@ def test_uncertainty_falls_with_ratings_and_matches_the_error_it_speaks_of(world
     assert spreads[30] < spreads[0] / 1.5
     for n in (0, 30):  # the error holds the rating's own noise besides
         assert 0.5 < np.hypot(spreads[n], reward.ensemble.config.noise) / errors[n] < 2, (n, spreads, errors)
+
+
+def test_a_member_may_see_whitened_or_noisy_pictures(world, tmp_path):
+    corpus, reward, _ = world
+    told = settings(
+        tmp_path, training={"epochs": 2, "feature_noise": 0.5}, model={"width": 32, "heads": 2, "whiten": 6}
+    )
+    (member,) = fit_members(corpus, told)
+    seen = corpus.pictures[np.unique(corpus.tables["train"].picture)]
+    white = (seen - member.centre) @ member.axes.T
+    assert torch.allclose(white.std(0), torch.ones(6), atol=0.1)  # a tenth of them is held out
+    made = with_people(corpus, reward.encoder, [member])
+    made.save(tmp_path / "reward", {})
+    again = type(made).from_folder(tmp_path / "reward", encoder=reward.encoder)
+    x, q = corpus.pictures[:5], corpus.prompts[torch.zeros(5, dtype=int)]
+    told, same = (r.ensemble.predict(x, q, [Person("p1")])[0] for r in (made, again))
+    assert same == pytest.approx(told, abs=5e-3)
 
 
 def test_a_split_without_ratings_is_left_out_and_said(tmp_path):
