@@ -280,6 +280,8 @@ def report(out: Path, ways: list[tuple[str, str]], people: list[str], prompts: i
             change = (truth[..., k] - truth[..., 0]).mean(1)
             up = (promise[:, k] - promise[:, 0]).mean()
             print(f"  {AT[k - 1]:4d} pictures: promised {up:+.3f}, true {told(change)}")
+        late, more = truth[..., -1] - truth[..., 2], (promise[:, -1] - promise[:, 2]).mean()
+        print(f"  from {AT[1]} pictures to the last: promised {more:+.3f}, true {told(late.mean(1))}")
         fell = (truth[..., -1] < truth[..., 0]).mean()
         print(f"  worse than the unchanged prompt at the end: {fell:.2f} of people x prompts")
     plain = rows[guarded, ""]

@@ -182,6 +182,7 @@ def test_a_reward_on_pictures_alone_steers_where_the_guard_is_switched_off(train
     assert all(c.objective == c.personal for c in result.candidates)
 
 
+@pytest.mark.slow
 def test_a_scorer_gets_its_row_beside_the_reward(trained, tmp_path):
     from tests.reward_models.tiny_scorers import save_clip, save_clip_mlp
 
