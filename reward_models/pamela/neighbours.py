@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from reward_models.pamela.ensemble import Ensemble
-from reward_models.pamela.newcomers import NEIGHBOURS, TEMPERATURE
 from reward_models.pamela.people import FittedPerson
-from reward_models.pamela.training import neighbour_weights, profile
+from reward_models.pamela.training import NEIGHBOURS, TEMPERATURE, neighbour_weights, profile
 from reward_models.ratings.arrays import RatingTable
 
 LEAST = 2  # ratings: of one alone, nothing is liked more than the rest

@@ -14,14 +14,13 @@ from torch import Tensor
 
 from reward_models.evaluation.metrics import MINIMUM, Each, per_person
 from reward_models.pamela.ensemble import Ensemble
-from reward_models.pamela.training import neighbour_weights, profile
+from reward_models.pamela.training import NEIGHBOURS, TEMPERATURE, neighbour_weights, profile
 from reward_models.ratings.arrays import RatingTable
 from reward_models.ratings.corpus import Corpus
 
 CONTEXT = 15  # ratings a new person gives (paper, Fig. 12)
 COUNTS = (0, 1, 2, 5, 10, 15, 25, 40, 60, 100)
 NAIVE = 10.0  # penalty of a ridge on raw features
-NEIGHBOURS, TEMPERATURE = 5, 0.1  # (paper, Fig. 12)
 GIVEN_NOTHING = ("population head", "demographics alone")
 
 

@@ -21,6 +21,8 @@ from reward_models.evaluation.metrics import evaluate
 from reward_models.pamela.model import PamelaConfig, PamelaPredictor
 from reward_models.ratings.arrays import RatingTable
 
+NEIGHBOURS, TEMPERATURE = 5, 0.1  # (paper, Fig. 12)
+
 
 @dataclass(frozen=True)
 class TrainingSettings:
@@ -293,7 +295,7 @@ def profile(features: np.ndarray, liking: np.ndarray, centred: bool = True) -> n
 
 
 def neighbour_weights(
-    profile_new: np.ndarray, profiles: np.ndarray, k: int = 5, temperature: float = 0.1
+    profile_new: np.ndarray, profiles: np.ndarray, k: int = NEIGHBOURS, temperature: float = TEMPERATURE
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rows and softmax weights of the ``k`` nearest profiles by cosine (paper, Fig. 12)."""
     norms = np.linalg.norm(profiles, axis=1) * np.linalg.norm(profile_new) + 1e-9

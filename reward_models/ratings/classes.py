@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from typing import TYPE_CHECKING
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd  # rewards read sentences from here, and run without it
 
 DECADES = tuple(f"{a}-{a + 9}" for a in range(10, 100, 10))
 WIDEST = 20  # years of a range that still says something

@@ -29,6 +29,7 @@ PEOPLE, PICTURES = 240, 3000  # at most, to choose by
 LEAST_PEOPLE = 5
 TESTED = 4  # ratings of a person, at least, to judge by
 SURE = 1.0  # standard errors, over people and over splits of pictures, that are taken off a gain
+ENOUGH = 0.75  # of the surest gain
 SEED = 0
 
 
@@ -104,9 +105,9 @@ def careful(
     """A strength for each number of ratings, from gains by person (people, S) and by split (splits, S), and the sum of
     its sure gains. Strengths never fall as ratings come in.
 
-    The surest gain is the one that is largest with a standard error taken off. Of the strengths that are not surely
-    worse, person by person, the ``smallest`` is taken (the rule of one standard error, Breiman and others 1984, 3.4.3),
-    or else the largest that surely does not hurt.
+    The surest gain is the one that is largest with a standard error taken off. The ``smallest`` strength that has most
+    of it is taken, as the best of many flatters; or else the largest that surely does not hurt and is not surely worse,
+    person by person (the rule of one standard error, Breiman and others 1984, 3.4.3).
     """
     picked, total, least = [], 0.0, 0
     for n, each in sorted(gains.items()):
@@ -114,7 +115,7 @@ def careful(
         best = int(sure.argmax())
         behind = each[:, best : best + 1] - each
         lost = behind.mean(axis=0) - SURE * _error(behind, splits[n][:, best : best + 1] - splits[n])
-        able = np.flatnonzero((lost <= 0) & ((sure >= 0) | smallest))
+        able = np.flatnonzero(sure >= ENOUGH * sure.max() if smallest else (lost <= 0) & (sure >= 0))
         at = max(least, int(able[0 if smallest else -1]))
         least, total = at, total + float(sure[at])
         picked.append(Amount(n, float(strengths[at])))

@@ -39,7 +39,7 @@ def test_the_built_in_families_can_all_they_say():
         assert found.evaluate is not None
     assert family("pamela").ablate is not None
     assert family("linear-hidden").ablate is None
-    assert family("pamela").options == {"members"}
+    assert family("pamela").options == {"members", "enrol"}
     with pytest.raises(RewardError, match="Did you mean 'pamela'"):
         family("pamla")
 

@@ -109,9 +109,12 @@ def test_where_taste_is_strong_a_person_may_lie_far_and_where_it_is_noise_nowher
     real, _ = learn_amounts(corpus, views, 0.1)
     assert real[-1].strength >= 0.35
     noise = corpus.tables["val_unseen"]
-    mute = replace(noise, liking=rng.permutation(noise.liking))
-    chance, _ = learn_amounts(replace(corpus, tables=corpus.tables | {"val_unseen": mute}), views, 0.1)
-    assert max(a.strength for a in chance) <= SPREADS[2]
+    found = []
+    for _ in range(7):
+        mute = replace(noise, liking=rng.permutation(noise.liking))
+        chance, _ = learn_amounts(replace(corpus, tables=corpus.tables | {"val_unseen": mute}), views, 0.1)
+        found.append(max(a.strength for a in chance))
+    assert np.median(found) <= SPREADS[2]
     none = replace(corpus, tables=corpus.tables | {"val_unseen": noise.where(np.zeros(len(noise), bool))})
     careful, _ = learn_amounts(none, views, 0.1)
     assert 0 < careful[0].strength < careful[-1].strength < 1

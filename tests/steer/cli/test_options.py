@@ -35,6 +35,9 @@ MEANS_ANOTHER_THING = {
     ("--out", "serve"): "the folder of all runs",
     ("--out", "mcp"): "the folder of all runs",
     ("--most", "reward eval"): "ratings of a person",
+    ("--as", "user import"): "a new id, not a group to steer for",
+    ("--about", "user share"): "whether what is known of them goes with the ratings",
+    ("--yes", "user share"): "somebody else's consent",
 }
 
 

@@ -215,8 +215,8 @@ def test_features_of_the_encoders_that_ship_are_found_under_their_new_fingerprin
     monkeypatch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:3])
     path = tmp_path / "users.db"
     old = UserStore(path)
-    old.add("me", {}, "")
     with old.writing() as db:
+        db.execute("INSERT INTO users (id, created) VALUES ('me', '2026-11-01')")
         db.execute("INSERT INTO pictures VALUES (?, 'a fox', 'run')", ("0" * 64,))
         db.execute("INSERT INTO ratings (user, picture, score, at) VALUES ('me', ?, 4, '2026-11-01')", ("0" * 64,))
         rows = [("0" * 64, before, b"vector") for before in schema.RENAMED_ENCODERS]
