@@ -47,7 +47,7 @@ def main(
                 result = steerer.run(prompt, user, budget, out=Path(folder) / str(number))
                 assert result.best is not None
                 assert result.best.picture is not None
-                read = eye.read([read_picture(result.folder / result.best.picture, ("PNG",))])
+                read = eye.read([read_picture(Path(result.folder) / result.best.picture, ("PNG",))])
                 columns.append([float(p.satisfaction(read)[0]) for p in trained.values()])
         return np.array(columns).T
 

@@ -75,7 +75,9 @@ def everything(reward, known=None):
     return [s.personal for s in scores], lesson
 
 
-@pytest.mark.parametrize(("folder", "known"), [("reward", "u17"), ("linear-hidden/reward", "u17")])
+@pytest.mark.parametrize(
+    ("folder", "known"), [("reward", "u17"), pytest.param("linear-hidden/reward", "u17", marks=pytest.mark.slow)]
+)
 def test_a_trained_reward(folder, known, gpu):
     on_gpu, _ = everything(reward_models.load(WEIGHTS / folder, device="mps"), known)
     assert {"aten::addmm", "aten::mm"} & gpu.used

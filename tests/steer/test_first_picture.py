@@ -95,6 +95,7 @@ def _first_picture(machine, preset, *settings):
     return result, machine.folder / result["folder"] / result["picture"]
 
 
+@pytest.mark.slow
 def test_klein_from_an_empty_cache_to_a_picture(start, tmp_path):
     """Two commands, no other setting; beside the parts, the repository holds the whole model in one file, as the real
     one does, which nobody needs."""

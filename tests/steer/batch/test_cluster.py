@@ -179,6 +179,7 @@ def test_what_stops_a_batch_stops_it_here_too(tmp_path):
     assert run_batch(folder, maker(tmp_path / "log")()) == Counter(done=8)
 
 
+@pytest.mark.slow
 def test_actors_that_cannot_live(tmp_path, monkeypatch):
     monkeypatch.setattr("steer.batch.cluster.LOST", 1)
 

@@ -70,6 +70,7 @@ def _check_killed(outcome, in_flight):
     check_whole(killed)
 
 
+@pytest.mark.slow
 def test_killed_again_and_again_it_ends_as_if_undisturbed(tmp_path):
     _check_killed(
         _killed(tmp_path, "fake", [f"a fox number {i}" for i in range(12)], kills=3, longest=0.3), in_flight=8
