@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from reward_models.encoders.pixels import load_image_processor, pixel_facts
 from reward_models.trusted import load
 
 log = logging.getLogger(__name__)
+_TOKENIZING = threading.Lock()  # whether a fast tokenizer pads is a state that all its callers share
 TEXTS = 4  # read at once at least: a text is a small part of a picture's work
 
 
@@ -101,20 +103,22 @@ class SiglipEncoder(FrozenEncoder):
 
     def count_tokens(self, text: str) -> int:
         """Tokens of ``text`` before any cut, end token included."""
-        return len(self.tokenizer(self.written(text)).input_ids)
+        with _TOKENIZING:
+            return len(self.tokenizer(self.written(text)).input_ids)
 
     def _text_batch(self, texts: list[str]) -> Tensor:
         if not self._said_cut and (cut := next((t for t in texts if self.count_tokens(t) > self.max_tokens), None)):
             self._said_cut = True  # once, as a search may write hundreds of such texts
             log.warning("long texts are read only to their first %d tokens, such as: %.60s...", self.max_tokens, cut)
-        tokens = self.tokenizer(
-            texts,
-            padding="max_length",
-            padding_side="right",  # the last position is read, as in training
-            max_length=self.max_tokens,
-            truncation=True,
-            return_tensors="pt",
-        ).to(self.device)
+        with _TOKENIZING:
+            tokens = self.tokenizer(
+                texts,
+                padding="max_length",
+                padding_side="right",  # the last position is read, as in training
+                max_length=self.max_tokens,
+                truncation=True,
+                return_tensors="pt",
+            ).to(self.device)
         read = self.guest.run(lambda: self.model.get_text_features(input_ids=tokens["input_ids"]))
         features = _vectors(read)
         return nn.functional.normalize(features.float(), dim=-1)
