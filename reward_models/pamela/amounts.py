@@ -122,7 +122,7 @@ def views_of(
 
 def learn_amounts(corpus: Corpus, views: Sequence[View], noise: float) -> tuple[tuple[Amount, ...], bool]:
     """How far new people may lie from everybody, by number of ratings, and whether demographics help; from
-    ``val_unseen``.
+    ``val_unseen``, or with fewer than ``LEAST_PEOPLE`` there the ``CAREFUL`` amounts.
     """
     trials = _trials(corpus, views, "val_unseen")
     if len({t.person for t in trials}) < LEAST_PEOPLE:

@@ -95,9 +95,9 @@ def from_store(
     ] = "thumbnails",
     store: Store = None,
 ) -> None:
-    """Write what users rated as a data set for 'steer reward train': of those who agreed, under other names.
+    """Write the ratings of users who agreed as a data set for 'steer reward train'. Their ids are replaced.
 
-    Each is asked by 'steer user share NAME'.
+    'steer user share NAME' asks a user for consent.
     """
     from steer.users.data_set import write_data_set
     from steer.users.store import UserStore

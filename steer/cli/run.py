@@ -42,7 +42,7 @@ As = Annotated[
     typer.Option(
         "--as",
         metavar="FIELD=VALUE",
-        help="In place of --user: nobody in particular of a group, for example age_binned=40-49. Repeat it for several "
+        help="Instead of --user: steer for a group of people, for example age_binned=40-49. Repeat it for several "
         "facts of one group.",
     ),
 ]

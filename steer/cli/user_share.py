@@ -23,7 +23,7 @@ def share(
         bool, typer.Option("--about", help="Also age, gender and other facts, and the profile in words.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="The person was asked elsewhere and agrees.")] = False,
-    no: Annotated[bool, typer.Option("--no", help="Not, or no longer.")] = False,
+    no: Annotated[bool, typer.Option("--no", help="Refuse, or take consent back.")] = False,
     store: Store = None,
 ) -> None:
     """Ask a user whether their ratings may become part of a data set, and remember the answer.

@@ -22,8 +22,8 @@ class TrainedConfig(Section):
     members: int | None = Field(None, ge=1)
     """Use only the first N members of an ensemble; null uses all."""
     enrol: Literal["fit", "neighbours"] = "fit"
-    """How a PAMELA reward learns your users: a fit to all they told, or, as in the paper, the mean of the five trained
-    people whose ratings are most alike."""
+    """How a PAMELA reward learns your users. fit: from their ratings, choices and profile. neighbours: as in the paper,
+    the mean of the five trained people whose taste is most like theirs, from ratings alone."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where the reward runs; auto takes a GPU if there is one."""
 
