@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from torch import Tensor
 from reward_models.base import RewardError
 from reward_models.describing import DESCRIBE
 from reward_models.encoders.identity import weights_hash
-from reward_models.profile_mllm.decider import THE_PICTURE, FusedDecider
+from reward_models.profile_mllm.decider import FusedDecider
 from reward_models.profile_mllm.examples import Example, Examples
 from reward_models.profile_mllm.settings import ProfileMllmSettings, StageSetting
 
@@ -123,8 +122,7 @@ class FusionTrainer:
 
     def _backward(self, batch: Sequence[Example], parts: int) -> float:
         patches = self.decider.eyes.patches_of([e.image() for e in batch]).to(self.device)
-        mixed = nullcontext() if self.device == "cpu" else torch.autocast(self.device.split(":")[0], torch.bfloat16)
-        with mixed, self.fusion.looking(patches):  # the backward pass too: checkpoints run the hooks again
+        with _mixed(self.device), self.fusion.looking(patches):  # the backward pass too: checkpoints run the hooks again
             value = self.loss(batch) / parts
             value.backward()
         return float(value.detach())
@@ -133,7 +131,7 @@ class FusionTrainer:
         """Mean cross-entropy of the answers to a batch of one kind, while the fusion looks at its pictures."""
         if batch[0].question is None:
             return self._describing(batch)
-        prompts = [self.decider.prompt(THE_PICTURE, e.question) for e in batch if e.question is not None]
+        prompts = [self.decider.about(e.question) for e in batch if e.question is not None]
         rows = [p.inputs["input_ids"][0] for p in prompts]
         ends = torch.tensor([len(r) - 1 for r in rows])
         logits = self._logits(rows, (torch.arange(len(rows)), ends))
@@ -209,6 +207,13 @@ def fingerprint(sets: Sequence[str], descriptions: Sequence[dict[str, str]]) -> 
     """Of all that examples are drawn from."""
     told = json.dumps([list(sets), [sorted(d.items()) for d in descriptions]])
     return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def _mixed(device: str) -> torch.autocast:
+    """bfloat16 on a card, and on a CPU that computes in it."""
+    kind = device.split(":")[0]
+    native = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    return torch.autocast(kind, torch.bfloat16, enabled=kind != "cpu" or native)
 
 
 def _rate(stage: StageSetting, step: int) -> float:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from PIL import Image
@@ -85,7 +85,7 @@ class Asker:
         """Everything that is open about these subjects, together by what they are asked."""
         open_: dict[tuple[ScoreQuestion, ...], list[Shown]] = {}
         for each in shown:
-            if each.subject is None:
+            if each.subject is None and each.kept is None:
                 continue
             wanted = list(questions) if each.is_text else list(dict.fromkeys([NOBODY, *questions]))
             if self.encoder is None and each.prompt and each.is_picture:
@@ -94,11 +94,21 @@ class Asker:
                 open_.setdefault(missing, []).append(each)
         for missing, some in open_.items():
             asked = [q for question in missing for q in self._orders(question)]
-            rows = self.decider.answers([s.subject for s in some if s.subject is not None], asked)
-            for each, row in zip(some, rows, strict=True):
+            for each, row in self._answered(some, asked):
                 for i, question in enumerate(missing):
                     each.answers[question] = _joined(row[i * self.orders : (i + 1) * self.orders])
                     self._notice(each.answers[question])
+
+    def _answered(
+        self, shown: Sequence[Shown], asked: Sequence[ScoreQuestion]
+    ) -> Iterator[tuple[Shown, list[Answer]]]:
+        """Of what is here the decider is asked, of what is gone its memory."""
+        here = [s for s in shown if s.subject is not None]
+        yield from zip(here, self.decider.answers([s.subject for s in here if s.subject is not None], asked), strict=True)
+        gone = [s for s in shown if s.subject is None]
+        if gone and self.decider.memory is not None:
+            kept = np.stack([s.kept for s in gone if s.kept is not None])
+            yield from zip(gone, self.decider.memory.answers(kept, asked), strict=True)
 
     def _orders(self, question: ScoreQuestion) -> list[ScoreQuestion]:
         return [question, question.reversed()][: self.orders]

@@ -53,11 +53,28 @@ class Answer:
         return float(np.sqrt(np.array(self.probabilities) @ (at - self.liking) ** 2))
 
 
+class Memory(Protocol):
+    """What a decider keeps of pictures, so that it can be asked about them when they are gone. ``size``: numbers for
+    each picture.
+    """
+
+    size: int
+
+    def keep(self, images: Sequence[Image.Image]) -> np.ndarray:
+        """Of n pictures, (n, ``size``), for half precision."""
+        ...
+
+    def answers(self, kept: np.ndarray, questions: Sequence[ScoreQuestion]) -> list[list[Answer]]:
+        """As :meth:`Decider.answers`, about pictures of which ``kept`` (n, ``size``) is left."""
+        ...
+
+
 class Decider(Protocol):
     """Answers score questions about pictures and texts. Subclass it: what is optional has a default.
 
     ``name``: of the model. ``remote``: what it is told leaves this machine. ``width``: of what :meth:`look` finds,
     0 for none. ``batch_size``: how many subjects it reads at once. ``meter``: counts what answers cost.
+    ``memory``: None for a decider that needs the pictures.
     """
 
     name: str
@@ -65,6 +82,11 @@ class Decider(Protocol):
     width: int = 0
     batch_size: int = 1
     meter: Meter | None = None
+
+    @property
+    def memory(self) -> Memory | None:
+        """See the class."""
+        return None
 
     def answers(self, subjects: Sequence[Subject], questions: Sequence[ScoreQuestion]) -> list[list[Answer]]:
         """For each of n subjects, an answer to each of U questions. An answer does not depend on what is asked beside

@@ -17,7 +17,8 @@ from reward_models.protocols import Reading
 
 @dataclass(eq=False)
 class Shown:
-    """A picture or a text. ``subject``: None for one of which only answers were kept, or that does not open.
+    """A picture or a text. ``subject``: None for one of which only answers were kept, or that does not open; ``kept``:
+    what the decider's memory has of it, None for nothing.
 
     ``answers``: by what was asked. ``x``: its features (D,). ``prompt`` and ``fidelity``: what it was drawn for, and
     how well it fits, NaN where no encoder tells.
@@ -28,6 +29,7 @@ class Shown:
     x: np.ndarray = field(default_factory=lambda: np.zeros(0))
     fidelity: float = np.nan
     answers: dict[ScoreQuestion, Answer] = field(default_factory=dict)
+    kept: np.ndarray | None = None
 
     @property
     def is_text(self) -> bool:

@@ -1,7 +1,7 @@
 """How the prompted reward learns people: their card at once, and from their ratings what to add to the answers.
 
-What is kept of a picture is its features and the answer for nobody in particular, in half precision. Shapes: n
-pictures, D features, L levels.
+What is kept of a picture is its features, the answer for nobody in particular and what the decider's memory keeps, in
+half precision. Shapes: n pictures, D features, L levels, M numbers of the memory.
 """
 
 from __future__ import annotations
@@ -44,27 +44,37 @@ class PromptedTeacher(Teacher):
     @property
     def key(self) -> str:
         """The fingerprint of what pictures are kept by."""
-        return f"prompted {self.asker.fingerprint()}"
+        remembered = f" {self._memory}" if self._memory else ""
+        return f"prompted {self.asker.fingerprint()}{remembered}"
+
+    @property
+    def _memory(self) -> int:
+        memory = self.asker.decider.memory
+        return memory.size if memory else 0
 
     def keep(self, images: Sequence[Image.Image]) -> list[bytes]:
-        """Features, then the probabilities of the levels; NaN where the model gave no answer. Raises RewardError for a
-        picture that does not open.
+        """Features, the probabilities of the levels, NaN where the model gave no answer, and the decider's memory.
+        Raises RewardError for a picture that does not open.
         """
         reading = self.asker.read(images, [""] * len(images))
         if lost := [i for i, s in enumerate(reading.shown) if s.subject is None]:
             raise RewardError(f"picture {lost[0]} does not open")
         self.asker.ask(reading.shown, [NOBODY])
         p = [s.answers[NOBODY].probabilities or (math.nan,) * len(LIKING) for s in reading.shown]
-        return [np.append(s.x, row).astype(np.float16).tobytes() for s, row in zip(reading.shown, p, strict=True)]
+        memory = self.asker.decider.memory
+        left = memory.keep(images) if memory and images else np.zeros((len(images), 0))
+        each = zip(reading.shown, p, left, strict=True)
+        return [np.concatenate([s.x, row, own]).astype(np.float16).tobytes() for s, row, own in each]
 
     def learn(self, person: str, evidence: Evidence) -> Lesson:
         """The person's card, and a ridge on the difference of their ratings from the model's answers: with their card
-        where a thumbnail of the picture is at hand, else for nobody in particular. Of a choice the two pictures are
+        where a thumbnail of the picture is at hand or the decider remembers it, else for nobody in particular. Of a
+        choice the two pictures are
         taken as ``APART``, around what the model makes of them.
         """
         told = card(evidence.demographics, evidence.profile, self.parts)
-        x, p = self._kept(evidence.pictures)
-        p = self._asked_again(told, evidence, p)
+        x, p, left = self._kept(evidence.pictures)
+        p = self._asked_again(told, evidence, p, left)
         y = np.array(evidence.likings, dtype=np.float64)
         usable = ~np.isnan(p).any(axis=1) & ~np.isnan(x).any(axis=1)
         rated = ~np.isnan(y) & usable
@@ -89,9 +99,12 @@ class PromptedTeacher(Teacher):
         return 1 - self._known(person).share
 
     def reading(self, seen: Sequence[Seen]) -> PromptedReading:
-        """The reading of kept pictures: the answers for nobody in particular, and their features."""
-        x, p = self._kept(seen)
-        shown = [Shown(None, s.prompt, row) for s, row in zip(seen, x, strict=True)]
+        """The reading of kept pictures: their features, the answers for nobody in particular, and what a decider that
+        remembers them needs for any other question.
+        """
+        x, p, left = self._kept(seen)
+        kept = left if self._memory else [None] * len(seen)
+        shown = [Shown(None, s.prompt, row, kept=own) for s, row, own in zip(seen, x, kept, strict=True)]
         for each, row in zip(shown, p, strict=True):
             if not np.isnan(row).any():
                 each.answers[NOBODY] = Answer.of(row.tolist())
@@ -99,7 +112,7 @@ class PromptedTeacher(Teacher):
 
     def ask(self, person: str, candidates: Sequence[Seen]) -> Questions:
         """Expected reduction of variance by each answer; see :mod:`reward_models.questions`."""
-        x, _ = self._kept(candidates)
+        x, _, _ = self._kept(candidates)
         slopes = torch.eye(len(candidates), dtype=torch.float64)[None]  # each picture's own liking
         covariance = torch.from_numpy(self._correction(person, x).covariance(x))[None]
         return Questions(
@@ -135,25 +148,29 @@ class PromptedTeacher(Teacher):
             Scale.of(x) if len(x) else Scale(np.zeros(self.asker.width), np.ones(self.asker.width))
         )
 
-    def _kept(self, seen: Sequence[Seen]) -> tuple[np.ndarray, np.ndarray]:
-        """Features (n, D) and probabilities (n, L). Raises RewardError for bytes of another width."""
-        wide = self.asker.width + len(LIKING)
+    def _kept(self, seen: Sequence[Seen]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Features (n, D), probabilities (n, L) and memories (n, M). Raises RewardError for bytes of another width."""
+        width, wide = self.asker.width, self.asker.width + len(LIKING) + self._memory
         if wrong := [s for s in seen if len(s.kept) != 2 * wide]:
             raise RewardError(f"a kept picture has {len(wrong[0].kept) // 2} numbers, not {wide}; keep it again")
         rows = [np.frombuffer(s.kept, dtype=np.float16).astype(np.float64) for s in seen]
         both = np.stack(rows) if rows else np.zeros((0, wide))
-        return both[:, : self.asker.width], both[:, self.asker.width :]
+        return both[:, :width], both[:, width : width + len(LIKING)], both[:, width + len(LIKING) :]
 
-    def _asked_again(self, told: str, evidence: Evidence, p: np.ndarray) -> np.ndarray:
-        """Probabilities (n, L) with the person's card, where a picture is at hand to ask about."""
-        rows = [i for i in evidence.thumbnails if 0 <= i < len(p)][:MOST_ASKED] if told else []
-        question = liking_question(told)
-        found = p.copy()
-        if rows:
-            answers = self.asker.decider.answers([evidence.thumbnails[i] for i in rows], [question])
-            for i, (answer,) in zip(rows, answers, strict=True):
-                if answer.probabilities:
-                    found[i] = answer.probabilities
+    def _asked_again(self, told: str, evidence: Evidence, p: np.ndarray, left: np.ndarray) -> np.ndarray:
+        """Probabilities (n, L) with the person's card, where a picture is at hand to ask about, or remembered."""
+        question, memory, found = liking_question(told), self.asker.decider.memory, p.copy()
+        if not told:
+            return found
+        if memory:
+            rows = list(range(len(p)))[-MOST_ASKED:]
+            answers = memory.answers(left[rows], [question]) if rows else []
+        else:
+            rows = [i for i in evidence.thumbnails if 0 <= i < len(p)][:MOST_ASKED]
+            answers = self.asker.decider.answers([evidence.thumbnails[i] for i in rows], [question]) if rows else []
+        for i, (answer,) in zip(rows, answers, strict=True):
+            if answer.probabilities:
+                found[i] = answer.probabilities
         return found
 
     def _learned(self, person: str, told: str, x: np.ndarray, p: np.ndarray, y: np.ndarray) -> Lesson:
