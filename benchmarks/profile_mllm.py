@@ -1,12 +1,12 @@
 """Does the profile decide what P-MLLM sees? One table of controls on people and pictures it never saw.
 
     python -m trainers profile-mllm && python -m trainers profile-vlm
-    python benchmarks/profile_mllm.py [--arm many] [--people 34] [--pictures 550] [--steps 1.0]
+    python benchmarks/profile_mllm.py [--arm many] [--people 34] [--pictures 120] [--steps 1.0]
 
 The 34 people of the miniature that no reward was trained on, and the data set's test pictures. Spearman with what each
 truly likes; mean [95 % bootstrap over people], and the difference from the full model, paired by person. Controls that
-differ in the fusion are trained here by the same recipe, each resumable; ``--steps`` times their steps;
-``--variants`` says which. "Routing": how far gate x attention moves at the answer when the card is opposed, over how
+differ in the fusion are trained here by the same recipe, each resumable; ``--steps`` times their steps; ``--variants``
+says which. Where it is not 1, the full model is trained once more with as many steps, and they are compared with that. "Routing": how far gate x attention moves at the answer when the card is opposed, over how
 far it moves when the card is paraphrased, for the same picture; 1 means that the profile does not route. The table is
 also in --out as JSON.
 """
@@ -47,7 +47,9 @@ from trainers.profile_mllm import VARIANTS, recipe
 
 ALL = tuple(v for v in VARIANTS if v != "full")
 OWN = "full: own card"
-ROUTED = 40  # pictures on which routing is measured
+SHORT = "fusion: full, as many steps as the variants"
+BATCH = 16  # prompts that are read at once
+ROUTED = 20  # pictures on which routing is measured
 
 
 def told(person: SimulatedPerson, report: SelfReport, parts: tuple[str, ...] = PARTS, manner: int = 0) -> str:
@@ -109,7 +111,7 @@ def routing(decider: FusedDecider, pictures: list[Image.Image], people: list[Sim
 def main(
     arm: str = "many",
     people: Annotated[int, typer.Option(help="Unseen people.")] = 34,
-    pictures: Annotated[int, typer.Option(help="Test pictures.")] = 550,
+    pictures: Annotated[int, typer.Option(help="Test pictures.")] = 120,
     steps: Annotated[float, typer.Option(help="Times the steps of the recipe, for the variants.")] = 1.0,
     variants: Annotated[str, typer.Option(help="Which variants to train, by commas; 'none' for none.")] = ",".join(ALL),
     world: int = WORLD,
@@ -126,6 +128,7 @@ def main(
     reward = reward_models.load(recipe(arm, work, dataset).out)
     assert isinstance(reward, ProfileReward)
     decider, cards = reward.decider, cards_of(everybody)
+    decider.batch_size = BATCH
     rows = {name: judged(decider, images, own, truth) for name, own in cards.items()}
     texts: list[Subject] = [
         caption(Scene(**values), random.Random(i), full=True) for i, values in enumerate(named(read))
@@ -135,16 +138,23 @@ def main(
     routed = routing(decider, [i for i in images[:ROUTED] if isinstance(i, Image.Image)], everybody)
     decider.fusion.detach()
     if (spliced := work / "profile-vlm" / "model").exists():
-        vlm = LocalDecider(load_vlm(spliced), 128)
+        vlm = LocalDecider(load_vlm(spliced), 128, BATCH)
         rows["spliced tokens, card as text"] = judged(vlm, images, cards[OWN], truth)
         rows["spliced tokens, no card"] = judged(vlm, images, [""] * len(everybody), truth)
-    for variant in () if variants == "none" else variants.split(","):
-        made, _ = fit_profile_mllm(recipe(arm, work, dataset, steps, variant), "cpu")
-        rows[f"fusion: {variant}"] = judged(made.decider, images, cards[OWN], truth)
+    wanted = [] if variants == "none" else variants.split(",")
+    for variant in ["full", *wanted] if wanted and steps != 1 else wanted:
+        told = recipe(arm, work, dataset, steps, variant)
+        if variant == "full":
+            told = told.model_copy(update={"out": f"{told.out}-short"})
+        made, _ = fit_profile_mllm(told, "cpu")
+        made.decider.batch_size = BATCH
+        name = SHORT if variant == "full" else f"fusion: {variant}"
+        rows[name] = judged(made.decider, images, cards[OWN], truth)
         made.decider.fusion.detach()
     lines = ["| row | SROCC | from the full model |", "|---|---|---|"]
     for name, each in rows.items():
-        apart = as_interval(bootstrap(each - rows[OWN]), signed=True) if name != OWN else ""
+        full = SHORT if name.startswith("fusion: ") and SHORT in rows else OWN
+        apart = as_interval(bootstrap(each - rows[full]), signed=True) if name != full else ""
         lines.append(f"| {name} | {as_interval(bootstrap(each))} | {apart} |")
     lines.append(f"| routing ratio (1: the profile does not route) | {as_interval(bootstrap(routed), 2)} | |")
     print("\n".join(lines))

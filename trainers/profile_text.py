@@ -110,17 +110,26 @@ class World:
         self.people, self.rng, self.numbers = list(people), rng, np.random.default_rng(rng.getrandbits(32))
 
     def one(self, k: int) -> Rated:
-        """A person with some of their card, and k pictures in words, half of them hints."""
+        """A person with some of their card, and k pictures in words, half of them hints. Half of the pictures show
+        something that the person speaks of: of all that may be shown that is little, and learning to read the card
+        from it would take long.
+        """
         person, told = self.somebody()
         who = [person] if told else self.rng.sample(self.people, min(CROWD, len(self.people)))
-        scenes = [random_scene(self.rng) for _ in range(k // 2)]
-        hints = [_hint(self.rng) for _ in range(k - len(scenes))]
+        report = self_report(person)
+        spoken = [*report.liked, *report.disliked]
+        scenes = [random_scene(self.rng, **self._of(spoken)) for _ in range(k // 2)]
+        hints = [_hint(self.rng) | self._of(spoken) for _ in range(k - len(scenes))]
         drawn = [random_scene(self.rng, **hint) for hint in hints for _ in range(COMPLETIONS)]
         read, of_hints = one_hot(scenes), one_hot(drawn)
         rated = np.mean([(p.rate(p.satisfaction(read), self.numbers) - 1) / 4 for p in who], axis=0)
         meant = np.mean([p.satisfaction(of_hints) for p in who[:20]], axis=0).reshape(-1, COMPLETIONS).mean(1)
         texts = [caption(s, self.rng, full=True) for s in scenes] + [_said(hint, self.rng) for hint in hints]
         return Rated(liking_question(told).instructions, texts, np.concatenate([rated, meant]))
+
+    def _of(self, spoken: Sequence[tuple[str, str]]) -> dict[str, str]:
+        """One of these values half of the time."""
+        return dict([self.rng.choice(spoken)]) if self.rng.random() < 0.5 else {}
 
     def somebody(self) -> tuple[SimulatedPerson, str]:
         """A person, and a card of some of the parts; "" for nobody in particular."""
@@ -261,8 +270,8 @@ def train(
     watched: Sequence[SimulatedPerson],
     width: int = WIDTH,
     layers: int = LAYERS,
-    k: int = 16,
-    cards: int = 6,
+    k: int = 8,
+    cards: int = 10,
 ) -> Path:
     """Write the Llama to ``folder``/model, with its tokenizer and the form of its typed questions."""
     torch.manual_seed(SEED)

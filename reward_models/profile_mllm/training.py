@@ -122,7 +122,10 @@ class FusionTrainer:
 
     def _backward(self, batch: Sequence[Example], parts: int) -> float:
         patches = self.decider.eyes.patches_of([e.image() for e in batch]).to(self.device)
-        with _mixed(self.device), self.fusion.looking(patches):  # the backward pass too: checkpoints run the hooks again
+        with (
+            _mixed(self.device),
+            self.fusion.looking(patches),
+        ):  # the backward pass too: checkpoints run the hooks again
             value = self.loss(batch) / parts
             value.backward()
         return float(value.detach())

@@ -99,12 +99,12 @@ class Asker:
                     each.answers[question] = _joined(row[i * self.orders : (i + 1) * self.orders])
                     self._notice(each.answers[question])
 
-    def _answered(
-        self, shown: Sequence[Shown], asked: Sequence[ScoreQuestion]
-    ) -> Iterator[tuple[Shown, list[Answer]]]:
+    def _answered(self, shown: Sequence[Shown], asked: Sequence[ScoreQuestion]) -> Iterator[tuple[Shown, list[Answer]]]:
         """Of what is here the decider is asked, of what is gone its memory."""
         here = [s for s in shown if s.subject is not None]
-        yield from zip(here, self.decider.answers([s.subject for s in here if s.subject is not None], asked), strict=True)
+        yield from zip(
+            here, self.decider.answers([s.subject for s in here if s.subject is not None], asked), strict=True
+        )
         gone = [s for s in shown if s.subject is None]
         if gone and self.decider.memory is not None:
             kept = np.stack([s.kept for s in gone if s.kept is not None])

@@ -24,6 +24,9 @@ class TrainedConfig(Section):
     enrol: Literal["fit", "neighbours"] = "fit"
     """How a PAMELA reward learns your users. fit: from their ratings, choices and profile. neighbours: as in the paper,
     the mean of the five trained people whose taste is most like theirs, from ratings alone."""
+    prior: str | None = None
+    """Another trained reward whose answer from a user's demographics and profile is the liking before any rating, such
+    as a P-MLLM; ratings then correct it. null: the reward reads what it can of them itself."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where the reward runs; auto takes a GPU if there is one."""
 

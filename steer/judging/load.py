@@ -9,6 +9,7 @@ from typing import Any
 import reward_models
 from reward_models import RewardModel
 from reward_models.families import is_hub_name
+from reward_models.prior_mean import WithPrior
 from reward_models.quiet import quietly
 from reward_models.scorers.base import load_scorer, takes_device
 from reward_models.scorers.panel import Panel
@@ -73,8 +74,14 @@ def _trained_names() -> list[str]:
 
 
 def build_trained(config: TrainedConfig) -> RewardModel:
-    """The trained reward of a config."""
-    return load_reward(config.model, config.device, config.members, config.enrol)
+    """The trained reward of a config, with its prior where it names one. Raises as :func:`load_reward`."""
+    reward = load_reward(config.model, config.device, config.members, config.enrol)
+    if config.prior is None:
+        return reward
+    try:
+        return WithPrior(reward, load_reward(config.prior, config.device))
+    except reward_models.RewardError as error:
+        raise UsageError(f"{error}; see reward.prior in the config") from error
 
 
 def build_reward(config: RewardConfig) -> RewardModel:
