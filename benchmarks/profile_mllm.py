@@ -6,9 +6,10 @@
 The 34 people of the miniature that no reward was trained on, and the data set's test pictures. Spearman with what each
 truly likes; mean [95 % bootstrap over people], and the difference from the full model, paired by person. Controls that
 differ in the fusion are trained here by the same recipe, each resumable; ``--steps`` times their steps; ``--variants``
-says which. Where it is not 1, the full model is trained once more with as many steps, and they are compared with that. "Routing": how far gate x attention moves at the answer when the card is opposed, over how
-far it moves when the card is paraphrased, for the same picture; 1 means that the profile does not route. The table is
-also in --out as JSON.
+says which. Where it is not 1, the full model is trained once more with as many steps, and they are compared with that.
+
+"Routing": how far gate x attention moves at the answer when the card is opposed, over how far it moves when the card is
+paraphrased, for the same picture; 1 means that the profile does not route. The table is also in --out as JSON.
 """
 
 from __future__ import annotations
