@@ -93,6 +93,29 @@ def test_the_command_writes_a_reward_that_loads_and_says_what_it_watched(trained
     assert again.fingerprint() == model.fingerprint()
 
 
+def test_a_kept_picture_is_asked_about_with_a_card(trained):
+    model, pictures = reward_models.load(trained[0]), random_pictures(3)
+    warm = Person(None, {"trait_a": "9"}, "warm")
+    here = model.judge(model.read(pictures, [""] * 3), warm).personal
+    left = model.teacher.reading([Seen(kept) for kept in model.teacher.keep(pictures)])
+    np.testing.assert_allclose(model.judge(left, warm).personal, here, atol=2e-3)
+    assert np.abs(model.judge(left, Person()).personal - here).min() > 0
+
+
+def test_of_many_patches_the_means_of_neighbours_are_kept(decider, monkeypatch):
+    pictures, (question,) = random_pictures(2), [liking_question()]
+    whole = decider.memory
+    assert whole.kept == decider.eyes.patches
+    monkeypatch.setattr("reward_models.profile_mllm.decider.MOST_KEPT", 4)
+    pooled = decider.memory
+    kept = pooled.keep(pictures)
+    assert kept.shape == (2, 4 * decider.eyes.width)
+    side = whole.side // 2
+    first = whole.keep(pictures)[0].reshape(whole.side, whole.side, -1)[:side, :side].mean((0, 1))
+    np.testing.assert_allclose(kept[0].reshape(4, -1)[0], first, atol=1e-5)
+    assert [len(row) for row in pooled.answers(kept, [question])] == [1, 1]
+
+
 def test_training_asks_in_the_words_in_which_pictures_are_judged(decider):
     question = liking_question("age: 30-39")
     (picture,) = random_pictures(1)
