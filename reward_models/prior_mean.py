@@ -69,8 +69,8 @@ class WithPrior(RewardModel):
         self.datasets = reward.datasets
         self.said: dict[str, Person] = {}
         self.teacher = PriorTeacher(self, reward.teacher, prior.teacher)
-        both = reward.imagination, prior.imagination
-        self.imagination = BothImagined(*both) if both[0] and both[1] else None
+        own, other = reward.imagination, prior.imagination
+        self.imagination = BothImagined(own, other) if own and other else None
         self.words = ReasonsOf(reward.words) if reward.words else None
         self.critic: Critic | None = reward.critic
         self.meter = prior.meter or reward.meter
