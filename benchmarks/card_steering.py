@@ -6,7 +6,7 @@
 For each of the miniature's people that no reward was trained on: a run for what they say of themselves, for what
 somebody else says, for nobody in particular (the same reward without a card, and PAMELA's population), and the prompt
 as typed. Equal pictures; the first pictures of all runs have the same seeds. Judged by the person's true liking, read
-by an eye that took no part, and by the held-out reward as the population sees it. Mean [95 % bootstrap over people],
+by an eye that took no part. Mean [95 % bootstrap over people],
 paired by person.
 """
 
@@ -57,12 +57,13 @@ def main(
         by_many = Steerer(load_config("miniature", settings))
 
         def liked(steerer: Steerer, user: str, prompt: str, number: int) -> tuple[float, float]:
-            """What the person truly makes of the run's winner, and of the prompt as typed."""
+            """What the person truly makes of the run's winner, and of the prompt as typed on the same seed."""
             name = f"{len(list(Path(folder).iterdir()))}"
             result = steerer.run(prompt, user, budget, out=Path(folder) / name)
+            assert result.best is not None
+            same = [c for c in result.candidates if c.rewrite.text == prompt and c.picture]
             found = []
-            for chosen in (result.best, result.original):
-                assert chosen is not None
+            for chosen in (result.best, next((c for c in same if c.seed == result.best.seed), same[0])):
                 assert chosen.picture is not None
                 read = eye.read([read_picture(Path(result.folder) / chosen.picture, ("PNG",))])
                 found.append(float(everybody[number].satisfaction(read)[0]))
