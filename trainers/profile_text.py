@@ -48,7 +48,9 @@ LABELS = ["1", "2", "3", "4", "5"]
 TOLD = 0.7  # probability that a card says each of its parts
 NOBODY = 0.12  # share of the questions about people at large
 CROWD = 200  # people whose mean is everybody's
-COMPLETIONS = 12  # pictures over which the liking of a hint is averaged
+FEWEST = 3  # ratings that a hint's liking is the mean of, where there is a table of them
+GAIN, FULL, LESS = 3.0, 0.6, 0.85  # see `gain_at`
+COMPLETIONS = 32  # pictures over which the liking of a hint is averaged
 
 
 def tokenizer_of() -> PreTrainedTokenizerFast:
@@ -86,6 +88,17 @@ def build(vocabulary: int, width: int = WIDTH, layers: int = LAYERS) -> LlamaFor
     )
 
 
+def gain_at(progress: float) -> float:
+    """How much larger differences between people are made, at ``progress`` in [0, 1] of the training: ``GAIN`` up to
+    ``FULL``, down to 1 at ``LESS``. As they are they drown in what everybody likes: in 3,000 steps the model hardly
+    learnt to look at the card.
+
+    >>> gain_at(0.5), gain_at(0.9)
+    (3.0, 1.0)
+    """
+    return GAIN - (GAIN - 1) * min(1.0, max(0.0, (progress - FULL) / (LESS - FULL)))
+
+
 def levels_of(likings: np.ndarray) -> torch.Tensor:
     """Soft targets (n, 5): each liking in [0, 1] between the two levels beside it."""
     at = torch.as_tensor(likings, dtype=torch.float32).clamp(0, 1) * (len(LABELS) - 1)
@@ -101,6 +114,27 @@ class Rated:
     likings: np.ndarray
 
 
+@dataclass(frozen=True)
+class Usual:
+    """What people at large make of a picture that shows these values: ``base``, and what each adds, by itself."""
+
+    base: float
+    adds: dict[tuple[str, str], float]
+
+    @classmethod
+    def of(cls, scenes: Sequence[Scene], likings: np.ndarray) -> Usual:
+        """From likings (n,) of scenes."""
+        base, adds = float(np.mean(likings)), {}
+        for name, read in one_hot(scenes).items():
+            seen = read.sum(0)
+            means = (read.T @ likings + base) / (seen + 1)
+            adds |= {(name, value): float(m - base) for value, m in zip(ATTRIBUTES[name], means, strict=True)}
+        return cls(base, adds)
+
+    def __call__(self, shown: dict[str, str]) -> float:
+        return self.base + sum(self.adds[item] for item in shown.items())
+
+
 class World:
     """Endless ratings: any of ``people`` of any scene, and what they make of a phrase or two ("a picture of: ink
     drawing"): their mean liking over all else that such a picture may show.
@@ -108,24 +142,43 @@ class World:
 
     def __init__(self, people: Sequence[SimulatedPerson], rng: random.Random):
         self.people, self.rng, self.numbers = list(people), rng, np.random.default_rng(rng.getrandbits(32))
+        self.usual = self._usual()
+        self.gain = 1.0
+
+    def _usual(self) -> Usual:
+        scenes = [random_scene(self.rng) for _ in range(3000)]
+        read = one_hot(scenes)
+        return Usual.of(scenes, np.mean([p.satisfaction(read) for p in self.people[:CROWD]], axis=0))
+
+    def apart(self, likings: np.ndarray, shown: Sequence[dict[str, str]]) -> np.ndarray:
+        """Likings (n,) whose distance from what is usual for such pictures is ``gain`` times as large; how high a
+        person rates all of them stays.
+        """
+        usual = np.array([self.usual(each) for each in shown])
+        differs = likings - usual
+        level = differs.mean()
+        return np.clip(usual + level + self.gain * (differs - level), 0, 1)
 
     def one(self, k: int) -> Rated:
-        """A person with some of their card, and k pictures in words, half of them hints. Half of the pictures show
-        something that the person speaks of: of all that may be shown that is little, and learning to read the card
-        from it would take long.
+        """A person with some of their card, and k pictures in words, most of them hints: their likings are means, so
+        they say more about a card than a rating does. Half of the pictures show something that the person speaks of,
+        which by chance few would.
         """
         person, told = self.somebody()
         who = [person] if told else self.rng.sample(self.people, min(CROWD, len(self.people)))
         report = self_report(person)
         spoken = [*report.liked, *report.disliked]
-        scenes = [random_scene(self.rng, **self._of(spoken)) for _ in range(k // 2)]
-        hints = [_hint(self.rng) | self._of(spoken) for _ in range(k - len(scenes))]
+        scenes = [random_scene(self.rng, **self._of(spoken)) for _ in range(k // 4)]
+        hints = [self._of(spoken) or _hint(self.rng) for _ in range(k - len(scenes))]
         drawn = [random_scene(self.rng, **hint) for hint in hints for _ in range(COMPLETIONS)]
         read, of_hints = one_hot(scenes), one_hot(drawn)
         rated = np.mean([(p.rate(p.satisfaction(read), self.numbers) - 1) / 4 for p in who], axis=0)
         meant = np.mean([p.satisfaction(of_hints) for p in who[:20]], axis=0).reshape(-1, COMPLETIONS).mean(1)
         texts = [caption(s, self.rng, full=True) for s in scenes] + [_said(hint, self.rng) for hint in hints]
-        return Rated(liking_question(told).instructions, texts, np.concatenate([rated, meant]))
+        likings = np.concatenate([rated, meant])
+        if told:
+            likings = self.apart(likings, [*(values_of(s) for s in scenes), *hints])
+        return Rated(liking_question(told).instructions, texts, likings)
 
     def _of(self, spoken: Sequence[tuple[str, str]]) -> dict[str, str]:
         """One of these values half of the time."""
@@ -140,7 +193,7 @@ class World:
 
 def _hint(rng: random.Random) -> dict[str, str]:
     """One or two attributes of a picture."""
-    return {name: rng.choice(ATTRIBUTES[name]) for name in rng.sample(list(ATTRIBUTES), rng.choice((1, 1, 2)))}
+    return {name: rng.choice(ATTRIBUTES[name]) for name in rng.sample(list(ATTRIBUTES), rng.choice((1, 1, 1, 2)))}
 
 
 def _said(hint: dict[str, str], rng: random.Random) -> str:
@@ -153,19 +206,41 @@ class Table(World):
     def __init__(
         self, people: Sequence[SimulatedPerson], rng: random.Random, rows: dict[str, list[tuple[Scene, float]]]
     ):
-        super().__init__(people, rng)
         self.rows = rows
+        super().__init__(people, rng)
         by_scene: dict[Scene, list[float]] = {}
         for scene, liking in (row for own in rows.values() for row in own):
             by_scene.setdefault(scene, []).append(liking)
         self.means = [(scene, float(np.mean(values))) for scene, values in by_scene.items()]
 
+    def _usual(self) -> Usual:
+        rows = [row for own in self.rows.values() for row in own]
+        return Usual.of([scene for scene, _ in rows], np.array([liking for _, liking in rows]))
+
     def one(self, k: int) -> Rated:
-        """As :class:`World`."""
+        """As :class:`World`. A hint's liking is the mean of the person's ratings of pictures that show it."""
         person, told = self.somebody()
-        drawn = self.rng.choices(self.rows[person.id] if told else self.means, k=k)
+        rows = self.rows[person.id] if told else self.means
+        drawn = self.rng.choices(rows, k=k // 4)
+        report = self_report(person)
+        spoken = [*report.liked, *report.disliked]
+        shown, likings = [values_of(scene) for scene, _ in drawn], [liking for _, liking in drawn]
         texts = [caption(scene, self.rng, full=True) for scene, _ in drawn]
-        return Rated(liking_question(told).instructions, texts, np.array([liking for _, liking in drawn]))
+        while len(shown) < k:
+            hint = self._of(spoken) or _hint(self.rng)
+            found = [liking for scene, liking in rows if hint.items() <= values_of(scene).items()]
+            if len(found) < FEWEST:
+                continue
+            shown.append(hint)
+            likings.append(float(np.mean(found)))
+            texts.append(_said(hint, self.rng))
+        targets = self.apart(np.array(likings), shown) if told else np.array(likings)
+        return Rated(liking_question(told).instructions, texts, targets)
+
+
+def values_of(scene: Scene) -> dict[str, str]:
+    """The value of each attribute."""
+    return {name: values[i] for (name, values), i in zip(ATTRIBUTES.items(), scene.indices(), strict=True)}
 
 
 def one_hot(scenes: Sequence[Scene]) -> dict[str, np.ndarray]:
@@ -270,7 +345,7 @@ def train(
     watched: Sequence[SimulatedPerson],
     width: int = WIDTH,
     layers: int = LAYERS,
-    k: int = 8,
+    k: int = 16,
     cards: int = 10,
 ) -> Path:
     """Write the Llama to ``folder``/model, with its tokenizer and the form of its typed questions."""
@@ -288,6 +363,7 @@ def train(
             packed = packer.described([caption(random_scene(rng), rng, full=True) for _ in range(32)], 16)
             value = F.cross_entropy(answers_at(model, packed), packed.target)
             return value, {"caption": 8 * float(value.detach())}
+        world.gain = gain_at(trainer.seconds / (60 * minutes))
         packed = packer.rated([world.one(k) for _ in range(cards)])
         logs = answers_at(model, packed).log_softmax(-1)[:, packer.labels]  # (n, 5)
         value = -(packed.target * logs).sum(1).mean()
