@@ -46,6 +46,7 @@ CHAT = (
 )
 LABELS = ["1", "2", "3", "4", "5"]
 TOLD = 0.7  # probability that a card says each of its parts
+ALONE = 0.6  # share of the cards that have one part, from which it is learnt fastest
 NOBODY = 0.12  # share of the questions about people at large
 CROWD = 200  # people whose mean is everybody's
 FEWEST = 3  # ratings that a hint's liking is the mean of, where there is a table of them
@@ -185,9 +186,11 @@ class World:
         return dict([self.rng.choice(spoken)]) if self.rng.random() < 0.5 else {}
 
     def somebody(self) -> tuple[SimulatedPerson, str]:
-        """A person, and a card of some of the parts; "" for nobody in particular."""
+        """A person, and a card of some of the parts, often of one alone; "" for nobody in particular."""
         person = self.rng.choice(self.people)
         parts = [p for p in PARTS if self.rng.random() < TOLD] if self.rng.random() > NOBODY else []
+        if parts and self.rng.random() < ALONE:
+            parts = [self.rng.choice(("words", "words", "traits", "traits", "demographics"))]
         return person, card_of(person, parts, self.rng.randrange(6)) if parts else ""
 
 
