@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
@@ -121,7 +121,7 @@ class Candidate:
         if row in scores.reasons:
             self.state, self.reason = State.FAILED, f"no score: {scores.reasons[row]}"
 
-    def restore_scores(self, facts: dict[str, Any]) -> None:
+    def restore_scores(self, facts: Mapping[str, Any]) -> None:
         """From :meth:`facts`."""
         for name in SCORES:
             setattr(self, name, math.nan if facts.get(name) is None else facts[name])
@@ -148,6 +148,23 @@ class Candidate:
         if self.others:
             facts["others"] = {name: None if math.isnan(v) else v for name, v in self.others.items()}
         return facts
+
+    @classmethod
+    def from_facts(cls, facts: Mapping[str, Any]) -> Candidate:
+        """Back from :meth:`facts`, which were checked already."""
+        candidate = cls(
+            facts["index"],
+            facts["round"],
+            Rewrite(facts["text"], dict(facts.get("changes", {}))),
+            facts["seed"],
+            State(facts["state"]),
+            facts["picture"],
+            facts["reason"],
+            tier=facts["tier"],
+            early=math.nan if facts.get("early") is None else facts["early"],
+        )
+        candidate.restore_scores(facts)
+        return candidate
 
     def components(self) -> dict[str, float]:
         """What the objective mixes."""

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from reward_models.doors import read_object
 from steer.errors import UsageError
+from steer.types import SteerRequest
 
 Amount = Annotated[float, Field(ge=0)]
 
@@ -50,6 +51,11 @@ class _Batch(_Strict):
 def read_manifest(run: Path) -> dict[str, Any]:
     """The manifest of a run. Raises UsageError where there is none, or it is not one that steer wrote."""
     return _read(run, "run", _Manifest)
+
+
+def request_of(manifest: dict[str, Any]) -> SteerRequest:
+    """The request of a run, from its manifest as :func:`read_manifest` gives it."""
+    return SteerRequest(**manifest["request"])
 
 
 def read_batch_manifest(batch: Path) -> dict[str, Any]:
