@@ -140,10 +140,14 @@ class Result:
         """
         if self.best is None:
             raise UsageError(f"the run in '{self.folder}' made no picture: {self.why}")
+        return self.picture_of(self.best)
+
+    def picture_of(self, candidate: Candidate) -> Image.Image:
+        """A candidate's picture, from the run's folder. Raises StorageError where it is gone."""
         try:
-            return read_picture(inside(Path(self.folder), self.best.picture), ("PNG",))
+            return read_picture(inside(Path(self.folder), candidate.picture), ("PNG",))
         except (OSError, Unreadable) as error:
-            raise StorageError(f"the picture '{Path(self.folder) / self.best.picture}': {error}") from error
+            raise StorageError(f"the picture '{Path(self.folder) / candidate.picture}': {error}") from error
 
     def table(self) -> pandas.DataFrame:
         """A row per picture in the order drawn: text, seed, liking, fidelity and the other scores, and its file.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from steer.cli import completion
 from steer.cli.console import Console, console, print_line
 from steer.cli.options import AsJson, Browser, Budget, Config, Host, Out, Port, Seed, Settings, User
 from steer.cli.who import default_users
@@ -141,7 +142,12 @@ def _given(prompt: str | None) -> str:
 
 
 def resume(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of the run, batch or study.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FOLDER", help="Folder of the run, batch or study.", autocompletion=completion.made_folders
+        ),
+    ],
     as_json: AsJson = False,
 ) -> None:
     """Resume an interrupted run, batch or study; nothing is rendered twice."""
