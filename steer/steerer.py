@@ -31,7 +31,7 @@ from steer.search.search import Search
 from steer.store.manifest import request_of
 from steer.store.names import new_run_folder
 from steer.store.run_folder import RunFolder
-from steer.types import Candidate, RenderFailure, State, SteerRequest
+from steer.types import Candidate, RenderFailure, Start, State, SteerRequest
 from steer.users.rating import RatedPicture, rate_candidate
 from steer.users.store import UserStore
 from steer.words import check_prompt
@@ -78,9 +78,11 @@ class Steerer:
         """
         return self.parts.roster.ids()
 
-    def request(self, prompt: str, user: str, budget: int | None = None, seed: int = 0) -> SteerRequest:
-        """A checked request. Raises UsageError for an unusable prompt, user or budget."""
-        return check_request(self.parts, prompt, user, budget, seed)
+    def request(
+        self, prompt: str, user: str, budget: int | None = None, seed: int = 0, start: Start | None = None
+    ) -> SteerRequest:
+        """A checked request. Raises UsageError for an unusable prompt, user, budget or start."""
+        return check_request(self.parts, prompt, user, budget, seed, start)
 
     def search(self, prompt: str, user: str, budget: int | None = None, seed: int = 0) -> Search:
         """Ask and tell, for scripts that render elsewhere.
@@ -140,10 +142,18 @@ class Steerer:
         return rated
 
     def run(
-        self, prompt: str, user: str, budget: int | None = None, seed: int = 0, out: str | Path | None = None
+        self,
+        prompt: str,
+        user: str,
+        budget: int | None = None,
+        seed: int = 0,
+        out: str | Path | None = None,
+        start: Start | None = None,
     ) -> Result:
-        """Steer one prompt; everything is kept in a new folder (``out`` or under outputs/)."""
-        request = self.request(prompt, user, budget, seed)
+        """Steer one prompt; everything is kept in a new folder (``out`` or under outputs/). ``start``: a text and a
+        seed to begin with, such as a picture's (:func:`steer.store.origin.origin_of`).
+        """
+        request = self.request(prompt, user, budget, seed, start)
         path = Path(out) if out else new_run_folder(Path("outputs"), request.prompt, request.user)
         return drive(self.parts, request, new_folder(self.parts, request, path), self.emit)
 

@@ -43,10 +43,22 @@ class StopReason(str, Enum):
 
 
 @dataclass(frozen=True)
+class Start:
+    """A text and a seed to draw at first beside the prompt itself, such as those of a picture that was made before.
+    ``changes``: the phrases that the text adds, by kind, where they are known.
+    """
+
+    text: str
+    seed: int
+    changes: dict[str, str] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True)
 class SteerRequest:
     """One prompt to steer for one user. ``budget`` counts pictures.
 
     ``taste``: the users' own words, for a proposer that reads them; they are no part of what identifies a request.
+    ``start``: what to begin with.
     """
 
     prompt: str
@@ -54,6 +66,7 @@ class SteerRequest:
     budget: int = 48
     seed: int = 0
     taste: str = field(default="", repr=False, compare=False)
+    start: Start | None = None
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,15 @@ User = Annotated[
     ),
 ]
 RowUser = Annotated[
-    str | None, typer.Option("--user", "-u", metavar="NAME", help="User for rows that do not name one.")
+    list[str] | None,
+    typer.Option(
+        "--user",
+        "-u",
+        metavar="NAME",
+        help="User for rows that do not name one. Repeat it to draw each such row once for each of them; "
+        "'ann,bob' draws it for both together. Default: $STEER_USER, else your only user.",
+        autocompletion=completion.users,
+    ),
 ]
 Voter = Annotated[
     str, typer.Option("--user", "-u", metavar="NAME", help="User who votes; the study must have steered for them.")

@@ -9,13 +9,21 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from reward_models.doors import read_object
 from steer.errors import UsageError
-from steer.types import SteerRequest
+from steer.types import Start, SteerRequest
 
 Amount = Annotated[float, Field(ge=0)]
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+
+class _Start(_Strict):
+    model_config = ConfigDict(extra="forbid")
+
+    text: Annotated[str, Field(max_length=20_000)]
+    seed: Annotated[int, Field(ge=0, le=2**63)]
+    changes: dict[str, str]
 
 
 class _Request(_Strict):
@@ -25,6 +33,7 @@ class _Request(_Strict):
     user: str
     budget: Annotated[int, Field(ge=1, le=100_000)]
     seed: Annotated[int, Field(ge=0, le=2**63)]
+    start: _Start | None = None
 
 
 class _Manifest(_Strict):
@@ -55,7 +64,8 @@ def read_manifest(run: Path) -> dict[str, Any]:
 
 def request_of(manifest: dict[str, Any]) -> SteerRequest:
     """The request of a run, from its manifest as :func:`read_manifest` gives it."""
-    return SteerRequest(**manifest["request"])
+    told = manifest["request"]
+    return SteerRequest(**{**told, "start": Start(**told["start"]) if told.get("start") else None})
 
 
 def read_batch_manifest(batch: Path) -> dict[str, Any]:
