@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from diffusers import DiffusionPipeline
 from diffusers.configuration_utils import FrozenDict
 from PIL import Image
@@ -79,6 +80,19 @@ def test_scoring_takes_ids_and_refuses_what_is_no_person(by_name):
     for prompts in ("a fox", ["a fox", "a cat"]):
         with pytest.raises(reward_models.RewardError, match="one prompt for each of 1 pictures"):
             model.score([PICTURE], prompts, "u17")
+
+
+def test_the_readme_cites_what_citation_cff_does():
+    root = Path(__file__).parents[2]
+    told = yaml.safe_load((root / "CITATION.cff").read_text())
+    readme = (root / "README.md").read_text()
+    block = re.search(r"```text\n(@software.*?)```", readme, re.DOTALL)[1]
+    pamela = next(each for each in told["references"] if each.get("notes") == "PAMELA")
+    number = pamela["identifiers"][0]["value"].removeprefix("arXiv:")
+    for text in (told["title"], told["repository-code"], told["authors"][0]["name"]):
+        assert text in block
+    assert f"https://arxiv.org/abs/{number}" in readme
+    assert len(readme.splitlines()) < 120
 
 
 def test_loading_the_miniature_prints_nothing(tmp_path):
