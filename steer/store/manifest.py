@@ -59,6 +59,8 @@ class _Batch(_Strict):
 
 def read_manifest(run: Path) -> dict[str, Any]:
     """The manifest of a run. Raises UsageError where there is none, or it is not one that steer wrote."""
+    if (run / "rows.jsonl").exists():
+        raise UsageError(f"'{run}' is a batch, and no run; the folders of its runs are in '{run / 'runs'}'")
     return _read(run, "run", _Manifest)
 
 

@@ -95,9 +95,23 @@ def test_the_readme_cites_what_citation_cff_does():
     assert len(readme.splitlines()) < 120
 
 
-def test_loading_the_miniature_prints_nothing(tmp_path):
-    code = "from steer import Steerer; s = Steerer('miniature'); s.parts.reward; s.parts.renderer"
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+QUIET = """
+import logging, diffusers.utils.logging, transformers.utils.logging
+libraries = diffusers.utils.logging, transformers.utils.logging
+def state():
+    root = logging.getLogger()
+    levels = {name: logging.getLogger(name).level for name in ("", "torch", "torchao", "diffusers", "transformers")}
+    return levels, list(root.handlers), [lib.is_progress_bar_enabled() for lib in libraries]
+before = state()
+from steer import Steerer
+Steerer().run("a fox", user="u17", budget=2, out="run")
+after = state()
+assert before == after, (before, after)
+"""
+
+
+def test_a_run_prints_nothing_and_leaves_the_programs_logging_as_it_was(tmp_path):
+    done = subprocess.run([sys.executable, "-c", QUIET], cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
@@ -183,6 +197,10 @@ def test_a_run_is_loaded_as_it_was(fake_steerer, tmp_path):
     assert loaded._repr_html_() == result._repr_html_()
     with pytest.raises(UsageError, match="no run in"):
         steer.load(tmp_path)
+    (tmp_path / "batch").mkdir()
+    (tmp_path / "batch" / "rows.jsonl").touch()
+    with pytest.raises(UsageError, match="is a batch, and no run; the folders of its runs are in"):
+        steer.load(tmp_path / "batch")
     (tmp_path / "run" / "result.json").unlink()
     with pytest.raises(UsageError, match=r"'steer resume .*' finishes it"):
         steer.load(tmp_path / "run")
