@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from steer.result import Result
+    from steer.shortcuts import load, steer
     from steer.steerer import Steerer
     from steer.types import SteerRequest
 
-__all__ = ["Result", "SteerRequest", "Steerer"]
+__all__ = ["Result", "SteerRequest", "Steerer", "load", "steer"]
 
 
 def __getattr__(name: str) -> Any:
@@ -18,6 +19,10 @@ def __getattr__(name: str) -> Any:
         from steer.steerer import Steerer
 
         return Steerer
+    if name in ("load", "steer"):
+        from steer import shortcuts
+
+        return getattr(shortcuts, name)
     if name == "Result":
         from steer.result import Result
 

@@ -7,10 +7,19 @@ import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from PIL import Image
+
+from reward_models.doors import Unreadable, inside
+from reward_models.pictures import read_picture
 from reward_models.plural import counted
+from steer.errors import StorageError, UsageError
 from steer.notebook import figures
-from steer.types import Candidate, RewriteStats, State, SteerRequest, StopReason
+from steer.types import SCORES, Candidate, RewriteStats, State, SteerRequest, StopReason
+
+if TYPE_CHECKING:
+    import pandas
 
 
 @dataclass(frozen=True)
@@ -125,6 +134,34 @@ class Result:
         return next(iter(same or own), None)
 
     @property
+    def image(self) -> Image.Image:
+        """The best picture, from the run's folder. Raises UsageError for a run that made none, StorageError where it is
+        gone.
+        """
+        if self.best is None:
+            raise UsageError(f"the run in '{self.folder}' made no picture: {self.why}")
+        return self.picture_of(self.best)
+
+    def picture_of(self, candidate: Candidate) -> Image.Image:
+        """A candidate's picture, from the run's folder. Raises StorageError where it is gone."""
+        try:
+            return read_picture(inside(Path(self.folder), candidate.picture), ("PNG",))
+        except (OSError, Unreadable) as error:
+            raise StorageError(f"the picture '{Path(self.folder) / candidate.picture}': {error}") from error
+
+    def table(self) -> pandas.DataFrame:
+        """A row per picture in the order drawn: text, seed, liking, fidelity and the other scores, and its file.
+
+        Likings and fidelities are in [0, 1]; NaN where a picture has no score. Raises UsageError without pandas.
+        """
+        try:
+            import pandas
+        except ModuleNotFoundError as error:
+            raise UsageError("result.table() needs the package 'pandas': pip install pandas") from error
+        rows = [_row(c, self.folder) for c in self.candidates]
+        return pandas.DataFrame(rows, columns=None if rows else COLUMNS).set_index("index")
+
+    @property
     def comparison(self) -> Comparison | None:
         """The winner against the prompt as typed; None where one of them has no picture, or no seed in common."""
         if not self.winner or not self.original or not self.best:
@@ -172,3 +209,24 @@ class Result:
                 if c is not None and c.picture
             ]
         )
+
+
+SHOWN = {"personal": "liking"}  # the name of a score in the table, where it is another
+COLUMNS = ["index", "round", "text", "seed", "tier", "state", *(SHOWN.get(n, n) for n in SCORES), "picture", "reason"]
+
+
+def _row(candidate: Candidate, folder: str) -> dict[str, object]:
+    """A candidate in the columns of the table; those of other scorers come before the picture."""
+    scores = {SHOWN.get(name, name): getattr(candidate, name) for name in SCORES}
+    return {
+        "index": candidate.index,
+        "round": candidate.round,
+        "text": candidate.rewrite.text,
+        "seed": candidate.seed,
+        "tier": candidate.tier,
+        "state": candidate.state.value,
+        **scores,
+        **candidate.others,
+        "picture": str(Path(folder) / candidate.picture) if candidate.picture else "",
+        "reason": candidate.reason,
+    }

@@ -18,7 +18,7 @@ from typing import Any
 from PIL import Image
 
 from reward_models import RewardModel, Scores
-from steer.config import SteerConfig, load_config, parse_config
+from steer.config import DEFAULT, SteerConfig, load_config, parse_config
 from steer.errors import UsageError
 from steer.events import Event, Listener, PromptDoubted
 from steer.parts import Parts
@@ -28,9 +28,10 @@ from steer.run.drive import drive, new_folder
 from steer.run.enhance import Enhanced, enhance
 from steer.run.requests import check_request, run_folder
 from steer.search.search import Search
+from steer.store.manifest import request_of
 from steer.store.names import new_run_folder
 from steer.store.run_folder import RunFolder
-from steer.types import Candidate, RenderFailure, State, SteerRequest
+from steer.types import Candidate, RenderFailure, Start, State, SteerRequest
 from steer.users.rating import RatedPicture, rate_candidate
 from steer.users.store import UserStore
 from steer.words import check_prompt
@@ -41,14 +42,17 @@ log = logging.getLogger(__name__)
 class Steerer:
     """Steers prompts for users. Models are loaded on first use and stay loaded.
 
-    ``config``: a preset name, a YAML path or a :class:`SteerConfig`. Any part may be given
-    instead of being built from it; listeners receive every :mod:`steer.events` event.
+    ``config``: a preset name, a YAML path or a :class:`SteerConfig`; without it the miniature. ``pipeline``: a
+    text-to-image pipeline of diffusers that is loaded already; ``config`` then says who judges, and size and steps, and
+    without it the preset of the pipeline's model does. Any other part may be given instead of being built too;
+    listeners receive every :mod:`steer.events` event. Raises UsageError for a pipeline that no preset is made for.
     """
 
     def __init__(
         self,
-        config: str | Path | SteerConfig = "miniature",
+        config: str | Path | SteerConfig | None = None,
         *,
+        pipeline: Any = None,
         proposer: Proposer | None = None,
         renderer: Renderer | None = None,
         reward: RewardModel | None = None,
@@ -56,7 +60,13 @@ class Steerer:
         store: UserStore | None = None,
         held_out: RewardModel | None = None,
     ):
-        self.config = config if isinstance(config, SteerConfig) else load_config(config)
+        if pipeline is not None:
+            if renderer is not None:
+                raise UsageError("a pipeline and a renderer both draw; give one of them")
+            from steer.renderers.given import renderer_for
+
+            config, renderer = renderer_for(pipeline, config)
+        self.config = config if isinstance(config, SteerConfig) else load_config(config or DEFAULT)
         self.parts = Parts(
             self.config, proposer=proposer, renderer=renderer, reward=reward, store=store, held_out=held_out
         )
@@ -68,9 +78,11 @@ class Steerer:
         """
         return self.parts.roster.ids()
 
-    def request(self, prompt: str, user: str, budget: int | None = None, seed: int = 0) -> SteerRequest:
-        """A checked request. Raises UsageError for an unusable prompt, user or budget."""
-        return check_request(self.parts, prompt, user, budget, seed)
+    def request(
+        self, prompt: str, user: str, budget: int | None = None, seed: int = 0, start: Start | None = None
+    ) -> SteerRequest:
+        """A checked request. Raises UsageError for an unusable prompt, user, budget or start."""
+        return check_request(self.parts, prompt, user, budget, seed, start)
 
     def search(self, prompt: str, user: str, budget: int | None = None, seed: int = 0) -> Search:
         """Ask and tell, for scripts that render elsewhere.
@@ -130,16 +142,24 @@ class Steerer:
         return rated
 
     def run(
-        self, prompt: str, user: str, budget: int | None = None, seed: int = 0, out: str | Path | None = None
+        self,
+        prompt: str,
+        user: str,
+        budget: int | None = None,
+        seed: int = 0,
+        out: str | Path | None = None,
+        start: Start | None = None,
     ) -> Result:
-        """Steer one prompt; everything is kept in a new folder (``out`` or under outputs/)."""
-        request = self.request(prompt, user, budget, seed)
+        """Steer one prompt; everything is kept in a new folder (``out`` or under outputs/). ``start``: a text and a
+        seed to begin with, such as a picture's (:func:`steer.store.origin.origin_of`).
+        """
+        request = self.request(prompt, user, budget, seed, start)
         path = Path(out) if out else new_run_folder(Path("outputs"), request.prompt, request.user)
         return drive(self.parts, request, new_folder(self.parts, request, path), self.emit)
 
     def resume(self, run: str | Path) -> Result:
         """Go on with an interrupted run at its next missing candidate."""
-        request = SteerRequest(**RunFolder.open(Path(run)).manifest["request"])
+        request = request_of(RunFolder.open(Path(run)).manifest)
         return drive(self.parts, request, run_folder(self.parts, request, Path(run)), self.emit)
 
     def batch(

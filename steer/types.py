@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
@@ -43,10 +43,22 @@ class StopReason(str, Enum):
 
 
 @dataclass(frozen=True)
+class Start:
+    """A text and a seed to draw at first beside the prompt itself, such as those of a picture that was made before.
+    ``changes``: the phrases that the text adds, by kind, where they are known.
+    """
+
+    text: str
+    seed: int
+    changes: dict[str, str] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True)
 class SteerRequest:
     """One prompt to steer for one user. ``budget`` counts pictures.
 
     ``taste``: the users' own words, for a proposer that reads them; they are no part of what identifies a request.
+    ``start``: what to begin with.
     """
 
     prompt: str
@@ -54,6 +66,7 @@ class SteerRequest:
     budget: int = 48
     seed: int = 0
     taste: str = field(default="", repr=False, compare=False)
+    start: Start | None = None
 
 
 @dataclass(frozen=True)
@@ -121,7 +134,7 @@ class Candidate:
         if row in scores.reasons:
             self.state, self.reason = State.FAILED, f"no score: {scores.reasons[row]}"
 
-    def restore_scores(self, facts: dict[str, Any]) -> None:
+    def restore_scores(self, facts: Mapping[str, Any]) -> None:
         """From :meth:`facts`."""
         for name in SCORES:
             setattr(self, name, math.nan if facts.get(name) is None else facts[name])
@@ -148,6 +161,23 @@ class Candidate:
         if self.others:
             facts["others"] = {name: None if math.isnan(v) else v for name, v in self.others.items()}
         return facts
+
+    @classmethod
+    def from_facts(cls, facts: Mapping[str, Any]) -> Candidate:
+        """Back from :meth:`facts`, which were checked already."""
+        candidate = cls(
+            facts["index"],
+            facts["round"],
+            Rewrite(facts["text"], dict(facts.get("changes", {}))),
+            facts["seed"],
+            State(facts["state"]),
+            facts["picture"],
+            facts["reason"],
+            tier=facts["tier"],
+            early=math.nan if facts.get("early") is None else facts["early"],
+        )
+        candidate.restore_scores(facts)
+        return candidate
 
     def components(self) -> dict[str, float]:
         """What the objective mixes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -15,10 +16,12 @@ COMMIT = "c0ffee" + "0" * 34
 
 class HubServer:
     """``repositories``: folders by name; ``gated``: names whose files nobody may read. ``fetched``: (name, file) of
-    every file that was sent whole."""
+    every file that was sent whole. ``accepts``: a folder that new repositories go to; without one, nobody may write.
+    ``private``: names of repositories that only their owner sees."""
 
-    def __init__(self, repositories, gated=()):
+    def __init__(self, repositories, gated=(), accepts=None):
         outer = self
+        self.accepts, self.private = accepts and Path(accepts), set()
         self.repositories = {name: Path(folder) for name, folder in repositories.items()}
         self.gated, self.fetched = set(gated), []
 
@@ -54,11 +57,44 @@ class HubServer:
                     facts = {
                         "id": repository,
                         "sha": COMMIT,
-                        "private": False,
+                        "private": repository in outer.private,
                         "gated": "auto" if repository in outer.gated else False,
                         "siblings": [{"rfilename": n, "size": s} for n, s in files.items()],
                     }
                 return self.send(200, json.dumps(facts).encode())
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                if outer.accepts is None or self.headers.get("Authorization") != "Bearer hf_test":
+                    return self.send(401, b'{"error": "Invalid username or password."}', {})
+                path = unquote(urlsplit(self.path).path)
+                if path == "/api/repos/create":
+                    return self.create(json.loads(body))
+                if path == "/api/validate-yaml":
+                    return self.send(200, b'{"errors": [], "warnings": []}')
+                repository = "/".join(path.removeprefix("/api/models/").split("/")[:2])
+                if "/preupload/" in path:
+                    files = [{"path": f["path"], "uploadMode": "regular"} for f in json.loads(body)["files"]]
+                    return self.send(200, json.dumps({"files": [f | {"shouldIgnore": False} for f in files]}).encode())
+                for line in map(json.loads, body.splitlines()):
+                    if line["key"] == "file":
+                        target = outer.repositories[repository] / line["value"]["path"]
+                        target.parent.mkdir(parents=True, exist_ok=True)
+                        target.write_bytes(base64.b64decode(line["value"]["content"]))
+                return self.send(
+                    200, json.dumps({"commitUrl": f"{repository}/commit/{COMMIT}", "commitOid": COMMIT}).encode()
+                )
+
+            def create(self, asked):
+                name = f"{asked.get('organization') or 'me'}/{asked['name']}"
+                url = json.dumps({"url": f"http://127.0.0.1:{outer.server.server_port}/{name}"}).encode()
+                if name in outer.repositories:
+                    return self.send(409, url, {})
+                outer.repositories[name] = outer.accepts / name
+                outer.repositories[name].mkdir(parents=True)
+                if asked.get("private") or asked.get("visibility") == "private":
+                    outer.private.add(name)
+                return self.send(200, url)
 
             def file(self, path):
                 owner, name, resolve, _, *rest = path.lstrip("/").split("/")
@@ -78,7 +114,7 @@ class HubServer:
                 for key, value in {"Content-Length": str(len(data)), **(headers or {})}.items():
                     self.send_header(key, value)
                 self.end_headers()
-                if self.command == "GET":
+                if self.command != "HEAD":
                     self.wfile.write(data)
 
             def log_message(self, *_):

@@ -11,7 +11,7 @@ import math
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, TextIO
 
@@ -29,6 +29,7 @@ SHOWN = 12  # faults that are listed
 EXAMPLES = "prompts/examples"
 MOST_LINE = 1_000_000  # characters
 COLUMNS = ("prompt", "user", "seed", "budget", "id")
+Users = Callable[[], Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -48,27 +49,30 @@ class Row:
 
 
 def read_rows(
-    sources: Iterable[str], user: str | None, check: Callable[[Row], None] = lambda _: None, stdin: TextIO | None = None
+    sources: Iterable[str],
+    user: str | Users | None,
+    check: Callable[[Row], None] = lambda _: None,
+    stdin: TextIO | None = None,
 ) -> Iterator[Row]:
     """Rows of files, globs, examples that ship ("holiday") and, for "-", standard input, in order.
 
-    ``user`` is for rows that do not name one. A txt file has one prompt per line (and # comments); csv and parquet
+    ``user`` is for rows that do not name one: an id, or what gives several, for each of which the row is drawn; it is
+    called for the first such row. A txt file has one prompt per line (and # comments); csv and parquet
     have columns and jsonl has objects: prompt, and optionally user, seed, budget, id and settings ("search.seeds").
     ``check`` looks at each row and raises UsageError. Where no id is given, it is made from the row's content, so that
     rows can be added anywhere later. All rows are read even after a fault; the UsageError then lists one per line.
     """
-    yield from _checked(_lines(sources, stdin or sys.stdin), ", ".join(sources), user, check)
+    users = user if callable(user) else lambda: [user] if user else []
+    yield from _checked(_lines(sources, stdin or sys.stdin), ", ".join(sources), users, check)
 
 
 def read_mappings(rows: Iterable[Mapping[str, Any]], check: Callable[[Row], None] = lambda _: None) -> Iterator[Row]:
     """The same from mappings with the columns' names."""
     places = ((f"row {i}", told) for i, told in enumerate(rows, start=1))
-    yield from _checked(places, "the rows", None, check)
+    yield from _checked(places, "the rows", lambda: [], check)
 
 
-def _checked(
-    lines: Iterable[tuple[str, Any]], whole: str, user: str | None, check: Callable[[Row], None]
-) -> Iterator[Row]:
+def _checked(lines: Iterable[tuple[str, Any]], whole: str, users: Users, check: Callable[[Row], None]) -> Iterator[Row]:
     faults: list[str] = []
     ids: Counter[str] = Counter()
     rows = 0
@@ -76,20 +80,22 @@ def _checked(
         try:
             if isinstance(told, UsageError):
                 raise told
-            row = _row(told, user)
-            check(row)
+            found = _rows(told, users)
+            for row in found:
+                check(row)
         except UsageError as error:
             faults.append(f"{place}: {error}")
             continue
-        ids[row.id] += 1
-        rows += 1
-        if ids[row.id] > 1:
-            if "id" in told:
-                faults.append(f"{place}: the id '{row.id}' was used before")
-                continue
-            row = Row(**{**row.facts(), "id": f"{row.id}-{ids[row.id]}"})  # the same prompt again, on purpose
-        if not faults:
-            yield row
+        for row in found:
+            ids[row.id] += 1
+            rows += 1
+            if ids[row.id] > 1:
+                if "id" in told:
+                    faults.append(f"{place}: the id '{row.id}' was used before")
+                    continue
+                row = replace(row, id=f"{row.id}-{ids[row.id]}")  # the same prompt again, on purpose
+            if not faults:
+                yield row
     if faults:
         if len(faults) == 1:
             raise UsageError(faults[0])
@@ -99,7 +105,8 @@ def _checked(
         raise UsageError(f"there is no prompt in {whole}")
 
 
-def _row(told: Mapping[str, Any], user: str | None) -> Row:
+def _rows(told: Mapping[str, Any], users: Users) -> list[Row]:
+    """The row of a line, for each of ``users`` where it names nobody. An id that it has then names the user too."""
     values = {k: v for k, v in told.items() if v is not None and v != ""}
     if unknown := [k for k in values if k not in (*COLUMNS, "settings") and "." not in k]:
         raise UsageError(
@@ -113,15 +120,22 @@ def _row(told: Mapping[str, Any], user: str | None) -> Row:
         check_plain(settings)
     except ValueError as error:
         raise UsageError(f"settings: {error}") from error
-    whose = _name(values, "user") or user or ""
-    if not whose:
+    named = _name(values, "user")
+    everybody = [named] if named else list(dict.fromkeys(users()))
+    if not everybody:
         raise UsageError("no user; name one in the row, or for all rows with --user")
     if not isinstance(values.get("prompt", ""), str):
         raise UsageError(f"the prompt {shown(values['prompt'])} is not text")
     prompt = check_prompt(values.get("prompt", ""))
     seed, budget = _number(values, "seed", 0, MOST_SEED), _number(values, "budget", 1, MOST_PICTURES)
-    row = Row("", prompt, whose, seed or 0, budget, settings)
-    return Row(**{**row.facts(), "id": check_row_id(_name(values, "id") or _content_id(row))})
+    found = []
+    for whose in everybody:
+        row = Row("", prompt, whose, seed or 0, budget, settings)
+        own = _name(values, "id")
+        if own and len(everybody) > 1:
+            own = f"{own}-{''.join(c if _is_plain(c) else '-' for c in whose)}"
+        found.append(replace(row, id=check_row_id(own or _content_id(row))))
+    return found
 
 
 def check_row_id(name: object) -> str:

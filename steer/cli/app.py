@@ -17,7 +17,22 @@ from rich.markup import escape
 
 from reward_models.doors import shown
 from reward_models.printable import printable
-from steer.cli import batch, config, data, doctor, listing, models, reward, run, serve, show, study, user
+from steer.cli import (
+    again,
+    batch,
+    config,
+    data,
+    doctor,
+    listing,
+    looking,
+    models,
+    reward,
+    run,
+    serve,
+    show,
+    study,
+    user,
+)
 from steer.cli.console import Console, Handler, print_line
 from steer.errors import SteerError, UsageError
 
@@ -48,6 +63,9 @@ app.command("mcp")(serve.mcp)
 app.command("token")(serve.token)
 app.command("show")(show.show)
 app.command("list")(listing.list_)
+app.command("open")(looking.open_)
+app.command("compare")(looking.compare)
+app.command("again")(again.again)
 app.command("models")(models.models)
 app.command("doctor")(doctor.doctor)
 app.command("config")(config.config)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -13,6 +15,7 @@ import typer
 from steer.cli.console import console, print_line
 from steer.cli.extras import need_extra
 from steer.cli.options import AsJson, Beside, Budget, Config, DryRun, Out, RowUser, Settings
+from steer.cli.who import default_users
 from steer.config import DEFAULT
 from steer.errors import UsageError
 
@@ -27,14 +30,14 @@ if TYPE_CHECKING:
 class BatchOptions:
     """What a batch is started with; the defaults resume one with the rows in its folder.
 
-    ``files``: sources of new rows. ``user``: for rows that do not name one. ``settings``: of all rows, as typed; kept
+    ``files``: sources of new rows. ``users``: for rows that do not name one. ``settings``: of all rows, as typed; kept
     in the manifest. ``beside``: runs in progress at the same time (with ``ray``: per actor). ``workers`` and
     ``address``: of the Ray cluster.
     """
 
     files: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
-    user: str | None = None
+    users: tuple[str, ...] = ()
     beside: int = 8
     dry_run: bool = False
     retry_failed: bool = False
@@ -78,7 +81,10 @@ def batch(
 
     steer batch holiday --user u17
 
-    A row may name its own user, budget and settings. All rows are checked before anything is rendered.
+    steer batch holiday --user u17 --user u3
+
+    draws each prompt for both, as two rows. A row may name its own user, budget and settings. All rows are checked
+    before anything is rendered.
 
     Results go to outputs/batch-FILE unless --out is given.
 
@@ -98,7 +104,7 @@ def batch(
     options = BatchOptions(
         files=tuple(files),
         settings=tuple(overrides),
-        user=user,
+        users=tuple(user or ()),
         beside=beside,
         dry_run=dry_run,
         retry_failed=retry_failed,
@@ -131,7 +137,9 @@ def _steer_rows(folder: BatchFolder, config: SteerConfig, options: BatchOptions)
 
         parts = Parts(config)
         _ = parts.reward
-    rows = read_rows(options.files, options.user, RowParts(parts).check) if options.files else iter(())
+    check = RowParts(parts).check
+    users = cache(lambda: _users(options))  # asked and said once, however many rows there are
+    rows = read_rows(options.files, users, check) if options.files else iter(())
     if options.dry_run:
         from steer.batch.estimate import estimate
 
@@ -153,6 +161,19 @@ def _steer_rows(folder: BatchFolder, config: SteerConfig, options: BatchOptions)
         show_batch(folder.path, as_json=False)
     if states.keys() - {"done"}:
         raise typer.Exit(1)
+
+
+def _users(options: BatchOptions) -> Sequence[str]:
+    """Of rows that name nobody; empty where there is no user to take."""
+    if options.users:
+        return options.users
+    try:
+        users, whence = default_users()
+    except UsageError:
+        return ()
+    if not options.as_json:
+        console.print(f"rows that name no user are for {', '.join(users)} ({whence})", markup=False)
+    return users
 
 
 def _run(

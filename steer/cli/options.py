@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from steer.cli import completion
 from steer.config.search import MOST_PICTURES, MOST_SEED
 
 
@@ -28,7 +29,13 @@ def _folder(text: str) -> Path:
 # Which configuration
 Config = Annotated[
     str,
-    typer.Option("--config", "-c", metavar="NAME|FILE", help="A preset ('steer models' lists them) or a YAML file."),
+    typer.Option(
+        "--config",
+        "-c",
+        metavar="NAME|FILE",
+        help="A preset ('steer models' lists them) or a YAML file.",
+        autocompletion=completion.presets,
+    ),
 ]
 Settings = Annotated[
     list[str] | None,
@@ -50,15 +57,24 @@ User = Annotated[
         metavar="NAME",
         help="Who to draw for: one of your users, u1 ... u200 on the miniature, or 'average' for nobody in "
         "particular. Repeat it to draw for several people together. Default: $STEER_USER, else your only user.",
+        autocompletion=completion.users,
     ),
 ]
 RowUser = Annotated[
-    str | None, typer.Option("--user", "-u", metavar="NAME", help="User for rows that do not name one.")
+    list[str] | None,
+    typer.Option(
+        "--user",
+        "-u",
+        metavar="NAME",
+        help="User for rows that do not name one. Repeat it to draw each such row once for each of them; "
+        "'ann,bob' draws it for both together. Default: $STEER_USER, else your only user.",
+        autocompletion=completion.users,
+    ),
 ]
 Voter = Annotated[
     str, typer.Option("--user", "-u", metavar="NAME", help="User who votes; the study must have steered for them.")
 ]
-UserId = Annotated[str, typer.Argument(metavar="USER", help="User id.")]
+UserId = Annotated[str, typer.Argument(metavar="USER", help="User id.", autocompletion=completion.users)]
 Store = Annotated[
     Path | None,
     typer.Option(
@@ -98,6 +114,17 @@ Out = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, nothing else.")]
+
+# What was made
+Made = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="FOLDER",
+        help="Folder of a run, batch or study. Default: the newest in outputs/.",
+        show_default=False,
+        autocompletion=completion.made_folders,
+    ),
+]
 
 # Data sets
 Kind = Annotated[

@@ -82,6 +82,8 @@ class Progress:
                 f'[bold]"{escape(request.prompt)}"[/] for [bold]{escape(request.user)}[/], '
                 f"{counted(request.budget, 'picture')}, seed {request.seed}"
             )
+            if request.start:
+                self.bar.console.print(f"  from      {escape(request.start.text)}, seed {request.start.seed}")
             for kind, name in event.parts.items():
                 self.bar.console.print(f"  {kind:9s} {escape(name)}")
             if event.already:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from reward_models.plural import counted
 from steer.cli.bars import feature_bar
 from steer.cli.console import print_line
 from steer.cli.extras import extra
 from steer.devices import pick_device
-from steer.errors import UsageError, unknown
+from steer.errors import SteerError, UsageError, unknown
 from steer.resources import MINIATURE_WEIGHTS, shipped_file, shipped_names
 
 if TYPE_CHECKING:
@@ -147,6 +148,50 @@ def ablate(config: Recipe) -> None:
         if family.ablate is None:
             raise UsageError(f"the family '{family.name}' has no ablations")
         family.ablate(file, work)
+
+
+@app.command()
+def push(
+    model: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of a trained reward.")],
+    repository: Annotated[str, typer.Argument(metavar="OWNER/NAME", help="Repository on the hub; made if it is new.")],
+    public: Annotated[bool, typer.Option("--public", help="Let everybody see it. Default: a private one.")] = False,
+    card: Annotated[bool, typer.Option("--card", help="Print the model card, and upload nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
+) -> None:
+    """Put a trained reward on a hub, with a model card made of what its files say.
+
+    steer reward push outputs/rewards/pamela me/pamela --card
+
+    A README.md in the folder is the card. A reward holds what was learned of the people it was trained on, so it says
+    what leaves this machine and asks first.
+
+    Exit code 0; 1 if you say no or the hub refuses; 2 for wrong input.
+    """
+    from reward_models.base import RewardError
+    from reward_models.publishing import publication
+    from reward_models.publishing import push as upload
+
+    try:
+        told = publication(model, repository)
+    except RewardError as error:
+        raise UsageError(str(error)) from error
+    if card:
+        return print_line(told.card.rstrip("\n"))
+    where = "public, for everybody to see" if public else "private"
+    print_line(f"{', '.join(told.files)} and a model card go to {repository} ({where})")
+    if told.people:
+        facts = f", and facts about {told.described} of them" if told.described else ""
+        people = counted(told.people, "person", "people")
+        print_line(f"they hold the ids of {people} and what was learned of them{facts}")
+    for place in told.places:
+        print_line(f"config.json names a folder of this machine: {place}")
+    if not yes and not typer.confirm("Upload?"):
+        print_line("nothing was uploaded")
+        raise typer.Exit(1)
+    try:
+        print_line(f"uploaded to {upload(told, private=not public)}")
+    except RewardError as error:
+        raise SteerError(str(error)) from error
 
 
 def _scorers(asked: list[str]) -> dict[str, Scorer]:

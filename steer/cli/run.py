@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from steer.cli import completion
 from steer.cli.console import Console, console, print_line
 from steer.cli.options import AsJson, Browser, Budget, Config, Host, Out, Port, Seed, Settings, User
+from steer.cli.paths import named
 from steer.cli.who import default_users
 from steer.config import DEFAULT
 from steer.config.strength import StrengthName
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from steer.config import SteerConfig
     from steer.result import Result
     from steer.steerer import Steerer
+    from steer.store.origin import Origin
     from steer.web.live import LivePage
 
 Text = Annotated[str | None, typer.Argument(metavar="PROMPT", help="What to draw.", show_default=False)]
@@ -44,6 +47,16 @@ As = Annotated[
         metavar="FIELD=VALUE",
         help="Instead of --user: steer for a group of people, for example age_binned=40-49. Repeat it for several "
         "facts of one group.",
+    ),
+]
+From = Annotated[
+    Path | None,
+    typer.Option(
+        "--from",
+        metavar="PICTURE",
+        help="Continue from a picture, or from the best one of a run's folder: its text and seed, which are in its "
+        "metadata, are drawn first, beside the prompt. Without a PROMPT, its own prompt is used.",
+        autocompletion=completion.run_folders,
     ),
 ]
 Page = Annotated[
@@ -80,6 +93,7 @@ def run(
     not_user: NotUser = None,
     as_: As = None,
     together: Together = None,
+    picture: From = None,
     page: Page = False,
     host: Host = LOOPBACK,
     port: Port = 0,
@@ -104,7 +118,9 @@ def run(
 
     if text is not None and prompt is not None:
         raise UsageError(f"there are two prompts, '{text}' and --prompt '{prompt}'; give one")
-    wanted = check_prompt(_given(text if prompt is None else prompt))  # before models are loaded
+    origin = None if picture is None else _origin(picture)
+    typed = text if prompt is None else prompt
+    wanted = check_prompt(_given(origin.prompt if typed is None and origin else typed))  # before models are loaded
     address = Address(host, port, browser)
     if not page and address != Address():
         raise UsageError("--host, --port and --no-browser belong to --page")
@@ -120,10 +136,30 @@ def run(
         raise UsageError(f"'{both[0]}' is both --user and --not-user; a picture cannot be for and against one taste")
     audience = str(Audience(tuple(users), tuple(not_user or ())))
     _check_users(loaded, audience)
+    start = None
+    if origin is not None:
+        if no_rewrite:
+            raise UsageError("--from draws the picture's text beside the prompt, and --no-rewrite the prompt alone")
+        start = origin.start
+        if not as_json and (other := origin.drawn_otherwise(loaded.renderer)):
+            console.print(other, markup=False)
     if whence and not as_json:
         console.print(f"drawing for {', '.join(users)} ({whence})", markup=False)
     served = address if page else None
-    _drive(loaded, as_json, lambda s: s.run(wanted, audience, budget, seed, out), show_rewrites, served)
+    _drive(loaded, as_json, lambda s: s.run(wanted, audience, budget, seed, out, start), show_rewrites, served)
+
+
+def _origin(path: Path) -> Origin:
+    """Of a picture, or of the best one in a run's folder."""
+    from steer.report.stored import read_result
+    from steer.store.origin import origin_of
+
+    if not named(path).is_dir():
+        return origin_of(path)
+    best = read_result(path)["picture"]
+    if best is None:
+        raise UsageError(f"--from: the run in '{path}' made no picture")
+    return origin_of(path / best)
 
 
 def _check_users(config: SteerConfig, audience: str) -> None:
@@ -141,7 +177,12 @@ def _given(prompt: str | None) -> str:
 
 
 def resume(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of the run, batch or study.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FOLDER", help="Folder of the run, batch or study.", autocompletion=completion.made_folders
+        ),
+    ],
     as_json: AsJson = False,
 ) -> None:
     """Resume an interrupted run, batch or study; nothing is rendered twice."""

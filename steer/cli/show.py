@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +15,7 @@ from rich.table import Table
 from reward_models.plural import counted
 from steer.cli.console import console, print_line, print_text
 from steer.cli.folders import kind_of, latest
-from steer.cli.options import AsJson
+from steer.cli.options import AsJson, Made
 from steer.cli.show_many import show_batch, show_study
 from steer.judging.audience import Audience
 from steer.report.changes import word_changes
@@ -24,14 +25,7 @@ _MARK = {"same": "{}", "added": "[bold green]{}[/]", "removed": "[red strike]{}[
 
 
 def show(
-    folder: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="FOLDER",
-            help="Folder of a run, batch or study. Default: the newest in outputs/.",
-            show_default=False,
-        ),
-    ] = None,
+    folder: Made = None,
     as_json: AsJson = False,
     top: Annotated[int, typer.Option(metavar="N", help="Texts of a run to list.", min=0)] = 8,
 ) -> None:
@@ -94,6 +88,7 @@ def print_summary(s: dict[str, Any]) -> None:
         words = ", ".join(f"{n} {v:+.2f}" for n, v in list(added.items())[:4])
         print_text("why", escape(f"{name}: {words}"))
     if s["picture"]:
+        show_in_terminal(folder / s["picture"])
         console.print(f"  picture   {escape(str(folder / s['picture']))}{_of_picture(s['best'])}")
     console.print(f"  sheet     {folder / 'contact_sheet.png'}", markup=False)
     console.print(f"  report    {folder / 'report.html'}", markup=False)
@@ -110,6 +105,18 @@ def print_summary(s: dict[str, Any]) -> None:
     )
     if s["stop"] == "INTERRUPTED":
         console.print(f"  everything so far is kept; resume with: [bold]steer resume {escape(str(folder))}[/]")
+
+
+def show_in_terminal(picture: Path) -> None:
+    """Print a picture where the terminal can show one."""
+    from reward_models.doors import Unreadable
+    from reward_models.pictures import read_picture
+    from steer.terminal_graphics import protocol_of, show_picture
+
+    if not protocol_of():
+        return
+    with suppress(OSError, Unreadable):  # gone since; its path is printed anyway
+        show_picture(read_picture(picture, ("PNG",)))
 
 
 def _liking(stats: dict[str, Any]) -> str:

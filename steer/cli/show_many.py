@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 from pathlib import Path
+from typing import Any
 
 from rich.markup import escape
 from rich.table import Column, Table
@@ -30,6 +31,8 @@ def show_batch(path: Path, as_json: bool) -> None:
     gains = [row["gain"] for row in done if row["gain"] is not None]
     mean = f", mean gain {statistics.fmean(gains):+.2f}" if gains else ""
     console.print(f"batch {path}: {len(done)} of {counted(len(rows), 'row')} done{mean}", markup=False)
+    for user, own in _by_user(done).items():
+        console.print(f"  {user}: {counted(len(own), 'row')}, mean gain {statistics.fmean(own):+.2f}", markup=False)
     number = Column("liking", justify="right"), Column("gain", justify="right")
     table = Table("state", "for", "prompt", *number, box=None, pad_edge=False)
     for row in rows[:SHOWN]:
@@ -49,6 +52,15 @@ def show_batch(path: Path, as_json: bool) -> None:
         console.print(f"  table     {path / 'results.csv'}\n  page      {path / 'index.html'}", markup=False)
     if len(done) < len(rows):
         console.print(f"  finish it with: steer resume {path}", markup=False)
+
+
+def _by_user(done: list[dict[str, Any]]) -> dict[str, list[float]]:
+    """The gains of each user; empty for one user, and for more than a screen has room for."""
+    found: dict[str, list[float]] = {}
+    for row in done:
+        if row["gain"] is not None:
+            found.setdefault(row["user"], []).append(row["gain"])
+    return found if 1 < len(found) <= SHOWN else {}
 
 
 def show_study(path: Path, as_json: bool) -> None:

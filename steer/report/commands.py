@@ -23,19 +23,23 @@ class Command:
 
 
 def next_commands(result: Result, manifest: dict[str, Any]) -> list[Command]:
-    """Resume, again with other seeds, rate the pictures, show: those that make sense after this run."""
+    """Resume, draw the best again, search on from it, run again, rate, show: those that make sense after this run."""
     request, folder = result.request, result.folder
     found = []
     if result.stop is StopReason.INTERRUPTED:
         found.append(Command("Finish this run", _line("resume", folder)))
     settings = typed_settings(manifest["config"])
+    if result.best is not None:
+        found.append(Command("Draw the best on further seeds, or larger", _line("again", folder, "--seeds", "4")))
     if settings is not None:
         prompt = ["--prompt", request.prompt] if request.prompt.startswith("-") else [request.prompt]
-        again = ["run", *prompt, "--user", request.user]
-        again += [] if (name := manifest["config"]["name"]) == DEFAULT else ["--config", name]
-        again += ["--budget", str(request.budget), "--seed", str(request.seed + 1)]
-        again += [word for setting in settings for word in ("--set", setting)]
-        found.append(Command("Run it again with other seeds", _line(*again)))
+        how = ["--user", request.user]
+        how += [] if (name := manifest["config"]["name"]) == DEFAULT else ["--config", name]
+        how += ["--budget", str(request.budget), "--seed", str(request.seed + 1)]
+        how += [word for setting in settings for word in ("--set", setting)]
+        if result.best is not None and "search.rewrite=false" not in settings:
+            found.append(Command("Search on from the best", _line("run", "--from", folder, *how)))
+        found.append(Command("Run it again with other seeds", _line("run", *prompt, *how)))
     in_store = manifest["parts"].get("people", {})  # people whose ratings steer has, and who can add to them
     rater = next((u for u in request.user.split(",") if u in in_store), "me")
     found.append(Command(f"Rate these pictures as '{rater}'", _line("user", "rate", rater, "--pictures", folder)))

@@ -27,8 +27,8 @@ def contact_sheet(result: Result, folder: RunFolder) -> Image.Image:
     sheet = Image.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(sheet)
     title, small = ImageFont.load_default(24), ImageFont.load_default(15)
-    draw.text((MARGIN, 22), _fit(draw, result.request.prompt, title, width - 2 * MARGIN), INK, title)
-    draw.text((MARGIN, 58), _fit(draw, _subtitle(result), small, width - 2 * MARGIN), PALE, small)
+    draw.text((MARGIN, 22), fit(draw, result.request.prompt, title, width - 2 * MARGIN), INK, title)
+    draw.text((MARGIN, 58), fit(draw, _subtitle(result), small, width - 2 * MARGIN), PALE, small)
     for i, row in enumerate(rounds):
         y = head + i * (CELL + CAPTION + GAP)
         draw.text((MARGIN, y + CELL // 2 - 8), _label(row[0], rounds[0][0].tier), PALE, small)
@@ -76,7 +76,8 @@ def _subtitle(result: Result) -> str:
     return "   ".join(parts)
 
 
-def _fit(draw: ImageDraw.ImageDraw, text: str, font, width: int) -> str:  # type: ignore[no-untyped-def]
+def fit(draw: ImageDraw.ImageDraw, text: str, font, width: int) -> str:  # type: ignore[no-untyped-def]
+    """A text that is at most ``width`` pixels wide, its end replaced by dots where it is longer."""
     while draw.textlength(text, font) > width and len(text) > 4:
         text = text[:-4] + "..."
     return text

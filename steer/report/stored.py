@@ -9,7 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from reward_models.doors import read_object
 from steer.errors import UsageError
-from steer.types import State, StopReason
+from steer.result import Result, Taste
+from steer.store.manifest import read_manifest, request_of
+from steer.types import Candidate, History, State, StopReason
 
 Picture = Annotated[str, Field(pattern=r"^pictures/[0-9]{4,9}\.png$")]
 Place = Annotated[str, Field(pattern=r"^(pictures/[0-9]{4,9}\.png)?$")]
@@ -49,9 +51,14 @@ class _Candidate(_Read):
     tier: str
     picture: Place
     reason: str
+    changes: dict[str, str] = Field(default_factory=dict)
     personal: Number
+    population: Number = None
     fidelity: Number
+    uncertainty: Number = None
     objective: Number
+    early: Number = None
+    others: dict[str, Number] = Field(default_factory=dict)
 
 
 class _Taste(_Read):
@@ -121,6 +128,29 @@ def read_result(run: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise UsageError(_damaged(path, run, str(error))) from error
     return found
+
+
+def load_result(run: Path) -> Result:
+    """A run's result as the run gave it, from its folder. Raises UsageError as :func:`read_result` does."""
+    manifest = read_manifest(run)
+    stored = read_result(run)
+    candidates = [Candidate.from_facts(facts) for facts in stored["candidates"]]
+    by_text = {stats.rewrite.text: stats for stats in History(candidates).stats()}
+    stop = StopReason[stored["stop"]]
+    return Result(
+        request_of(manifest),
+        str(run),
+        stop,
+        by_text.get(stored["prompt"]),
+        by_text.get(stored["best"]["text"]) if stored["best"] else None,
+        next((c for c in candidates if c.picture and c.picture == stored["picture"]), None),
+        candidates,
+        stored["seconds"],
+        explained=stored.get("explained", {}),
+        because="" if stored["why"] == stop.value else stored["why"],
+        warnings=stored.get("warnings", []),
+        tastes=[Taste(each["user"], each["ratings"], each["known"]) for each in stored.get("tastes", [])],
+    )
 
 
 def _damaged(path: Path, run: Path, why: str) -> str:

@@ -1,7 +1,8 @@
 """The search as ask and tell: which text is rendered with which seed next, and when to stop.
 
-Three phases. Baseline: the unchanged prompt on its first seeds. Rounds: a few rewrites, each on the first
-``draft_seeds`` seeds, the same for all rivals, and the next seed for earlier ones that promise to be the best.
+Three phases. Baseline: the unchanged prompt on its first seeds, and beside it the text that a request starts from.
+Rounds: a few rewrites, each on the first ``draft_seeds`` seeds, the same for all rivals, and the next seed for earlier
+ones that promise to be the best.
 Confirmation: the original and the leading rewrites on the remaining seeds, so that they are compared at equal seeds.
 With ``drafts`` the first two phases draw drafts, and the confirmation all its pictures in full.
 """
@@ -50,8 +51,14 @@ class Search:
         self._floor = 0.0
         rng = random.Random(request.seed)
         self._every_seed = [rng.getrandbits(31) for _ in range(config.seeds if config.rewrite else request.budget)]
+        if request.start:  # its picture first, as it was
+            seeds = dict.fromkeys([request.start.seed, *self._every_seed])
+            self._every_seed = list(seeds)[: len(self._every_seed)]
         self.seeds = self._every_seed[: seed_count(config.seeds, request.budget) if config.rewrite else None]
         self.original = Rewrite(request.prompt)
+        self._first = [self.original]  # the texts of round 0
+        if request.start and request.start.text != request.prompt:
+            self._first.append(Rewrite(request.start.text, dict(request.start.changes), "where the run starts"))
         self.round = -1
         self._stale, self._best = 0, -math.inf
         self._confirming = not config.rewrite
@@ -69,7 +76,7 @@ class Search:
             return []
         self.round += 1
         if self.round == 0:
-            return self._begun([(self.original, s) for s in self.seeds[: self.config.original_seeds]])
+            return self._begun([(r, s) for s in self.seeds[: self.config.original_seeds] for r in self._first])
         if not self._confirming and (n := self._affordable(self.left()) or self._spare()):
             looks = second_looks(self.history, self.seeds, self.config.second_looks, self.request.prompt)
             looks = looks[: max(0, self.left() - self._cost(n, self.config.confirm))]

@@ -9,12 +9,21 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from reward_models.doors import read_object
 from steer.errors import UsageError
+from steer.types import Start, SteerRequest
 
 Amount = Annotated[float, Field(ge=0)]
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+
+class _Start(_Strict):
+    model_config = ConfigDict(extra="forbid")
+
+    text: Annotated[str, Field(max_length=20_000)]
+    seed: Annotated[int, Field(ge=0, le=2**63)]
+    changes: dict[str, str]
 
 
 class _Request(_Strict):
@@ -24,6 +33,7 @@ class _Request(_Strict):
     user: str
     budget: Annotated[int, Field(ge=1, le=100_000)]
     seed: Annotated[int, Field(ge=0, le=2**63)]
+    start: _Start | None = None
 
 
 class _Manifest(_Strict):
@@ -49,7 +59,15 @@ class _Batch(_Strict):
 
 def read_manifest(run: Path) -> dict[str, Any]:
     """The manifest of a run. Raises UsageError where there is none, or it is not one that steer wrote."""
+    if (run / "rows.jsonl").exists():
+        raise UsageError(f"'{run}' is a batch, and no run; the folders of its runs are in '{run / 'runs'}'")
     return _read(run, "run", _Manifest)
+
+
+def request_of(manifest: dict[str, Any]) -> SteerRequest:
+    """The request of a run, from its manifest as :func:`read_manifest` gives it."""
+    told = manifest["request"]
+    return SteerRequest(**{**told, "start": Start(**told["start"]) if told.get("start") else None})
 
 
 def read_batch_manifest(batch: Path) -> dict[str, Any]:

@@ -17,9 +17,12 @@ from typing import Any
 
 from PIL.PngImagePlugin import PngInfo
 
+from reward_models.doors import parse_json
+from reward_models.pictures import open_picture
 from reward_models.printable import printable
 from steer.types import Candidate
 
+MOST_FACTS = 1_000_000  # characters of the chunk "steer"
 STEPS = ("steps", "num_inference_steps")  # what an image API may call them
 GUIDANCE = ("true_cfg_scale", "guidance_scale", "cfg_scale", "guidance")
 
@@ -70,8 +73,12 @@ def parameters(text: str, seed: int, size: tuple[int, int], drawing: Drawing, ve
     return f"{_line(text)}\n{away}\n{last}"
 
 
-def png_text(candidate: Candidate, manifest: dict[str, Any], size: tuple[int, int]) -> PngInfo:
-    """Text chunks: "parameters", as other tools read it, and "steer", everything as JSON. ``size`` in pixels."""
+def png_text(
+    candidate: Candidate, manifest: dict[str, Any], size: tuple[int, int], again: dict[str, Any] | None = None
+) -> PngInfo:
+    """Text chunks: "parameters", as other tools read it, and "steer", everything as JSON. ``size`` in pixels.
+    ``again``: which picture it was drawn after, and how, where it is no picture of the run itself.
+    """
     renderer = manifest["parts"]["renderer"]  # what it says of itself, not what the config has beside it
     drawing = Drawing.of(renderer, candidate.tier)
     text = parameters(candidate.rewrite.text, candidate.seed, size, drawing, manifest["steer"])
@@ -90,12 +97,28 @@ def png_text(candidate: Candidate, manifest: dict[str, Any], size: tuple[int, in
         "revision": renderer.get("revision"),
         "fingerprint": manifest["fingerprint"],
         "steer": manifest["steer"],
+        **({"again": again} if again else {}),
     }
     info = PngInfo()
     # iTXt keeps any Unicode; plain tEXt holds Latin-1 only
     info.add_itxt("parameters", printable(text))
     info.add_itxt("steer", printable(json.dumps(facts, ensure_ascii=False)))
     return info
+
+
+def facts_of(picture: Path) -> dict[str, Any] | None:
+    """What the chunk "steer" of a PNG says; None where it has none, or one that is no JSON object.
+
+    Raises OSError and Unreadable for a file that is no PNG.
+    """
+    with open_picture(picture, ("PNG",)) as image:
+        image.load()  # chunks may come after the pixels
+        text = image.info.get("steer")
+    try:
+        told = parse_json(text) if isinstance(text, str) and len(text) <= MOST_FACTS else None
+    except ValueError:
+        return None
+    return told if isinstance(told, dict) else None
 
 
 def _line(text: str) -> str:

@@ -1,22 +1,18 @@
-"""Rating without a browser: pictures as sixel graphics if the terminal has them, else in the system's viewer."""
+"""Rating without a browser: pictures in the terminal if it can show them, else in the system's viewer."""
 
 from __future__ import annotations
 
-import io
-import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from PIL import Image
 from rich.console import Console
 
+from steer.terminal_graphics import show_picture
 from steer.users.interview import ANCHORS, Interview
 from steer.users.pictures import Question
-
-SHOWN = 320  # longer side, in pixels
 
 
 def ask(interview: Interview, pairs: bool, console: Console, read: Callable[[str], str] = input) -> None:
@@ -73,10 +69,7 @@ def show(question: Question, console: Console, label: str = "") -> None:
     console.print(f"{label}{question.path}  {question.prompt}", markup=False)
     if not sys.stdout.isatty():
         return
-    if "sixel" in os.environ.get("TERM", "") or os.environ.get("TERM_PROGRAM") in ("WezTerm", "iTerm.app", "mintty"):
-        sys.stdout.write(sixel(question.image))
-        sys.stdout.flush()
-    else:
+    if not show_picture(question.image):
         _open(question.path)
 
 
@@ -85,27 +78,3 @@ def _open(path: Path) -> None:
         if shutil.which(program):
             subprocess.Popen([program, str(path)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             return
-
-
-def sixel(image: Image.Image) -> str:
-    """The picture as DEC sixel graphics with 64 colours: bands of six rows, and one line of characters per colour."""
-    small = image.copy()
-    small.thumbnail((SHOWN, SHOWN))
-    flat = small.quantize(64)
-    palette = flat.getpalette() or []
-    width, height = flat.size
-    pixels = flat.load()
-    assert pixels
-    out = io.StringIO()
-    out.write(f'\x1bPq"1;1;{width};{height}')
-    for k in range(len(palette) // 3):
-        red, green, blue = (round(v * 100 / 255) for v in palette[3 * k : 3 * k + 3])
-        out.write(f"#{k};2;{red};{green};{blue}")
-    for top in range(0, height, 6):
-        rows = range(top, min(top + 6, height))
-        for colour in sorted({pixels[x, y] for y in rows for x in range(width)}):
-            line = "".join(chr(63 + sum(1 << (y - top) for y in rows if pixels[x, y] == colour)) for x in range(width))
-            out.write(f"#{colour}{line}$")
-        out.write("-")
-    out.write("\x1b\\")
-    return out.getvalue()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
+import json
 import re
 import subprocess
 import sys
@@ -11,13 +14,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
+from diffusers import DiffusionPipeline
+from diffusers.configuration_utils import FrozenDict
 from PIL import Image
 
 import reward_models
+import steer
 from reward_models.families import REWARDS as BY_NAME
 from reward_models.families import find
-from steer.errors import UsageError
-from steer.resources import MINIATURE_WEIGHTS, REWARDS
+from steer import Steerer
+from steer.config import load_config
+from steer.errors import StorageError, UsageError
+from steer.renderers.given import model_of
+from steer.report import summary
+from steer.resources import MINIATURE_WEIGHTS, REWARDS, miniature_weights
+from steer.testing import FakeRenderer
 from steer.types import RenderFailure, State
 
 PICTURE = Image.new("RGB", (32, 32), "orange")
@@ -70,9 +82,36 @@ def test_scoring_takes_ids_and_refuses_what_is_no_person(by_name):
             model.score([PICTURE], prompts, "u17")
 
 
-def test_loading_the_miniature_prints_nothing(tmp_path):
-    code = "from steer import Steerer; s = Steerer('miniature'); s.parts.reward; s.parts.renderer"
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+def test_the_readme_cites_what_citation_cff_does():
+    root = Path(__file__).parents[2]
+    told = yaml.safe_load((root / "CITATION.cff").read_text())
+    readme = (root / "README.md").read_text()
+    block = re.search(r"```text\n(@software.*?)```", readme, re.DOTALL)[1]
+    pamela = next(each for each in told["references"] if each.get("notes") == "PAMELA")
+    number = pamela["identifiers"][0]["value"].removeprefix("arXiv:")
+    for text in (told["title"], told["repository-code"], told["authors"][0]["name"]):
+        assert text in block
+    assert f"https://arxiv.org/abs/{number}" in readme
+    assert len(readme.splitlines()) < 120
+
+
+QUIET = """
+import logging, diffusers.utils.logging, transformers.utils.logging
+libraries = diffusers.utils.logging, transformers.utils.logging
+def state():
+    root = logging.getLogger()
+    levels = {name: logging.getLogger(name).level for name in ("", "torch", "torchao", "diffusers", "transformers")}
+    return levels, list(root.handlers), [lib.is_progress_bar_enabled() for lib in libraries]
+before = state()
+from steer import Steerer
+Steerer().run("a fox", user="u17", budget=2, out="run")
+after = state()
+assert before == after, (before, after)
+"""
+
+
+def test_a_run_prints_nothing_and_leaves_the_programs_logging_as_it_was(tmp_path):
+    done = subprocess.run([sys.executable, "-c", QUIET], cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
@@ -109,3 +148,80 @@ def test_a_result_shows_the_best_picture_beside_the_originals(fake_steerer, tmp_
     assert f"best, liked {result.best.personal:.2f}" in page
     (tmp_path / "run" / result.best.picture).unlink()
     assert "original, liked" in result._repr_html_()
+
+
+@pytest.fixture(scope="module")
+def pipeline():
+    return DiffusionPipeline.from_pretrained(miniature_weights("pipeline"))
+
+
+def test_one_call_draws_with_the_scripts_own_pipeline(pipeline, miniature, tmp_path, monkeypatch):
+    config = load_config("miniature", ["renderer.steps=1"])
+    with_reward = Steerer.__init__
+
+    def init(self, config=None, **given):
+        with_reward(self, config, **{"reward": miniature.parts.reward, **given})
+
+    monkeypatch.setattr(Steerer, "__init__", init)
+    image = steer.steer(pipeline, "a fox", "u17", budget=3, config=config, out=tmp_path / "run")
+    result = steer.load(tmp_path / "run")
+    assert np.array_equal(np.asarray(image), np.asarray(result.image))
+    assert image.size == (128, 128)
+    facts = json.loads(Image.open(tmp_path / "run" / result.best.picture).text["steer"])
+    assert (facts["model"], facts["user"]) == ("miniature", "u17")
+
+
+def test_a_pipeline_is_drawn_with_as_its_preset_says(pipeline):
+    assert Steerer(pipeline=pipeline).config == load_config("miniature")
+    other = copy.copy(pipeline)
+    other._internal_dict = FrozenDict({**pipeline.config, "_name_or_path": "stabilityai/sdxl-turbo"})
+    assert model_of(other) == "stabilityai/sdxl-turbo"
+    assert Steerer(pipeline=other, config="miniature").config.renderer.model == "stabilityai/sdxl-turbo"
+    other._internal_dict = FrozenDict({**pipeline.config, "_name_or_path": "mine/thing"})
+    with pytest.raises(UsageError, match=r"no preset is made for 'mine/thing' \(FluxPipeline\).*config='sdxl'"):
+        Steerer(pipeline=other)
+    with pytest.raises(UsageError, match="'api' draws with 'remote', which takes no pipeline"):
+        Steerer("api", pipeline=pipeline)
+    with pytest.raises(UsageError, match="the pipeline is a str, and none of diffusers"):
+        Steerer(pipeline="sdxl")
+    with pytest.raises(UsageError, match="give one of them"):
+        Steerer(pipeline=pipeline, renderer=object())
+
+
+def test_a_run_is_loaded_as_it_was(fake_steerer, tmp_path):
+    result = fake_steerer(renderer=FakeRenderer(fail=[3])).run("a fox", "u1", budget=8, out=tmp_path / "run")
+    loaded = steer.load(str(tmp_path / "run"))
+    assert summary(loaded) == {**summary(result), "seconds": loaded.seconds}
+    assert loaded.comparison == result.comparison
+    assert [c.facts() for c in loaded.candidates] == [c.facts() for c in result.candidates]
+    assert loaded._repr_html_() == result._repr_html_()
+    with pytest.raises(UsageError, match="no run in"):
+        steer.load(tmp_path)
+    (tmp_path / "batch").mkdir()
+    (tmp_path / "batch" / "rows.jsonl").touch()
+    with pytest.raises(UsageError, match="is a batch, and no run; the folders of its runs are in"):
+        steer.load(tmp_path / "batch")
+    (tmp_path / "run" / "result.json").unlink()
+    with pytest.raises(UsageError, match=r"'steer resume .*' finishes it"):
+        steer.load(tmp_path / "run")
+
+
+def test_a_result_has_a_picture_and_a_table(fake_steerer, tmp_path, monkeypatch):
+    result = fake_steerer(renderer=FakeRenderer(fail=[3])).run("a fox", "u1", budget=8, out=tmp_path / "run")
+    assert result.image.size == (32, 32)
+    table = result.table()
+    assert list(table.index) == list(range(len(result.candidates)))
+    assert table.liking.max() == max(c.personal for c in result.candidates if c.state is State.SCORED)
+    assert table.loc[3].to_dict()["state"] == "FAILED"
+    assert (table.loc[3, "picture"], table.loc[3, "reason"]) == ("", "the fake was told to fail")
+    assert Path(table.loc[0, "picture"]).is_file()
+    none = dataclasses.replace(result, best=None, candidates=[])
+    assert list(none.table().columns) == list(table.columns)
+    with pytest.raises(UsageError, match="made no picture"):
+        none.image  # noqa: B018
+    (tmp_path / "run" / result.best.picture).unlink()
+    with pytest.raises(StorageError, match="the picture '"):
+        result.image  # noqa: B018
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(UsageError, match="needs the package 'pandas': pip install pandas"):
+        result.table()

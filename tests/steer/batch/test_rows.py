@@ -122,3 +122,29 @@ def test_many_rows_are_read_in_bounded_memory(tmp_path):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 8 * 2**20  # their ids
+
+
+def test_rows_for_several_users(tmp_path):
+    (tmp_path / "a.csv").write_text("id,prompt,user\nx,a fox,\n,a cat,\n,a dog,u9\n")
+    asked = []
+
+    def users():
+        asked.append(1)
+        return ["u1", "u2", "u1,!u3", "u1"]
+
+    found = list(read_rows([str(tmp_path / "a.csv")], users))
+    assert [(r.prompt, r.user) for r in found] == [
+        *(("a fox", u) for u in ("u1", "u2", "u1,!u3")),
+        *(("a cat", u) for u in ("u1", "u2", "u1,!u3")),
+        ("a dog", "u9"),
+    ]
+    assert [r.id for r in found[:3]] == ["x-u1", "x-u2", "x-u1--u3"]
+    alone = {r.id for u in ("u1", "u2") for r in read_rows([str(tmp_path / "a.csv")], u) if r.prompt == "a cat"}
+    assert alone == {r.id for r in found if r.prompt == "a cat"} - {found[5].id}  # a user more changes no row
+    (tmp_path / "b.csv").write_text("prompt,user\na dog,u9\n")
+    asked.clear()
+    assert len(list(read_rows([str(tmp_path / "b.csv")], users))) == 1
+    assert not asked  # nobody needs a default
+    (tmp_path / "c.csv").write_text("id,prompt\nx,a fox\nx-u1,a cat\n")
+    with pytest.raises(UsageError, match="no user; name one in the row"):
+        list(read_rows([str(tmp_path / "c.csv")], list))

@@ -94,3 +94,30 @@ def test_ray_is_asked_for_before_models_are_loaded(tmp_path, monkeypatch):
     done = steer_here("batch", "rows.txt", "--engine", "ray", cwd=tmp_path)
     assert done.returncode == 2
     assert "needs the package 'ray'; install steer with the extra: pip install 'steer-t2i[cluster]'" in done.stderr
+
+
+def test_each_prompt_is_drawn_for_each_user_and_one_more_user_adds_rows_alone(tmp_path):
+    (tmp_path / "rows.txt").write_text("a fox\na cat\n")
+    common = ("--budget", 4, "--set", "renderer=painter", "--set", "search.screen=1")
+    done = steer_here("batch", "rows.txt", "-u", "u1", "-u", "u2", *common, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "outputs/batch-rows"
+    with (folder / "results.csv").open() as file:
+        table = [(r["prompt"], r["user"]) for r in csv.DictReader(file)]
+    assert table == [("a fox", "u1"), ("a fox", "u2"), ("a cat", "u1"), ("a cat", "u2")]
+    assert "u2: 2 rows, mean gain " in done.stdout
+    more = steer_here("batch", "rows.txt", "-u", "u1", "-u", "u2", "-u", "u3", *common, cwd=tmp_path)
+    assert more.returncode == 0, more.stderr
+    assert "6/6 rows 8 of 8 pictures" in more.stdout  # the two new rows
+
+
+def test_rows_of_nobody_are_for_the_default_user_and_it_says_so(tmp_path):
+    (tmp_path / "rows.txt").write_text("a fox\na cat\n")
+    common = ("--budget", 4, "--dry-run")
+    done = steer_here("batch", "rows.txt", *common, cwd=tmp_path, env={"STEER_USER": "u5"})
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("rows that name no user are for u5 ($STEER_USER)") == 1
+    assert (
+        "STEER_USER"
+        not in steer_here("batch", "rows.txt", *common, "--json", cwd=tmp_path, env={"STEER_USER": "u5"}).stdout
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -20,7 +21,7 @@ from steer.config import load_config
 from steer.errors import UsageError
 from steer.miniature.painter import paint
 from steer.miniature.world import scene_at
-from steer.resources import miniature_weights
+from steer.resources import MINIATURE_REWARD, miniature_weights
 from tests.steer.command import steer_here
 
 N = {"train": 60, "val": 20, "test": 30}
@@ -213,3 +214,21 @@ def test_a_scorer_that_cannot_have_a_row_is_one_line(tmp_path):
         assert "Traceback" not in wrong.stderr
     wrong = steer_here("reward", "eval", "--config", "linear-hidden", "--scorer", "clip:x")
     assert "cannot load the CLIP 'x'" in wrong.stderr
+
+
+def test_push_shows_the_card_and_asks_before_anything_leaves(tmp_path):
+    folder = tmp_path / "mine"
+    shutil.copytree(MINIATURE_REWARD, folder)
+    config = json.loads((folder / "config.json").read_text())
+    config["encoder"]["name"] = "google/siglip2-base"
+    (folder / "config.json").write_text(json.dumps(config))
+    card = steer_here("reward", "push", folder, "me/mine", "--card")
+    assert card.returncode == 0, card.stderr
+    assert card.stdout.startswith("---\nlibrary_name: steer\n")
+    done = steer_here("reward", "push", folder, "me/mine", stdin="n\n")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "go to me/mine (private)" in done.stdout
+    assert "the ids of 200 people and what was learned of them, and facts about 200 of them" in done.stdout
+    assert done.stdout.endswith("nothing was uploaded\n")
+    wrong = steer_here("reward", "push", tmp_path, "me/mine", "--yes")
+    assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)

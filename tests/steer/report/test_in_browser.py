@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from steer.batch.run import run_batch
+from steer.report.compare import Compared, compared_page
 from tests.steer.batch.test_local import make
 from tests.steer.web.axe import faults
 from tests.steer.web.browser import DARK, DESKTOP, PHONE, open_tab, sideways
@@ -14,11 +15,14 @@ LONG = "a castle by the sea with " + "averyveryverylongwordwithoutanyspaceinit" 
 
 @pytest.fixture
 def pages(fake_steerer, tmp_path):
-    """A run for several people and a batch, of a prompt with a very long word."""
+    """A run for several people, a batch, and two runs compared, of a prompt with a very long word."""
     fake_steerer(["search.original_seeds=3"]).run(LONG, "u1,u17", budget=16, out=tmp_path / "run")
     folder, steerer = make(tmp_path, fake_steerer, lines=[{"prompt": LONG}, {"prompt": "a castle"}])
     run_batch(folder, steerer.parts)
-    return [tmp_path / "run" / "report.html", folder.path / "index.html"]
+    fake_steerer(["search.seeds=2"]).run("a fox", "u1", budget=6, out=tmp_path / "other")
+    compared = tmp_path / "compared.html"
+    compared.write_text(compared_page(Compared.of(tmp_path / "run", tmp_path / "other")))
+    return [tmp_path / "run" / "report.html", folder.path / "index.html", compared]
 
 
 @pytest.mark.browser

@@ -16,6 +16,7 @@ from steer.report.theme import DARK, LIGHT
 from steer.store.run_folder import RunFolder
 from steer.testing import FakeRenderer
 from steer.types import LIKED_BY, StopReason
+from tests.docs.commands import parse
 
 
 @pytest.fixture
@@ -85,6 +86,10 @@ def test_links_and_commands_of_a_run(run, tmp_path):
     told = [shlex.split(line.replace("&#39;", "'")) for line in commands]
     assert ["steer", "user", "rate", "me", "--pictures", str(folder)] in told
     assert ["steer", "show", str(folder)] in told
+    assert ["steer", "again", str(folder), "--seeds", "4"] in told
+    assert any(line[:4] == ["steer", "run", "--from", str(folder)] for line in told)
+    for line in told:
+        parse(line)
     assert not any("resume" in line for line in told)
 
 

@@ -6,6 +6,7 @@ import io
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,14 +14,18 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from sd_parsers import ParserManager
 
+import steer
 from steer import Steerer
 from steer.config import DiffusersConfig, RemoteConfig, load_config
+from steer.errors import UsageError
 from steer.renderers.diffusion import DiffusersRenderer
 from steer.renderers.painter import PainterRenderer
 from steer.renderers.remote import RemoteRenderer
+from steer.store.origin import origin_of
 from steer.store.provenance import Drawing, parameters, png_text
 from steer.testing import FakeRenderer, FakeReward
-from steer.types import Candidate, Rewrite
+from steer.types import Candidate, Rewrite, Start
+from tests.steer.command import steer_here
 from tests.steer.image_server import ImageServer
 
 sd_geninfo = pytest.importorskip("sd_geninfo.sd_geninfo")
@@ -131,3 +136,103 @@ def test_any_prompt_is_read_by_sd_parsers(text):
     image.save(file, "PNG", pnginfo=info)
     file.seek(0)
     assert ParserManager().parse(file).samplers[0].parameters["seed"] == "1"
+
+
+def picture_with(path, **chunks):
+    info = PngInfo()
+    for name, text in chunks.items():
+        info.add_itxt(name, text)
+    Image.new("RGB", (32, 32), "teal").save(path, pnginfo=info)
+    return path
+
+
+def test_a_picture_says_what_to_go_on_from(fake_steerer, tmp_path):
+    result = fake_steerer().run("a fox", "u1", budget=8, out=tmp_path / "run")
+    origin = origin_of(tmp_path / "run" / result.best.picture)
+    assert (origin.prompt, origin.start.text, origin.start.seed) == (
+        "a fox",
+        result.best.rewrite.text,
+        result.best.seed,
+    )
+    theirs = "a castle,\nat dawn\nNegative prompt: rain\nSteps: 20, Sampler: Euler, Seed: 77, Size: 64x64"
+    origin = origin_of(picture_with(tmp_path / "a1111.png", parameters=theirs))
+    assert (origin.prompt, origin.start) == ("a castle, at dawn", Start("a castle, at dawn", 77))
+    short = origin_of(picture_with(tmp_path / "short.png", parameters="a cat\nSteps: 20, Seed: 5"))
+    assert short.start == Start("a cat", 5)
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        {},
+        {"steer": "no JSON"},
+        {"steer": '["a list"]'},
+        {"steer": '{"text": "a fox", "prompt": "a fox", "seed": -1}'},
+        {"steer": '{"text": "a fox", "prompt": "a fox", "seed": true}'},
+        {"steer": '{"text": 5, "prompt": "a fox", "seed": 1}'},
+        {"steer": json.dumps({"text": "\u202e\n", "prompt": "a fox", "seed": 1})},
+        {"parameters": "a fox"},
+        {"parameters": f"a fox\nSeed: {10**30}"},
+        {"parameters": "\n\n\nSeed: 5"},
+    ],
+)
+def test_a_picture_that_says_nothing_useful_is_one_line(chunks, tmp_path):
+    with pytest.raises(UsageError, match="does not say which text and seed it was drawn with"):
+        origin_of(picture_with(tmp_path / "x.png", **chunks))
+
+
+def test_no_picture_at_all_is_one_line(tmp_path):
+    (tmp_path / "x.png").write_bytes(b"no picture")
+    for path in (tmp_path / "x.png", tmp_path, tmp_path / "none.png"):
+        with pytest.raises(UsageError, match=r"^--from: '.*' cannot be read as a PNG picture: .+"):
+            origin_of(path)
+
+
+def test_a_run_starts_with_the_text_and_seed_it_is_given(fake_steerer, tmp_path):
+    start = Start("a fox in a hat", 4711, {"dress": "in a hat"})
+    steerer = fake_steerer(["search.original_seeds=2"])
+    result = steerer.run("a fox", "u1", budget=16, out=tmp_path / "run", start=start)
+    first = [(c.rewrite.text, c.seed) for c in result.candidates if c.round == 0]
+    assert first[:2] == [("a fox", 4711), ("a fox in a hat", 4711)]
+    assert len(first) == len(set(first)) == 4
+    assert result.candidates[1].rewrite.changes == {"dress": "in a hat"}
+    assert steer.load(tmp_path / "run").request == result.request
+    again = fake_steerer(["search.original_seeds=2"]).resume(tmp_path / "run")
+    assert [c.facts() for c in again.candidates] == [c.facts() for c in result.candidates]
+    same = steerer.run("a fox", "u1", budget=8, out=tmp_path / "same", start=Start("a fox", 5))
+    assert (same.candidates[0].rewrite.text, same.candidates[0].seed) == ("a fox", 5)
+    assert len({(c.rewrite.text, c.seed) for c in same.candidates}) == len(same.candidates)
+
+
+def test_a_run_without_a_start_is_identified_as_before(fake_steerer, tmp_path):
+    fake_steerer().run("a fox", "u1", budget=4, out=tmp_path / "run")
+    assert set(json.loads((tmp_path / "run/manifest.json").read_text())["request"]) == {
+        "prompt",
+        "user",
+        "budget",
+        "seed",
+    }
+
+
+def test_from_on_the_command_line(tmp_path):
+    fox = steer_here("run", "a fox", "-u", "u17", "-n", 8, "-s", "renderer=painter", "-o", "fox", cwd=tmp_path)
+    assert fox.returncode == 0, fox.stderr
+    best = json.loads((tmp_path / "fox/result.json").read_text())
+    done = steer_here("run", "--from", "fox", "-u", "u3", "-n", 8, "-s", "renderer=painter", "-o", "on", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert f"from      {best['best']['text']}, seed" in done.stdout
+    assert "look different" not in done.stdout
+    second = json.loads((tmp_path / "on/result.json").read_text())
+    assert second["prompt"] == "a fox"
+    assert second["candidates"][1]["text"] == best["best"]["text"]
+    drawn = [(tmp_path / f / p).read_bytes() for f, p in (("fox", best["picture"]), ("on", "pictures/0001.png"))]
+    assert np.array_equal(*(np.asarray(Image.open(io.BytesIO(data))) for data in drawn))  # the same picture
+    picture_with(tmp_path / "plain.png")
+    for arguments, why in (
+        (("--from", "plain.png"), "does not say which text and seed"),
+        (("--from", "fox", "--no-rewrite"), "--no-rewrite the prompt alone"),
+        (("--from", "nothing.png"), "cannot be read as a PNG picture"),
+    ):
+        done = steer_here("run", *arguments, "-u", "u3", cwd=tmp_path)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+        assert why in done.stderr

@@ -17,13 +17,14 @@ from reward_models import Person
 from reward_models.questions import gains, open_variance, pair_gains
 from steer.errors import UsageError
 from steer.lexicon import Lexicon
+from steer.terminal_graphics import sixel
 from steer.testing import FakeRenderer
 from steer.users import pictures as pictures_of
 from steer.users.exchange import rate_from_csv
 from steer.users.interview import FEWEST, Interview
 from steer.users.pictures import drawn_for, pictures_in
 from steer.users.store import UserStore
-from steer.users.terminal import ask, sixel
+from steer.users.terminal import ask
 
 
 @pytest.fixture
