@@ -17,7 +17,7 @@ from rich.markup import escape
 
 from reward_models.doors import shown
 from reward_models.printable import printable
-from steer.cli import batch, config, data, doctor, listing, models, reward, run, serve, show, study, user
+from steer.cli import batch, config, data, doctor, listing, models, reward, run, serve, show, study, ui, user
 from steer.cli.console import Console, Handler, print_line
 from steer.errors import SteerError, UsageError
 
@@ -43,6 +43,7 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("resume")(run.resume)
 app.command("batch")(batch.batch)
+app.command("ui")(ui.ui)
 app.command("serve")(serve.serve)
 app.command("mcp")(serve.mcp)
 app.command("token")(serve.token)

@@ -35,6 +35,11 @@ class Roster:
         """All ids. "average", which is nobody in particular, is not among them."""
         return list(dict.fromkeys([*self.store.ids(), *self.reward.people()]))
 
+    @property
+    def trained(self) -> frozenset[str]:
+        """Ids of the people the reward model was trained on, without those it was taught since."""
+        return self._trained
+
     def person(self, user: str) -> Person:
         """The reward model's person with this id, or nobody of a group such as "age_binned=40-49". Raises UsageError if
         there is none.
