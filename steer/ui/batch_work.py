@@ -46,16 +46,17 @@ def new_batch(
             raise UsageError(f"a row of an uploaded file may change search and objective, not '{other[0][:40]}'")
         rows.check(row)
 
-    folder = BatchFolder(_free(service.settings.out, f"batch-{slug(name.stem, 40) or 'prompts'}"))
+    stem = slug(name.stem, 40) or "prompts"
+    folder = BatchFolder(_free(service.settings.out, f"batch-{stem}"))
     with tempfile.TemporaryDirectory(prefix="steer-rows-") as place:
-        source = Path(place) / f"rows{name.suffix.lower()}"
+        source = Path(place) / f"{stem}{name.suffix.lower()}"  # an error names it
         source.write_bytes(content)
         try:
             typed = [f"{key}={value}" for key, value in settings.items()]
             values = parts.config.model_dump(mode="json")
             folder.prepare(values, typed, parts.config.name, read_rows([str(source)], user, check))
         except UsageError as error:
-            raise UsageError(str(error).replace(f"{source}", name.name[:80])) from error
+            raise UsageError(str(error).replace(f"{source.parent}/", "")) from error
     return folder
 
 

@@ -191,7 +191,9 @@ def _facts(name: str, file: Path) -> Facts | None:
     request = manifest.get("request")
     if "kind" in manifest or not isinstance(request, dict):
         return None
-    prompt, user = str(request.get("prompt", "")), str(request.get("user", ""))
+    prompt, user = request.get("prompt"), request.get("user")
+    if not isinstance(prompt, str) or not isinstance(user, str):
+        return None
     try:
         users = tuple(Audience.parse(user).everyone)
     except UsageError:

@@ -180,6 +180,7 @@ class PeopleRoutes:
         except StillRead as late:
             gone, note = late.gone, str(late)
         self._interviews.pop(user, None)
+        await answered(self.service.ask(lambda: self.service.refresh([user])))
         runs = await asyncio.to_thread(self._runs_of, user)
         return {"gone": gone, "runs": runs, "note": note}
 

@@ -98,7 +98,8 @@ FORM = """<form method="post"><label for="token">This page needs the link that s
 <button>Open</button></p>
 </form>"""
 PLAIN = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="color-scheme" content="light dark">
-<meta name="viewport" content="width=device-width"><title>steer</title><main><h1>steer</h1>{}</main></html>
+<meta name="viewport" content="width=device-width"><title>steer</title><link rel="icon" href="data:,">
+<main><h1>steer</h1>{}</main></html>
 """
 
 

@@ -33,7 +33,8 @@ class Roster:
 
     def ids(self) -> list[str]:
         """All ids. "average", which is nobody in particular, is not among them."""
-        return list(dict.fromkeys([*self.store.ids(), *self.reward.people()]))
+        trained = (person for person in self.reward.people() if person in self._trained)  # not who was taught and deleted
+        return list(dict.fromkeys([*self.store.ids(), *trained]))
 
     @property
     def trained(self) -> frozenset[str]:

@@ -97,7 +97,7 @@ export async function batchPage(root, { args, scope }) {
 
 function stateOf(batch) {
   const { done = 0, failed = 0 } = batch.states;
-  return `${done} of ${counted(batch.rows_total, "row")} done${failed ? `, ${failed} failed` : ""}${batch.stopping ? " · stopping" : batch.working ? " · drawing" : ""}`;
+  return `${done} of ${counted(batch.rows_total, "row")} done${failed ? `, ${failed} failed` : ""}${batch.stopping ? " · stopping" : !batch.working ? "" : done + failed === batch.rows_total ? " · writing the table" : " · drawing"}`;
 }
 
 function rowOf(name, row) {
