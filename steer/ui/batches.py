@@ -30,6 +30,7 @@ from steer.ui.thumbnails import SIDES, Thumbnails
 from steer.ui.visitor import owner
 
 PAGE = 50
+KEPT_S = 3600  # a picture, by a browser
 TABLES = ("results.csv", "index.html", "sheet.png")
 
 
@@ -113,10 +114,9 @@ class BatchRoutes:
             raise Fault(404, "this row has no picture", "not_found")
         try:
             path = inside(folder.path, picture)
-            content = await asyncio.to_thread(self.thumbnails.webp, path, SIDES[0])
+            return await asyncio.to_thread(self.thumbnails.answer, path, SIDES[0], KEPT_S)
         except (OSError, Unreadable) as error:
             raise Fault(404, "this row has no picture", "not_found") from error
-        return Response(content, media_type="image/webp", headers={"Cache-Control": "private, max-age=3600"})
 
     def close(self) -> None:
         """End all batches; each keeps what it made."""

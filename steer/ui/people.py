@@ -31,6 +31,7 @@ from steer.users.profile import understood
 
 SHOWN = 8  # leanings in each direction
 OTHERS = 200  # people of the reward's data set that are listed
+KEPT_S = 3600  # a picture, by a browser
 INTERVIEWS = 4  # that are kept for the next answer
 
 
@@ -107,7 +108,7 @@ class PeopleRoutes:
 
     async def person(self, request: Request, user: str) -> dict[str, Any]:
         """What somebody told, and what is believed of their taste. ``note``: why nothing can be said, if so."""
-        user = person_of(request, user)
+        user, token = person_of(request, user), visitor(request).token
         if self.service.knows([user]):
             raise Fault(404, f"there is no user '{user}'", "not_found")
         parts, stored = self.service.parts, self.service.parts.store.get(user)
@@ -128,7 +129,7 @@ class PeopleRoutes:
             "likes": [x for x in sure if x["mean"] > 0][:SHOWN],
             "dislikes": [x for x in reversed(sure) if x["mean"] < 0][:SHOWN],
             "perhaps": [] if sure else [asdict(x) for x in unsure[:3]],
-            "similar": found.similar,
+            "similar": [(other, likeness) for other, likeness in found.similar if token.allows([other])],
             "surprises": [asdict(s) for s in found.surprises],
             "phrases": phrases,
         }
@@ -221,8 +222,7 @@ class PeopleRoutes:
         shown = next((q for q in interview.pictures if q.hash == hash_), None) if interview else None
         if shown is None:
             raise Fault(404, "there is no such picture", "not_found")
-        content = await asyncio.to_thread(self.thumbnails.webp, shown.path, SIDES[1])
-        return Response(content, media_type="image/webp", headers={"Cache-Control": "private, max-age=3600"})
+        return await asyncio.to_thread(self.thumbnails.answer, shown.path, SIDES[1], KEPT_S)
 
     def _interview(self, user: str) -> Interview:
         """In the models' thread."""

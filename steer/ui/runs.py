@@ -25,7 +25,8 @@ from steer.ui.visitor import run_of, sees, visitor
 WRITTEN_S = 5.0  # the disk may be behind a run that goes on
 MOST_CHOSEN = 500  # pictures or runs in one export
 Chosen = Annotated[Sequence[str], Query(max_length=MOST_CHOSEN)]
-KEPT = {"Cache-Control": "private, max-age=86400"}  # a picture of a run never changes
+KEPT_S = 86400  # a picture of a run never changes
+KEPT = {"Cache-Control": f"private, max-age={KEPT_S}"}
 
 
 class Favourite(BaseModel):
@@ -85,7 +86,7 @@ class RunRoutes:
         return {**found, "rater": rater if rater and caller.token.allows([rater]) else None, "live": live}
 
     async def picture(self, request: Request, name: str, index: int, side: int | None = None) -> Response:
-        """The PNG of a picture, or WebP no larger than ``side``, 256 or 768 pixels."""
+        """The PNG of a picture, or a picture no larger than ``side``, 256 or 768 pixels."""
         run_of(request, self.history, name)
         if side is not None and side not in SIDES:
             raise Fault(400, f"side is {side}; it must be 256 or 768", "invalid_value", "side")
@@ -95,8 +96,7 @@ class RunRoutes:
             try:
                 if side is None:
                     return Response(await asyncio.to_thread(read_bytes, path), media_type="image/png", headers=KEPT)
-                content = await asyncio.to_thread(self.thumbnails.webp, path, side)
-                return Response(content, media_type="image/webp", headers=KEPT)
+                return await asyncio.to_thread(self.thumbnails.answer, path, side, KEPT_S)
             except FileNotFoundError:
                 if not self._live(name):
                     break

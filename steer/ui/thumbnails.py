@@ -1,4 +1,4 @@
-"""Pictures as small as they are shown: WebP files in memory, as many as fit into a bound."""
+"""Pictures no larger than they are shown: made smaller once, and kept in memory, as many as fit into a bound."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from collections import OrderedDict
 from pathlib import Path
 
 from PIL import ImageOps
+from starlette.responses import Response
 
-from reward_models.pictures import read_picture
+from reward_models.doors import read_bytes
+from reward_models.pictures import open_picture, read_picture
 
 SIDES = (256, 768)  # longest side in pixels: in a grid, and alone
 MOST_BYTES = 24 * 2**20
@@ -24,8 +26,18 @@ class Thumbnails:
         self._bytes = 0
         self._lock = threading.Lock()
 
-    def webp(self, path: Path, side: int) -> bytes:
-        """The picture, no larger than ``side``. Raises OSError and Unreadable."""
+    def answer(self, path: Path, side: int, seconds: int) -> Response:
+        """A picture as it is, where it is a PNG and small enough; else WebP with ``side`` pixels at most. A browser may
+        keep it for so many ``seconds``. Raises OSError and Unreadable.
+        """
+        headers = {"Cache-Control": f"private, max-age={seconds}"}
+        with open_picture(path) as image:
+            small = max(image.size) <= side and image.format == "PNG"
+        if small:
+            return Response(read_bytes(path), media_type="image/png", headers=headers)
+        return Response(self._webp(path, side), media_type="image/webp", headers=headers)
+
+    def _webp(self, path: Path, side: int) -> bytes:
         key = str(path), path.stat().st_mtime_ns, side
         with self._lock:
             if key in self._kept:

@@ -33,7 +33,7 @@ class Roster:
 
     def ids(self) -> list[str]:
         """All ids. "average", which is nobody in particular, is not among them."""
-        trained = (person for person in self.reward.people() if person in self._trained)  # not who was taught and deleted
+        trained = (p for p in self.reward.people() if p in self._trained)  # not who was taught, and deleted since
         return list(dict.fromkeys([*self.store.ids(), *trained]))
 
     @property

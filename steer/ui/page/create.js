@@ -40,7 +40,9 @@ export async function createPage(root, { start, scope, query }) {
     const dial = root.querySelector("input[name=strength]:checked");
     if (dial) body.strength = dial.value;
     const begun = await trying(() => post("v1/runs", body), go);
-    if (begun) watch(begun);
+    if (!begun) return;
+    watch(begun);
+    view.root.focus({ preventScroll: true }); // so that the keys 1 to 5 rate, and are not typed into the prompt
   }
   let view = null;
   function watch(run) {

@@ -9,7 +9,7 @@ const ENDED = { done: "Finished", stopped: "Stopped", failed: "Failed", cancelle
 export async function runPage(root, { args, start, scope }) {
   const stored = await get(runPath(args[0]));
   const view = new RunView({
-    start, live: stored.live, stored,
+    start, live: stored.live, stored, heading: "h1",
     again: (prompt, user) => { location.hash = `#/?${new URLSearchParams({ prompt, user, go: 1 })}`; },
   });
   scope.onLeave(() => view.close());
@@ -18,8 +18,8 @@ export async function runPage(root, { args, start, scope }) {
 
 export class RunView {
   // live: the id of a run that goes on; run: what the server says of it; stored: what lies in its folder.
-  constructor({ start, live = null, run = null, stored = null, again }) {
-    Object.assign(this, { start, live, again, pictures: new Map(), favourites: new Set(), scores: new Map() });
+  constructor({ start, live = null, run = null, stored = null, again, heading = "h2" }) {
+    Object.assign(this, { start, live, again, heading, pictures: new Map(), favourites: new Set(), scores: new Map() });
     this.facts = stored ?? { ...run, pictures: undefined };
     this.name = stored?.name ?? run?.name ?? null;
     this.state = live ? (run?.state ?? "running") : stored.state;
@@ -46,7 +46,7 @@ export class RunView {
   get over() { return !this.live; }
 
   build() {
-    this.title = h("h2", {}, `“${this.facts.prompt}”`);
+    this.title = h(this.heading, {}, `“${this.facts.prompt}”`);
     this.sub = h("p", { class: "hint" });
     this.progress = h("progress", { "aria-label": "Pictures drawn", max: 1, value: 0 });
     this.status = h("p", { class: "status", role: "status" });
@@ -58,11 +58,11 @@ export class RunView {
     this.detail = h("aside", { class: "detail", "aria-label": "The chosen picture" });
     this.grid = h("div", { class: "grid", role: "group", "aria-label": "All pictures" });
     this.notes = h("div", { class: "notes" });
-    this.root = h("section", { class: "run", "aria-label": "A run" },
+    this.root = h("section", { class: "run", "aria-label": "A run", tabindex: -1 },
       h("header", { class: "run-head" }, h("div", {}, this.title, this.sub), this.actions),
       this.progress, this.status, this.notes,
       h("div", { class: "board" }, h("div", { class: "top" }, this.pair, this.ask), this.detail,
-        h("div", { class: "all" }, h("h3", {}, "All pictures"), this.grid)));
+        h("div", { class: "all" }, h("p", {}, h("b", {}, "All pictures")), this.grid)));
   }
 
   // what happens
@@ -112,15 +112,16 @@ export class RunView {
   }
 
   async question() {
-    if (!this.live || !this.facts.rater || !this.facts.learn) return;
+    if (!this.live || !this.facts.rater || !this.facts.learn || this.asked !== undefined) return; // one stays until it is answered
     const told = await get(`v1/runs/${this.live}/questions`).catch(() => null);
     const asked = told?.data.map((each) => each.picture).find((picture) => !this.scores.has(picture.index));
-    if (!asked || this.over) { this.ask.hidden = true; return; }
+    if (!asked || this.over || this.asked !== undefined) return;
     this.ask.hidden = false;
+    this.asked = asked.index;
     fill(this.ask,
       h("img", { src: picturePath(this.name, asked.index, 256), alt: `The picture asked about: ${asked.text}` }),
-      h("div", {}, h("h3", {}, "How much do you like this one?"), h("p", { class: "hint" }, "Of all pictures so far your answer would tell most here. It steers the rest of this run."),
-        scale(this.start.anchors, async (score) => { await this.rate(score, asked.index); this.question(); }, "Your answer")));
+      h("div", {}, h("p", {}, h("b", {}, "How much do you like this one?")), h("p", { class: "hint" }, "Of all pictures so far your answer would tell most here. It steers the rest of this run."),
+        scale(this.start.anchors, async (score) => { await this.rate(score, asked.index); this.asked = undefined; this.ask.hidden = true; this.question(); }, "Your answer")));
   }
 
   // what a person does

@@ -29,7 +29,7 @@ def test_a_file_of_prompts_becomes_a_table_and_pictures(painted):
     assert [(r["prompt"], r["user"]) for r in told["rows"]] == [("a cat", "u17"), ("a castle", "u3")]
     row = told["rows"][0]
     assert row["pictures"] == 4
-    assert visitor.get(f"ui/batches/{name}/rows/{row['id']}/picture").headers["content-type"] == "image/webp"
+    assert visitor.get(f"ui/batches/{name}/rows/{row['id']}/picture").headers["content-type"] == "image/png"
     packed = zipfile.ZipFile(io.BytesIO(visitor.get(f"ui/batches/{name}/result").content))
     table = list(csv.DictReader(io.TextIOWrapper(packed.open(f"{name}/results.csv"))))
     assert [r["prompt"] for r in table] == ["a cat", "a castle"]

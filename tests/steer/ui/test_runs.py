@@ -43,12 +43,18 @@ def test_a_run_is_stored_as_it_was_wished(painted, fox):
     assert (card["finished"], card["best"], card["user"]) == (True, told["best"], "me")
 
 
-def test_pictures_are_as_large_as_they_are_shown(fox):
-    visitor, name = fox
+def test_pictures_are_as_large_as_they_are_shown(painted, fox):
+    visitor = fox[0]
+    name = "20200101-000000-copy"
+    shutil.copytree(painted.out / fox[1], painted.out / name)
     whole = visitor.get(f"ui/runs/{name}/pictures/0")
     small = visitor.get(f"ui/runs/{name}/pictures/0?side=256")
     assert Image.open(io.BytesIO(whole.content)).format == "PNG"
-    assert Image.open(io.BytesIO(small.content)).format == "WEBP"
+    assert small.content == whole.content  # it is small already
+    Image.effect_noise((900, 600), 60).convert("RGB").save(painted.out / name / "pictures/0001.png")
+    for side in (256, 768):
+        made = Image.open(io.BytesIO(visitor.get(f"ui/runs/{name}/pictures/1?side={side}").content))
+        assert (made.format, made.size) == ("WEBP", (side, side * 2 // 3))
     assert small.headers["cache-control"].startswith("private")
     assert visitor.get(f"ui/runs/{name}/pictures/0?side=100").status_code == 400
     for missing in (f"ui/runs/{name}/pictures/99", "ui/runs/nothing/pictures/0", "ui/runs/..%2f..%2fetc/pictures/0"):
