@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import webbrowser
-from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from steer.cli.console import console
 from steer.cli.extras import extra
+from steer.cli.folders import OUTPUTS
 from steer.cli.options import Browser, Config, Host, Port, Settings, Store
-from steer.cli.serve import PACKAGES, TokenFile, loaded_parts
+from steer.cli.serve import PACKAGES, OutFolder, TokenFile, loaded_parts
 from steer.config import DEFAULT
 from steer.web.address import LOOPBACK, Address
 
@@ -21,10 +18,7 @@ def ui(
     port: Port = 0,
     browser: Browser = True,
     tokens: TokenFile = None,
-    out: Annotated[
-        Path,
-        typer.Option("--out", "-o", metavar="FOLDER", help="Gets a folder for each run; the page shows them."),
-    ] = Path("outputs"),
+    out: OutFolder = OUTPUTS,
     store: Store = None,
     config: Config = DEFAULT,
     settings: Settings = None,
@@ -34,7 +28,7 @@ def ui(
     steer ui --config miniature
 
     The printed link has the page's token; who has the link can open it. With --tokens, those of the file open it too,
-    each for their own users alone. The server's interfaces for other tools are at the same address.
+    each for their own users alone. It shows all runs of --out. The server's interfaces for other tools are at the same address.
 
     Exit code 0 after Ctrl-C; what was running is ended and kept.
     """
