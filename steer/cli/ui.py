@@ -28,7 +28,8 @@ def ui(
     steer ui --config miniature
 
     The printed link has the page's token; who has the link can open it. With --tokens, those of the file open it too,
-    each for their own users alone. It shows all runs of --out. The server's interfaces for other tools are at the same address.
+    each for their own users alone. The history has all runs of --out. The interfaces of 'steer serve' are at the same
+    address.
 
     Exit code 0 after Ctrl-C; what was running is ended and kept.
     """

@@ -61,7 +61,7 @@ def test_no_page_has_a_fault_for_axe_or_is_wider_than_the_window(lived_in, setti
         for address, there in pages.items():
             tab.goto(f"{server.here}#/{address}")
             tab.wait_for_selector(there)
-            tab.wait_for_function("!document.querySelector('main > .loading')")
+            tab.wait_for_function("() => !document.querySelector('main > .loading')")
             assert sideways(tab) == 0, address
             assert faults(tab) == [], address
         assert errors == []
