@@ -20,11 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image, ImageStat
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, ViewportSize, sync_playwright
 
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "ui"
 CHROMIUM = next((p for p in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if p), None)
 DESKTOP = {"viewport": {"width": 1280, "height": 800}}
+TALL: ViewportSize = {"width": 1280, "height": 1100}
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
 RATINGS = 8
 LOADED = "() => [...document.images].every((image) => image.loading == 'lazy' || image.complete)"
@@ -43,8 +44,11 @@ class Visit:
         self.actions += 1
         getattr(self.page, action)(*told)
 
-    def shoot(self, name: str) -> None:
-        """A picture of the window, into the docs."""
+    def shoot(self, name: str, viewport: ViewportSize | None = None) -> None:
+        """A picture of the window from the top of the page, into the docs."""
+        if viewport:
+            self.page.set_viewport_size(viewport)
+            self.page.evaluate("() => scrollTo(0, 0)")
         self.page.wait_for_timeout(400)
         self.page.wait_for_function(LOADED)
         save(shot(self.page), name)
@@ -88,12 +92,12 @@ def newcomer(visit: Visit) -> None:
     page.evaluate("const b = document.getElementById('budget'); b.value = 24; b.dispatchEvent(new Event('input'))")
     visit.do("click", "#run")
     page.wait_for_function("() => document.querySelectorAll('.tile').length > 8", timeout=300_000)
-    visit.shoot("4-run")
+    visit.shoot("4-run", TALL)
     page.wait_for_selector("text=Finished", timeout=300_000)
     visit.do("click", ".detail .scale button >> nth=4")
     page.wait_for_selector("text=Saved for me")
     print(f"{time.monotonic() - visit.begun:.0f} s from the command to a rated picture, in {visit.actions} actions")
-    visit.shoot("5-rated")
+    visit.shoot("5-rated", TALL)
 
 
 def rest(browser: Any, link: str) -> None:

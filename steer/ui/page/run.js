@@ -229,7 +229,7 @@ export class RunView {
         this.over && n ? button("Run again", () => this.again(facts.prompt, facts.user), { id: "again" }) : null,
         this.over && n ? h("a", { class: "button", href: `ui/export?run=${encodeURIComponent(this.name)}`, download: true }, "Export pictures") : null);
     }
-    const notes = [...(facts.warnings ?? []), ...(this.over ? (facts.tastes ?? []).map((words) => `What is known of their taste: ${words}.`) : [])];
+    const notes = [...(facts.warnings ?? []), ...(this.over ? (facts.tastes ?? []).map((words) => `Taste: ${words}.`) : [])];
     if (this.notes.childElementCount !== notes.length) fill(this.notes, notes.map((note) => h("p", { class: "hint" }, note)));
   }
 
