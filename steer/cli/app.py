@@ -31,6 +31,7 @@ from steer.cli import (
     serve,
     show,
     study,
+    ui,
     user,
 )
 from steer.cli.console import Console, Handler, print_line
@@ -58,6 +59,7 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("resume")(run.resume)
 app.command("batch")(batch.batch)
+app.command("ui")(ui.ui)
 app.command("serve")(serve.serve)
 app.command("mcp")(serve.mcp)
 app.command("token")(serve.token)

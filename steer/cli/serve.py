@@ -93,7 +93,7 @@ def serve(
         known.append(Token("--token", digest_of(secret)))
     listening = Address(host, port, browser=False).bind()  # before minutes of loading
     service = Service(
-        _parts(config, settings, store),
+        loaded_parts(config, settings, store),
         ServerSettings(
             out=out,
             queue=queue,
@@ -136,7 +136,7 @@ def mcp(
         from steer.server.service import Service
         from steer.server.settings import ServerSettings
 
-    service = Service(_parts(config, settings, store), ServerSettings(out=out.resolve()))
+    service = Service(loaded_parts(config, settings, store), ServerSettings(out=out.resolve()))
     Console(stderr=True).print("serving MCP on standard input and output", markup=False)
     try:
         mcp_server(service, users).run("stdio")
@@ -183,7 +183,8 @@ def _person(text: str) -> tuple[str, str]:
     return who, user
 
 
-def _parts(config: str, settings: list[str] | None, store: Path | None) -> Parts:
+def loaded_parts(config: str, settings: list[str] | None, store: Path | None) -> Parts:
+    """The parts of a config, as the options of a command say it. Raises UsageError."""
     from steer.cli.progress import loading, loads_large
     from steer.config import load_config
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from steer.config.strength import StrengthName
 from steer.errors import SteerError, UsageError
 from steer.events import CandidateDone, Event, PhaseBegan, RoundProposed, RunStarted, RunStopped
 from steer.judging.audience import Audience
@@ -27,6 +28,8 @@ OVER = ("done", "stopped", "failed", "cancelled")
 class Wish:
     """What is asked for. ``size`` in pixels and ``negative``: None for what the config says. ``n``: pictures wanted at
     the end. ``partials``: best pictures so far that are wanted on the way. ``learn``: ratings given meanwhile count.
+    ``strength``: how far rewrites may leave the prompt, None for what the config says. ``folder``: of an earlier run
+    that is gone on with; everything else is then as it was.
     """
 
     prompt: str
@@ -38,6 +41,8 @@ class Wish:
     n: int = 1
     partials: int = 0
     learn: bool = False
+    strength: StrengthName | None = None
+    folder: Path | None = None
 
 
 class Run:
@@ -66,6 +71,12 @@ class Run:
     def users(self) -> list[str]:
         """Everybody it is for, or against."""
         return Audience.parse(self.wish.user).everyone
+
+    @property
+    def at(self) -> str | None:
+        """The name of its folder; None before it has one."""
+        folder = self.folder or self.wish.folder
+        return folder.name if folder else None
 
     @property
     def over(self) -> bool:
@@ -109,7 +120,7 @@ class Run:
         """An event of the run."""
         if isinstance(event, RunStarted):
             self.state, self.folder = "running", Path(event.folder)
-            self._add("start", pictures=self.wish.budget)
+            self._add("start", pictures=self.wish.budget, at=self.folder.name)
         elif isinstance(event, RoundProposed):
             self._add("round", round=event.round, texts=[r.text for r in event.rewrites])
         elif isinstance(event, CandidateDone):

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from steer.config.search import MOST_SEED
+from steer.config.strength import StrengthName
 from steer.server.access import Caller, caller_of, run_for, service_of, user_for
 from steer.server.errors import Fault, fault_of
 from steer.server.files import png
@@ -25,7 +26,9 @@ QUIET_S = 15.0  # a comment is sent at least so often, for proxies that end sile
 
 
 class RunRequest(BaseModel):
-    """What to draw. ``budget`` goes before ``quality``; ``learn``: ratings given meanwhile steer the rest."""
+    """What to draw. ``budget`` goes before ``quality``; ``learn``: ratings given meanwhile steer the rest.
+    ``strength``: how far rewrites may leave the prompt.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -37,6 +40,7 @@ class RunRequest(BaseModel):
     size: str | None = None
     negative_prompt: str | None = None
     learn: bool = False
+    strength: StrengthName | None = None
 
 
 class Rating(BaseModel):
@@ -65,9 +69,10 @@ async def start(request: Request, body: RunRequest) -> Response:
         negative=body.negative_prompt,
         partials=10**6,  # after each round
         learn=body.learn,
+        strength=body.strength,
     )
     run = service.start(wish, caller.token.name)
-    return JSONResponse(_state(service, run), 202, {"Location": f"/v1/runs/{run.id}"})
+    return JSONResponse(state_of(service, run), 202, {"Location": f"/v1/runs/{run.id}"})
 
 
 @router.get("")
@@ -75,14 +80,14 @@ async def all_runs(request: Request) -> dict[str, Any]:
     """The caller's runs, the newest first."""
     service, caller = service_of(request), caller_of(request)
     own = [run for run in list(service.runs.values()) if caller.sees(run)]
-    return {"object": "list", "data": [_state(service, run) for run in reversed(own)]}
+    return {"object": "list", "data": [state_of(service, run) for run in reversed(own)]}
 
 
 @router.get("/{id_}")
 async def state(request: Request, id_: str) -> dict[str, Any]:
     """How far a run is."""
     service, _, run = _found(request, id_)
-    return _state(service, run)
+    return state_of(service, run)
 
 
 @router.get("/{id_}/events")
@@ -98,7 +103,7 @@ async def stop(request: Request, id_: str) -> Response:
     """End a run at its next step; what it found stays."""
     service, _, run = _found(request, id_)
     run.stop()
-    return JSONResponse(_state(service, run), 202)
+    return JSONResponse(state_of(service, run), 202)
 
 
 @router.get("/{id_}/result")
@@ -111,9 +116,9 @@ async def result(request: Request, id_: str) -> dict[str, Any]:
         raise fault_of(run.fault)
     found = run.result
     if found is None:
-        return {**_state(service, run), "result": None}
+        return {**state_of(service, run), "result": None}
     return {
-        **_state(service, run),
+        **state_of(service, run),
         "result": {
             "why": found.why,
             "warnings": found.warnings,
@@ -176,10 +181,12 @@ def _rater(service: Service, caller: Caller, run: Run, named: str | None) -> str
     return user
 
 
-def _state(service: Service, run: Run) -> dict[str, Any]:
+def state_of(service: Service, run: Run) -> dict[str, Any]:
+    """How far a run is, as these routes say it. ``name``: of its folder, once it has begun."""
     return {
         "id": run.id,
         "object": "run",
+        "name": run.at,
         "state": run.state,
         "user": run.wish.user,
         "prompt": run.wish.prompt,

@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
+from pathlib import Path
 from random import SystemRandom
 from typing import Any, TypeVar
 
 from reward_models.pictures import open_picture
-from steer.config import override
+from steer.config import override, parse_config
 from steer.config.search import MOST_SEED
 from steer.errors import SteerError, UsageError
 from steer.judging.audience import Audience
@@ -20,12 +22,13 @@ from steer.parts import Parts
 from steer.result import Result
 from steer.run.drive import drive, new_folder
 from steer.run.enhance import Enhanced, enhance
-from steer.run.requests import check_request
+from steer.run.requests import check_request, run_folder
 from steer.server.metrics import Metrics
 from steer.server.queue import Cancelled, Job, Queue
 from steer.server.run import Run, RunState, Wish, check_wish
 from steer.server.settings import ServerSettings
 from steer.store.names import new_run_folder
+from steer.store.run_folder import RunFolder
 from steer.types import State, StopReason
 from steer.users.beliefs import Beliefs, beliefs
 from steer.users.ids import AVERAGE
@@ -47,6 +50,7 @@ class Service:
         self.metrics = Metrics(self.queue)
         self.runs: OrderedDict[str, Run] = OrderedDict()
         self._current: Run | None = None
+        self._also_busy: frozenset[str] = frozenset()
         self.ask(self._load).result()
 
     def _load(self) -> None:
@@ -84,8 +88,10 @@ class Service:
         """Let a run wait for its turn. Raises UsageError for what cannot be drawn, Full and Closed."""
         check_wish(wish, self.settings.most(self.parts.config))
         check_prompt(wish.prompt)
-        run = Run(wish, owner, self.queue)
-        run.job = Job(wish.user, lambda: self._run(run))
+        return self._queued(Run(wish, owner, self.queue))
+
+    def _queued(self, run: Run) -> Run:
+        run.job = Job(run.wish.user, lambda: self._run(run))
         run.job.done.add_done_callback(lambda done: self._ended(run, done))
         self.queue.submit(run.job)
         self.runs[run.id] = run
@@ -95,21 +101,51 @@ class Service:
     def _run(self, run: Run) -> Result:
         """In the models' thread."""
         run.begin()
-        wish, parts = run.wish, self.parts
+        wish = run.wish
         self.metrics.waited.observe(time.monotonic() - run.job.since if run.job else 0)
-        self._refresh(run.users)
-        if wish.learn:
-            parts = parts.with_config(override(parts.config, {"search.learn": True}))
-        if wish.size is not None or wish.negative is not None:
-            parts = parts.variant(wish.size, wish.negative)
+        self.refresh(run.users)
+        parts = self._parts_for(wish)
         request = check_request(parts, wish.prompt, wish.user, wish.budget, wish.seed)
-        folder = new_folder(parts, request, new_run_folder(self.settings.out, request.prompt, request.user))
+        if wish.folder is not None:
+            folder = run_folder(parts, request, wish.folder)
+        else:
+            folder = new_folder(parts, request, new_run_folder(self.settings.out, request.prompt, request.user))
         self._current = run
         try:
             with self.metrics.seconds.time():
                 return drive(parts, request, folder, run)
         finally:
             self._current = None
+
+    def _parts_for(self, wish: Wish) -> Parts:
+        """The parts with what is wished otherwise than the config says."""
+        if wish.folder is not None:
+            return self.parts_of(RunFolder.open(wish.folder).manifest["config"], wish.folder)
+        changes: dict[str, object] = {"search.learn": True} if wish.learn else {}
+        changes |= {"search.strength": wish.strength} if wish.strength else {}
+        parts = self.parts.with_config(override(self.parts.config, changes)) if changes else self.parts
+        if wish.size is not None or wish.negative is not None:
+            parts = parts.variant(wish.size, wish.negative)
+        return parts
+
+    def parts_of(self, config: dict[str, Any], path: Path) -> Parts:
+        """The parts of a run or batch that was made before. Raises UsageError where it needs other models than those
+        that are loaded.
+        """
+        then, now = parse_config(config, str(path)), self.parts.config
+        for name, of_then, of_now in (("renderer", then.renderer, now.renderer), ("reward", then.reward, now.reward)):
+            if of_then != of_now:
+                raise UsageError(f"'{path.name}' was made with another {name}; steer resume goes on with it")
+        return self.parts.with_config(then)
+
+    def resume(self, path: Path, owner: str) -> Run:
+        """Let a run that ended early go on when its turn comes. Raises UsageError for what is no such run, Full and
+        Closed.
+        """
+        manifest = RunFolder.open(path).manifest
+        told, learn = manifest["request"], self.parts_of(manifest["config"], path).config.search.learn
+        wish = Wish(told["prompt"], told["user"], told["budget"], told["seed"], learn=learn, folder=path)
+        return self._queued(Run(wish, owner, self.queue))
 
     def _ended(self, run: Run, done: Future[Any]) -> None:
         """Whatever became of a run's job."""
@@ -124,10 +160,23 @@ class Service:
         self.metrics.runs.labels(state).inc()
         run.end(state, fault)
 
-    def _refresh(self, users: list[str]) -> None:
+    @property
+    def busy(self) -> frozenset[str]:
+        """Whom the models draw for at this moment: what is known of them must not change meanwhile."""
+        return self._also_busy | frozenset(self._current.users if self._current else ())
+
+    @contextmanager
+    def busy_for(self, users: Iterable[str]) -> Iterator[None]:
+        """While a job that is no run, such as a row of a batch, draws for these people; in the models' thread."""
+        self._also_busy = frozenset(users)
+        try:
+            yield
+        finally:
+            self._also_busy = frozenset()
+
+    def refresh(self, users: list[str]) -> None:
         """Learn what people told since; not in the middle of a run for them."""
-        busy = self._current.users if self._current else []
-        self.parts.roster.refresh(u for u in users if u not in busy)
+        self.parts.roster.refresh(u for u in users if u not in self.busy)
 
     def _forget_old(self) -> None:
         """Runs that are over are remembered for a while; their folders stay."""
@@ -148,7 +197,7 @@ class Service:
         text, chosen = check_prompt(prompt), random_.randint(0, MOST_SEED) if seed is None else seed
 
         def work() -> list[Enhanced]:
-            self._refresh(Audience.parse(user).everyone)
+            self.refresh(Audience.parse(user).everyone)
             return enhance(self.parts, text, user, n, chosen)
 
         return self.ask(work)
@@ -158,9 +207,12 @@ class Service:
         candidate = run.candidates.get(index)
         if candidate is None or not candidate.picture or run.folder is None:
             raise UsageError(f"the run has no picture {index}")
+        return self.rate_file(run.folder / candidate.picture, run.wish.prompt, score, user, run.folder.name)
+
+    def rate_file(self, path: Path, prompt: str, score: float, user: str, origin: str) -> Future[None]:
+        """Keep a rating (1 to 5) of a picture that the run ``origin`` drew for a prompt. Raises UsageError."""
         if not 1 <= score <= 5:
             raise UsageError(f"the rating is {score:g}; it must be from 1 to 5")
-        path, prompt, origin = run.folder / candidate.picture, run.wish.prompt, run.folder.name
 
         def work() -> None:
             with open_picture(path) as image:
@@ -174,7 +226,7 @@ class Service:
         """What is believed of a user's taste. Raises UsageError in the future for one who is not known."""
 
         def work() -> Beliefs:
-            self._refresh([user])
+            self.refresh([user])
             parts = self.parts
             people = parts.roster.people(user)
             enrolled = parts.roster.learned(people).get(user)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from contextlib import suppress
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -54,7 +55,8 @@ class Serving:
 
     def run(self) -> None:
         """Until Ctrl-C or SIGTERM."""
-        self._server.run([self.listening])
+        with suppress(KeyboardInterrupt):  # which uvicorn raises again once it has stopped
+            self._server.run([self.listening])
         self.service.close()
         self.service.join(GRACE_S)
 

@@ -33,7 +33,13 @@ class Roster:
 
     def ids(self) -> list[str]:
         """All ids. "average", which is nobody in particular, is not among them."""
-        return list(dict.fromkeys([*self.store.ids(), *self.reward.people()]))
+        trained = (p for p in self.reward.people() if p in self._trained)  # not who was taught, and deleted since
+        return list(dict.fromkeys([*self.store.ids(), *trained]))
+
+    @property
+    def trained(self) -> frozenset[str]:
+        """Ids of the people the reward model was trained on, without those it was taught since."""
+        return self._trained
 
     def person(self, user: str) -> Person:
         """The reward model's person with this id, or nobody of a group such as "age_binned=40-49". Raises UsageError if

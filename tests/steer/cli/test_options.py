@@ -37,6 +37,7 @@ MEANS_ANOTHER_THING = {
     ("--tokens", "token"): "the file it is added to",
     ("--out", "serve"): "the folder of all runs",
     ("--out", "mcp"): "the folder of all runs",
+    ("--out", "ui"): "the folder of all runs",
     ("--most", "reward eval"): "ratings of a person",
     ("--as", "user import"): "a new id, not a group to steer for",
     ("--about", "user share"): "whether what is known of them goes with the ratings",

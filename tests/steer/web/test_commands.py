@@ -13,7 +13,7 @@ import pytest
 from tests.steer.command import steer_here
 
 
-@pytest.mark.parametrize("command", ["run", "user rate", "study page"])
+@pytest.mark.parametrize("command", ["run", "ui", "user rate", "study page"])
 def test_every_page_has_the_same_options(command):
     said = steer_here(*command.split(), "--help", env={"COLUMNS": "160"}).stdout
     assert all(option in said for option in ("--host", "--port", "--no-browser"))
