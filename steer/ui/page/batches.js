@@ -13,7 +13,7 @@ export async function batchesPage(root, { start }) {
     root.append(h("h1", {}, "Batches"), h("div", { class: "empty" }, h("p", {}, "Batches need a token for everybody, as a file of prompts may name anybody.")));
     return;
   }
-  const [{ batches }, whom] = await Promise.all([get("ui/batches"), personChoice("batch-for", null)]);
+  const [{ batches }, person] = await Promise.all([get("ui/batches"), personChoice("batch-for", null)]);
   const file = h("input", { id: "file", type: "file", accept: ".txt,.csv,.jsonl,.parquet", required: true, "aria-describedby": "file-hint" });
   const budget = h("input", { id: "batch-budget", type: "number", min: 1, max: 100000, value: Math.min(24, start.budget), required: true });
   const go = h("button", { type: "submit", class: "primary" }, "Start");
@@ -27,7 +27,7 @@ export async function batchesPage(root, { start }) {
       if (chosen.size > MOST_BYTES) { say("The file has more than 1 MB; “steer batch” in a terminal takes larger ones.", "bad"); return; }
       go.setAttribute("aria-busy", "true");
       try {
-        const told = new URLSearchParams({ file: chosen.name, user: whom.value(), budget: budget.value });
+        const told = new URLSearchParams({ file: chosen.name, user: person.value(), budget: budget.value });
         const made = await send(`ui/batches?${told}`, await chosen.arrayBuffer());
         location.hash = address(made.name);
       } catch (error) {
@@ -39,7 +39,7 @@ export async function batchesPage(root, { start }) {
   h("h2", {}, "Draw a file of prompts"),
   h("label", { for: "file" }, "Prompts"), file,
   h("p", { class: "hint", id: "file-hint" }, "a text file with one prompt a line, or csv, jsonl or parquet with the column prompt; user, seed and budget if you like"),
-  h("label", { for: "batch-for" }, "For rows that name nobody"), whom.nodes,
+  h("label", { for: "batch-for" }, "User for rows that name none"), person.nodes,
   h("label", { for: "batch-budget" }, "Pictures for each prompt"), budget, wrong,
   h("div", { class: "actions" }, go));
   root.append(h("h1", {}, "Batches"), h("div", { class: "columns" },

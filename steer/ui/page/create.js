@@ -61,7 +61,7 @@ export async function createPage(root, { start, scope, query }) {
     h("label", { for: "prompt", class: "big" }, "What should be drawn?"),
     prompt,
     h("div", { class: "dials" },
-      h("div", {}, h("label", { for: "for" }, "For whom"), who.nodes),
+      h("div", {}, h("label", { for: "for" }, "Draw for"), who.nodes),
       h("fieldset", { "aria-describedby": "strength-hint" }, h("legend", {}, "Strength"), h("div", { class: "segments" }, dials), said),
       h("div", {}, h("label", { for: "budget" }, "Budget ", shown), budget, h("p", { class: "hint" }, "more pictures, better odds")),
       h("div", { class: "go" }, go)));

@@ -1,4 +1,4 @@
-// Whom a picture is for: one's own users, nobody in particular, or somebody else by id.
+// Who a picture is for: one of your own users, nobody in particular, or somebody else by id.
 import { h } from "./dom.js";
 import { get } from "./api.js";
 
