@@ -13,6 +13,8 @@ from steer.config.proposer import (
     WriterConfig,
 )
 from steer.config.renderer import (
+    CacheKind,
+    CacheSettings,
     DiffusersConfig,
     DraftConfig,
     LoraConfig,
@@ -28,6 +30,8 @@ from steer.config.sections import DEFAULT, SteerConfig
 
 __all__ = [
     "DEFAULT",
+    "CacheKind",
+    "CacheSettings",
     "ChatConfig",
     "DiffusersConfig",
     "DraftConfig",

@@ -17,6 +17,7 @@ from steer.config import DiffusersConfig, DraftConfig
 from steer.devices import pick_device
 from steer.errors import RenderError
 from steer.protocols import Renderer
+from steer.renderers.caches import Caches, Wanted
 from steer.renderers.checks import as_picture
 from steer.renderers.conditioning import REMEMBERED, Conditioning
 from steer.renderers.drafts import Drafts
@@ -51,6 +52,9 @@ class DiffusersRenderer(Renderer):
             raise RenderError(f"{type(self.pipeline).__name__} takes no {unknown} (renderer.call)")
         self.call = {k: v for k, v in config.call.items() if k != "negative_prompt"}
         self.conditioning = self._conditioning()
+        self.caches = Caches(self.pipeline)
+        for tier in (None, config.draft):
+            self.caches.check(self._cache(tier).kind)
         self._said_cut = False
         self._look_sooner()
 
@@ -113,11 +117,23 @@ class DiffusersRenderer(Renderer):
         self.prepare(prompts)
         results: list[Image.Image | RenderFailure] = []
         while len(results) < len(jobs):
-            done = len(results)
+            rest = jobs[len(results) :]
             results += self._within_memory(
-                lambda done=done: self._batch(jobs[done : done + self.batch_size], draft, on_step)  # type: ignore[misc]
+                lambda rest=rest: self._batch(rest[: self._together(draft)], draft, on_step)  # type: ignore[misc]
             )
         return results
+
+    def _cache(self, draft: DraftConfig | None) -> Wanted:
+        """Of this kind of picture."""
+        c = self.config
+        steps = (draft.steps if draft else None) or c.steps
+        if draft and draft.cache is not None:
+            return Wanted(draft.cache, draft.cache_settings, steps)
+        return Wanted(c.cache, c.cache_settings, steps)
+
+    def _together(self, draft: DraftConfig | None) -> int:
+        """How many pictures of this kind are drawn in a call."""
+        return 1 if self._cache(draft).alone else self.batch_size
 
     def narrow(self, batch_size: int) -> None:
         """Draw at most so many pictures together from now on."""
@@ -182,23 +198,28 @@ class DiffusersRenderer(Renderer):
     def _batch(
         self, jobs: list[tuple[str, int]], draft: DraftConfig | None, on_step: OnStep | None
     ) -> list[Image.Image | RenderFailure]:
-        padded = jobs + [jobs[-1]] * (self.batch_size - len(jobs))
+        padded = jobs + [jobs[-1]] * (self._together(draft) - len(jobs))
         width, height = self.config.size
-        steps = self.config.steps
         if draft:
             width, height = (max(16, round(side * draft.scale / 16) * 16) for side in (width, height))
-            steps = draft.steps or steps
+        cache = self._cache(draft)
         told = self.conditioning([p for p, _ in padded])
         with self.place.drawing():
-            output = self.pipeline(
-                **told,
-                generator=[torch.Generator("cpu").manual_seed(s) for _, s in padded],
-                width=width,
-                height=height,
-                num_inference_steps=steps,
-                output_type="np",
-                **({"callback_on_step_end": self._stepped(on_step)} if "callback_on_step_end" in self.accepted else {}),
-                **self.call,
-            )
+
+            def call(told: dict[str, Any], seeds: Sequence[int], on_step: OnStep | None) -> Any:
+                told = told | self.call
+                if "callback_on_step_end" in self.accepted:
+                    told["callback_on_step_end"] = self._stepped(on_step)
+                return self.pipeline(
+                    generator=[torch.Generator("cpu").manual_seed(s) for s in seeds],
+                    width=width,
+                    height=height,
+                    num_inference_steps=cache.steps,
+                    output_type="np",
+                    **told,
+                )
+
+            with self.caches.on(cache, lambda text, look: call(self.conditioning([text]), [0], look)):
+                output = call(told, [s for _, s in padded], on_step)
         flagged = getattr(output, "nsfw_content_detected", None) or [False] * len(padded)
         return [as_picture(output.images[i], bool(flagged[i])) for i in range(len(jobs))]
