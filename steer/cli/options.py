@@ -28,7 +28,12 @@ def _folder(text: str) -> Path:
 # Which configuration
 Config = Annotated[
     str,
-    typer.Option("--config", "-c", metavar="NAME|FILE", help="A preset ('steer models' lists them) or a YAML file."),
+    typer.Option(
+        "--config",
+        "-c",
+        metavar="NAME|FILE",
+        help="A preset ('steer models' lists them), a YAML file, or a text-to-image pipeline's hub name or folder.",
+    ),
 ]
 Settings = Annotated[
     list[str] | None,

@@ -78,6 +78,8 @@ class DraftConfig(Section):
     """Cache of a draft; null means the one of the full picture."""
     cache_settings: CacheSettings = CacheSettings()
     """How much that cache may skip."""
+    decoder: str | None = None
+    """A small decoder for drafts, such as madebyollin/taef1: a folder or hub name of an AutoencoderTiny."""
     scale: float = Field(1.0, ge=0.25, le=1)
     """Width and height of a draft, as a share of the full size."""
 
@@ -89,6 +91,8 @@ class PreviewConfig(Section):
     """Look at the picture after this many steps."""
     scale: float = Field(1.0, ge=0.25, le=1)
     """Width and height of the preview, as a share of the full size."""
+    decoder: str | None = None
+    """A small decoder for previews, such as madebyollin/taef1: a folder or hub name of an AutoencoderTiny."""
 
 
 class _Sized(Section):

@@ -20,6 +20,7 @@ from steer.protocols import Renderer
 from steer.renderers.caches import Caches, Wanted
 from steer.renderers.checks import as_picture
 from steer.renderers.conditioning import REMEMBERED, Conditioning
+from steer.renderers.decoders import decoding_by, small_decoder
 from steer.renderers.drafts import Drafts
 from steer.renderers.previews import EulerPreviews, OnStep
 from steer.renderers.ready import Loaded
@@ -63,6 +64,11 @@ class DiffusersRenderer(Renderer):
         c = self.config
         self.drafts = Drafts(self, c.draft) if c.draft else None
         self.previews = EulerPreviews(self.pipeline, c.size, c.preview, self.draw_one) if c.preview else None
+        if self.previews is not None and c.preview is not None and c.preview.decoder:
+            self.previews.decoder = small_decoder(c.preview.decoder, self.pipeline, self.device)
+        self._decoder = (
+            small_decoder(c.draft.decoder, self.pipeline, self.device) if c.draft and c.draft.decoder else None
+        )
 
     def variant(self, size: tuple[int, int] | None = None, negative: str | None = None) -> DiffusersRenderer:
         """The same pipeline; texts that are encoded already are shared."""
@@ -204,7 +210,7 @@ class DiffusersRenderer(Renderer):
             width, height = (max(16, round(side * draft.scale / 16) * 16) for side in (width, height))
         cache = self._cache(draft)
         told = self.conditioning([p for p, _ in padded])
-        with self.place.drawing():
+        with decoding_by(self.pipeline, self._decoder if draft else None), self.place.drawing():
 
             def call(told: dict[str, Any], seeds: Sequence[int], on_step: OnStep | None) -> Any:
                 told = told | self.call

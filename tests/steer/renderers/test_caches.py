@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+import torch
+from diffusers import NucleusMoEImageTransformer2DModel
 from diffusers.hooks import HookRegistry, TextKVCacheConfig
 
-from steer.config import DiffusersConfig, load_config
+from steer.config import CacheSettings, DiffusersConfig, load_config
 from steer.errors import RenderError, UsageError
+from steer.renderers.caches import Caches, Wanted
 from steer.renderers.diffusion import DiffusersRenderer
 
 PROMPTS, SEEDS = ["a fox at dawn", "a castle in fog", "a boat by the sea"], [1, 2, 3]
@@ -189,3 +194,42 @@ def test_weights_kept_in_eight_bits_and_computed_in_sixteen(full):
     assert 0.5 <= sizes[1] / sizes[0] < 0.75
     change = np.mean([np.abs(a - b).mean() for a, b in zip(eight(), sixteen(), strict=True)])
     assert 0 < change < 16
+
+
+def test_text_kv_is_exact_where_a_text_is_read_the_same_at_every_step():
+    """diffusers keeps keys by a text's address in memory: another text at that address is read anew."""
+    torch.manual_seed(0)
+    model = NucleusMoEImageTransformer2DModel(
+        in_channels=16,
+        out_channels=4,
+        num_layers=2,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        joint_attention_dim=32,
+        axes_dims_rope=(4, 6, 6),
+        moe_enabled=False,
+    ).eval()
+    caches = Caches(SimpleNamespace(components={"transformer": model}))
+    read = []
+    for block in model.transformer_blocks:
+        block.attn.add_k_proj.register_forward_pre_hook(lambda *_: read.append(1))
+    text = torch.empty(1, 8, 32)
+    made = {}
+    for kind in ("none", "text-kv"):
+        for seed in (1, 2):
+            text.copy_(torch.randn(1, 8, 32, generator=torch.Generator().manual_seed(seed)))
+            read.clear()
+            with torch.no_grad(), caches.on(Wanted(kind, CacheSettings(), 3), None):
+                made[kind, seed] = [
+                    model(
+                        hidden_states=torch.full((1, 16, 16), float(step)),
+                        encoder_hidden_states=text,
+                        timestep=torch.tensor([1 - step / 3]),
+                        img_shapes=[(1, 4, 4)],
+                        return_dict=False,
+                    )[0]
+                    for step in range(3)
+                ]
+            assert len(read) == (6 if kind == "none" else 2)
+    for seed in (1, 2):
+        assert all(torch.equal(a, b) for a, b in zip(made["none", seed], made["text-kv", seed], strict=True))

@@ -61,6 +61,34 @@ class TestFlux(RendererConformance):
         )
 
 
+class TestStableDiffusion3(RendererConformance):
+    @pytest.fixture(autouse=True)
+    def _folder(self, sd3):
+        self.folder = sd3
+
+    def make(self):
+        return DiffusersRenderer(config(self.folder, call={"guidance_scale": 3.5}))
+
+
+class TestZImage(RendererConformance):
+    @pytest.fixture(autouse=True)
+    def _folder(self, z_image):
+        self.folder = z_image
+
+    def make(self):
+        return DiffusersRenderer(config(self.folder, call={"guidance_scale": 0.0}))
+
+
+class TestQwenImage(RendererConformance):
+    @pytest.fixture(autouse=True)
+    def _folder(self, qwen_image):
+        self.folder = qwen_image
+
+    def make(self):
+        call = {"true_cfg_scale": 4.0, "negative_prompt": " "}
+        return DiffusersRenderer(config(self.folder, batch_size=1, call=call))
+
+
 class TestFlux2Klein(RendererConformance):
     @pytest.fixture(autouse=True)
     def _folder(self, klein):
@@ -79,6 +107,11 @@ class TestFlux2Klein(RendererConformance):
         ("sdxl", {"guidance_scale": 5.0}),
         ("sdxl", {"guidance_scale": 5.0, "negative_prompt": "ugly"}),
         ("sdxl", {"guidance_scale": 0.0}),
+        ("sd3", {"guidance_scale": 3.5}),
+        ("sd3", {"guidance_scale": 0.0}),
+        ("z_image", {"guidance_scale": 0.0}),
+        ("z_image", {"guidance_scale": 4.0, "negative_prompt": "ugly"}),
+        ("qwen_image", {"true_cfg_scale": 4.0, "negative_prompt": " "}),
     ],
 )
 def test_texts_encoded_once_give_the_pictures_of_the_plain_call(request, family, settings, monkeypatch):
