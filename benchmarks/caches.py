@@ -1,13 +1,15 @@
 """What the denoiser's caches skip, cost and save, on the miniature; and drafts by cache and fewer steps together.
 
-    python benchmarks/caches.py [--steps 20] [--texts 8] [--users 20] [--rounds 1] [--drafts] [--out FILE]
+    python benchmarks/caches.py [--steps 20] [--texts 8] [--users 20] [--rounds 1] [--drafts]
+        [--only "8 steps;8 steps, taylorseer"] [--out FILE]
 
 For each prompt the rewrites of a first round, one seed each, drawn in full and by each way, in turns on the same cores.
 Blocks: computed, of those in full. Skipped: steps in which most blocks were. Change: of the personal reward [95 %
 bootstrap over users]; ranks: Spearman's correlation of the personal reward with that of the full pictures within a
 prompt and user; kept: how often the best of a way is the best in full or within .02 of it. Time: of the whole call, a
-median over prompts and rounds, as a share of the full picture's; first-block and sea draw pictures one by one, so
-"alone" compares them with full pictures drawn one by one. --drafts: instead of the ways, drafts of fewer steps with and
+median over prompts and rounds, as a share of the full picture's; cpu: the same of the processor's time, which other
+work on the machine disturbs less. First-block and sea draw pictures one by one, so "alone" compares the processor's
+time with that of full pictures drawn one by one. --drafts: instead of the ways, drafts of fewer steps with and
 without a cache, and the cheapest at .95.
 """
 
@@ -15,7 +17,6 @@ from __future__ import annotations
 
 import json
 import random
-import statistics
 import time
 from pathlib import Path
 from typing import Any
@@ -81,10 +82,10 @@ class Counted:
         self.calls += self._rows
         self.skipped += self._rows * (self._now * 2 < whole)
 
-    def __call__(self, texts: list[str], seeds: list[int]) -> tuple[list[Any], float]:
-        begun = time.perf_counter()
+    def __call__(self, texts: list[str], seeds: list[int]) -> tuple[list[Any], np.ndarray]:
+        begun = time.perf_counter(), time.process_time()
         pictures = self.renderer.render(texts, seeds)
-        return pictures, time.perf_counter() - begun
+        return pictures, np.array([time.perf_counter() - begun[0], time.process_time() - begun[1]])
 
 
 def drafts(steps: int) -> dict[str, Way]:
@@ -104,6 +105,7 @@ def main(
     rounds: int = 1,
     prompts: int = len(PROMPTS),
     drafts_too: bool = typer.Option(False, "--drafts"),
+    only: str = "",
     out: Path | None = None,
 ) -> None:
     steerer = Steerer(load_config("miniature"))
@@ -115,6 +117,7 @@ def main(
         return Counted(DiffusersConfig.model_validate({**plain, **way}))
 
     ways = drafts(steps) if drafts_too else WAYS
+    ways = {name: way for name, way in ways.items() if not only or name in only.split(";")}
     full, alone = counted({}), counted({"batch_size": 1})
     each = {name: counted(way) for name, way in ways.items()}
     work = []
@@ -132,7 +135,7 @@ def main(
             (pictures, together), (_, single) = full(rewrites, seeds), alone(rewrites, seeds)
             for name, renderer in each.items():
                 drawn[name], taken = renderer(rewrites, seeds)
-                rows[name]["time"].append((taken / together, taken / single))
+                rows[name]["time"].append((*(taken / together), taken[1] / single[1]))
         best = _liking(reward, pictures, prompt, people)
         for name in each:
             liking = _liking(reward, drawn[name], prompt, people)
@@ -150,8 +153,7 @@ def main(
             "change": interval(np.mean(row["change"], axis=0)),
             "ranks": interval(np.nanmean(row["ranks"], axis=0)),
             "kept": float(np.mean(row["kept"])),
-            "time": statistics.median(t for t, _ in row["time"]),
-            "alone": statistics.median(t for _, t in row["time"]),
+            **dict(zip(("time", "cpu", "alone"), np.median(row["time"], axis=0).tolist(), strict=True)),
         }
     _show(table, steps)
     if drafts_too:
@@ -171,14 +173,15 @@ def _show(table: dict[str, dict[str, Any]], steps: int) -> None:
     print(f"of {steps} steps in full")
     print(
         f"{'way':24s} {'blocks':>6s} {'skipped':>8s} {'change of the reward':>26s} "
-        f"{'ranks':>22s} {'kept':>5s} {'time':>5s} {'alone':>6s}"
+        f"{'ranks':>22s} {'kept':>5s} {'time':>5s} {'cpu':>5s} {'alone':>6s}"
     )
     for name, r in table.items():
         mean, low, high = r["change"]
         rank, lowest, highest = r["ranks"]
         print(
             f"{name:24s} {r['blocks']:6.2f} {r['skipped']:8.2f}   {mean:+.4f} [{low:+.4f}, {high:+.4f}] "
-            f"  {rank:.3f} [{lowest:.3f}, {highest:.3f}] {r['kept']:5.2f} {r['time']:5.2f} {r['alone']:6.2f}"
+            f"  {rank:.3f} [{lowest:.3f}, {highest:.3f}] {r['kept']:5.2f} "
+            f"{r['time']:5.2f} {r['cpu']:5.2f} {r['alone']:6.2f}"
         )
 
 
