@@ -11,6 +11,9 @@ import subprocess
 import sys
 
 import pytest
+from diffusers import StableDiffusionXLPipeline, UNet2DConditionModel
+from peft import LoraConfig
+from peft.utils import get_peft_model_state_dict
 from PIL import Image
 
 from steer.resources import MINIATURE_WEIGHTS
@@ -135,10 +138,36 @@ SMALL = ("--set", "renderer.width=64", "--set", "renderer.height=64")  # the tin
 )
 def test_every_other_preset(start, tmp_path, preset, repository, save):
     folder = save(tmp_path / "pipeline")
-    if preset.startswith("sdxl"):  # the real one has both
-        for path in [p for p in folder.rglob("*.safetensors")]:
-            (path.parent / path.name.replace(".safetensors", ".fp16.safetensors")).write_bytes(path.read_bytes())
+    if preset.startswith("sdxl"):
+        _in_both_variants(folder)
     _first_picture(start({repository: folder}), preset, *SMALL)
+
+
+def _in_both_variants(folder):
+    """As the real repositories have them."""
+    for path in [p for p in folder.rglob("*.safetensors")]:
+        (path.parent / path.name.replace(".safetensors", ".fp16.safetensors")).write_bytes(path.read_bytes())
+    return folder
+
+
+@pytest.mark.slow
+def test_sdxl_lightning_with_its_lora(start, tmp_path):
+    """The LoRA comes from a repository of its own, beside the other files of its makers."""
+    folder = save_sdxl(tmp_path / "pipeline")
+    unet = UNet2DConditionModel.from_pretrained(folder / "unet")
+    unet.add_adapter(LoraConfig(r=2, target_modules=["to_q", "to_v"], init_lora_weights=False))
+    lightning = tmp_path / "lightning"
+    StableDiffusionXLPipeline.save_lora_weights(lightning, unet_lora_layers=get_peft_model_state_dict(unet))
+    (path,) = lightning.glob("*.safetensors")
+    path.rename(lightning / "sdxl_lightning_4step_lora.safetensors")
+    (lightning / "sdxl_lightning_2step_lora.safetensors").write_bytes(b"")
+    machine = start(
+        {"stabilityai/stable-diffusion-xl-base-1.0": _in_both_variants(folder), "ByteDance/SDXL-Lightning": lightning}
+    )
+    result, _ = _first_picture(machine, "sdxl-lightning", *SMALL)
+    manifest = json.loads((machine.folder / result["folder"] / "manifest.json").read_text())
+    assert "sdxl_lightning_4step_lora" in json.dumps(manifest)
+    assert {n for r, n in machine.hub.fetched if r.endswith("Lightning")} == {"sdxl_lightning_4step_lora.safetensors"}
 
 
 @pytest.mark.slow
