@@ -101,7 +101,9 @@ class DiffusersRenderer(Renderer):
             or "guidance_scale" not in self.accepted
         ):
             return {}
-        return {"guidance": inspect.signature(self.pipeline.__call__).parameters["guidance_scale"].default}
+        own = inspect.signature(self.pipeline.__call__).parameters
+        true = own["true_cfg_scale"].default if "true_cfg_scale" in own else 1.0  # 1 is none, as FLUX has it
+        return {"guidance": true if true > 1 else own["guidance_scale"].default}
 
     def prepare(self, prompts: Sequence[str]) -> None:
         """Texts that will be drawn next, to be read at once."""

@@ -323,3 +323,8 @@ def test_weights_of_four_bits_by_their_makers_name(flux, tmp_path):
     a, b = (np.asarray(r.render(["a fox"], [1])[0], dtype=float) for r in (light, plain))
     assert 0 < np.abs(a - b).mean() < 20
     assert "precision" not in light.describe()["weights"]
+
+
+def test_the_guidance_that_a_class_takes_by_itself(flux, qwen_image):
+    own = {name: DiffusersRenderer(config(name)).describe()["guidance"] for name in (flux, qwen_image)}
+    assert own == {flux: 3.5, qwen_image: 4.0}
