@@ -1,5 +1,5 @@
-"""SDXL and FLUX.1-dev at full size with random weights, from their published configurations, for measuring speed on a
-card.
+"""SDXL, FLUX.1 dev and FLUX.2 klein at full size with random weights, from their published configurations, for
+measuring speed on a card.
 
 Only the geometry is theirs; what is drawn is noise. The tokenizers are small ones, which cost nothing either way.
 """
@@ -11,15 +11,27 @@ from typing import Any
 import torch
 from diffusers import (
     AutoencoderKL,
+    AutoencoderKLFlux2,
     EulerDiscreteScheduler,
     FlowMatchEulerDiscreteScheduler,
+    Flux2KleinPipeline,
+    Flux2Transformer2DModel,
     FluxPipeline,
     FluxTransformer2DModel,
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, T5Config, T5EncoderModel
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+    T5Config,
+    T5EncoderModel,
+)
 
+from tests.tiny_tokenizers import byte_tokenizer
 from trainers.text import build_tokenizer, captions
 
 VAE: dict[str, Any] = {
@@ -97,16 +109,43 @@ def t5_xxl() -> T5EncoderModel:
     )
 
 
+def klein_transformer() -> Flux2Transformer2DModel:
+    """3.88 billion parameters."""
+    return Flux2Transformer2DModel(
+        num_layers=5, num_single_layers=20, num_attention_heads=24, joint_attention_dim=7680, guidance_embeds=False
+    )
+
+
+def qwen3_4b() -> Qwen3ForCausalLM:
+    """4.02 billion parameters."""
+    return Qwen3ForCausalLM(
+        Qwen3Config(
+            vocab_size=151936,
+            hidden_size=2560,
+            intermediate_size=9728,
+            num_hidden_layers=36,
+            num_attention_heads=32,
+            num_key_value_heads=8,
+            head_dim=128,
+            tie_word_embeddings=True,
+        )
+    )
+
+
 def build(name: str, device: str, dtype: torch.dtype) -> Any:
     """The whole pipeline, made on the device itself."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:
         with torch.device(device):
-            parts = _sdxl() if name == "sdxl" else _flux()
+            made, parts = {
+                "sdxl": (StableDiffusionXLPipeline, _sdxl),
+                "flux": (FluxPipeline, _flux),
+                "klein": (Flux2KleinPipeline, _klein),
+            }[name]
+            return made(**parts())
     finally:
         torch.set_default_dtype(before)
-    return StableDiffusionXLPipeline(**parts) if name == "sdxl" else FluxPipeline(**parts)
 
 
 def _sdxl() -> dict[str, Any]:
@@ -139,4 +178,15 @@ def _flux() -> dict[str, Any]:
         "text_encoder_2": t5_xxl(),
         "tokenizer_2": build_tokenizer(captions(0, 200), "t5", 512),
         "scheduler": FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True, shift=3.0),
+    }
+
+
+def _klein() -> dict[str, Any]:
+    return {
+        "vae": AutoencoderKLFlux2(),
+        "transformer": klein_transformer(),
+        "text_encoder": qwen3_4b(),
+        "tokenizer": byte_tokenizer(),
+        "scheduler": FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True, shift=3.0),
+        "is_distilled": True,
     }

@@ -2,6 +2,8 @@
 
     python benchmarks/render.py [--rounds 5]                          # the miniature, on this machine
     python benchmarks/render.py --model sdxl --rounds 3 --seeds 1     # full size, random weights, on a card; or flux
+    python benchmarks/render.py --card [--out card.json]              # all of it on a card of 80 GB: see card.py
+    python benchmarks/render.py --card --tiny                         # the same code on tiny models, without a card
 
 Plain: the pipeline called once a batch with the prompts as texts, pictures as PIL, bf16 and eager. Ours: the same
 batches through the renderer with what its settings can do (on a card: compiled blocks, fused projections, channels
@@ -125,7 +127,21 @@ def pair(model: str) -> tuple[DiffusersRenderer, DiffusersRenderer]:
     return DiffusersRenderer(config, eager), DiffusersRenderer(fast, copy.deepcopy(eager))
 
 
-def main(model: str = "miniature", rounds: int = 5, texts: int = 8, seeds: int = 2) -> None:
+def main(
+    model: str = "miniature",
+    rounds: int = 5,
+    texts: int = 8,
+    seeds: int = 2,
+    card: bool = False,
+    tiny: bool = False,
+    minutes: float = 7.5,
+    only: str = "",
+    out: Path | None = None,
+) -> None:
+    if card:
+        from card import run
+
+        return run(tiny, minutes, [name for name in only.split(",") if name], out)
     plain, ours = pair(model)
     phrases = ["at dawn", "at sunset", "in fog", "in the snow", "by the sea", "in a forest", "sepia", "watercolour"]
     prompts = [f"a fox {phrases[i % 8]} {i}" for i in range(texts) for _ in range(seeds)]

@@ -22,11 +22,11 @@ def doctor(config: Config = DEFAULT, as_json: AsJson = False, settings: Settings
     Nothing is fetched but names and sizes, and no API is asked. Exit code 0 if a run can begin, 1 if something is
     missing.
     """
-    from steer.config import find_config, load_config, read_values
+    from steer.config import load_config, values_of
     from steer.doctor import examine, lines
 
     loaded = load_config(config, settings or (), typed_as="--set")
-    found = examine(loaded, read_values(find_config(config)).get("card") or {})
+    found = examine(loaded, values_of(config)[0].get("card") or {})
     if as_json:
         facts = {**asdict(found), "next": found.next, "to_fetch": found.to_fetch}
         print_line(json.dumps(_plain(facts), ensure_ascii=False))

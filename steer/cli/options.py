@@ -33,7 +33,7 @@ Config = Annotated[
         "--config",
         "-c",
         metavar="NAME|FILE",
-        help="A preset ('steer models' lists them) or a YAML file.",
+        help="A preset ('steer models' lists them), a YAML file, or a text-to-image pipeline's hub name or folder.",
         autocompletion=completion.presets,
     ),
 ]

@@ -1,6 +1,6 @@
 """Configuration: defaults, then a preset or file, then ``--set`` flags; checked once, then fixed."""
 
-from steer.config.loading import find_config, load_config, override, parse_config, presets, read_values
+from steer.config.loading import find_config, load_config, override, parse_config, presets, read_values, values_of
 from steer.config.objective import ObjectiveConfig, ScorerConfig
 from steer.config.proposer import (
     ChatConfig,
@@ -13,6 +13,8 @@ from steer.config.proposer import (
     WriterConfig,
 )
 from steer.config.renderer import (
+    CacheKind,
+    CacheSettings,
     DiffusersConfig,
     DraftConfig,
     LoraConfig,
@@ -28,6 +30,8 @@ from steer.config.sections import DEFAULT, SteerConfig
 
 __all__ = [
     "DEFAULT",
+    "CacheKind",
+    "CacheSettings",
     "ChatConfig",
     "DiffusersConfig",
     "DraftConfig",
@@ -58,4 +62,5 @@ __all__ = [
     "parse_config",
     "presets",
     "read_values",
+    "values_of",
 ]

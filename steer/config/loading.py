@@ -14,6 +14,7 @@ from reward_models.addresses import without_password
 from reward_models.doors import read_text, shown
 from steer.config.faults import first_fault
 from steer.config.layers import Setting, kinds_of, merged, names_a_kind, with_settings
+from steer.config.pipeline import names_pipeline, pipeline_values
 from steer.config.sections import DEFAULT, KINDS, SteerConfig
 from steer.config.typed import read_typed, type_of
 from steer.config.values import MOST_DEPTH
@@ -31,21 +32,48 @@ def presets() -> list[str]:
 def load_config(
     name_or_path: str | Path = DEFAULT, *layers: Sequence[str], typed_as: str = "the setting"
 ) -> SteerConfig:
-    """The preset or YAML file with layers of settings ("search.seeds=2") on top, each upon those before it.
+    """The preset, YAML file or pipeline with layers of settings ("search.seeds=2") on top, each upon those before it.
 
     All ``--set`` of a command are one layer; ``typed_as`` is what an error calls a setting. Values are read as the
     type of their setting, see :mod:`steer.config.typed`. Raises UsageError with a suggestion for an unknown preset,
     key or value, and for a setting that does not belong to the kind that its layer names.
     """
-    path = find_config(name_or_path)
-    values = read_values(path)
+    values, source = values_of(name_or_path)
     values.pop("card", None)  # facts about its model, for people; see steer.models
     typed: dict[str, str] = {}
     for layer in layers:
         pairs = [_pair(text, typed_as) for text in layer]
         typed |= {key: f"{typed_as} {key}={value}" for key, value in pairs}
         values = with_settings(values, _read(pairs, values, typed))
-    return parse_config(values, str(path), typed)
+    return parse_config(values, source, typed)
+
+
+def values_of(name_or_path: str | Path) -> tuple[dict[str, Any], str]:
+    """Plain values, and what an error calls them: of a preset, a file, or a pipeline by its name or folder.
+
+    A pipeline that has a preset gets it. Raises UsageError as :func:`load_config` does.
+    """
+    name = str(name_or_path)
+    if name in presets() or not names_pipeline(name):
+        path = find_config(name_or_path)
+        return read_values(path), str(path)
+    if (preset := _preset_of(name)) is not None:
+        return read_values(find_config(preset)), preset
+    values = pipeline_values(name)
+    base = read_values(find_config(values.pop("base")))
+    base.pop("card", None)
+    base["renderer"] = {}  # its own is another model's
+    return merged(base, values), name
+
+
+def _preset_of(model: str) -> str | None:
+    """The preset for a model; of several, the one that changes nothing of it."""
+    found = []
+    for name in presets():
+        renderer = read_values(find_config(name)).get("renderer")
+        if isinstance(renderer, dict) and renderer.get("model") == model:
+            found.append((len(renderer.get("loras", [])), name))
+    return min(found)[1] if found else None
 
 
 def find_config(name_or_path: str | Path) -> Path:

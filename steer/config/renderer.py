@@ -23,6 +23,50 @@ class LoraConfig(Section):
     """Strength of the LoRA."""
 
 
+CacheKind = Literal["none", "text-kv", "first-block", "sea", "taylorseer", "mag"]
+LIMITS = {"first-block": 0.1, "sea": 0.15, "mag": 0.1}  # thresholds where none is set
+USED_BY = {  # which caches read a setting
+    "threshold": ("first-block", "sea", "mag"),
+    "in_a_row": ("sea", "taylorseer", "mag"),
+    "first": ("sea", "taylorseer", "mag"),
+    "last": ("sea", "taylorseer"),
+    "order": ("sea", "taylorseer"),
+    "ratios": ("mag",),
+}
+
+
+class CacheSettings(Section):
+    """How much a cache may skip."""
+
+    threshold: float | None = Field(None, gt=0, le=10)
+    """How much may change before all blocks are computed again; null: 0.1, for sea 0.15."""
+    in_a_row: int = Field(2, ge=1, le=20)
+    """Steps that may be skipped one after another (sea, taylorseer, mag)."""
+    first: int = Field(3, ge=1, le=100)
+    """Steps that are computed at the beginning (sea, taylorseer, mag)."""
+    last: int = Field(1, ge=0, le=100)
+    """Steps that are computed at the end (sea, taylorseer)."""
+    order: int = Field(1, ge=0, le=3)
+    """0 uses the last result again, 1 continues its line, 2 and 3 its curve (sea up to 1, taylorseer)."""
+    ratios: list[float] = Field(default_factory=list)
+    """How the residual grows from step to step (mag); none: measured on one picture."""
+
+    def limit(self, kind: CacheKind) -> float:
+        """The threshold of this kind of cache."""
+        return self.threshold or LIMITS[kind]
+
+
+def _fits(kind: CacheKind, settings: CacheSettings, where: str) -> None:
+    """Raises ValueError for settings that the cache does not read."""
+    for name in sorted(settings.model_fields_set):
+        if getattr(settings, name) != CacheSettings.model_fields[name].get_default(call_default_factory=True) and (
+            kind not in USED_BY[name]
+        ):
+            raise ValueError(f"{where}cache_settings.{name} is for {' and '.join(USED_BY[name])}, not for {kind}")
+    if kind == "sea" and settings.order > 1:
+        raise ValueError(f"{where}cache_settings.order of sea is 0 or 1")
+
+
 class DraftConfig(Section):
     """A cheaper picture to search with. Fewer steps keep the noise and so most of the picture; another size starts
     from other noise.
@@ -30,6 +74,12 @@ class DraftConfig(Section):
 
     steps: int | None = Field(None, ge=1, le=200)
     """Denoising steps of a draft; null means as many as in full."""
+    cache: CacheKind | None = None
+    """Cache of a draft; null means the one of the full picture."""
+    cache_settings: CacheSettings = CacheSettings()
+    """How much that cache may skip."""
+    decoder: str | None = None
+    """A small decoder for drafts, such as madebyollin/taef1: a folder or hub name of an AutoencoderTiny."""
     scale: float = Field(1.0, ge=0.25, le=1)
     """Width and height of a draft, as a share of the full size."""
 
@@ -41,6 +91,8 @@ class PreviewConfig(Section):
     """Look at the picture after this many steps."""
     scale: float = Field(1.0, ge=0.25, le=1)
     """Width and height of the preview, as a share of the full size."""
+    decoder: str | None = None
+    """A small decoder for previews, such as madebyollin/taef1: a folder or hub name of an AutoencoderTiny."""
 
 
 class _Sized(Section):
@@ -107,14 +159,21 @@ class DiffusersConfig(_Sized):
     """Decode pictures in tiles: less memory, faint differences."""
     compile: bool = False
     """Compile the denoiser's blocks; the first pictures take longer."""
-    quantize: Literal["auto", "none", "int8", "int8-dynamic", "fp8"] = "auto"
-    """Quantize the denoiser's weights (int8-dynamic and fp8: its activations too); auto: on a GPU that is too small."""
+    quantize: Literal["auto", "none", "int8", "int8-dynamic", "fp8", "fp8-cast"] = "auto"
+    """Quantize the denoiser's weights (int8-dynamic and fp8: its activations too; fp8-cast keeps them in eight bits and
+    computes in sixteen, without a package); auto: on a GPU that is too small."""
     quantize_text: Literal["auto", "none", "int8"] = "auto"
     """Quantize the text encoders' weights; auto: on a GPU that is too small."""
     channels_last: bool = False
     """Use the channels-last memory layout."""
     fuse_projections: bool = False
     """Fuse the attention projections."""
+    attention: str | None = None
+    """Attention backend by diffusers' name, such as flash, sage or _native_cudnn; null keeps PyTorch's own."""
+    cache: CacheKind = "none"
+    """Use the denoiser's results of earlier steps again; text-kv is exact, the others change pictures."""
+    cache_settings: CacheSettings = CacheSettings()
+    """How much the cache may skip."""
     call: Free = Field(default_factory=dict)
     """Further arguments of the pipeline's call, passed on unchanged."""
 
@@ -129,6 +188,13 @@ class DiffusersConfig(_Sized):
             raise ValueError("a preview needs batch_size 1, one worker and no draft")
         if self.preview and self.preview.step >= self.steps:
             raise ValueError(f"preview.step must come before the last of {self.steps} steps")
+        return self
+
+    @model_validator(mode="after")
+    def _caches_read_their_settings(self) -> DiffusersConfig:
+        _fits(self.cache, self.cache_settings, "")
+        if self.draft:
+            _fits(self.draft.cache or "none", self.draft.cache_settings, "draft.")
         return self
 
 

@@ -17,8 +17,10 @@ from steer.config import DiffusersConfig, DraftConfig
 from steer.devices import pick_device
 from steer.errors import RenderError
 from steer.protocols import Renderer
+from steer.renderers.caches import Caches, Wanted
 from steer.renderers.checks import as_picture
 from steer.renderers.conditioning import REMEMBERED, Conditioning
+from steer.renderers.decoders import decoding_by, small_decoder
 from steer.renderers.drafts import Drafts
 from steer.renderers.previews import EulerPreviews, OnStep
 from steer.renderers.ready import Loaded
@@ -51,6 +53,9 @@ class DiffusersRenderer(Renderer):
             raise RenderError(f"{type(self.pipeline).__name__} takes no {unknown} (renderer.call)")
         self.call = {k: v for k, v in config.call.items() if k != "negative_prompt"}
         self.conditioning = self._conditioning()
+        self.caches = Caches(self.pipeline)
+        for tier in (None, config.draft):
+            self.caches.check(self._cache(tier).kind)
         self._said_cut = False
         self._look_sooner()
 
@@ -59,6 +64,11 @@ class DiffusersRenderer(Renderer):
         c = self.config
         self.drafts = Drafts(self, c.draft) if c.draft else None
         self.previews = EulerPreviews(self.pipeline, c.size, c.preview, self.draw_one) if c.preview else None
+        if self.previews is not None and c.preview is not None and c.preview.decoder:
+            self.previews.decoder = small_decoder(c.preview.decoder, self.pipeline, self.device)
+        self._decoder = (
+            small_decoder(c.draft.decoder, self.pipeline, self.device) if c.draft and c.draft.decoder else None
+        )
 
     def variant(self, size: tuple[int, int] | None = None, negative: str | None = None) -> DiffusersRenderer:
         """The same pipeline; texts that are encoded already are shared."""
@@ -91,7 +101,9 @@ class DiffusersRenderer(Renderer):
             or "guidance_scale" not in self.accepted
         ):
             return {}
-        return {"guidance": inspect.signature(self.pipeline.__call__).parameters["guidance_scale"].default}
+        own = inspect.signature(self.pipeline.__call__).parameters
+        true = own["true_cfg_scale"].default if "true_cfg_scale" in own else 1.0  # 1 is none, as FLUX has it
+        return {"guidance": true if true > 1 else own["guidance_scale"].default}
 
     def prepare(self, prompts: Sequence[str]) -> None:
         """Texts that will be drawn next, to be read at once."""
@@ -113,11 +125,23 @@ class DiffusersRenderer(Renderer):
         self.prepare(prompts)
         results: list[Image.Image | RenderFailure] = []
         while len(results) < len(jobs):
-            done = len(results)
+            rest = jobs[len(results) :]
             results += self._within_memory(
-                lambda done=done: self._batch(jobs[done : done + self.batch_size], draft, on_step)  # type: ignore[misc]
+                lambda rest=rest: self._batch(rest[: self._together(draft)], draft, on_step)  # type: ignore[misc]
             )
         return results
+
+    def _cache(self, draft: DraftConfig | None) -> Wanted:
+        """Of this kind of picture."""
+        c = self.config
+        steps = (draft.steps if draft else None) or c.steps
+        if draft and draft.cache is not None:
+            return Wanted(draft.cache, draft.cache_settings, steps)
+        return Wanted(c.cache, c.cache_settings, steps)
+
+    def _together(self, draft: DraftConfig | None) -> int:
+        """How many pictures of this kind are drawn in a call."""
+        return 1 if self._cache(draft).alone else self.batch_size
 
     def narrow(self, batch_size: int) -> None:
         """Draw at most so many pictures together from now on."""
@@ -182,23 +206,28 @@ class DiffusersRenderer(Renderer):
     def _batch(
         self, jobs: list[tuple[str, int]], draft: DraftConfig | None, on_step: OnStep | None
     ) -> list[Image.Image | RenderFailure]:
-        padded = jobs + [jobs[-1]] * (self.batch_size - len(jobs))
+        padded = jobs + [jobs[-1]] * (self._together(draft) - len(jobs))
         width, height = self.config.size
-        steps = self.config.steps
         if draft:
             width, height = (max(16, round(side * draft.scale / 16) * 16) for side in (width, height))
-            steps = draft.steps or steps
+        cache = self._cache(draft)
         told = self.conditioning([p for p, _ in padded])
-        with self.place.drawing():
-            output = self.pipeline(
-                **told,
-                generator=[torch.Generator("cpu").manual_seed(s) for _, s in padded],
-                width=width,
-                height=height,
-                num_inference_steps=steps,
-                output_type="np",
-                **({"callback_on_step_end": self._stepped(on_step)} if "callback_on_step_end" in self.accepted else {}),
-                **self.call,
-            )
+        with decoding_by(self.pipeline, self._decoder if draft else None), self.place.drawing():
+
+            def call(told: dict[str, Any], seeds: Sequence[int], on_step: OnStep | None) -> Any:
+                told = told | self.call
+                if "callback_on_step_end" in self.accepted:
+                    told["callback_on_step_end"] = self._stepped(on_step)
+                return self.pipeline(
+                    generator=[torch.Generator("cpu").manual_seed(s) for s in seeds],
+                    width=width,
+                    height=height,
+                    num_inference_steps=cache.steps,
+                    output_type="np",
+                    **told,
+                )
+
+            with self.caches.on(cache, lambda text, look: call(self.conditioning([text]), [0], look)):
+                output = call(told, [s for _, s in padded], on_step)
         flagged = getattr(output, "nsfw_content_detected", None) or [False] * len(padded)
         return [as_picture(output.images[i], bool(flagged[i])) for i in range(len(jobs))]

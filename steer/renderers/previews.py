@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from diffusers import AutoencoderTiny
 from PIL import Image
 from torch import Tensor
 
@@ -13,6 +14,7 @@ from steer.config import PreviewConfig
 from steer.errors import RenderError
 from steer.protocols import GoesOn, Previews
 from steer.renderers.checks import as_picture
+from steer.renderers.decoders import decoding_by
 from steer.types import RenderFailure, Stopped
 
 OnStep = Callable[[Any, int, Any, dict[str, Tensor]], dict[str, Tensor]]  # diffusers' callback_on_step_end
@@ -33,6 +35,7 @@ class EulerPreviews(Previews):
 
     def __init__(self, pipeline: Any, size: tuple[int, int], config: PreviewConfig, draw: Draw):
         self.pipeline, self.size, self.config, self.draw = pipeline, size, config, draw
+        self.decoder: AutoencoderTiny | None = None  # in place of the pipeline's own
         scheduler = type(pipeline.scheduler).__name__
         if scheduler not in EULER:
             raise RenderError(f"renderer.preview knows Euler's steps only; the scheduler is {scheduler}")
@@ -79,10 +82,11 @@ class EulerPreviews(Previews):
         p = self.pipeline
         s, t = (float(v) for v in p.scheduler.sigmas[step : step + 2])
         clean = after - t * (after - before) / (t - s)
-        latents = self._clean(p, clean.to(after.dtype), *self.size)
-        if self.config.scale < 1:
-            latents = torch.nn.functional.interpolate(latents, scale_factor=self.config.scale, mode="area")
-        picture = p.vae.decode(latents.to(p.vae.dtype), return_dict=False)[0]
+        with decoding_by(p, self.decoder):
+            latents = self._clean(p, clean.to(after.dtype), *self.size)
+            if self.config.scale < 1:
+                latents = torch.nn.functional.interpolate(latents, scale_factor=self.config.scale, mode="area")
+            picture = p.vae.decode(latents.to(p.vae.dtype), return_dict=False)[0]
         return as_picture(p.image_processor.postprocess(picture, output_type="np")[0], False)
 
 

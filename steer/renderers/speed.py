@@ -1,4 +1,5 @@
-"""What makes a pipeline faster on the same card: compiled blocks, weights in eight bits, layouts, fused projections.
+"""What makes a pipeline faster on the same card: compiled blocks, weights in eight bits, layouts, fused projections,
+other attention.
 
 Each is a setting, as each changes pictures a little; benchmarks/speed.py measures by how much the reward moves.
 """
@@ -9,10 +10,11 @@ import logging
 from typing import Any
 
 import torch
+from diffusers.models.attention_dispatch import AttentionBackendName
 from torch import nn
 
 from steer.config import DiffusersConfig
-from steer.errors import RenderError
+from steer.errors import RenderError, unknown
 from steer.renderers.placement import modules
 from steer.renderers.plan import Precision, is_encoder
 from steer.renderers.weights import quantisable
@@ -43,7 +45,11 @@ def lighten(pipeline: Any, config: DiffusersConfig, precision: Precision) -> Non
         for part in (denoiser(pipeline), pipeline.components.get("vae")):
             if part is not None:
                 part.to(memory_format=torch.channels_last)
-    if precision.denoiser != "none":
+    if config.attention:
+        attend(denoiser(pipeline), config.attention)
+    if config.quantize == "fp8-cast":
+        cast(denoiser(pipeline))
+    elif precision.denoiser != "none":
         quantise(denoiser(pipeline), "int8" if config.quantize == "auto" else config.quantize)
     if precision.text != "none":
         for name, part in modules(pipeline).items():
@@ -56,9 +62,28 @@ def compile_blocks(pipeline: Any, config: DiffusersConfig) -> None:
     if not config.compile:
         return
     try:
-        denoiser(pipeline).compile_repeated_blocks(fullgraph=True)
+        cached = config.cache != "none" or (config.draft is not None and config.draft.cache not in (None, "none"))
+        denoiser(pipeline).compile_repeated_blocks(fullgraph=not cached)  # whether to skip is decided outside of it
     except (AttributeError, ValueError) as error:
         raise RenderError(f"{type(denoiser(pipeline)).__name__} has no blocks to compile (renderer.compile)") from error
+
+
+def attend(model: Any, backend: str) -> None:
+    """Another implementation of attention, by diffusers' name. Raises RenderError where it cannot be had."""
+    names = sorted(each.value for each in AttentionBackendName)
+    if backend.lower() not in names:
+        raise unknown("attention backend", backend, names)
+    if not any(hasattr(getattr(m, "processor", None), "_attention_backend") for m in model.modules()):
+        raise RenderError(f"the attention of a {type(model).__name__} has no other backends (renderer.attention)")
+    try:
+        model.set_attention_backend(backend)
+    except (RuntimeError, ValueError, ImportError) as error:
+        raise RenderError(f"renderer.attention={backend} does not run here: {str(error).splitlines()[0]}") from error
+
+
+def cast(model: Any) -> None:
+    """Weights that are kept in eight bits and computed with in the format they were loaded in."""
+    model.enable_layerwise_casting(torch.float8_e4m3fn, next(model.parameters()).dtype)
 
 
 def quantise(model: nn.Module, kind: str) -> None:

@@ -70,7 +70,7 @@ def quantisable(name: str, shape: tuple[int, ...]) -> bool:
 def work_of(config: DiffusersConfig, dtype: torch.dtype, denoiser: dict[str, Any], vae: dict[str, Any]) -> Work:
     """What drawing takes; ``denoiser`` and ``vae`` are the settings of these parts."""
     heads, head = denoiser.get("num_attention_heads"), denoiser.get("attention_head_dim")
-    width = heads * head if isinstance(heads, int) and isinstance(head, int) else UNET_WIDTH
+    width = heads * head if isinstance(heads, int) and isinstance(head, int) else denoiser.get("dim", UNET_WIDTH)
     upcast = dtype is torch.float16 and bool(vae.get("force_upcast", False))
     return Work(
         math.prod(config.size) / 2**20,

@@ -13,7 +13,15 @@ from steer.resources import miniature_weights
 from steer.testing import FakeProposer, FakeRenderer, FakeReward
 from steer.users.pictures import shipped_pictures
 from steer.users.store import UserStore
-from tests.steer.tiny_pipelines import save_flux, save_flux2, save_klein, save_sdxl
+from tests.steer.tiny_pipelines import (
+    save_flux,
+    save_flux2,
+    save_klein,
+    save_qwen_image,
+    save_sd3,
+    save_sdxl,
+    save_z_image,
+)
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +42,21 @@ def klein(tmp_path_factory):
 @pytest.fixture(scope="session")
 def flux2(tmp_path_factory):
     return save_flux2(tmp_path_factory.mktemp("flux2"))
+
+
+@pytest.fixture(scope="session")
+def sd3(tmp_path_factory):
+    return save_sd3(tmp_path_factory.mktemp("sd3"))
+
+
+@pytest.fixture(scope="session")
+def z_image(tmp_path_factory):
+    return save_z_image(tmp_path_factory.mktemp("z_image"))
+
+
+@pytest.fixture(scope="session")
+def qwen_image(tmp_path_factory):
+    return save_qwen_image(tmp_path_factory.mktemp("qwen_image"))
 
 
 CALLS = {

@@ -11,6 +11,9 @@ import subprocess
 import sys
 
 import pytest
+from diffusers import StableDiffusionXLPipeline, UNet2DConditionModel
+from peft import LoraConfig
+from peft.utils import get_peft_model_state_dict
 from PIL import Image
 
 from steer.resources import MINIATURE_WEIGHTS
@@ -18,7 +21,15 @@ from tests.hub_server import HubServer
 from tests.reward_models.prompted.decision_server import DecisionServer, brightness_of
 from tests.reward_models.tiny_vlms import save_qwen
 from tests.steer.image_server import png
-from tests.steer.tiny_pipelines import save_flux, save_flux2, save_klein, save_sdxl
+from tests.steer.tiny_pipelines import (
+    save_flux,
+    save_flux2,
+    save_klein,
+    save_qwen_image,
+    save_sd3,
+    save_sdxl,
+    save_z_image,
+)
 
 VLM, SIGLIP = "Qwen/Qwen3-VL-4B-Instruct", "google/siglip2-so400m-patch16-384"
 KLEIN = "black-forest-labs/FLUX.2-klein-4B"
@@ -117,19 +128,64 @@ SMALL = ("--set", "renderer.width=64", "--set", "renderer.height=64")  # the tin
         ("flux1-schnell", "black-forest-labs/FLUX.1-schnell", save_flux),
         ("sdxl", "stabilityai/stable-diffusion-xl-base-1.0", save_sdxl),
         ("sdxl-turbo", "stabilityai/sdxl-turbo", save_sdxl),
+        ("flux2-klein-9b", "black-forest-labs/FLUX.2-klein-9B", save_klein),
+        ("z-image-turbo", "Tongyi-MAI/Z-Image-Turbo", save_z_image),
+        ("qwen-image", "Qwen/Qwen-Image-2512", save_qwen_image),
+        ("sd35-large", "stabilityai/stable-diffusion-3.5-large", save_sd3),
+        ("sd35-large-turbo", "stabilityai/stable-diffusion-3.5-large-turbo", save_sd3),
+        ("sd35-medium", "stabilityai/stable-diffusion-3.5-medium", save_sd3),
     ],
 )
 def test_every_other_preset(start, tmp_path, preset, repository, save):
     folder = save(tmp_path / "pipeline")
-    if preset.startswith("sdxl"):  # the real one has both
-        for path in [p for p in folder.rglob("*.safetensors")]:
-            (path.parent / path.name.replace(".safetensors", ".fp16.safetensors")).write_bytes(path.read_bytes())
+    if preset.startswith("sdxl"):
+        _in_both_variants(folder)
     _first_picture(start({repository: folder}), preset, *SMALL)
+
+
+def _in_both_variants(folder):
+    """As the real repositories have them."""
+    for path in [p for p in folder.rglob("*.safetensors")]:
+        (path.parent / path.name.replace(".safetensors", ".fp16.safetensors")).write_bytes(path.read_bytes())
+    return folder
+
+
+@pytest.mark.slow
+def test_sdxl_lightning_with_its_lora(start, tmp_path):
+    """The LoRA comes from a repository of its own, beside the other files of its makers."""
+    folder = save_sdxl(tmp_path / "pipeline")
+    unet = UNet2DConditionModel.from_pretrained(folder / "unet")
+    unet.add_adapter(LoraConfig(r=2, target_modules=["to_q", "to_v"], init_lora_weights=False))
+    lightning = tmp_path / "lightning"
+    StableDiffusionXLPipeline.save_lora_weights(lightning, unet_lora_layers=get_peft_model_state_dict(unet))
+    (path,) = lightning.glob("*.safetensors")
+    path.rename(lightning / "sdxl_lightning_4step_lora.safetensors")
+    (lightning / "sdxl_lightning_2step_lora.safetensors").write_bytes(b"")
+    machine = start(
+        {"stabilityai/stable-diffusion-xl-base-1.0": _in_both_variants(folder), "ByteDance/SDXL-Lightning": lightning}
+    )
+    result, _ = _first_picture(machine, "sdxl-lightning", *SMALL)
+    manifest = json.loads((machine.folder / result["folder"] / "manifest.json").read_text())
+    assert "sdxl_lightning_4step_lora" in json.dumps(manifest)
+    assert {n for r, n in machine.hub.fetched if r.endswith("Lightning")} == {"sdxl_lightning_4step_lora.safetensors"}
 
 
 @pytest.mark.slow
 def test_flux2_dev_too(start, tmp_path):
     _first_picture(start({"black-forest-labs/FLUX.2-dev": save_flux2(tmp_path / "p")}), "flux2-dev", *SMALL)
+
+
+@pytest.mark.slow
+def test_a_pipeline_without_a_preset(start, tmp_path):
+    """`--config ORG/NAME`, with steps and guidance from its class: here Z-Image, which has two models."""
+    machine = start({"Tongyi-MAI/Z-Image": save_z_image(tmp_path / "p")})
+    assert ("Tongyi-MAI/Z-Image", "transformer/config.json") in machine.announced("Tongyi-MAI/Z-Image")
+    machine("user", "add", "me", "--config", "Tongyi-MAI/Z-Image")
+    said = machine("run", "-u", "me", "-p", "a castle", "-c", "Tongyi-MAI/Z-Image", "-n", "2", "--json", *SMALL)
+    result = json.loads(said)
+    assert result["pictures"] == 2
+    manifest = json.loads((machine.folder / result["folder"] / "manifest.json").read_text())
+    assert manifest["config"]["renderer"]["steps"] == 50
 
 
 def test_an_unknown_user_is_refused_before_anything_is_fetched(start, tmp_path):

@@ -61,6 +61,34 @@ class TestFlux(RendererConformance):
         )
 
 
+class TestStableDiffusion3(RendererConformance):
+    @pytest.fixture(autouse=True)
+    def _folder(self, sd3):
+        self.folder = sd3
+
+    def make(self):
+        return DiffusersRenderer(config(self.folder, call={"guidance_scale": 3.5}))
+
+
+class TestZImage(RendererConformance):
+    @pytest.fixture(autouse=True)
+    def _folder(self, z_image):
+        self.folder = z_image
+
+    def make(self):
+        return DiffusersRenderer(config(self.folder, call={"guidance_scale": 0.0}))
+
+
+class TestQwenImage(RendererConformance):
+    @pytest.fixture(autouse=True)
+    def _folder(self, qwen_image):
+        self.folder = qwen_image
+
+    def make(self):
+        call = {"true_cfg_scale": 4.0, "negative_prompt": " "}
+        return DiffusersRenderer(config(self.folder, batch_size=1, call=call))
+
+
 class TestFlux2Klein(RendererConformance):
     @pytest.fixture(autouse=True)
     def _folder(self, klein):
@@ -79,6 +107,11 @@ class TestFlux2Klein(RendererConformance):
         ("sdxl", {"guidance_scale": 5.0}),
         ("sdxl", {"guidance_scale": 5.0, "negative_prompt": "ugly"}),
         ("sdxl", {"guidance_scale": 0.0}),
+        ("sd3", {"guidance_scale": 3.5}),
+        ("sd3", {"guidance_scale": 0.0}),
+        ("z_image", {"guidance_scale": 0.0}),
+        ("z_image", {"guidance_scale": 4.0, "negative_prompt": "ugly"}),
+        ("qwen_image", {"true_cfg_scale": 4.0, "negative_prompt": " "}),
     ],
 )
 def test_texts_encoded_once_give_the_pictures_of_the_plain_call(request, family, settings, monkeypatch):
@@ -89,7 +122,7 @@ def test_texts_encoded_once_give_the_pictures_of_the_plain_call(request, family,
     if "negative_prompt" in plain:
         plain["negative_prompt"] = [plain["negative_prompt"]] * 2
     expected = renderer.pipeline(
-        prompt=prompts,
+        prompt=list(prompts),  # Z-Image's writes its template into the list
         generator=[torch.Generator("cpu").manual_seed(s) for s in seeds],
         width=32,
         height=32,
@@ -290,3 +323,8 @@ def test_weights_of_four_bits_by_their_makers_name(flux, tmp_path):
     a, b = (np.asarray(r.render(["a fox"], [1])[0], dtype=float) for r in (light, plain))
     assert 0 < np.abs(a - b).mean() < 20
     assert "precision" not in light.describe()["weights"]
+
+
+def test_the_guidance_that_a_class_takes_by_itself(flux, qwen_image):
+    own = {name: DiffusersRenderer(config(name)).describe()["guidance"] for name in (flux, qwen_image)}
+    assert own == {flux: 3.5, qwen_image: 4.0}

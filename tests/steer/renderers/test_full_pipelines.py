@@ -21,7 +21,13 @@ def full():
 
 @pytest.mark.parametrize(
     ("part", "parameters"),
-    [("sdxl_unet", 2_567_463_684), ("flux_transformer", 11_901_408_320), ("t5_xxl", 4_762_310_656)],
+    [
+        ("sdxl_unet", 2_567_463_684),
+        ("flux_transformer", 11_901_408_320),
+        ("t5_xxl", 4_762_310_656),
+        ("klein_transformer", 3_875_544_576),
+        ("qwen3_4b", 4_022_468_096),
+    ],
 )
 def test_parts_have_the_published_sizes(full, part, parameters):
     with torch.device("meta"):
