@@ -147,13 +147,21 @@ class LocalEngine:
             return None
 
     def _turn(self, active: list[_Row]) -> list[_Row]:
-        """Ask who has nothing to do, draw and score one batch, tell whose round is whole; those that ended."""
+        """Tell whose round is whole and on the disk, ask who has nothing to do, draw and score one batch; those that
+        ended.
+        """
+        for each in active:
+            if self._is_whole(each) and each.session.folder.settled():
+                self._tell(each)
         ended = [each for each in active if not each.open and not self._asked(each)]
         going = [each for each in active if each not in ended]
         work = [(each, c) for each in going for c in each.open if c.state in (State.PROPOSED, State.RENDERED)]
         if not work:
             asking = [each.asking for each in going if each.asking]
-            if asking and not ended:
+            kept = [each for each in going if self._is_whole(each)]
+            if kept and not ended:
+                kept[0].session.folder.flush()
+            elif asking and not ended:
                 wait(asking, return_when=FIRST_COMPLETED)
             return ended
         proposed = [(each, c) for each, c in work if c.state is State.PROPOSED]
@@ -163,9 +171,6 @@ class LocalEngine:
         rest = [c for _, c in work if c.state is State.PROPOSED]
         if len(waiting) >= self.panel.reward.batch_size or not rest or any(self._only_scores_missing(e) for e in going):
             self._score(waiting)
-        for each in going:
-            if each.open and all(c.state not in (State.PROPOSED, State.RENDERED) for c in each.open):
-                self._tell(each)
         return ended
 
     def _asked(self, each: _Row) -> bool:
@@ -214,8 +219,13 @@ class LocalEngine:
             self.folder.record_together(self.renderer.drawn_together)
 
     @staticmethod
-    def _only_scores_missing(each: _Row) -> bool:
-        return bool(each.open) and all(c.state is not State.PROPOSED for c in each.open)
+    def _is_whole(each: _Row) -> bool:
+        """Whether the round has all its scores. It is told when they are on the disk; others draw meanwhile."""
+        return bool(each.open) and all(c.state not in (State.PROPOSED, State.RENDERED) for c in each.open)
+
+    @classmethod
+    def _only_scores_missing(cls, each: _Row) -> bool:
+        return bool(each.open) and not cls._is_whole(each) and all(c.state is not State.PROPOSED for c in each.open)
 
     def _score(self, waiting: list[tuple[_Row, Candidate]]) -> None:
         """Runs that share a panel are read in one batch, then each is judged for its own people."""
