@@ -246,8 +246,13 @@ class _Work:
         return None
 
     def drawn(self, engine: Engine, job: _Job, found: Drawn) -> None:
-        """Take a picture; of two the first."""
+        """Take a picture; of two the first. One that was under way while its engine was found wrong is not taken."""
         self.down_since = None
+        if not engine.trusted:
+            self.pool.discarded += 1
+            if job.result is None and not job.under_way and job not in self.waiting:
+                self.waiting.append(job)
+            return
         if job.result is None:
             job.result, job.by = found, engine
             for other, task in job.tasks.items():
@@ -264,7 +269,8 @@ class _Work:
         pool = self.pool
         if why.down and len(pool.engines) > 1 and engine.up:
             engine.up = False
-            pool.say(f"the engine {engine.server.name} failed ({why.reason}); others draw in its place")
+            fault = why.reason.removeprefix(f"{UNANSWERED}: ")
+            pool.say(f"the engine {engine.server.name} failed ({fault}); others draw in its place")
         if self.check and job is self.check.job:
             self._without(engine)
         if job.result is not None or job.under_way or (self.check and job is self.check.job):
