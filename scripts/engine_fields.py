@@ -75,6 +75,7 @@ def _fact(field: Any) -> Any:
 
 
 def main(folder: str) -> None:
+    """Write the fields down."""
     told = {package: facts(found) for package, found in models(Path(folder)).items()}
     if missing := MODULES.keys() - told.keys():
         sys.exit(f"no wheel of {', '.join(sorted(missing))} in '{folder}'")
