@@ -1,10 +1,10 @@
 """Pictures a second by a pool of 1, 2 and 4 engines, with one killed on the way, and with one that draws wrongly.
 
-    python benchmarks/pool.py [--seconds 0.3] [--pictures 96]
+    python benchmarks/pool.py [--seconds 0.3] [--pictures 96] [--skip 0]
 
 The engines are processes on loopback that take a fixed time a picture, one at a time, as a card does: what is measured
 is what the pool makes of them, and not any engine. First the renderer alone, then a batch of rows with a fake reward,
-with its search, PNG files and journals.
+with its search, PNG files and journals. ``--skip 1`` begins with the batch.
 """
 
 from __future__ import annotations
@@ -107,8 +107,8 @@ def wrong(seconds: float, pictures: int) -> None:
             engine.close()
 
 
-def main(seconds: float = 0.3, pictures: int = 96) -> None:
-    for measure in (alone, batch):
+def main(seconds: float = 0.3, pictures: int = 96, skip: int = 0) -> None:
+    for measure in (alone, batch)[skip:]:
         rates = {n: measure(seconds, pictures, n) for n in (1, 2, 4)}
         print(f"          {', '.join(f'{n}: {rate / rates[1]:.2f} times' for n, rate in rates.items())}", flush=True)
     killed(seconds, pictures)

@@ -103,6 +103,8 @@ class RemoteRenderer(Renderer):
     for settings that the dialect has no place for.
     """
 
+    elsewhere = True
+
     def __init__(self, config: RemoteConfig):
         self.config = c = config
         self.key = os.environ.get(c.api_key_env, "")

@@ -263,7 +263,7 @@ def test_a_workflow_that_cannot_be_used_is_said_before_anything_is_asked(comfy, 
         ('{"3": {"class_type": "K", "inputs": {"a": "{text}", "b": "{seed}{steps}"}}}', {}, "set renderer.steps="),
     ):
         (tmp_path / "w.json").write_text(content)
-        with pytest.raises(UsageError, match="remote renderer: .*") as caught:
+        with pytest.raises(UsageError, match=r"remote renderer: .*") as caught:
             renderer(comfy, "comfyui", workflow=str(tmp_path / "w.json"), **settings)
         assert said in str(caught.value)
     with pytest.raises(UsageError, match=r"a place for {model}; add --set renderer\.model="):
