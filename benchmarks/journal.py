@@ -3,9 +3,9 @@
     python benchmarks/journal.py [--candidates 200] [--rows 1 8] [--every-ms 0 20]
 
 Real run folders in a temporary folder (set TMPDIR to measure another disk), two journal lines and one small picture a
-candidate, as a run writes them. ``--rows``: runs side by side in one process, as in a batch. ``--every-ms``: time
-between two candidates of a run, as drawing takes some. Every fsync is the disk's own; those of other processes on the
-same disk are in the figures too.
+candidate, as a run writes them, which waits for the disk after each round of eight. ``--rows``: runs side by side in
+one process, as in a batch. ``--every-ms``: time between two candidates of a run, as drawing takes some. Every fsync is
+the disk's own; those of other processes on the same disk are in the figures too.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from PIL import Image
 from steer.store.run_folder import RunFolder
 from steer.types import Candidate, Rewrite, State
 
+ROUND = 8  # candidates, after which a run waits for the disk
 PARTS = {"renderer": {"name": "fake"}}
 
 
@@ -58,6 +59,8 @@ def keep(folder: RunFolder, candidates: int, every_s: float, picture: Image.Imag
         candidate.personal = candidate.population = candidate.fidelity = candidate.objective = 0.5
         candidate.uncertainty, candidate.state = 0.1, State.SCORED
         folder.record(candidate)
+        if index % ROUND == ROUND - 1:
+            folder.flush()
         time.sleep(max(0.0, every_s - (time.perf_counter() - begun)))
     folder.flush()
 
