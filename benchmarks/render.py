@@ -83,6 +83,7 @@ def split_run(steerer: Steerer, folder: Path) -> dict[str, float]:
         setattr(owner, name, call)
 
     import steer.store.run_folder as store
+    from steer.store.files import LineFile
 
     timed(steerer.parts.proposer, "propose", "propose")
     timed(steerer.parts.renderer, "render", "render")
@@ -91,7 +92,8 @@ def split_run(steerer: Steerer, folder: Path) -> dict[str, float]:
     timed(Judge, "imagine", "screen")
     timed(steerer.parts.reward, "text_features", "read texts")
     timed(store, "write_whole", "write pictures")
-    timed(store, "append_line", "write journal")
+    timed(LineFile, "append", "write journal")
+    timed(LineFile, "sync", "sync journal")
     whole = seconds_of(lambda: steerer.run("a lighthouse by the sea", "u17", out=folder))
     return {**spent, "whole run": whole}
 

@@ -44,6 +44,8 @@ class Renderer(Protocol):
     previews: Previews | None = None  # pictures that can be stopped early
     vocabulary: Vocabulary | None = None  # what it can draw, for a renderer that cannot draw everything
     drawn_together: int | None = None  # pictures in a batch, where memory forced fewer than the settings say
+    elsewhere: bool = False  # other machines draw: a batch asks for the next pictures while it scores these
+    remarks: Sequence[str] = ()  # what it noticed while drawing that whoever reads the results should know
     between: Between = staticmethod(lambda: None)  # called between two steps; what it raises ends the drawing
 
     def render(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Image.Image | RenderFailure]:

@@ -22,6 +22,7 @@ from reward_models.remote.asking import server_address
 from reward_models.remote.bounded import Malformed, read_bounded
 
 REDIRECTS = 5
+OPENAI = "https://api.openai.com/v1"
 _http: Any = sys.modules[openai.DefaultAsyncHttpxClient.__mro__[1].__module__]  # httpx, or httpx2 in newer ones
 
 
@@ -29,17 +30,24 @@ class Refused(Malformed):
     """An address that is not asked."""
 
 
-async def fetched(url: str, most: int, timeout_s: float, base_url: str | None = None) -> bytes:
+async def fetched(
+    url: str, most: int, timeout_s: float, base_url: str | None = None, same_server: bool = False
+) -> bytes:
     """The file at ``url``, at most ``most`` bytes, through at most ``REDIRECTS`` redirects.
 
     ``base_url``: the server that gave the address (None: OpenAI's own); only where it is on this machine or network may
-    the file be there too. ``timeout_s`` is of a single read; set a deadline around the whole. Raises Refused, and
-    Malformed where there is no file.
+    the file be there too. ``same_server``: nothing but that server is asked, whatever the address or a redirect says;
+    an address may then be a path on it. ``timeout_s`` is of a single read; set a deadline around the whole. Raises
+    Refused, and Malformed where there is no file.
     """
-    allowed = await _allowed(server_address(base_url))
+    server = server_address(base_url)
+    allowed = await _allowed(server)
+    url = urljoin(server or OPENAI, url) if same_server else url
     for _ in range(REDIRECTS + 1):
         if address_fault(url.partition("#")[0].partition("?")[0]):  # neither http nor https too
             raise Refused("the picture's address is none")
+        if same_server and (there := _origin(url)) != (here := _origin(server or OPENAI)):
+            raise Refused(f"the picture is at {there}, and only the server that was set, {here}, is asked")
         try:
             status, there, body = await _once(url, most, timeout_s, allowed)
         except (_http.HTTPError, _http.InvalidURL, OSError) as error:
@@ -53,6 +61,13 @@ async def fetched(url: str, most: int, timeout_s: float, base_url: str | None = 
         except ValueError as error:
             raise Refused("the picture's address leads to none") from error
     raise Malformed("the picture's address leads from one to the next")
+
+
+def _origin(url: str) -> str:
+    """Scheme, name and port of an address."""
+    parts = urlsplit(url)
+    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    return f"{parts.scheme}://{(parts.hostname or '').lower()}:{port}"
 
 
 async def _once(url: str, most: int, timeout_s: float, allowed: set[Kind]) -> tuple[int, str, bytes]:

@@ -77,21 +77,28 @@ def tokens_of(raw: object) -> Tokens:
 
 
 def picture_of(raw: object) -> bytes | str:
-    """From the JSON of an image API: the first picture's file, or the address where it is. Raises Malformed."""
+    """From the JSON of an image API: the first picture's file, or the address where it is, which may be a path on the
+    same server. Raises Malformed.
+    """
     picture = _first(_mapping(json_of(raw)).get("data"))
     encoded, url = picture.get("b64_json"), picture.get("url")
     if not encoded and isinstance(url, str) and url.startswith("data:"):
         encoded = url
     if isinstance(encoded, str) and encoded:
-        if encoded.startswith("data:"):
-            encoded = encoded.partition(",")[2]
-        try:
-            return base64.b64decode(encoded, validate=True)
-        except (binascii.Error, ValueError) as error:
-            raise Malformed("the picture is not base64") from error
-    if isinstance(url, str) and url.startswith(("https://", "http://")):
+        return bytes_of(encoded)
+    if isinstance(url, str) and url.startswith(("https://", "http://", "/")):
         return readable(url)
     raise Malformed("there is no picture in the answer")
+
+
+def bytes_of(encoded: str) -> bytes:
+    """A picture's file from base64 or an address that holds it (``data:``). Raises Malformed."""
+    if encoded.startswith("data:"):
+        encoded = encoded.partition(",")[2]
+    try:
+        return base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise Malformed("the picture is not base64") from error
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -4,9 +4,13 @@ meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, field
+
+from PIL import Image
 
 from reward_models import Scores
 from steer.batch.folder import BatchFolder
@@ -17,13 +21,15 @@ from steer.events import CandidateDone, Listener, RunStopped
 from steer.judging.judge import answered
 from steer.protocols import Meter
 from steer.result import Result
-from steer.run.loop import take_picture
+from steer.run.loop import Drawn, take_picture
 from steer.run.requests import check_request, run_folder
 from steer.run.session import Session
-from steer.types import Candidate, State
+from steer.types import Candidate, RenderFailure, State
 
 BESIDE = 8  # rows under way
 REPORTERS = 2  # threads that write pages and sheets of runs that are over
+Work = list[tuple["_Row", Candidate]]
+Made = Image.Image | RenderFailure
 OUTAGE = 3  # rows whose writer failed one after another: then it is not the rows
 
 
@@ -61,6 +67,8 @@ class LocalEngine:
         self._writers = ThreadPoolExecutor(max_workers=beside, thread_name_prefix="writer-of-texts")
         self._outage: list[tuple[Row, str]] = []
         self._failed: list[Row] = []  # to be told
+        self._drawers = ThreadPoolExecutor(max_workers=1, thread_name_prefix="drawer")
+        self._drawing: deque[tuple[Work, Future[list[Made]]]] = deque()  # elsewhere, beside all other work
         self._reporters = ThreadPoolExecutor(max_workers=REPORTERS, thread_name_prefix="report")
         self._reporting: list[tuple[_Row, Future[Result]]] = []
 
@@ -92,6 +100,11 @@ class LocalEngine:
             self._settle_outage()
             yield from self._tell_failed()
         except BaseException:
+            while self._drawing:  # is paid for, so it is kept
+                with suppress(SteerError):  # the one that is raised, or another of its kind
+                    self._take_drawn()
+                    continue
+                self._drawing.popleft()
             for each in active:
                 each.session.give_up(SteerError(""))
             raise
@@ -100,6 +113,7 @@ class LocalEngine:
             for each in [*active, *(each for each, _ in self._reporting)]:
                 each.session.release()
             self._count()
+            self._drawers.shutdown(wait=False, cancel_futures=True)
             self._writers.shutdown(wait=False, cancel_futures=True)
 
     def _tell_failed(self) -> Iterator[tuple[Row, None]]:
@@ -147,13 +161,21 @@ class LocalEngine:
             return None
 
     def _turn(self, active: list[_Row]) -> list[_Row]:
-        """Ask who has nothing to do, draw and score one batch, tell whose round is whole; those that ended."""
+        """Tell whose round is whole and on the disk, ask who has nothing to do, draw and score one batch; those that
+        ended.
+        """
+        for each in active:
+            if self._is_whole(each) and each.session.folder.settled():
+                self._tell(each)
         ended = [each for each in active if not each.open and not self._asked(each)]
         going = [each for each in active if each not in ended]
         work = [(each, c) for each in going for c in each.open if c.state in (State.PROPOSED, State.RENDERED)]
         if not work:
             asking = [each.asking for each in going if each.asking]
-            if asking and not ended:
+            kept = [each for each in going if self._is_whole(each)]
+            if kept and not ended:
+                kept[0].session.folder.flush()
+            elif asking and not ended:
                 wait(asking, return_when=FIRST_COMPLETED)
             return ended
         proposed = [(each, c) for each, c in work if c.state is State.PROPOSED]
@@ -163,9 +185,6 @@ class LocalEngine:
         rest = [c for _, c in work if c.state is State.PROPOSED]
         if len(waiting) >= self.panel.reward.batch_size or not rest or any(self._only_scores_missing(e) for e in going):
             self._score(waiting)
-        for each in going:
-            if each.open and all(c.state not in (State.PROPOSED, State.RENDERED) for c in each.open):
-                self._tell(each)
         return ended
 
     def _asked(self, each: _Row) -> bool:
@@ -200,22 +219,48 @@ class LocalEngine:
             self._tell(each)
         return True
 
-    def _draw(self, missing: list[tuple[_Row, Candidate]]) -> None:
-        """One batch of one tier."""
+    def _draw(self, missing: Work) -> None:
+        """One batch of one tier; of a renderer elsewhere, which is given the next before the last is taken from it."""
+        if self.renderer.elsewhere:
+            under_way = {id(c) for work, _ in self._drawing for _, c in work}
+            ahead = [(each, c) for each, c in missing if id(c) not in under_way][: self.chunk]
+            if ahead:
+                texts, seeds = [c.rewrite.text for _, c in ahead], [c.seed for _, c in ahead]
+                self._drawing.append((ahead, self._drawers.submit(self.renderer.render, texts, seeds)))
+            if len(self._drawing) > 1 or not ahead:
+                self._take_drawn()
+            return
         if not missing:
             return
         tier = missing[0][1].tier
         missing = [(each, c) for each, c in missing if c.tier == tier][: self.chunk]
         renderer = self.renderer.drafts if tier == "draft" and self.renderer.drafts else self.renderer
         results = renderer.render([c.rewrite.text for _, c in missing], [c.seed for _, c in missing])
-        for (each, candidate), result in zip(missing, results, strict=True):
-            take_picture(candidate, result, each.session.folder)
+        self._take(missing, results)
         if self.counts:
             self.folder.record_together(self.renderer.drawn_together)
 
+    def _take_drawn(self) -> None:
+        """Wait for what is drawn elsewhere, the oldest first, and keep it. Raises as render does."""
+        if self._drawing:
+            work, drawing = self._drawing[0]
+            results = drawing.result()  # an interrupt here leaves it to be waited for at the end
+            self._drawing.popleft()
+            self._take(work, results)
+
     @staticmethod
-    def _only_scores_missing(each: _Row) -> bool:
-        return bool(each.open) and all(c.state is not State.PROPOSED for c in each.open)
+    def _take(work: Work, results: Sequence[Drawn]) -> None:
+        for (each, candidate), result in zip(work, results, strict=True):
+            take_picture(candidate, result, each.session.folder)
+
+    @staticmethod
+    def _is_whole(each: _Row) -> bool:
+        """Whether the round has all its scores. It is told when they are on the disk; others draw meanwhile."""
+        return bool(each.open) and all(c.state not in (State.PROPOSED, State.RENDERED) for c in each.open)
+
+    @classmethod
+    def _only_scores_missing(cls, each: _Row) -> bool:
+        return bool(each.open) and not cls._is_whole(each) and all(c.state is not State.PROPOSED for c in each.open)
 
     def _score(self, waiting: list[tuple[_Row, Candidate]]) -> None:
         """Runs that share a panel are read in one batch, then each is judged for its own people."""

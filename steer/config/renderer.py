@@ -199,7 +199,7 @@ class DiffusersConfig(_Sized):
 
 
 class RemoteConfig(_Sized):
-    """An image API that OpenAI's client can talk to."""
+    """An image API or a rendering engine, or several engines that share the work."""
 
     kind: Literal["remote"] = "remote"
     """Which renderer draws the pictures."""
@@ -211,14 +211,30 @@ class RemoteConfig(_Sized):
     """Height in pixels."""
     call: Free = Field(default_factory=dict)
     """Further arguments of the API's call, passed on unchanged."""
+    dialect: Literal["openai", "sglang", "vllm-omni", "sd.cpp", "comfyui"] = "openai"
+    """What the server speaks; openai is OpenAI's images API and what else resembles it."""
     base_url: Address | None = None
-    """Address of an OpenAI-compatible image API; null means OpenAI's own."""
+    """Address of the server; null means OpenAI's own."""
+    base_urls: list[Address] = Field(default_factory=list, max_length=256)
+    """Addresses of engines that draw alike, one a card, in place of base_url; pictures go to whichever is free."""
+    steps: int | None = Field(None, ge=1, le=200)
+    """Denoising steps; null means the engine's own."""
+    guidance: float | None = Field(None, ge=0, le=100)
+    """Guidance scale; null means the engine's own."""
+    negative_prompt: str = ""
+    """What the pictures should not show."""
+    workflow: str | None = None
+    """File of a ComfyUI workflow in API format with placeholders; null means a plain one for a checkpoint."""
+    hedge: float | None = Field(3.0, ge=1.5)
+    """Ask a second, idle engine when a picture takes so many times the usual; null means never."""
+    check_every: int | None = Field(256, ge=1)
+    """Have all engines draw one picture at first and after so many, to find those that draw another; null: never."""
     api_key_env: str = "OPENAI_API_KEY"
     """Environment variable that holds the API key."""
     seed_field: str | None = None
-    """Name of the API's field for a seed; null means it has none."""
+    """Name of the API's field for a seed, for openai; the other dialects have their own. null means it has none."""
     parallel: int = Field(4, ge=1, le=64)
-    """Pictures to request at the same time."""
+    """Pictures to request at the same time, of each engine."""
     timeout_s: float = Field(180, gt=0)
     """Seconds to wait for one attempt."""
     retries: int = Field(3, ge=0, le=20)
@@ -230,6 +246,19 @@ class RemoteConfig(_Sized):
     def preview(self) -> None:
         """An API's pictures cannot be stopped early."""
         return None
+
+    @property
+    def servers(self) -> list[str | None]:
+        """Addresses of all engines; [None] for OpenAI's own."""
+        return list(self.base_urls) or [self.base_url]
+
+    @model_validator(mode="after")
+    def _addresses_are_named_once(self) -> RemoteConfig:
+        if self.base_url and self.base_urls:
+            raise ValueError("give base_url or base_urls, not both")
+        if len(set(self.base_urls)) < len(self.base_urls):
+            raise ValueError("an address is twice in base_urls")
+        return self
 
 
 class _Bare(Section):
@@ -275,7 +304,7 @@ KINDS = Kinds(
     {"diffusers": DiffusersConfig, "remote": RemoteConfig, "painter": PainterConfig},
     RendererPlugin,
     default="diffusers",
-    apart=frozenset({"model", "call", "settings"}),
+    apart=frozenset({"model", "call", "settings", "steps", "negative_prompt"}),
 )
 
 RendererConfig = Annotated[

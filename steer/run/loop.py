@@ -49,6 +49,7 @@ def run_loop(
                 _score(part, search, judge, folder)
                 for candidate in part:
                     emit(CandidateDone(candidate, search.history))
+            folder.flush()  # what the next texts follow from cannot be lost any more
             search.tell(candidates)
             for each in after_round:
                 each(search)

@@ -42,7 +42,7 @@ class Session:
         self.request, self.folder, self.emit = request, folder, emit
         writer = proposer or parts.proposer
         writer.wrote = lambda done, total: emit(PhaseBegan("writing", done, total))
-        self._roster = parts.roster
+        self._roster, self._renderer = parts.roster, parts.renderer
         self.people = self._roster.people(request.user)
         self.judge = parts.judge(self.people)
         self.after_round = after_round(parts, self.judge, request, folder, writer)
@@ -83,6 +83,9 @@ class Session:
     def conclude(self) -> Result:
         """:meth:`finish` without the event; mostly the report's pictures, so a batch does it in another thread."""
         self._record_usage()
+        if told := [each for each in self._renderer.remarks if each not in self.warnings]:
+            self.warnings += told
+            self.folder.record_warnings(self.warnings)
         self.folder.flush()
         result = self._result()
         result.explained.update(self._explained(result))

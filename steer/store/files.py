@@ -56,23 +56,52 @@ def write_json(path: Path, value: Any, nan: bool = False) -> None:
     write_whole(path, lambda f: f.write(data))
 
 
+class LineFile:
+    """Appends lines to a file. They are on the disk after :meth:`sync`, which closes it; it opens again by itself."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self._file: BinaryIO | None = None
+
+    def append(self, line: bytes) -> None:
+        """Give a line, with its newline, to the system; a torn line before it is closed first. Raises StorageError."""
+        try:
+            if self._file is None:
+                self._file, torn = self._opened()
+                line = b"\n" + line if torn else line
+            self._file.write(line)
+            self._file.flush()
+        except OSError as error:
+            raise storage_error(self.path, error) from error
+
+    def sync(self) -> None:
+        """Wait until all lines are on the disk. Raises StorageError where they cannot be."""
+        if self._file is None:
+            return
+        file, self._file = self._file, None
+        try:
+            with file:
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise storage_error(self.path, error) from error
+
+    def _opened(self) -> tuple[BinaryIO, bool]:
+        """The file, and whether its last line is torn."""
+        check_place(self.path)
+        if self.path.is_symlink():
+            raise StorageError(f"'{self.path}' is a link to another file; steer writes into its own alone")
+        file = open(self.path, "ab+", opener=private_opener)  # noqa: SIM115
+        if file.tell() == 0:
+            return file, False
+        file.seek(-1, os.SEEK_END)
+        return file, file.read(1) != b"\n"
+
+
 def append_line(path: Path, value: Any) -> None:
     """Append one JSON line and fsync it; a torn line before it is closed first."""
-    line = as_json(value)
-    check_place(path)
-    if path.is_symlink():
-        raise StorageError(f"'{path}' is a link to another file; steer writes into its own alone")
-    try:
-        with open(path, "ab+", opener=private_opener) as f:
-            if f.tell() > 0:
-                f.seek(-1, os.SEEK_END)
-                if f.read(1) != b"\n":
-                    line = b"\n" + line
-            f.write(line)
-            f.flush()
-            os.fsync(f.fileno())
-    except OSError as error:
-        raise storage_error(path, error) from error
+    file = LineFile(path)
+    file.append(as_json(value))
+    file.sync()
 
 
 def as_json(value: Any, indent: int | None = None, nan: bool = False) -> bytes:

@@ -21,7 +21,7 @@ from PIL import Image
 from reward_models.doors import Unreadable, inside, shown
 from reward_models.pictures import read_picture
 from steer.errors import StorageError, UsageError
-from steer.store.files import append_line, storage_error, write_json, write_whole
+from steer.store.files import storage_error, write_json, write_whole
 from steer.store.journal import NAME as JOURNAL
 from steer.store.journal import picture_name, read_journal
 from steer.store.manifest import read_manifest
@@ -141,7 +141,7 @@ class RunFolder:
         candidate.picture, candidate.state = picture_name(candidate.index), State.RENDERED
         path, text = self.path / candidate.picture, png_text(candidate, self.manifest, image.size)
         path.parent.mkdir(exist_ok=True)
-        self._writer.submit(lambda: write_whole(path, lambda f: image.save(f, "PNG", pnginfo=text)))
+        self._writer.submit_file(lambda: write_whole(path, lambda f: image.save(f, "PNG", pnginfo=text)))
         self.record(candidate)
 
     def record(self, candidate: Candidate) -> None:
@@ -187,6 +187,10 @@ class RunFolder:
         """Wait until all is on the disk. Raises StorageError where it could not be written."""
         self._writer.flush()
 
+    def settled(self) -> bool:
+        """Whether all is on the disk; it does not wait. Raises StorageError where something could not be written."""
+        return self._writer.settled()
+
     def _note(self, name: str, value: Any) -> None:
         """In the manifest, outside its fingerprint."""
         self.manifest = manifest = {**self.manifest, name: value}
@@ -194,7 +198,7 @@ class RunFolder:
 
     def _append(self, kind: str, facts: dict[str, Any]) -> None:
         line = {"kind": kind, "run": self.manifest["fingerprint"], **facts}
-        self._writer.submit(lambda: append_line(self.path / JOURNAL, line))
+        self._writer.append(self.path / JOURNAL, line)
 
 
 def _by_round(rows: list[dict[str, Any]], kind: str) -> dict[int, list[Rewrite]]:

@@ -60,7 +60,7 @@ def _picture(value):
         found = picture_of(value)
     except Malformed:
         return
-    assert isinstance(found, bytes) or found.encode().startswith(b"http")
+    assert isinstance(found, bytes) or found.encode().startswith((b"http", b"/"))
 
 
 def _score(value):

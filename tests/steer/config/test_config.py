@@ -162,7 +162,9 @@ def test_a_file_may_change_the_kind_of_its_base(tmp_path, renderer):
     assert config.renderer == PainterConfig()
     assert config.proposer == LocalConfig(lexicon="general", fallback="lexical")
     above.write_text(f"base: {below}\nrenderer: {{kind: painter, steps: 3}}\n")
-    with pytest.raises(UsageError, match=r"above.yaml: renderer\.steps is a setting of 'diffusers', not of 'painter'"):
+    with pytest.raises(
+        UsageError, match=r"above.yaml: renderer\.steps is a setting of 'diffusers' or 'remote', not of 'painter'"
+    ):
         load_config(above)
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from steer.config import RemoteConfig, load_config, override
 from steer.errors import RenderError, UsageError
 from steer.renderers import build_renderer
-from steer.renderers.remote import LARGEST
+from steer.renderers.dialect import LARGEST
 from steer.testing import RendererConformance
 from steer.types import RenderFailure, State
 from tests.loopback import packed
@@ -289,8 +289,8 @@ def test_a_public_api_cannot_have_a_picture_fetched_from_this_machine(server, mo
     server.queue = [at(f"{server.root}/picture")]
     failure, picture = found.render(["a fox"] * 2, [1, 2])
     assert failure.reason == (
-        "the image API does not give a picture: the picture's address is not public (this machine), and the server "
-        "that gave it is"
+        f"the image API does not give a picture: the picture is at {server.root}, and only the server that was set, "
+        "http://93.184.215.14:80, is asked"
     )
     assert isinstance(picture, Image.Image)
     assert server.fetched == []
