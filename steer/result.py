@@ -10,7 +10,7 @@ from pathlib import Path
 
 from reward_models.plural import counted
 from steer.notebook import figures
-from steer.types import Candidate, RewriteStats, State, SteerRequest, StopReason
+from steer.types import Candidate, Comment, RewriteStats, State, SteerRequest, StopReason
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,10 @@ class Result:
         default_factory=dict
     )  # "original", "best": what each attribute adds, largest first
     because: str = ""  # more about ``stop``, where there is more to say
-    warnings: list[str] = field(default_factory=list)  # what the renderer cannot draw of the prompt
+    warnings: list[str] = field(
+        default_factory=list
+    )  # what the renderer cannot draw of the prompt, and where a critic failed
+    comments: dict[int, Comment] = field(default_factory=dict)  # a critic's, by round
     tastes: list[Taste] = field(default_factory=list)  # what the reward knew of one's own users
 
     @property

@@ -17,7 +17,7 @@ from rich.markup import escape
 
 from reward_models.doors import shown
 from reward_models.printable import printable
-from steer.cli import batch, config, data, doctor, listing, models, reward, run, serve, show, study, user
+from steer.cli import batch, config, critique, data, doctor, listing, models, reward, run, serve, show, study, user
 from steer.cli.console import Console, Handler, print_line
 from steer.errors import SteerError, UsageError
 
@@ -48,6 +48,7 @@ app.command("mcp")(serve.mcp)
 app.command("token")(serve.token)
 app.command("show")(show.show)
 app.command("list")(listing.list_)
+app.command("critique")(critique.critique)
 app.command("models")(models.models)
 app.command("doctor")(doctor.doctor)
 app.command("config")(config.config)

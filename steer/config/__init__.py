@@ -1,5 +1,6 @@
 """Configuration: defaults, then a preset or file, then ``--set`` flags; checked once, then fixed."""
 
+from steer.config.critic import CriticConfig, CriticPlugin, NoCriticConfig, RewardCriticConfig, VlmCriticConfig
 from steer.config.loading import find_config, load_config, override, parse_config, presets, read_values
 from steer.config.objective import ObjectiveConfig, ScorerConfig
 from steer.config.proposer import (
@@ -29,11 +30,14 @@ from steer.config.sections import DEFAULT, SteerConfig
 __all__ = [
     "DEFAULT",
     "ChatConfig",
+    "CriticConfig",
+    "CriticPlugin",
     "DiffusersConfig",
     "DraftConfig",
     "LexicalConfig",
     "LocalConfig",
     "LoraConfig",
+    "NoCriticConfig",
     "ObjectiveConfig",
     "PainterConfig",
     "PreviewConfig",
@@ -44,6 +48,7 @@ __all__ = [
     "RendererConfig",
     "RendererPlugin",
     "RewardConfig",
+    "RewardCriticConfig",
     "RewardPlugin",
     "ScorerConfig",
     "ScriptedConfig",
@@ -51,6 +56,7 @@ __all__ = [
     "SmolLMConfig",
     "SteerConfig",
     "TrainedConfig",
+    "VlmCriticConfig",
     "WriterConfig",
     "find_config",
     "load_config",
