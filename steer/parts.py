@@ -54,19 +54,11 @@ class Parts:
         reward: RewardModel | None = None,
         store: UserStore | None = None,
         held_out: RewardModel | None = None,
-        critic: Critic | None = None,
         keep: Callable[[Renderer], Renderer] = lambda renderer: renderer,
     ):
         self.config, self.keep = config, keep
         self._built: dict[tuple[str, str], Any] = {}
-        given = {
-            "proposer": proposer,
-            "renderer": renderer,
-            "reward": reward,
-            "store": store,
-            "held_out": held_out,
-            "critic": critic,
-        }
+        given = {"proposer": proposer, "renderer": renderer, "reward": reward, "store": store, "held_out": held_out}
         self._built |= {(name, self._key(name)): part for name, part in given.items() if part is not None}
 
     def with_config(self, config: SteerConfig) -> Parts:

@@ -42,7 +42,7 @@ class LocalSeer:
         self.usage.calls += 1
         try:
             return self._vlm.run(lambda: self._written([self._part(p) for p in parts], most_tokens))
-        except (RuntimeError, ValueError, IndexError, MemoryError) as error:  # memory, too long a question
+        except (RewardError, RuntimeError, ValueError, IndexError, MemoryError) as error:  # memory, too long a question
             self.usage.failed_calls += 1
             first = (str(error).splitlines() or [type(error).__name__])[0][:200]
             raise CriticFailed(f"the critic '{self.model}' cannot be asked: {first}") from error

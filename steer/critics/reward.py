@@ -6,6 +6,7 @@ from reward_models import RewardError, RewardModel
 from reward_models.base import UnknownPerson
 from steer.config import RewardCriticConfig, SteerConfig
 from steer.critics.base import Critic, CriticFailed, View
+from steer.errors import UsageError
 from steer.types import Comment
 
 MOST = 600  # characters that are listened to
@@ -33,5 +34,9 @@ class RewardCritic(Critic):
 
 
 def build(config: RewardCriticConfig, whole: SteerConfig, reward: RewardModel) -> Critic | None:  # noqa: ARG001
-    """The critic of a reward; None where it has none."""
+    """The critic of a reward; None where it has none. Raises UsageError where the search is to heed one that is not
+    there.
+    """
+    if reward.critic is None and config.weight:
+        raise UsageError(f"critic.weight={config.weight:g}: the reward '{reward.name}' has no critic; use critic=vlm")
     return None if reward.critic is None else RewardCritic(reward, config.weight)

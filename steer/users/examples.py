@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from PIL import Image
+
 from steer.critics.base import Rated
 from steer.users.kept_pictures import opened
 from steer.users.store import UserStore
@@ -19,5 +21,14 @@ def rated_examples(store: UserStore, user: str, most: int) -> tuple[Rated, ...]:
     ratings = [r for r in store.ratings(user) if r.picture in kept]
     liked = sorted((r for r in ratings if r.score > MIDDLE), key=lambda r: (-r.score, -r.id))[:most]
     disliked = sorted((r for r in ratings if r.score < MIDDLE), key=lambda r: (r.score, -r.id))[:most]
-    pictures = store.thumbnails(user, [r.picture for r in (*liked, *disliked)])
-    return tuple(Rated(opened(pictures[r.picture]), r.score) for r in (*liked, *disliked) if r.picture in pictures)
+    data = store.thumbnails(user, [r.picture for r in (*liked, *disliked)])
+    found = [(_opened(data.get(r.picture, b"")), r.score) for r in (*liked, *disliked)]
+    return tuple(Rated(image, score) for image, score in found if image is not None)
+
+
+def _opened(data: bytes) -> Image.Image | None:
+    """The picture of a thumbnail; None for a damaged one."""
+    try:
+        return opened(data)
+    except ValueError:
+        return None
