@@ -28,7 +28,10 @@ _TASK = (
 
 
 def question(view: View, personal: bool) -> list[Part]:
-    """The turn. A critic that is not ``personal`` is told nothing of the person."""
+    """The turn. A critic that is not ``personal`` is told nothing of the person, and one of whom nothing is known is
+    nobody in particular.
+    """
+    personal = personal and bool(view.card or view.rated)
     whom = "one particular person" if personal else "people"
     parts: list[Part] = [_ROLE.format(whom=whom), f"The prompt as typed:\n<<<\n{fenced(view.prompt)}\n>>>"]
     if personal and (card := "\n".join(line for each in view.card.splitlines() if (line := fenced(each)))):
