@@ -75,12 +75,12 @@ class CriticAtWork:
         failed = {round_: c.failed for round_, c in self.comments.items() if c.failed}
         if not failed:
             return []
-        rounds = ", ".join(map(str, failed))
+        rounds = f"{'rounds' if len(failed) > 1 else 'round'} {', '.join(map(str, failed))}"
         last = list(failed.values())[-1]
         ended = f"; after {GIVEN_UP} in a row it was not asked again" if self._failed_in_a_row >= GIVEN_UP else ""
         return [
             f"The run went on without its critic in {len(failed)} of {counted(len(self.comments), 'round')} "
-            f"(round {rounds}){ended}. The last reason: {last}"
+            f"({rounds}){ended}. The last reason: {last}"
         ]
 
     def _said_of(self, leader: Candidate) -> Comment | None:
