@@ -15,6 +15,8 @@ import numpy as np
 from reward_models import RewardModel
 from reward_models.scorers.panel import Panel
 from steer.config import SteerConfig
+from steer.critics.base import Critic
+from steer.critics.load import build_critic
 from steer.errors import UsageError
 from steer.judging.audience import People
 from steer.judging.judge import Judge
@@ -127,6 +129,11 @@ class Parts:
         return self._part("held_out", lambda: None if name is None else load_reward(name, device))
 
     @property
+    def critic(self) -> Critic | None:
+        """Who says what to change in the leading picture; None for nobody."""
+        return self._part("critic", lambda: build_critic(self.config, self.reward))
+
+    @property
     def store(self) -> UserStore:
         """The local users."""
         return self._part("store", UserStore)
@@ -175,6 +182,7 @@ class Parts:
             "reward": {"name": self.panel.name, "fingerprint": self.panel.fingerprint()},
             "proposer": {"name": self.proposer.name, "fingerprint": self.proposer.fingerprint()},
             **({"held out": self.held_out.fingerprint()} if self.held_out else {}),
+            **({"critic": critic} if self.critic and (critic := self.critic.fingerprint()) else {}),
         }
 
     def taste(self, people: People) -> str:
@@ -214,6 +222,7 @@ class Parts:
             "renderer": c.renderer,
             "panel": (c.reward, c.objective.scorers),
             "held_out": (c.search.held_out, c.reward.device),
+            "critic": (c.critic, c.reward, c.proposer),
             "store": "",
         }
         return repr(deciding.get(name, c.reward))

@@ -84,7 +84,8 @@ class Proposer(Protocol):
     slow: bool = False  # waits for a model: the next texts are written while these are rendered, and unused ones kept
     reads_taste: bool = False  # uses ``request.taste``, so the users' own words are looked up
     shares_about: bool = False  # may be told the users' demographics too
-    reads_critique: bool = False  # uses ``history.critique``, so a reward that can criticise pictures is asked to
+    reads_critique: bool = False  # uses ``history.critique``, so a critic is asked
+    reads_wishes: bool = False  # uses ``history.wishes``, so a critic that the search is to heed is asked
     wrote: Wrote = staticmethod(lambda done, total: None)  # noqa: ARG005  # a slow one tells how far it is
     most: int | None = None  # texts asked for in one round for a screen to choose from; None: as many as it can rank
 

@@ -1,4 +1,4 @@
-"""Renderers, proposers and kinds of reward by name. A plug-in registers its own as an entry point of the group::
+"""Renderers, proposers, kinds of reward and critics by name. A plug-in registers its own as an entry point of a group::
 
     [project.entry-points."steer.renderers"]
     crayon = "my_package:CrayonRenderer"
@@ -40,6 +40,11 @@ REWARDS = Registry(
     "kind of reward",
     "steer.rewards",
     {"trained": "steer.judging.load:build_trained", "prompted": "steer.judging.prompted:build"},
+)
+CRITICS = Registry(
+    "critic",
+    "steer.critics",
+    {"none": "steer.critics.load:nobody", "reward": "steer.critics.reward:build", "vlm": "steer.critics.vlm:build"},
 )
 
 

@@ -16,7 +16,7 @@ from reward_models.pictures import read_picture
 from reward_models.plural import counted
 from steer.errors import StorageError, UsageError
 from steer.notebook import figures
-from steer.types import SCORES, Candidate, RewriteStats, State, SteerRequest, StopReason
+from steer.types import SCORES, Candidate, Comment, RewriteStats, State, SteerRequest, StopReason
 
 if TYPE_CHECKING:
     import pandas
@@ -123,7 +123,10 @@ class Result:
         default_factory=dict
     )  # "original", "best": what each attribute adds, largest first
     because: str = ""  # more about ``stop``, where there is more to say
-    warnings: list[str] = field(default_factory=list)  # what the renderer cannot draw of the prompt
+    warnings: list[str] = field(
+        default_factory=list
+    )  # what the renderer cannot draw of the prompt, and where a critic failed
+    comments: dict[int, Comment] = field(default_factory=dict)  # a critic's, by round
     tastes: list[Taste] = field(default_factory=list)  # what the reward knew of one's own users
 
     @property

@@ -87,6 +87,18 @@ class Dropped(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Comment:
+    """What a critic said in a round. ``text``: as chat models are told it. ``filtered``: how many remarks were left
+    out, by reason. ``picture``: what it was about. ``failed``: why nothing was said, "" where the critic answered.
+    """
+
+    text: str = ""
+    picture: str = ""
+    filtered: dict[str, int] = field(default_factory=dict)
+    failed: str = ""
+
+
+@dataclass(frozen=True)
 class RenderFailure:
     """What a renderer returns for a picture it could not make."""
 
@@ -237,11 +249,17 @@ class RewriteStats:
 
 
 class History:
-    """The candidates so far, in order; rewrites ranked by mean objective over their seeds."""
+    """The candidates so far, in order; rewrites ranked by mean objective over their seeds.
 
-    def __init__(self, candidates: Iterable[Candidate] = (), critique: str = ""):
+    ``critique``: what a critic would change in the leading picture. ``wishes``: the same by phrase of the lexicon, for
+    a search that reads no sentences; a wish is the number of pictures it counts as, below 0 for what is not wanted.
+    """
+
+    def __init__(
+        self, candidates: Iterable[Candidate] = (), critique: str = "", wishes: Mapping[str, float] | None = None
+    ):
         self.candidates: list[Candidate] = list(candidates)
-        self.critique = critique  # what a reward that can say so finds wanting in the leading picture
+        self.critique, self.wishes = critique, dict(wishes or {})
 
     def scored(self) -> list[Candidate]:
         """The candidates that have scores."""

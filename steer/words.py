@@ -66,6 +66,17 @@ def content_words(text: str) -> set[str]:
     return {w.removesuffix("s") for w in words if w not in _FUNCTION_WORDS}
 
 
+def wished(critique: str) -> tuple[list[str], list[str]]:
+    """What a critique wants more of, and less of.
+
+    >>> wished("keep the low view, more evening light, less neon")
+    (['evening light'], ['neon'])
+    """
+    said = [part.strip().partition(" ") for part in re.split(r"[,;\n]", critique)]
+    more, less = ([what.strip() for how, _, what in said if how.lower() == word] for word in ("more", "less"))
+    return [what for what in more if what], [what for what in less if what]
+
+
 def kept_share(prompt: str, rewrite: str) -> float:
     """Share of the prompt's content words that the rewrite still has, in [0, 1]."""
     wanted = content_words(prompt)

@@ -21,6 +21,7 @@ from steer.cli import (
     again,
     batch,
     config,
+    critique,
     data,
     doctor,
     listing,
@@ -68,6 +69,7 @@ app.command("list")(listing.list_)
 app.command("open")(looking.open_)
 app.command("compare")(looking.compare)
 app.command("again")(again.again)
+app.command("critique")(critique.critique)
 app.command("models")(models.models)
 app.command("doctor")(doctor.doctor)
 app.command("config")(config.config)

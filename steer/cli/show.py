@@ -87,6 +87,8 @@ def print_summary(s: dict[str, Any]) -> None:
     for name, added in s.get("explained", {}).items():
         words = ", ".join(f"{n} {v:+.2f}" for n, v in list(added.items())[:4])
         print_text("why", escape(f"{name}: {words}"))
+    if spoken := [c for c in s.get("critic", []) if c["text"]]:
+        print_text("critic", escape(f"{spoken[-1]['text']} (after round {spoken[-1]['round']})"))
     if s["picture"]:
         show_in_terminal(folder / s["picture"])
         console.print(f"  picture   {escape(str(folder / s['picture']))}{_of_picture(s['best'])}")

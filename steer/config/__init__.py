@@ -1,5 +1,6 @@
 """Configuration: defaults, then a preset or file, then ``--set`` flags; checked once, then fixed."""
 
+from steer.config.critic import CriticConfig, CriticPlugin, NoCriticConfig, RewardCriticConfig, VlmCriticConfig
 from steer.config.loading import find_config, load_config, override, parse_config, presets, read_values, values_of
 from steer.config.objective import ObjectiveConfig, ScorerConfig
 from steer.config.proposer import (
@@ -33,11 +34,14 @@ __all__ = [
     "CacheKind",
     "CacheSettings",
     "ChatConfig",
+    "CriticConfig",
+    "CriticPlugin",
     "DiffusersConfig",
     "DraftConfig",
     "LexicalConfig",
     "LocalConfig",
     "LoraConfig",
+    "NoCriticConfig",
     "ObjectiveConfig",
     "PainterConfig",
     "PreviewConfig",
@@ -48,6 +52,7 @@ __all__ = [
     "RendererConfig",
     "RendererPlugin",
     "RewardConfig",
+    "RewardCriticConfig",
     "RewardPlugin",
     "ScorerConfig",
     "ScriptedConfig",
@@ -55,6 +60,7 @@ __all__ = [
     "SmolLMConfig",
     "SteerConfig",
     "TrainedConfig",
+    "VlmCriticConfig",
     "WriterConfig",
     "find_config",
     "load_config",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from steer.config import proposer, renderer, reward
+from steer.config import critic, proposer, renderer, reward
+from steer.config.critic import CriticConfig, RewardCriticConfig
 from steer.config.objective import ObjectiveConfig
 from steer.config.proposer import LexicalConfig, ProposerConfig
 from steer.config.renderer import DiffusersConfig, RendererConfig
@@ -13,7 +14,12 @@ from steer.config.search import SearchConfig
 from steer.config.section import Kinds, Section
 
 DEFAULT = "miniature"
-KINDS: dict[str, Kinds] = {"renderer": renderer.KINDS, "proposer": proposer.KINDS, "reward": reward.KINDS}
+KINDS: dict[str, Kinds] = {
+    "renderer": renderer.KINDS,
+    "proposer": proposer.KINDS,
+    "reward": reward.KINDS,
+    "critic": critic.KINDS,
+}
 
 
 def spelled_out(section: str, value: Any) -> Any:
@@ -34,6 +40,8 @@ class SteerConfig(Section):
     """What draws the pictures."""
     reward: RewardConfig = TrainedConfig()
     """The personal reward model, which predicts how much a user likes a picture."""
+    critic: CriticConfig = RewardCriticConfig()
+    """What says after each round what to change in the leading picture, for whoever writes the next texts."""
     proposer: ProposerConfig = LexicalConfig()
     """What writes the rewrites."""
     search: SearchConfig = SearchConfig()

@@ -57,11 +57,6 @@ class Judge:
             each = reward.judge_many(reading, [*self.people.towards, *self.people.away])
         return self._combined(each)
 
-    def critique(self, image: Image.Image, prompt: str) -> str:
-        """What the critic would change for the one person of the run; "" without a critic, or for several people."""
-        critic = self.panel.reward.critic
-        return critic.critique(image, prompt, self.people.one) if critic and self.people.one else ""
-
     def reasons(self, image: Image.Image, prompt: str) -> dict[str, float]:
         """What each attribute adds to the liking of the one person of the run, largest first.
 

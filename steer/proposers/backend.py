@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from steer.proposers.usage import Usage
 
-Message = dict[str, str]
+Message = dict[str, Any]  # role and content: a text, or parts of text and pictures as OpenAI's wire has them
 
 
 class Backend(Protocol):

@@ -34,10 +34,11 @@ class Request:
 @dataclass
 class Dialect:
     """The form, the fields and the room that a server takes. Runs beside each other share it, so that each thing is
-    found out once. ``extra``: fields of every request, as they are.
+    found out once. ``extra``: fields of every request, as they are. ``asked_for``: the name of what an answer holds.
     """
 
     extra: Mapping[str, Any] = field(default_factory=dict)
+    asked_for: str = "rewrites"
     mode: str = MODES[0]
     length_field: str = LENGTHS[0]
     left_out: frozenset[str] = frozenset()
@@ -59,7 +60,13 @@ class Dialect:
         if not any(name in self.extra for name in LENGTHS):  # one set by hand; servers refuse both at once
             fields[self.length_field] = length
         fields = {name: value for name, value in fields.items() if name not in self.left_out}
-        body = {"model": model, "messages": list(messages), **_form(self.mode, schema), **fields, **self.extra}
+        body = {
+            "model": model,
+            "messages": list(messages),
+            **_form(self.mode, schema, self.asked_for),
+            **fields,
+            **self.extra,
+        }
         return Request(body, self.mode, length, self.room)
 
     def learned(self, error: openai.APIStatusError, sent: Request) -> bool:
@@ -104,15 +111,13 @@ class Dialect:
         return next((name for name in names if name == named or f"'{name}'" in words), None)
 
 
-def _form(mode: str, schema: dict[str, Any]) -> dict[str, Any]:
+def _form(mode: str, schema: dict[str, Any], name: str) -> dict[str, Any]:
     """How each mode asks for the schema."""
     if mode == "json_schema":
-        return {
-            "response_format": {"type": mode, "json_schema": {"name": "rewrites", "schema": schema, "strict": True}}
-        }
+        return {"response_format": {"type": mode, "json_schema": {"name": name, "schema": schema, "strict": True}}}
     if mode == "tool":
-        function = {"name": "rewrites", "description": "Give the rewrites.", "parameters": schema}
-        choice = {"type": "function", "function": {"name": "rewrites"}}
+        function = {"name": name, "description": f"Give the {name}.", "parameters": schema}
+        choice = {"type": "function", "function": {"name": name}}
         return {"tools": [{"type": "function", "function": function}], "tool_choice": choice}
     return {"response_format": {"type": "json_object"}} if mode == "json_object" else {}
 

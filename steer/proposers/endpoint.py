@@ -40,7 +40,8 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Endpoint(Backend):
-    """``model`` at ``base_url`` (default: OpenAI). ``extra``: fields of every request, as they are.
+    """``model`` at ``base_url`` (default: OpenAI). ``extra``: fields of every request, as they are. ``asked_for``: the
+    name of what an answer holds; ``way_out``: what a message says that can be done where nobody answers.
 
     A server that refuses a form or field is asked in another way, and what was found out is kept in ``dialect``.
     """
@@ -52,10 +53,12 @@ class Endpoint(Backend):
     extra: dict[str, Any] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
     usage: Usage = field(default_factory=Usage)
+    asked_for: str = "rewrites"
+    way_out: str = "; try again, or --set proposer=lexical"
     dialect: Dialect = field(init=False)
 
     def __post_init__(self) -> None:
-        self.dialect = Dialect(self.extra)
+        self.dialect = Dialect(self.extra, self.asked_for)
 
     def ask(
         self,
@@ -153,17 +156,18 @@ class Endpoint(Backend):
         spent = f"the chat model '{self.model}' reasons through all {sent.length} tokens of an answer"
         left = self.limits.tokens_left(self.usage)
         if left is not None and left < MORE * sent.length:
-            raise ProposerBudgetSpent(f"{spent}, and the {left} that proposer.max_tokens leaves are too few for more")
+            raise ProposerBudgetSpent(
+                f"{spent}, and the {left} that {self.limits.section}.max_tokens leaves are too few for more"
+            )
         if not self.dialect.more_room(sent):
             raise ProposerError(
-                f"{spent} and writes nothing; raise proposer.max_answer_tokens, or let it reason less, for example "
-                "--set proposer.extra={reasoning_effort: low}"
+                f"{spent} and writes nothing; raise {self.limits.section}.max_answer_tokens, or let it reason less, "
+                f"for example --set {self.limits.section}.extra={{reasoning_effort: low}}"
             )
         log.warning("%s; asking again with %d times as many", spent, self.dialect.room)
 
     def _gone(self, error: BaseException, wait_s: float = 0.0) -> ProposerError:
         long = f", which asks to wait {wait_s:.0f} s," if wait_s > LONGEST_WAIT_S else ""
         return ProposerError(
-            f"the chat model '{self.model}'{long} does not answer: {said(error, self.key)}; "
-            "try again, or --set proposer=lexical"
+            f"the chat model '{self.model}'{long} does not answer: {said(error, self.key)}{self.way_out}"
         )

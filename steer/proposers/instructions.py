@@ -20,6 +20,7 @@ from steer.resources import data_folder
 from steer.search.attribution import Effect, modifiers, word_effects
 from steer.search.memory import MEMORIES
 from steer.types import History
+from steer.words import wished
 
 STYLES = {
     "sentences": "Write flowing descriptive sentences, as to a person.",
@@ -27,6 +28,7 @@ STYLES = {
     "words": "Write one short plain phrase with simple words.",
 }
 MAX_WORDS = 40
+MAX_CRITIQUE = 600  # characters
 EFFECTS = 6  # words that rose, and as many that fell
 OVERUSED = 0.5  # share of the texts in which a word is too much
 
@@ -44,7 +46,8 @@ class Ask:
     overused: list[str] = field(default_factory=list)
     already: list[str] = field(default_factory=list)  # written in this round, not rendered yet
     profile: str = ""
-    critique: str = ""
+    critique: str = ""  # "keep ..., more ..., less ..."
+    more: list[str] = field(default_factory=list)  # what the critique wants more of
     options: str = ""  # what the answer's form offers
     style_words: str = STYLES["sentences"]
     strength_words: str = STRENGTHS["free"].words
@@ -65,7 +68,8 @@ def build_ask(
         prompt=fenced(prompt),
         n=n,
         profile="\n".join(line for each in profile.splitlines() if (line := fenced(each))),
-        critique=fenced(history.critique),
+        critique=fenced(history.critique)[:MAX_CRITIQUE],
+        more=[words for each in wished(history.critique)[0] if (words := fenced(each)[:MAX_CRITIQUE])],
         style_words=STYLES[style],
         overused=often,
         ranked=[(fenced(s.rewrite.text), s.mean) for s in MEMORIES[memory](history, shown)],

@@ -8,6 +8,7 @@ under one draw (Thompson 1933), so that uncertain phrases are tried and bad ones
 from __future__ import annotations
 
 import hashlib
+import math
 import zlib
 from collections.abc import Mapping, Sequence
 
@@ -17,12 +18,14 @@ from steer.config import LexicalConfig
 from steer.config.strength import STRENGTHS, StrengthName
 from steer.lexicon import Group, Lexicon
 from steer.protocols import Proposer
-from steer.search.regression import posterior
+from steer.search.regression import PRIOR_STD, posterior
 from steer.types import History, Rewrite, SteerRequest
 
 
 class LexicalProposer(Proposer):
     """Proposes ``prompt`` plus phrases of a :class:`Lexicon`."""
+
+    reads_wishes = True
 
     def __init__(self, lexicon: Lexicon):
         self.lexicon = lexicon
@@ -94,13 +97,18 @@ def columns(groups: Sequence[Group]) -> list[tuple[str, str]]:
 
 def effects_of(groups: Sequence[Group], history: History) -> tuple[np.ndarray, np.ndarray]:
     """Mean (k,) and covariance (k, k) of the phrases' effects on the deviation of a text's mean reward from the
-    overall mean.
+    overall mean. What a critic wishes for counts as a few pictures on which the phrase alone had a usual effect.
     """
     names, stats = columns(groups), history.stats()
     x = np.array([[float(s.rewrite.changes.get(g, "") == phrase) for g, phrase in names] for s in stats])
     means = np.array([s.mean for s in stats])
     weight = np.array([len(s.objectives) for s in stats], dtype=float)
-    return posterior(x.reshape(-1, len(names)), means - (means.mean() if len(means) else 0.0), weight)
+    x, y = x.reshape(-1, len(names)), means - (means.mean() if len(means) else 0.0)
+    if wanted := [(i, history.wishes[p]) for i, (_, p) in enumerate(names) if history.wishes.get(p)]:
+        x = np.vstack([x, np.eye(len(names))[[i for i, _ in wanted]]])
+        y = np.append(y, [math.copysign(PRIOR_STD, wish) for _, wish in wanted])
+        weight = np.append(weight, [abs(wish) for _, wish in wanted])
+    return posterior(x, y, weight)
 
 
 def best_choice(groups: Sequence[Group], effects: np.ndarray) -> dict[str, str]:

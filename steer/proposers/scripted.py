@@ -1,8 +1,8 @@
 """A writer that stands in for a big language model where there is none: it sees only the question a model would see.
 
-It reads the ranked list, and in a ``reflect`` question the words that rose and fell, and changes one or two phrases
-of a good text. It knows the words of the miniature's lexicon, and nothing of what they are worth beyond what the
-question says.
+It reads the ranked list, a critic's "more" and "less" and, in a ``reflect`` question, the words that rose and fell, and
+changes one or two phrases of a good text. It knows the words of the miniature's lexicon, and nothing of what they are
+worth beyond what the question says.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from steer.lexicon import Lexicon
 from steer.proposers.backend import Backend, Message
 from steer.proposers.chat import ChatProposer
 from steer.proposers.usage import Limits, Usage
+from steer.words import content_words, wished
 
 TOP = 5  # lines of the ranked list it works from
+WISH = 0.05  # what a critic's wish adds to the effect of a phrase that shares a word with it
 
 
 class ScriptedWriter(Backend):
@@ -52,6 +54,10 @@ class ScriptedWriter(Backend):
         effects = {w.strip(): float(e) for w, e in re.findall(r"^- (.+?): ([+-]\d\.\d\d), between", question, re.M)}
         groups = self.lexicon.open_groups(prompt)
         worth = {p: sum(e for w, e in effects.items() if w in p) for g in groups for p in g.phrases}
+        more, less = wished("".join(re.findall(r"^A critic on the best picture:\n<<<\n(.*)\n>>>$", question, re.M)))
+        for sign, wishes in ((WISH, more), (-WISH, less)):
+            for phrase in worth:
+                worth[phrase] += sign * any(content_words(phrase) & content_words(wish) for wish in wishes)
         written: dict[str, None] = {}
         for attempt in range(50 * n):
             if len(written) == n:

@@ -40,12 +40,13 @@ class Usage(Counter):
 
 @dataclass(frozen=True)
 class Limits:
-    """Patience and budget of a run; None is no limit."""
+    """Patience and budget of a run; None is no limit. ``section``: of the settings, for messages."""
 
     timeout_s: float = 60.0  # one attempt
     retries: int = 3
     max_calls: int | None = None
     max_tokens: int | None = None
+    section: str = "proposer"
 
     def tokens_left(self, used: Usage) -> int | None:
         """Of the budget; None is no limit."""
@@ -54,8 +55,8 @@ class Limits:
     def check(self, used: Usage) -> None:
         """Raises ProposerBudgetSpent where nothing more may be asked."""
         if self.max_calls is not None and used.calls >= self.max_calls:
-            raise ProposerBudgetSpent(f"the {self.max_calls} calls of proposer.max_calls are spent")
+            raise ProposerBudgetSpent(f"the {self.max_calls} calls of {self.section}.max_calls are spent")
         if self.max_tokens is not None and used.tokens >= self.max_tokens:
             raise ProposerBudgetSpent(
-                f"the {self.max_tokens} tokens of proposer.max_tokens are spent ({used.tokens} used)"
+                f"the {self.max_tokens} tokens of {self.section}.max_tokens are spent ({used.tokens} used)"
             )

@@ -75,6 +75,14 @@ class _Effect(_Read):
     high: float
 
 
+class _Comment(_Read):
+    round: Count
+    text: str
+    picture: Place
+    filtered: dict[str, Count]
+    failed: str
+
+
 class _Result(_Read):
     prompt: str
     user: str
@@ -99,6 +107,7 @@ class _Result(_Read):
     agreement_of: str
     picture: Picture | None
     explained: dict[str, dict[str, float]] = Field(default_factory=dict)
+    critic: list[_Comment] = Field(default_factory=list)
     words: list[_Effect] = Field(default_factory=list)
     candidates: list[_Candidate]
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from steer.errors import UsageError
 from steer.judging.judge import Judge
 from steer.parts import Parts
-from steer.protocols import Proposer
 from steer.run.critic import CriticAtWork
 from steer.run.held_out import HeldOut
 from steer.run.learning import Learning
@@ -19,7 +18,7 @@ AfterRound = Callable[[Search], None]
 
 
 def after_round(
-    parts: Parts, judge: Judge, request: SteerRequest, folder: RunFolder, proposer: Proposer
+    parts: Parts, judge: Judge, request: SteerRequest, folder: RunFolder, critic: CriticAtWork | None = None
 ) -> list[AfterRound]:
     """Whoever is to hear of each round of a run. Raises UsageError where the held-out judge does not know the user."""
     found: list[AfterRound] = []
@@ -31,7 +30,6 @@ def after_round(
             name = parts.config.search.held_out
             raise UsageError(f"the held-out judge '{name}' does not know '{request.user}'")
         found.append(HeldOut(parts.held_out, person, request.prompt, folder))
-    one = judge.people.one
-    if proposer.reads_critique and parts.reward.critic is not None and one is not None:
-        found.append(CriticAtWork(judge, request.prompt, folder))
+    if critic is not None:
+        found.append(critic)
     return found

@@ -25,6 +25,8 @@ def new_folder(parts: Parts, request: SteerRequest, path: Path) -> RunFolder:
 def drive(parts: Parts, request: SteerRequest, folder: RunFolder, emit: Listener) -> Result:
     """Steer to the end; everything is kept in the folder. Raises SteerError that says how to go on."""
     names = {"proposer": parts.proposer.name, "renderer": parts.renderer.name, "reward": parts.panel.name}
+    if parts.critic is not None and parts.config.critic.kind != "reward":
+        names["critic"] = parts.critic.name
     emit(RunStarted(request, str(folder.path), names, len(folder.candidates)))
     session = Session(parts, request, folder, emit)
     try:

@@ -13,6 +13,7 @@ from steer.protocols import Meter, Proposer
 from steer.report import write_report
 from steer.result import Result, Taste
 from steer.run.after import after_round
+from steer.run.critic import critic_at_work
 from steer.search.search import Search
 from steer.store.files import lock
 from steer.store.run_folder import RunFolder
@@ -45,12 +46,13 @@ class Session:
         self._roster, self._renderer = parts.roster, parts.renderer
         self.people = self._roster.people(request.user)
         self.judge = parts.judge(self.people)
-        self.after_round = after_round(parts, self.judge, request, folder, writer)
+        self.critic = critic_at_work(parts, self.people, request.prompt, folder, writer)
+        self.after_round = after_round(parts, self.judge, request, folder, self.critic)
         self.result: Result | None = None
         self._lock = lock(folder.path, "run", 0 if alone else ORPHAN_S)
         self._begun = time.monotonic()
         self._meters: dict[str, Meter] = {}
-        meters = {"proposer": writer.meter}
+        meters = {"proposer": writer.meter, "critic": self.critic.critic.meter if self.critic else None}
         if alone:  # pictures and scores of several runs are made together
             meters |= {"renderer": parts.renderer.meter, "reward": parts.reward.meter}
         for name, meter in meters.items():
@@ -83,7 +85,8 @@ class Session:
     def conclude(self) -> Result:
         """:meth:`finish` without the event; mostly the report's pictures, so a batch does it in another thread."""
         self._record_usage()
-        if told := [each for each in self._renderer.remarks if each not in self.warnings]:
+        noticed = [*self._renderer.remarks, *(self.critic.warnings() if self.critic else [])]
+        if told := [each for each in noticed if each not in self.warnings]:
             self.warnings += told
             self.folder.record_warnings(self.warnings)
         self.folder.flush()
@@ -120,6 +123,7 @@ class Session:
             time.monotonic() - self._begun,
             because=search.because,
             warnings=self.warnings,
+            comments=self.critic.said() if self.critic else {},
             tastes=[
                 Taste(user, found.used, 1 - found.uncertainty)
                 for user, found in self._roster.learned(self.people).items()

@@ -77,6 +77,7 @@ class Funnel:
         known = History(
             [*history.candidates, *(Candidate(c.index, c.round, c.rewrite, c.seed, tier=c.tier) for c in pending)],
             history.critique,
+            history.wishes,
         )
         self._ahead.start(round_, lambda: self._ask(round_, known, n))
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from steer.config import ObjectiveConfig, SearchConfig
 from steer.errors import ProposerBudgetSpent
@@ -69,6 +69,11 @@ class Search:
         """Pictures the budget still allows."""
         return self.request.budget - len(self.history.candidates)
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether texts may still be written: rounds have not ended, and the budget is not spent."""
+        return self.stop is None and not self._confirming and self.left() > 0
+
     def ask(self) -> list[Candidate]:
         """The next candidates to render and score; empty when the search is over."""
         if self.stop or self.left() <= 0:
@@ -108,9 +113,11 @@ class Search:
         """These texts cannot win, as a second judge says."""
         self._barred |= texts
 
-    def advise(self, critique: str) -> None:
-        """What a critic finds wanting in the leading picture; the proposer reads it in the history."""
-        self.history.critique = critique
+    def advise(self, critique: str, wishes: Mapping[str, float] | None = None) -> None:
+        """What a critic would change in the leading picture, in words and by phrase of the lexicon; the proposer reads
+        it in the history.
+        """
+        self.history.critique, self.history.wishes = critique, dict(wishes or {})
 
     def weigh_again(self) -> None:
         """The objective of every scored candidate anew: their scores have changed."""

@@ -90,6 +90,15 @@ class _Learned(_Line):
     candidates: list[_Candidate]
 
 
+class _Comment(_Line):
+    kind: Literal["critic"]
+    round: Count
+    text: Text
+    picture: str
+    filtered: dict[Text, Count]
+    failed: Text
+
+
 class _Stopped(_Line):
     kind: Literal["stopped"]
     reason: Literal[tuple(r.name for r in StopReason)]  # type: ignore[valid-type]
@@ -97,7 +106,7 @@ class _Stopped(_Line):
 
 
 _LINE: TypeAdapter[Any] = TypeAdapter(
-    Annotated[_Written | _Proposed | _Made | _Learned | _Stopped, Field(discriminator="kind")]
+    Annotated[_Written | _Proposed | _Made | _Learned | _Comment | _Stopped, Field(discriminator="kind")]
 )
 
 

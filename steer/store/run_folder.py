@@ -29,7 +29,7 @@ from steer.store.names import check_new
 from steer.store.private import private_folder
 from steer.store.provenance import png_text
 from steer.store.writer import Writer
-from steer.types import Candidate, Dropped, Rewrite, State
+from steer.types import Candidate, Comment, Dropped, Rewrite, State
 
 PACKAGES = ("torch", "diffusers", "transformers", "safetensors", "pillow", "numpy")
 
@@ -53,6 +53,11 @@ class RunFolder:
         self.candidates: dict[int, dict[str, Any]] = {r["index"]: r for r in rows if r["kind"] == "candidate"}
         self.learned: dict[int, dict[int, dict[str, Any]]] = {  # scores by round and candidate, of runs that learn
             r["round"]: {c["index"]: c for c in r["candidates"]} for r in rows if r["kind"] == "learned"
+        }
+        self.comments: dict[int, Comment] = {  # a critic's, by round
+            r["round"]: Comment(r["text"], r["picture"], r["filtered"], r["failed"])
+            for r in rows
+            if r["kind"] == "critic"
         }
         stops = [r["reason"] for r in rows if r["kind"] == "stopped"]
         self.stopped: str = stops[-1] if stops else ""
@@ -159,6 +164,10 @@ class RunFolder:
     def record_learned(self, round_: int, candidates: list[Candidate]) -> None:
         """Scores of all pictures after what was learnt in a round."""
         self._append("learned", {"round": round_, "candidates": [c.facts() for c in candidates]})
+
+    def record_comment(self, round_: int, comment: Comment) -> None:
+        """What a critic said in a round."""
+        self._append("critic", {"round": round_, **vars(comment)})
 
     @property
     def drawn_together(self) -> int | None:

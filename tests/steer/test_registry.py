@@ -7,20 +7,21 @@ import inspect
 import pytest
 
 from reward_models.registry import Registry, UnknownName
+from steer.config.critic import KINDS as CRITIC_KINDS
 from steer.config.proposer import KINDS as PROPOSER_KINDS
 from steer.config.renderer import KINDS as RENDERER_KINDS
 from steer.errors import UsageError
-from steer.registry import PROPOSERS, RENDERERS, load
+from steer.registry import CRITICS, PROPOSERS, RENDERERS, load
 
 
-@pytest.mark.parametrize("registry", [RENDERERS, PROPOSERS], ids=lambda r: r.kind)
+@pytest.mark.parametrize("registry", [RENDERERS, PROPOSERS, CRITICS], ids=lambda r: r.kind)
 def test_all_that_ships_loads_and_has_settings(registry):
-    kinds = {"renderer": RENDERER_KINDS, "proposer": PROPOSER_KINDS}[registry.kind]
+    kinds = {"renderer": RENDERER_KINDS, "proposer": PROPOSER_KINDS, "critic": CRITIC_KINDS}[registry.kind]
     assert list(kinds.classes) == registry.names()
     for name in registry.names():
         assert callable(registry.load(name))
         parameters = list(inspect.signature(registry.load(name)).parameters)
-        assert len(parameters) == (1 if registry.kind == "renderer" else 2)
+        assert len(parameters) == {"renderer": 1, "proposer": 2, "critic": 3}[registry.kind]
 
 
 def test_an_unknown_name_is_told_with_the_nearest():

@@ -18,6 +18,7 @@ from tests.steer.command import steer_here
 # (option, command or group): the option means another thing there than in other commands
 MEANS_ANOTHER_THING = {
     ("--config", "reward"): "the YAML of a training",
+    ("--prompt", "critique"): "what a picture was drawn for, not the argument again",
     ("--config", "study"): "a study",
     ("--user", "batch"): "the user of rows without one",
     ("--user", "study page"): "who votes",

@@ -1,0 +1,1 @@
+"""Who looks at the leading picture after a round and says what to change in it."""
