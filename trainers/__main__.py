@@ -295,6 +295,9 @@ def profile_mllm(
     layers: int = 6,
     steps: Annotated[float, typer.Option(help="Times the steps of the recipe, for the fusion.")] = 1.0,
     people: Annotated[int, typer.Option(help="Size of the crowd.")] = 1000,
+    start: Annotated[
+        Path | None, typer.Option(help="A small Llama to begin with: trainers/weights/profile-text knows `many`.")
+    ] = None,
     world: World = WORLD,
     send: Annotated[bool, typer.Option("--ship", help="Write the result into the package.")] = False,
     dataset: Path = Path("training/pamela"),
@@ -305,7 +308,7 @@ def profile_mllm(
 
     if arm not in module.ARMS:
         raise typer.BadParameter(f"'{arm}' is none of {', '.join(module.ARMS)}")
-    module.train(arm, work, dataset, text_minutes, width, layers, steps, people, world)
+    module.train(arm, work, dataset, text_minutes, width, layers, steps, people, world, start)
     if send:
         module.ship_arm(arm, work)
 

@@ -97,13 +97,16 @@ def train(
     steps: float,
     people: int,
     world: int = WORLD,
+    start: Path | None = None,
 ) -> None:
-    """All steps of an arm; what is there already is not made again."""
+    """All steps of an arm; what is there already is not made again. ``start``: a small Llama to begin with."""
     prepare(dataset, work / "crowd", people, world)
     settings = recipe(arm, work, dataset, steps)
     watched = list(simulated_people(1240, world=world).values())[1200:]
     if not (Path(settings.llm) / "config.json").exists():
-        profile_text.train(Path(settings.llm).parent, minutes, world_of(arm, dataset, world), watched, width, layers)
+        profile_text.train(
+            Path(settings.llm).parent, minutes, world_of(arm, dataset, world), watched, width, layers, start=start
+        )
 
     def on_step(row: dict[str, float]) -> None:
         if row["step"] % 20 == 0:

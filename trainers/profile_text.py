@@ -350,11 +350,16 @@ def train(
     layers: int = LAYERS,
     k: int = 16,
     cards: int = 10,
+    start: Path | None = None,
 ) -> Path:
-    """Write the Llama to ``folder``/model, with its tokenizer and the form of its typed questions."""
+    """Write the Llama to ``folder``/model, with its tokenizer and the form of its typed questions. ``start``: a folder
+    with a model of the same shape to begin with.
+    """
     torch.manual_seed(SEED)
     tokenizer = tokenizer_of()
     packer, model = Packer(tokenizer), build(len(tokenizer), width, layers)
+    if start is not None:
+        model.load_state_dict(LlamaForCausalLM.from_pretrained(start, dtype=torch.float32).state_dict())
     model.set_attn_implementation("eager")  # with a mask like ours, a third faster on a CPU than SDPA
     matrices = {name for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name}
     trainer = Trainer(folder, model, 10**6, LR, ema=0.99, minutes=minutes, muon=matrices.__contains__, muon_class=Muon)
