@@ -88,7 +88,9 @@ def main(
         apart = as_interval(bootstrap(means["own card"] - each), signed=True) if name != "own card" else ""
         print(f"| {name} | {as_interval(bootstrap(each))} | {apart} |")
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps({"people": [p.id for p in everybody], "likings": likings}, indent=1) + "\n")
+    out.write_text(
+        json.dumps({"people": [p.id for p in everybody], "likings": likings}, indent=1) + "\n", encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

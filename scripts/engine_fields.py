@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
 import types
 import zipfile
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import Any
 
@@ -37,21 +39,22 @@ def models(folder: Path) -> dict[str, Models]:
     found: dict[str, Models] = {}
     for package, names in MODULES.items():
         for wheel in sorted(folder.glob(f"{package}-*.whl"))[-1:]:
-            with zipfile.ZipFile(wheel) as files:
+            with zipfile.ZipFile(wheel) as files, tempfile.TemporaryDirectory() as apart:
                 for name in names:
-                    module = _run(name, files.read(name.replace(".", "/") + ".py").decode())
+                    module = _run(name, files.extract(name.replace(".", "/") + ".py", apart))
             request, answer, picture = (getattr(module, each) for each in CLASSES[package])
             found[package] = (wheel.name.split("-")[1], request, answer, picture)
     return found
 
 
-def _run(name: str, source: str) -> types.ModuleType:
+def _run(name: str, path: str) -> types.ModuleType:
     """A module without the packages around it."""
     parts = name.split(".")
     for i in range(1, len(parts)):
         sys.modules.setdefault(".".join(parts[:i]), types.ModuleType(".".join(parts[:i])))
+    loader = SourceFileLoader(name, path)
     module = sys.modules[name] = types.ModuleType(name)
-    exec(compile(source, name, "exec"), module.__dict__)  # noqa: S102  # a wheel that was asked for
+    loader.exec_module(module)
     return module
 
 

@@ -47,7 +47,8 @@ class CacheSettings(Section):
     last: int = Field(1, ge=0, le=100)
     """Steps that are computed at the end (sea, taylorseer)."""
     order: int = Field(1, ge=0, le=3)
-    """0 uses the last result again, 1 continues its line, 2 and 3 its curve (sea up to 1, taylorseer)."""
+    """How a skipped step is guessed (taylorseer; sea up to 1): 0 repeats the last result, 1 continues its line, 2 and
+    3 its curve."""
     ratios: list[float] = Field(default_factory=list)
     """How the residual grows from step to step (mag); none: measured on one picture."""
 

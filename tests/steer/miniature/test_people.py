@@ -31,12 +31,12 @@ def test_the_people_of_the_first_world_are_those_of_all_earlier_figures():
     for person in simulated_people(world=1).values():
         scale = np.array([person.bias, person.spread])
         for part in (*person.main.values(), *person.pairs.values(), scale):
-            digest.update(np.ascontiguousarray(part).tobytes())
+            digest.update((np.round(part, 6) + 0.0).tobytes())  # the last digits are the processor's; no -0
         digest.update(repr(person.demographics).encode())
         assert not person.triples
         assert not person.moods
         assert not person.vetoes
-    assert digest.hexdigest() == "c3e666dc83334932e899d503500d6fe5db3c22b93b3bc63f19d588602d95d6e8"
+    assert digest.hexdigest() == "127b15728b628a5b61395bdc6a332712f43de084fd17f1c7a5e5652fd381fa6b"
     liking = simulated_people(world=1)["u17"].satisfaction(read(**FOXES))
     assert liking.sum() == pytest.approx(40.35049666943451, abs=1e-10)
 
