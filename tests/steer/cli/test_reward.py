@@ -71,7 +71,7 @@ def trained(tmp_path_factory):
         "data": [{"source": str(root / "data")}],
         "encoder": {"name": str(miniature_weights("siglip"))},
         "model": {"width": 64},
-        "training": {"epochs": 24, "people_per_batch": 6, "ratings_each": 12, "lr": 0.003},
+        "training": {"epochs": 8, "people_per_batch": 6, "ratings_each": 12, "lr": 0.003},
         "seeds": [0, 1],
         "device": "cpu",
         "cache": str(root / "cache"),

@@ -304,6 +304,7 @@ def test_a_prompt_that_a_processor_cuts_is_said(flux2, caplog):
     assert "the pipeline reads 16 of 22 tokens of: a fox in the deep snow" in caplog.text
 
 
+@pytest.mark.slow
 def test_weights_of_four_bits_by_their_makers_name(flux, tmp_path):
     """SDNQ's format, as its repositories on the hub are; nothing is quantised on top of it."""
     pytest.importorskip("sdnq")

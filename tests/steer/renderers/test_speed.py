@@ -21,7 +21,9 @@ def pixels(config):
     return np.stack([np.asarray(p, dtype=float) for p in DiffusersRenderer(config).render(PROMPTS, SEEDS)])
 
 
-@pytest.mark.parametrize("setting", ["fuse_projections", "channels_last", "compile"])
+@pytest.mark.parametrize(
+    "setting", ["fuse_projections", "channels_last", pytest.param("compile", marks=pytest.mark.slow)]
+)
 def test_faster_ways_give_nearly_the_same_pictures(tiny, setting):
     difference = np.abs(pixels(tiny(**{setting: True})) - pixels(tiny()))
     assert difference.max() <= 2
