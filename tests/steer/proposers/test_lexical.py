@@ -40,6 +40,14 @@ def test_groups_the_prompt_speaks_of_are_left_alone():
     assert {g.name for g in lexicon.open_groups("a sunflower")} == {g.name for g in lexicon.groups}
 
 
+def test_a_prompt_that_speaks_of_everything_is_left_as_it_is():
+    """Such as the text of a picture, when more like it are wanted; it was an error."""
+    proposer = LexicalProposer.from_name("miniature")
+    request = SteerRequest(f"a fox {' '.join(g.phrases[0] for g in proposer.lexicon.groups)}", "u1")
+    assert not proposer.lexicon.open_groups(request.prompt)
+    assert proposer.propose(request, History(), 4) == []
+
+
 def test_the_prompt_stays_in_every_rewrite():
     request = SteerRequest("a lighthouse by the sea", "u1")
     for rewrite in LexicalProposer.from_name("miniature").propose(request, History(), 20):
