@@ -381,10 +381,10 @@ def train(
     def watch() -> None:
         finished = _copy(model, trainer)
         found = {parts: read_words(finished, packer, watched, told) for parts, told in WATCHED.items()}
+        row = {"step": trainer.step, **{name: round(float(v.mean()), 4) for name, v in found.items()}}
+        row["told apart"] = round(told_apart(finished, packer, watched), 4)
         with open(folder / "watched.jsonl", "a", encoding="utf-8") as file:
-            file.write(
-                json.dumps({"step": trainer.step, **{n: round(float(v.mean()), 4) for n, v in found.items()}}) + "\n"
-            )
+            file.write(json.dumps(row) + "\n")
 
     trainer.run(loss, log_every=20, on_save=watch)
     finished = _copy(model, trainer).half()
@@ -418,6 +418,29 @@ def read_words(
         p = answers_at(model, packed)[:, packer.labels].softmax(-1).numpy()
         found.append(spearman(p @ np.arange(len(LABELS)), truth))
     return np.array(found)
+
+
+@torch.inference_mode()
+def told_apart(
+    model: LlamaForCausalLM,
+    packer: Packer,
+    people: Sequence[SimulatedPerson],
+    parts: Sequence[str] = PARTS,
+    n: int = 60,
+) -> float:
+    """Over single values of attributes, each as a hint: the correlation of how a person's liking differs from these
+    people's mean, truly (over n scenes that show the value) and as the model says by their card; mean over people.
+    """
+    rng, values = random.Random(5), [(a, v) for a, options in ATTRIBUTES.items() for v in options]
+    read = one_hot([random_scene(rng, **{a: v}) for a, v in values for _ in range(n)])
+    truth = np.array([p.satisfaction(read).reshape(-1, n).mean(1) for p in people])  # (people, values)
+    hints, usual, found = [_said({a: v}, random.Random(1)) for a, v in values], truth.mean(0), []
+    for person, own in zip(people, truth, strict=True):
+        packed = packer.rated([Rated(liking_question(card_of(person, parts)).instructions, hints, own)])
+        p = answers_at(model, packed)[:, packer.labels].softmax(-1).numpy()
+        guessed = p @ np.arange(len(LABELS)) / (len(LABELS) - 1)
+        found.append(np.corrcoef(guessed - usual, own - usual)[0, 1])
+    return float(np.mean(found))
 
 
 def main(work: Path, minutes: float, width: int = WIDTH, layers: int = LAYERS) -> Path:

@@ -45,8 +45,8 @@ class LexicalProposer(Proposer):
         return hashlib.sha256(repr(self.lexicon).encode()).hexdigest()[:16]
 
     def propose(self, request: SteerRequest, history: History, n: int) -> list[Rewrite]:
-        """Up to ``n`` untried combinations; the same history gives the same rewrites. None where the prompt itself speaks
-        of everything that could be added.
+        """Up to ``n`` untried combinations; the same history gives the same rewrites. None where the prompt itself
+        speaks of everything that could be added.
         """
         if not (groups := self.lexicon.open_groups(request.prompt)):
             return []
