@@ -7,10 +7,12 @@ here and no end of the run's own process, which is how NCCL would end it.
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
 import threading
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -57,6 +59,9 @@ def serve(line: Connection, config: dict[str, Any], seat: Seat) -> None:
     """A process: do what the line asks until it closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that holds the run
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
+    warnings.filterwarnings("ignore", category=FutureWarning, module="diffusers")
+    if seat.rank:
+        logging.disable(logging.WARNING)  # the first says what all of them see
     if seat.device == "cuda":
         only_card(seat.rank)
     for interface in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):

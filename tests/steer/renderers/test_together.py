@@ -19,7 +19,7 @@ from steer.errors import RenderError, UsageError
 from steer.renderers import build_renderer
 from steer.renderers.diffusion import DiffusersRenderer
 from steer.renderers.share import Share
-from steer.renderers.together import Together, device_for
+from steer.renderers.together import Together, device_for, serve
 from steer.testing import RendererConformance
 
 PROMPTS, SEEDS = ["a fox", "a castle at night", "a red balloon by the sea"], [1, 2, 3]
@@ -147,16 +147,59 @@ def test_the_processes_end_with_the_one_that_started_them(flux, tmp_path):
         time.sleep(0.1)
 
 
+OTHERS = {
+    "klein": {"cache": "mag", "cache_settings": {"threshold": 0.5, "first": 1, "ratios": [1.0, 0.99, 1.01, 1.0]}},
+    "qwen_image": {"negative_prompt": "rain"},
+}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["klein", "qwen_image"])
+@pytest.mark.parametrize("kind", sorted(OTHERS))
 def test_other_families(kind, request):
-    folder = request.getfixturevalue(kind)
-    config = settings(folder, draft=None, steps=2, call={}, negative_prompt="rain" if kind == "qwen_image" else "")
+    config = settings(request.getfixturevalue(kind), **{"draft": None, "call": {}, **OTHERS[kind]})
     many = Together(config)
     try:
         assert furthest(many.render(PROMPTS, SEEDS), one(config).render(PROMPTS, SEEDS)) <= 1
     finally:
         many.close()
+
+
+def serve_with_flash(*told):
+    """As ``serve``, with PyTorch's flash attention on a CPU: this one operation, which only cards have, is written out
+    here."""
+    library = torch.library.Library("aten", "IMPL")
+    library.impl("_scaled_dot_product_flash_attention", flash, "CPU")
+    serve(*told)
+
+
+def flash(query, key, value, dropout_p=0.0, is_causal=False, return_debug_mask=False, *, scale=None):
+    scores = (query.shape[-1] ** -0.5 if scale is None else scale) * query @ key.transpose(-1, -2)
+    none = torch.empty(0)
+    sizes = none, none, query.shape[2], key.shape[2]
+    return scores.softmax(-1) @ value, scores.logsumexp(-1), *sizes, none, none, none
+
+
+class WithFlash(Together):
+    serves = staticmethod(serve_with_flash)
+
+
+@pytest.mark.slow
+def test_a_ring(flux):
+    config = settings(flux, attention="_native_flash", context_parallel={"kind": "ring"})
+    many = WithFlash(config)
+    try:
+        made = many.render(PROMPTS, SEEDS)
+    finally:
+        many.close()
+    assert furthest(made, one(config, attention=None).render(PROMPTS, SEEDS)) <= 1
+
+
+@pytest.mark.slow
+def test_a_ring_on_a_cpu_is_said_to_have_no_attention(flux):
+    """PyTorch has no flash attention for a CPU that tells its sums; what it says comes back as a line."""
+    many = Together(settings(flux, attention="_native_flash", context_parallel={"kind": "ring"}, draft=None))
+    with pytest.raises(RenderError, match="the cards cannot draw together: "):
+        many.render(PROMPTS, SEEDS)
 
 
 @pytest.mark.slow
