@@ -7,11 +7,13 @@ here and no end of the run's own process, which is how NCCL would end it.
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import signal
 import socket
 import threading
+import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -32,6 +34,7 @@ from steer.renderers.vocabulary import vocabulary_of
 from steer.types import RenderFailure
 
 PATIENCE_S = 600.0  # that a process waits for what the others compute
+LEAVE_S = 5.0  # in which a process ends by itself
 LAST_WORDS_S = 2.0  # in which a process that failed is found dead, or only the others heard that it is
 
 
@@ -72,7 +75,7 @@ def serve(line: Connection, config: dict[str, Any], seat: Seat) -> None:
         try:
             what, told = line.recv()
         except (EOFError, OSError):
-            os._exit(0)  # not by way of the group, for which the others may be gone
+            return _leave()
         try:
             if share is None:
                 share = Share(DiffusersConfig.model_validate(config), seat.device, seat.n)
@@ -110,6 +113,14 @@ def _join(share: Share, seat: Seat) -> None:
         timeout=patience,
     )
     share.join()
+
+
+def _leave() -> None:
+    """Of the group, where it was joined."""
+    import torch.distributed as dist
+
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def _end_with_the_parent() -> None:
@@ -155,6 +166,7 @@ class Together(Renderer):
             there.close()
             self._lines.append(here)
             self._processes.append(process)
+        atexit.register(self.close)
         name, self._description = self._ask("load")
         self._ask("join")
         self.name = f"{name}, {n} processes together"
@@ -184,6 +196,7 @@ class Together(Renderer):
 
     def close(self) -> None:
         """End the processes."""
+        atexit.unregister(self.close)
         with self._one_at_a_time:
             self._end("the renderer is closed")
 
@@ -243,9 +256,10 @@ class Together(Renderer):
         self._fault = self._fault or fault
         for line in self._lines:
             line.close()  # who waits for a job sees it and ends
+        until = time.monotonic() + LEAVE_S
         for process in self._processes:
-            process.join(0.5)
-            process.kill()  # whoever still waits for the others, or for a job as another process has died
+            process.join(max(0.0, until - time.monotonic()))
+            process.kill()  # whoever still waits for the others
             process.join()
 
 
