@@ -16,6 +16,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from multiprocessing import get_context, parent_process
@@ -24,6 +25,7 @@ from typing import Any
 
 from PIL import Image
 
+from reward_models.quiet import quietly
 from steer.config import DiffusersConfig, DraftConfig
 from steer.devices import only_card, pick_device
 from steer.errors import RenderError, SteerError, UsageError
@@ -78,13 +80,17 @@ def serve(line: Connection, config: dict[str, Any], seat: Seat) -> None:
             return _leave()
         try:
             if share is None:
-                share = Share(DiffusersConfig.model_validate(config), seat.device, seat.n)
+                with quietly("transformers", "diffusers") if seat.rank else nullcontext():
+                    share = Share(DiffusersConfig.model_validate(config), seat.device, seat.n)
             answer = _do(share, what, told, seat)
         except SteerError as error:
             answer = Fault(str(error), True, isinstance(error, UsageError))
         except Exception as error:  # of any library: said in the process that holds the run
             answer = Fault((str(error).strip() or type(error).__name__).splitlines()[0])
-        line.send(answer)
+        try:
+            line.send(answer)
+        except OSError:  # nobody wants it any more: another process has failed
+            return _leave()
 
 
 def _do(share: Share, what: str, told: tuple[Any, ...], seat: Seat) -> Any:
@@ -233,7 +239,7 @@ class Together(Renderer):
                 if isinstance(answer, Fault):
                     raise self._meaning(answer)
                 answers[lines[line]] = answer
-            if not all(p.is_alive() for p in self._processes):
+            if not set(ready).isdisjoint(p.sentinel for p in self._processes):
                 raise RenderError(self._who_died())
         return answers[0]
 
@@ -247,10 +253,13 @@ class Together(Renderer):
         return RenderError(self._who_died() if died else f"the cards cannot draw together: {fault.line}")
 
     def _who_died(self) -> str:
-        wait([p.sentinel for p in self._processes], LAST_WORDS_S)
-        died = [rank for rank, p in enumerate(self._processes) if not p.is_alive()]
-        who = f"process {died[0] + 1} of the {len(self._processes)}" if died else "a process"
-        return f"{who} that draw together has died: killed, or out of memory; a resumed run starts them again"
+        sentinels = [p.sentinel for p in self._processes]
+        died = [sentinels.index(sentinel) for sentinel in wait(sentinels, LAST_WORDS_S) if isinstance(sentinel, int)]
+        which = f"process {min(died) + 1}" if died else "one"
+        return (
+            f"{which} of the {len(sentinels)} that draw together has died: killed, or out of memory; "
+            "a resumed run starts them again"
+        )
 
     def _end(self, fault: str) -> None:
         self._fault = self._fault or fault
