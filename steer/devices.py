@@ -86,6 +86,13 @@ def _why_cuda_does_not_start() -> str:
     return "no reason is given"
 
 
+def only_card(card: int) -> None:
+    """Of the CUDA cards that this process may use, leave it one; to be called before CUDA is begun."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    cards = visible.split(",") if visible else [str(card)]
+    os.environ["CUDA_VISIBLE_DEVICES"] = cards[card % len(cards)]
+
+
 @functools.cache
 def nvidia_driver() -> str:
     """The version of this machine's NVIDIA driver, "" without one."""

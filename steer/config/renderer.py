@@ -96,6 +96,15 @@ class PreviewConfig(Section):
     """A small decoder for previews, such as madebyollin/taef1: a folder or hub name of an AutoencoderTiny."""
 
 
+class ContextParallel(Section):
+    """Several cards draw one picture together. See ``steer.renderers.together``."""
+
+    kind: Literal["ulysses", "ring"] = "ulysses"
+    """How attention is shared: ulysses by heads; ring passes keys around, for a `renderer.attention` that can."""
+    degree: int = Field(2, ge=2, le=64)
+    """Cards that draw together."""
+
+
 class _Sized(Section):
     """Renderers whose pictures can have any size."""
 
@@ -144,6 +153,8 @@ class DiffusersConfig(_Sized):
     """Pictures rendered together."""
     workers: Literal["auto"] | Annotated[int, Field(ge=1, le=64)] = "auto"
     """Processes that render; auto takes one per CUDA card."""
+    context_parallel: ContextParallel | None = None
+    """Draw each picture on several cards together."""
     negative_prompt: str = ""
     """What the pictures should not show."""
     scheduler: str | None = None
@@ -189,6 +200,31 @@ class DiffusersConfig(_Sized):
             raise ValueError("a preview needs batch_size 1, one worker and no draft")
         if self.preview and self.preview.step >= self.steps:
             raise ValueError(f"preview.step must come before the last of {self.steps} steps")
+        return self
+
+    @model_validator(mode="after")
+    def _cards_can_draw_together(self) -> DiffusersConfig:
+        if self.context_parallel is None:
+            return self
+        if self.workers not in ("auto", 1):
+            raise ValueError("context_parallel has all cards draw one picture, workers one each: set only one of them")
+        if self.preview:
+            raise ValueError("context_parallel goes with no preview")
+        if self.device == "mps":
+            raise ValueError("context_parallel is for CUDA cards, not for mps")
+        if self.offload in ("model", "group"):
+            raise ValueError(f"context_parallel goes with no offload={self.offload}: each card holds the denoiser")
+        if self.context_parallel.kind == "ring" and self.attention in (None, "native"):
+            raise ValueError(
+                "context_parallel.kind=ring needs attention=_native_cudnn, flash or another that tells "
+                "its sums; PyTorch's own does not, and ulysses needs none"
+            )
+        for kind in (self.cache, self.draft.cache if self.draft else None):
+            if kind in ("first-block", "sea", "text-kv"):
+                raise ValueError(
+                    f"context_parallel goes with no cache={kind}: each card would skip by what it sees; "
+                    "use taylorseer or mag"
+                )
         return self
 
     @model_validator(mode="after")

@@ -127,7 +127,7 @@ class Caches:
         """How the residual grows from step to step: as set, as published for FLUX.1, or measured on one picture."""
         if wanted.settings.ratios:
             return list(wanted.settings.ratios)
-        if _is_flux_dev(self._model("mag")):
+        if has_published_ratios(self._model("mag")):
             return [float(v) for v in FLUX_MAG_RATIOS]
         if wanted.steps not in self._ratios:
             log.info("MagCache: measured on one picture of %d steps", wanted.steps)
@@ -253,7 +253,7 @@ def _has_text_keys(model: nn.Module) -> bool:
     return any(isinstance(part, NucleusMoEImageTransformerBlock) for part in model.modules())
 
 
-def _is_flux_dev(model: Any) -> bool:
+def has_published_ratios(model: Any) -> bool:
     """Whether the published ratios are this model's: they were measured on FLUX.1 dev."""
     c = model.config
     return type(model).__name__ == "FluxTransformer2DModel" and bool(c.guidance_embeds) and c.num_layers == 19

@@ -139,6 +139,13 @@ class DiffusersRenderer(Renderer):
             return Wanted(draft.cache, draft.cache_settings, steps)
         return Wanted(c.cache, c.cache_settings, steps)
 
+    def _size(self, draft: DraftConfig | None) -> tuple[int, int]:
+        """Width and height of this kind of picture, in pixels."""
+        width, height = self.config.size
+        if draft is None:
+            return width, height
+        return max(16, round(width * draft.scale / 16) * 16), max(16, round(height * draft.scale / 16) * 16)
+
     def _together(self, draft: DraftConfig | None) -> int:
         """How many pictures of this kind are drawn in a call."""
         return 1 if self._cache(draft).alone else self.batch_size
@@ -207,9 +214,7 @@ class DiffusersRenderer(Renderer):
         self, jobs: list[tuple[str, int]], draft: DraftConfig | None, on_step: OnStep | None
     ) -> list[Image.Image | RenderFailure]:
         padded = jobs + [jobs[-1]] * (self._together(draft) - len(jobs))
-        width, height = self.config.size
-        if draft:
-            width, height = (max(16, round(side * draft.scale / 16) * 16) for side in (width, height))
+        width, height = self._size(draft)
         cache = self._cache(draft)
         told = self.conditioning([p for p, _ in padded])
         with decoding_by(self.pipeline, self._decoder if draft else None), self.place.drawing():

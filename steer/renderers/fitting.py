@@ -48,7 +48,8 @@ def plan_for(config: DiffusersConfig, device: str, parts: dict[str, Part], work:
 
 def check_main_memory(config: DiffusersConfig, device: str, parts: dict[str, Part], plan: Plan) -> None:
     """Raises RenderError where the weights do not fit into the main memory, through which all of them come."""
-    need = loading_peak(config, parts, plan) * (1 if config.workers == "auto" else config.workers)
+    copies = config.context_parallel.degree if config.context_parallel else config.workers
+    need = loading_peak(config, parts, plan) * (1 if copies == "auto" else copies)
     if device == "cpu" or plan.placement != "none":
         need += max((part.size for part in parts.values()), default=0.0) * 0.05  # what reading them takes beside
     memory = main_memory()

@@ -7,7 +7,6 @@ search, one journal and one language model, and only the pictures are many.
 from __future__ import annotations
 
 import multiprocessing
-import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -18,11 +17,12 @@ import torch
 from PIL import Image
 
 from steer.config import DiffusersConfig, DraftConfig
-from steer.devices import pick_device
+from steer.devices import only_card, pick_device
 from steer.errors import RenderError
 from steer.protocols import Renderer
 from steer.renderers.diffusion import DiffusersRenderer
 from steer.renderers.drafts import Drafts
+from steer.renderers.together import Together
 from steer.renderers.vocabulary import vocabulary_of
 from steer.types import RenderFailure
 
@@ -116,11 +116,7 @@ def _start(config: dict[str, Any], cards: SimpleQueue[int], n: int, everybody: A
     """In a new process: take a card, before CUDA is begun."""
     global _own, _everybody
     _everybody = everybody
-    card = cards.get()
-    if visible := os.environ.get("CUDA_VISIBLE_DEVICES"):
-        os.environ["CUDA_VISIBLE_DEVICES"] = visible.split(",")[card % len(visible.split(","))]
-    else:
-        os.environ["CUDA_VISIBLE_DEVICES"] = str(card)
+    only_card(cards.get())
     if not torch.cuda.is_available():
         torch.set_num_threads(max(1, torch.get_num_threads() // n))
     _own = DiffusersConfig.model_validate(config)
@@ -159,4 +155,6 @@ def _narrow(batch_size: int) -> None:
 
 def build(config: DiffusersConfig) -> Renderer:
     """One pipeline in this process, or one in each of several. Raises RenderError where it does not load."""
+    if config.context_parallel:
+        return Together(config)
     return Workers(config, n) if (n := worker_count(config)) > 1 else DiffusersRenderer(config)
