@@ -203,8 +203,12 @@ class Together(Renderer):
     def close(self) -> None:
         """End the processes."""
         atexit.unregister(self.close)
-        with self._one_at_a_time:
+        waited = self._one_at_a_time.acquire(timeout=LEAVE_S)  # at exit, a thread may draw and never come back
+        try:
             self._end("the renderer is closed")
+        finally:
+            if waited:
+                self._one_at_a_time.release()
 
     def _ask(self, what: str, *told: Any) -> Any:
         """All processes the same; the first one's answer. Raises what one of them raised, and RenderError where one
@@ -247,10 +251,9 @@ class Together(Renderer):
         """What a process said, unless it only noticed that another has died."""
         if fault.usage:
             return UsageError(fault.line)
-        if fault.own:
-            return RenderError(fault.line)
-        died = wait([p.sentinel for p in self._processes], LAST_WORDS_S)
-        return RenderError(self._who_died() if died else f"the cards cannot draw together: {fault.line}")
+        if wait([p.sentinel for p in self._processes], LAST_WORDS_S):
+            return RenderError(self._who_died())
+        return RenderError(fault.line if fault.own else f"the cards cannot draw together: {fault.line}")
 
     def _who_died(self) -> str:
         sentinels = [p.sentinel for p in self._processes]
