@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
+import numpy as np
 import pytest
 
 from steer.config import DiffusersConfig
@@ -55,8 +56,10 @@ def test_two_processes_give_the_pictures_of_one_in_order(config, workers):
     assert workers.describe() == one.describe()
     assert workers.batch_size == 4
     for many, single in ((workers, one), (workers.drafts, one.drafts)):
-        pairs = zip(many.render(PROMPTS, SEEDS), single.render(PROMPTS, SEEDS), strict=True)
-        assert all(a.tobytes() == b.tobytes() for a, b in pairs)
+        ours, theirs = (np.array([np.asarray(i, int) for i in r.render(PROMPTS, SEEDS)]) for r in (many, single))
+        # a process has fewer threads, whose sums are rounded otherwise: seen once in many runs, on a busy machine
+        assert np.abs(ours - theirs).max() <= 1
+        assert min(np.abs(a - b).max() for i, a in enumerate(ours) for b in theirs[i + 1 :]) > 1
 
 
 def test_both_work(workers):
