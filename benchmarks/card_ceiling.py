@@ -20,7 +20,7 @@ from steer.miniature.person import SimulatedPerson
 from steer.miniature.profiles import SCALES, SPOKEN, self_report
 from steer.miniature.raters import N_PEOPLE, simulated_people
 from steer.miniature.world import ATTRIBUTES, random_scene
-from trainers.profile_text import one_hot
+from trainers.profile_world import one_hot
 
 TRAINING, TEST = 2400, 600  # scenes
 PENALTIES = (1.0, 10.0, 30.0, 100.0)

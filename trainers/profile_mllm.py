@@ -23,7 +23,7 @@ from steer.miniature.eye import named
 from steer.miniature.raters import simulated_people
 from steer.miniature.world import WORLD, Scene
 from steer.resources import data_folder, miniature_weights
-from trainers import profile_text, ship
+from trainers import profile_text, profile_world, ship
 
 ARMS = ("many", "few")
 RECIPE = "profile-mllm-miniature.yaml"
@@ -55,17 +55,17 @@ def prepare(dataset: Path, crowd: Path, people: int = 1000, world: int = WORLD) 
     (dataset / "scenes.json").write_text(json.dumps(scenes), encoding="utf-8")
 
 
-def world_of(arm: str, dataset: Path, world: int = WORLD) -> profile_text.World:
+def world_of(arm: str, dataset: Path, world: int = WORLD) -> profile_world.World:
     """Who teaches the small Llama its words."""
     everybody, rng = list(simulated_people(1200, world=world).values()), random.Random(profile_text.SEED)
     if arm == "many":
-        return profile_text.World(everybody[200:], rng)
+        return profile_world.World(everybody[200:], rng)
     scenes = {f: Scene(**v) for f, v in json.loads((dataset / "scenes.json").read_text(encoding="utf-8")).items()}
     rows: dict[str, list[tuple[Scene, float]]] = {}
     train = load_ratings(dataset).split("train")
     for person, picture, score in zip(train["person"], train["picture"], train["score"], strict=True):
         rows.setdefault(str(person), []).append((scenes[picture], float(score)))
-    return profile_text.Table([p for p in everybody[:200] if p.id in rows], rng, rows)
+    return profile_world.Table([p for p in everybody[:200] if p.id in rows], rng, rows)
 
 
 def recipe(arm: str, work: Path, dataset: Path, steps: float = 1.0, variant: str = "full") -> ProfileMllmSettings:

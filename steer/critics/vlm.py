@@ -102,8 +102,8 @@ def _resolved(config: VlmCriticConfig, whole: SteerConfig) -> VlmCriticConfig:
         return config
     reward, proposer = whole.reward, whole.proposer
     if isinstance(reward, PromptedConfig) and reward.backend in ("local", "chat"):
-        shared = ("model", "revision", "device", "backend", "base_url", "api_key_env")
-        return config.model_copy(update={name: getattr(reward, name) for name in shared})
+        shared = {"model", "revision", "device", "backend", "base_url", "api_key_env"}
+        return config.model_copy(update=reward.model_dump(include=shared))
     if isinstance(proposer, LocalConfig) and proposer.model:
         update = {"model": proposer.model, "revision": proposer.revision, "device": proposer.device}
         return config.model_copy(update=update)

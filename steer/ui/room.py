@@ -13,9 +13,10 @@ from urllib.parse import parse_qs
 
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from steer.server.tokens import Tokens
+from steer.web.gate import with_headers
 from steer.web.hosts import OwnNames
 
 COOKIE = "steer-ui"
@@ -50,8 +51,8 @@ class Room:
         elif answer is None and "token" in request.query_params:
             answer = self._welcome(request.query_params["token"])  # of another person, or again
         if answer is not None:
-            return await answer(scope, receive, _with_headers(send))
-        return await self.app(self._inside(scope, request), receive, _with_headers(send))
+            return await answer(scope, receive, with_headers(send, HEADERS))
+        return await self.app(self._inside(scope, request), receive, with_headers(send, HEADERS))
 
     def _inside(self, scope: Scope, request: Request) -> Scope:
         """The request as the server knows it: without the room, with a header in the cookie's place."""
@@ -63,21 +64,21 @@ class Room:
     def _foreign(self, asked: HTTPConnection) -> Response | None:
         """What to say to another name or website; None for this machine's own. Origin is for the server's gate."""
         if asked.headers.get("host", "") not in self._names:
-            return _page("This page is not at this address; use the link that steer printed.", 403)
+            return _line("This page is not at this address; use the link that steer printed.")
         there = asked.headers.get("sec-fetch-site", "none")
         navigates = asked.headers.get("sec-fetch-mode") == "navigate" and asked.scope["method"] == "GET"
-        return None if there in OWN or navigates else _page("This page answers no other page.", 403)
+        return None if there in OWN or navigates else _line("This page answers no other page.")
 
     async def _at_the_door(self, request: Request) -> Response:
         """Somebody without the cookie: by the link, by the form, or not at all."""
         if request.scope["path"] != self.path:
-            return _page("This page needs the link that steer printed, with its token.", 403)
+            return _line("This page needs the link that steer printed, with its token.")
         if request.method == "POST":
             typed = b""
             async for chunk in request.stream():
                 typed += chunk
                 if len(typed) > MOST_TYPED:
-                    return _page("That is no token.", 403)
+                    return _line("That is no token.")
             return self._welcome(parse_qs(typed.decode("latin-1")).get("token", [""])[0].strip())
         brought = request.query_params.get("token")
         return _page(FORM, 401) if brought is None else self._welcome(brought)
@@ -103,16 +104,9 @@ PLAIN = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="colo
 """
 
 
-def _page(said: str, status: int = 200) -> HTMLResponse:
-    return HTMLResponse(PLAIN.format(said if "<" in said else f"<p>{escape(said)}</p>"), status)
+def _page(markup: str, status: int = 200) -> HTMLResponse:
+    return HTMLResponse(PLAIN.format(markup), status)
 
 
-def _with_headers(send: Send) -> Send:
-    async def sent(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            there = {name.lower() for name, _ in message["headers"]}
-            more = [(k.lower().encode(), v.encode()) for k, v in HEADERS.items() if k.lower().encode() not in there]
-            message = {**message, "headers": [*message["headers"], *more]}
-        await send(message)
-
-    return sent
+def _line(said: str, status: int = 403) -> HTMLResponse:
+    return _page(f"<p>{escape(said)}</p>", status)

@@ -8,7 +8,7 @@ and their servers on other ports, to which browsers send a cookie too unless it 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from urllib.parse import urlsplit
 
@@ -72,8 +72,8 @@ class Gate:
         connection = HTTPConnection(scope)
         answer = self._answer(connection)
         if answer is None:
-            return await self.app(scope, receive, _with_headers(send))
-        return await answer(scope, receive, _with_headers(send))
+            return await self.app(scope, receive, with_headers(send, HEADERS))
+        return await answer(scope, receive, with_headers(send, HEADERS))
 
     def _answer(self, asked: HTTPConnection) -> Response | None:
         """What to say in place of the page; None to let in."""
@@ -124,13 +124,13 @@ def _refused(why: str) -> Response:
     return PlainTextResponse(f"{why}\n", 403)
 
 
-def _with_headers(send: Send) -> Send:
-    """Add :data:`HEADERS` to an answer that has others there."""
+def with_headers(send: Send, headers: Mapping[str, str]) -> Send:
+    """Add these to an answer, but for those that it has already."""
 
     async def sent(message: Message) -> None:
         if message["type"] == "http.response.start":
             there = {name.lower() for name, _ in message["headers"]}
-            more = [(k.lower().encode(), v.encode()) for k, v in HEADERS.items() if k.lower().encode() not in there]
+            more = [(k.lower().encode(), v.encode()) for k, v in headers.items() if k.lower().encode() not in there]
             message = {**message, "headers": [*message["headers"], *more]}
         await send(message)
 
