@@ -11,12 +11,14 @@ from pathlib import Path
 
 from steer import Steerer
 
+HOLIDAY = Path(__file__).parents[1] / "prompts" / "examples" / "holiday.txt"
 
-def main(file: str, *users: str, budget: int = 4) -> None:
-    """One row per prompt and user, with the gain and the best text."""
+
+def main(file: str | Path = HOLIDAY, *users: str, budget: int = 4) -> None:
+    """One row per prompt and user (u17 and u3 where none is named), with the gain and the best text."""
     lines = Path(file).read_text(encoding="utf-8").splitlines()
     prompts = [line for line in lines if line.strip() and not line.startswith("#")]
-    rows = [{"prompt": prompt, "user": user, "budget": budget} for user in users for prompt in prompts]
+    rows = [{"prompt": prompt, "user": user, "budget": budget} for user in users or ("u17", "u3") for prompt in prompts]
     with open("gains.csv", "a", newline="", encoding="utf-8") as out:
         table = csv.writer(out)
         if out.tell() == 0:

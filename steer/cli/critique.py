@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
+from steer.cli import completion
 from steer.cli.console import console, print_line, print_text
-from steer.cli.options import AsJson, Config, Settings, User
+from steer.cli.options import AsJson, Config, Settings
 from steer.cli.paths import named
 from steer.cli.who import default_users
 from steer.config import DEFAULT
@@ -22,12 +23,23 @@ if TYPE_CHECKING:
     from steer.parts import Parts
 
 Picture = Annotated[Path, typer.Argument(metavar="PICTURE", help="The picture to criticise.")]
+For = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--user",
+        "-u",
+        metavar="NAME",
+        help="User whose taste counts, or 'average' for nobody in particular. Repeat it for several people together. "
+        "Default: $STEER_USER, else your only user.",
+        autocompletion=completion.users,
+    ),
+]
 Prompt = Annotated[str, typer.Option("--prompt", "-p", metavar="PROMPT", help="What the picture was drawn for.")]
 
 
 def critique(
     picture: Picture,
-    user: User = None,
+    user: For = None,
     prompt: Prompt = "",
     config: Config = DEFAULT,
     as_json: AsJson = False,

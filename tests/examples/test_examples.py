@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import csv
+import inspect
 import json
 import runpy
 from pathlib import Path
@@ -48,6 +49,13 @@ def test_every_file_of_the_folder_is_tested():
         "prompt_file.py",
         "one_prompt.ipynb",
     }
+
+
+@pytest.mark.parametrize("name", ["own_pipeline.py", "own_proposer.py", "prompt_file.py"])
+def test_a_script_needs_no_argument(name):
+    """A newcomer starts it as it is."""
+    parameters = inspect.signature(main_of(name)).parameters.values()
+    assert not [p for p in parameters if p.default is p.empty and p.kind is not p.VAR_POSITIONAL]
 
 
 @pytest.mark.usefixtures("quick")

@@ -21,6 +21,7 @@ MEANS_ANOTHER_THING = {
     ("--prompt", "critique"): "what a picture was drawn for, not the argument again",
     ("--config", "study"): "a study",
     ("--user", "batch"): "the user of rows without one",
+    ("--user", "critique"): "who a picture is for, not who to draw for",
     ("--user", "study page"): "who votes",
     ("--out", "reward"): "the report's folder",
     ("--out", "user export"): "the exported file",
