@@ -67,9 +67,9 @@ def paged(parts, out):
         server.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def painted(tmp_path_factory):
-    """The painter and the miniature's reward, for tests that may leave runs and people behind."""
+    """The painter and the miniature's reward, for a file's tests, which may leave runs and people behind."""
     folder = tmp_path_factory.mktemp("page")
     config = load_config("miniature", ["renderer=painter", "search.budget=12"])
     with paged(Parts(config, store=UserStore(folder / "users.db")), folder / "outputs") as server:
