@@ -81,8 +81,10 @@ def test_a_client_that_leaves_frees_its_place_within_a_second(slow, stream):
 
 
 def test_a_full_queue_is_429_with_a_time_and_the_client_comes_again(slow):
-    leaving = [raw_request(slow, {"prompt": "a fox", "user": user, "quality": "high"}) for user in ("u1", "u1", "u17")]
-    waited(lambda: slow.service.queue.running is not None and slow.service.queue.waiting == 2)
+    leaving = [raw_request(slow, {"prompt": "a fox", "user": "u1", "quality": "high"})]
+    waited(lambda: slow.service.queue.running is not None)
+    leaving += [raw_request(slow, {"prompt": "a fox", "user": user, "quality": "high"}) for user in ("u1", "u17")]
+    waited(lambda: slow.service.queue.waiting == 2)
     leaving += [raw_request(slow, {"prompt": "a fox", "user": user, "quality": "high"}) for user in ("u17", "blue")]
     waited(lambda: slow.service.queue.waiting == 4)
     with pytest.raises(openai.RateLimitError) as caught:
@@ -95,8 +97,10 @@ def test_a_full_queue_is_429_with_a_time_and_the_client_comes_again(slow):
 
 
 def test_one_user_gets_half_of_the_places(slow):
-    leaving = [raw_request(slow, {"prompt": "a fox", "user": "u1", "quality": "high"}) for _ in range(3)]
-    waited(lambda: slow.service.queue.running is not None and slow.service.queue.waiting == 2)
+    leaving = [raw_request(slow, {"prompt": "a fox", "user": "u1", "quality": "high"})]
+    waited(lambda: slow.service.queue.running is not None)  # else the third is one too many
+    leaving += [raw_request(slow, {"prompt": "a fox", "user": "u1", "quality": "high"}) for _ in range(2)]
+    waited(lambda: slow.service.queue.waiting == 2)
     with pytest.raises(openai.RateLimitError, match="for 'u1'"):
         client(slow).images.generate(prompt="a fox", user="u1")
     for each in leaving:
