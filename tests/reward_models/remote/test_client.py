@@ -73,7 +73,7 @@ def test_no_more_is_read_or_unpacked_than_allowed(server, turn, of):
 
 
 HOSTILE = {
-    "hang": ("hang", 3),
+    "hang": ("hang", 8),
     "drip": ("drip", b"{}" * 100),
     "reset": ("reset", b""),
     "cut": ("cut", b"{}"),
@@ -93,7 +93,7 @@ def test_every_fault_is_one_of_those_that_are_caught_and_in_time(server, turn):
         begun = time.monotonic()
         with contextlib.suppress(*FAULTS):  # some are answers all the same
             once()
-        assert time.monotonic() - begun < 2.5  # the servers' 3 s and 10 s are not waited for
+        assert time.monotonic() - begun < 7  # the servers' 8 s and 10 s are not waited for
 
 
 def test_a_question_follows_no_redirect(server):

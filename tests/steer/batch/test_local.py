@@ -19,6 +19,7 @@ from steer.batch.run import run_batch
 from steer.config import load_config
 from steer.errors import ProposerError, SteerError, StorageError, UsageError
 from steer.store.files import lock
+from steer.store.run_folder import RunFolder
 from steer.testing import FakeProposer, FakeRenderer
 from tests.steer.batch.runs import PROMPTS, check_whole, facts_of
 
