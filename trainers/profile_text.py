@@ -3,9 +3,14 @@
     card + picture in words -> rating       the typed question, with the rating between two levels as a soft target
     nobody + picture in words -> everybody's mean
     "Describe ..." -> a caption             of no picture: the language of descriptions
+    card -> taste                           by heads on the states of the card's last token, dropped at the end
+
+Ratings alone turn the model to the card slowly: a rating is mostly what everybody likes. The heads are told what the
+person makes of every value of the world at once, so the card's states come to hold the taste, and a picture need only
+look it up there.
 
 All pictures that are rated for one card share its tokens: a sequence is the card, then K pictures that see the card and
-themselves, each at the position it would have alone. Shapes: C cards, K pictures each, T tokens.
+themselves, each at the position it would have alone. Shapes: C cards, K pictures each, T tokens, V values.
 """
 
 from __future__ import annotations
@@ -19,6 +24,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from transformers.decision import DecisionConfig
 
@@ -32,11 +38,14 @@ from steer.miniature.words import caption
 from steer.miniature.world import ATTRIBUTES, random_scene
 from trainers.common import Trainer, autocast
 from trainers.muon import Muon
-from trainers.profile_world import Rated, World, card_of, gain_at, one_hot, said
+from trainers.profile_world import VALUES, Rated, World, card_of, gain_at, one_hot, said
 from trainers.text import build_tokenizer, captions
 
 WIDTH, LAYERS, HEAD, MOST_TOKENS = 192, 6, 32, 512
 SEED, LR = 57, 3e-3
+FIRST = 0.25  # share of the time in which nearly all is cards alone
+CARDS, SORTED = 48, 8  # in a step of cards alone; so many steps' cards are sorted by length, for less padding
+HEADS = 0.3  # weight of the heads' loss beside ratings
 SPECIAL = ["<|user|>", "<|picture|>", "<|answer|>"]
 QUESTION = "<|user|>{{ question.instructions }}<|picture|>{{ state }}<|answer|>"
 CHAT = (
@@ -85,7 +94,8 @@ def levels_of(likings: np.ndarray) -> torch.Tensor:
 @dataclass
 class Packed:
     """C sequences of equal length T, padded. ``mask`` (C, 1, T, T): who sees whom; ``at``: (rows, positions) of the
-    answers; ``target``: the levels (n, 5) or the tokens (n,) that are to follow there.
+    answers; ``target``: the levels (n, 5) or the tokens (n,) that are to follow there. ``ends`` (C,): the card's last
+    token.
     """
 
     tokens: torch.Tensor
@@ -93,6 +103,28 @@ class Packed:
     mask: torch.Tensor
     at: tuple[torch.Tensor, torch.Tensor]
     target: torch.Tensor
+    ends: torch.Tensor
+
+
+class Student(nn.Module):
+    """The Llama, and a head (D, V) for each block but the first."""
+
+    def __init__(self, llm: LlamaForCausalLM):
+        super().__init__()
+        self.llm = llm
+        config = llm.config
+        self.heads = nn.ModuleList(
+            nn.Sequential(nn.RMSNorm(config.hidden_size), nn.Linear(config.hidden_size, len(VALUES)))
+            for _ in range(config.num_hidden_layers - 1)
+        )
+
+    def forward(self, packed: Packed) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits (n, V) where answers are read, and the tastes (heads, C, V) that the heads read."""
+        logits, states = answers_at(self.llm, packed)
+        rows = torch.arange(len(packed.ends))
+        with autocast():
+            tastes = [head(s[rows, packed.ends]) for head, s in zip(self.heads, states[2:], strict=True)]
+        return logits, torch.stack(tastes).float()
 
 
 class Packer:
@@ -109,14 +141,14 @@ class Packer:
     def rated(self, rated: Sequence[Rated]) -> Packed:
         """Every picture after its card; the answer is read at the last token of each."""
         heads = self._ids([f"<|user|>{r.instructions}" for r in rated])
-        tails = [self._ids([f"<|picture|>{described(t)}<|answer|>" for t in r.texts]) for r in rated]
+        tails = [self._ids([f"<|picture|>{described(t)}<|answer|>" for t in r.texts]) if r.texts else [] for r in rated]
         rows, columns = [], []
         for row, (head, own) in enumerate(zip(heads, tails, strict=True)):
             ends = len(head) + np.cumsum([len(t) for t in own]) - 1
             rows += [row] * len(own)
             columns += ends.tolist()
         target = levels_of(np.concatenate([r.likings for r in rated]))
-        return self._packed(heads, tails, (torch.tensor(rows), torch.tensor(columns)), target)
+        return self._packed(heads, tails, (torch.tensor(rows).long(), torch.tensor(columns).long()), target)
 
     def described(self, texts: Sequence[str], k: int) -> Packed:
         """k descriptions a sequence; all their tokens are to be learned."""
@@ -155,20 +187,22 @@ class Packer:
         earlier = torch.ones(longest, longest).tril().bool()
         same = group[:, :, None] == group[:, None, :]
         seen = earlier & (same | (group[:, None, :] == 0))  # of one's own picture, and of the card
-        return Packed(tokens, positions, seen[:, None], at, target)
+        ends = torch.tensor([len(head) - 1 for head in heads])
+        return Packed(tokens, positions, seen[:, None], at, target, ends)
 
 
-def answers_at(model: LlamaForCausalLM, packed: Packed) -> torch.Tensor:
-    """Logits (n, V) where answers are read."""
+def answers_at(model: LlamaForCausalLM, packed: Packed) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
+    """Logits (n, tokens of the vocabulary) where answers are read, and the states (C, T, D) after each block."""
     with autocast():
-        states = model.model(
+        read = model.model(
             input_ids=packed.tokens,
             attention_mask=torch.zeros(packed.mask.shape).masked_fill(~packed.mask, torch.finfo(torch.float32).min),
             position_ids=packed.positions,
             use_cache=False,
-        ).last_hidden_state
-        logits: torch.Tensor = model.lm_head(states[packed.at])
-    return logits.float()
+            output_hidden_states=True,
+        )
+        logits: torch.Tensor = model.lm_head(read.last_hidden_state[packed.at])
+    return logits.float(), read.hidden_states
 
 
 def train(
@@ -191,22 +225,37 @@ def train(
     if start is not None:
         model.load_state_dict(LlamaForCausalLM.from_pretrained(start, dtype=torch.float32).state_dict())
     model.set_attn_implementation("eager")  # with a mask like ours, a third faster on a CPU than SDPA
-    matrices = {name for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name}
-    trainer = Trainer(folder, model, 10**6, LR, ema=0.99, minutes=minutes, muon=matrices.__contains__, muon_class=Muon)
+    student = Student(model)
+    matrices = {n for n, p in student.named_parameters() if p.ndim == 2 and "embed" not in n and "heads" not in n}
+    trainer = Trainer(
+        folder, student, 10**6, LR, ema=0.99, minutes=minutes, muon=matrices.__contains__, muon_class=Muon
+    )
     rng = random.Random(SEED + trainer.step)
     watched = watched[:20]
+    waiting: list[list[Rated]] = []
 
     def loss(step: int) -> tuple[torch.Tensor, dict[str, float]]:
+        done = trainer.seconds / (60 * minutes)
         if step % 8 == 7:
             packed = packer.described([caption(random_scene(rng), rng, full=True) for _ in range(32)], 16)
-            value = F.cross_entropy(answers_at(model, packed), packed.target)
+            value = F.cross_entropy(answers_at(model, packed)[0], packed.target)
             return value, {"caption": 8 * float(value.detach())}
-        world.gain = gain_at(trainer.seconds / (60 * minutes))
-        packed = packer.rated([world.one(k) for _ in range(cards)])
-        logs = answers_at(model, packed).log_softmax(-1)[:, packer.labels]  # (n, 5)
+        if done < FIRST or step % 4 == 0:
+            if not waiting:
+                drawn = sorted(world.cards(CARDS * SORTED), key=lambda r: len(r.instructions))
+                waiting.extend(drawn[i : i + CARDS] for i in range(0, len(drawn), CARDS))
+                rng.shuffle(waiting)
+            rated = waiting.pop()
+            unknown = unread(student(packer.rated(rated))[1], rated)
+            return unknown.mean(), {"unread": (8 / 7 if done < FIRST else 4) * float(unknown[-2].detach())}
+        world.gain = gain_at(done)
+        rated = [world.one(k) for _ in range(cards)]
+        packed = packer.rated(rated)
+        logits, tastes = student(packed)
+        logs = logits.log_softmax(-1)[:, packer.labels]  # (n, 5)
         value = -(packed.target * logs).sum(1).mean()
         entropy = -(packed.target * packed.target.clamp(min=1e-9).log()).sum(1).mean()
-        return value, {"excess": 8 / 7 * float(value.detach() - entropy)}
+        return value + HEADS * unread(tastes, rated).mean(), {"excess": 8 / 5 * float(value.detach() - entropy)}
 
     def watch() -> None:
         finished = _copy(model, trainer)
@@ -224,12 +273,20 @@ def train(
     return folder / "model"
 
 
+def unread(tastes: torch.Tensor, rated: Sequence[Rated]) -> torch.Tensor:
+    """How much of C people's tastes each head (heads, C, V) does not read: 1 is all of it (heads,)."""
+    true = torch.as_tensor(np.stack([r.taste for r in rated]), dtype=torch.float32)
+    known = ~true.isnan()
+    return ((tastes - true.nan_to_num()).square() * known).sum((1, 2)) / known.sum()
+
+
 WATCHED: dict[str, tuple[str, ...]] = {"neutral": (), "traits": ("traits",), "words": ("words",), "all": PARTS}
 
 
 def _copy(model: LlamaForCausalLM, trainer: Trainer) -> LlamaForCausalLM:
     finished = LlamaForCausalLM(model.config)
-    finished.load_state_dict(trainer.best_weights())
+    weights = {name.removeprefix("llm."): value for name, value in trainer.best_weights().items()}
+    finished.load_state_dict({name: value for name, value in weights.items() if not name.startswith("heads.")})
     return finished.eval()
 
 
@@ -245,7 +302,7 @@ def read_words(
     for person in people:
         truth = person.satisfaction(read)
         packed = packer.rated([Rated(liking_question(card_of(person, parts)).instructions, texts, truth)])
-        p = answers_at(model, packed)[:, packer.labels].softmax(-1).numpy()
+        p = answers_at(model, packed)[0][:, packer.labels].softmax(-1).numpy()
         found.append(spearman(p @ np.arange(len(LABELS)), truth))
     return np.array(found)
 
@@ -267,7 +324,7 @@ def told_apart(
     hints, usual, found = [said({a: v}, random.Random(1)) for a, v in values], truth.mean(0), []
     for person, own in zip(people, truth, strict=True):
         packed = packer.rated([Rated(liking_question(card_of(person, parts)).instructions, hints, own)])
-        p = answers_at(model, packed)[:, packer.labels].softmax(-1).numpy()
+        p = answers_at(model, packed)[0][:, packer.labels].softmax(-1).numpy()
         guessed = p @ np.arange(len(LABELS)) / (len(LABELS) - 1)
         found.append(np.corrcoef(guessed - usual, own - usual)[0, 1])
     return float(np.mean(found))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -25,6 +25,7 @@ CROWD = 200  # people whose mean is everybody's
 FEWEST = 3  # ratings that a hint's liking is the mean of, where there is a table of them
 GAIN, FULL, LESS = 3.0, 0.6, 0.85  # see `gain_at`
 COMPLETIONS = 32  # pictures over which the liking of a hint is averaged
+VALUES = [(name, value) for name, values in ATTRIBUTES.items() for value in values]  # V of them
 
 
 def card_of(person: SimulatedPerson, parts: Sequence[str], manner: int = 0) -> str:
@@ -46,11 +47,14 @@ def gain_at(progress: float) -> float:
 
 @dataclass
 class Rated:
-    """One card and what its person thinks of K pictures in words: ``likings`` (K,) in [0, 1]."""
+    """One card and what its person thinks of K pictures in words: ``likings`` (K,) in [0, 1]; ``taste`` (V,): how much
+    more than others they like each value, in standard deviations of people, NaN where unknown.
+    """
 
     instructions: str
     texts: list[str]
     likings: np.ndarray
+    taste: np.ndarray = field(default_factory=lambda: np.full(len(VALUES), np.nan))
 
 
 @dataclass(frozen=True)
@@ -83,11 +87,33 @@ class World:
         self.people, self.rng, self.numbers = list(people), rng, np.random.default_rng(rng.getrandbits(32))
         self.usual = self._usual()
         self.gain = 1.0
+        self.tastes = self._tastes()
 
     def _usual(self) -> Usual:
         scenes = [random_scene(self.rng) for _ in range(3000)]
         read = one_hot(scenes)
         return Usual.of(scenes, np.mean([p.satisfaction(read) for p in self.people[:CROWD]], axis=0))
+
+    def _tastes(self) -> dict[str, np.ndarray]:
+        """Each person's taste, as in :class:`Rated`."""
+        drawn = [random_scene(self.rng, **{name: value}) for name, value in VALUES for _ in range(COMPLETIONS)]
+        read = one_hot(drawn)
+        return tastes_of(
+            self.people,
+            np.array([p.satisfaction(read) for p in self.people]).reshape(-1, len(VALUES), COMPLETIONS).mean(2),
+        )
+
+    def cards(self, n: int) -> list[Rated]:
+        """As many cards without pictures: all that is to be learnt is their people's taste."""
+        found = []
+        for _ in range(n):
+            person, told = self.somebody()
+            found.append(Rated(liking_question(told).instructions, [], np.empty(0), self.taste(person, told)))
+        return found
+
+    def taste(self, person: SimulatedPerson, told: str) -> np.ndarray:
+        """A person's; zeros where nothing is told of them."""
+        return self.tastes[person.id] if told else np.zeros(len(VALUES))
 
     def apart(self, likings: np.ndarray, shown: Sequence[dict[str, str]]) -> np.ndarray:
         """Likings (n,) whose distance from what is usual for such pictures is ``gain`` times as large; how high a
@@ -117,7 +143,7 @@ class World:
         likings = np.concatenate([rated, meant])
         if told:
             likings = self.apart(likings, [*(values_of(s) for s in scenes), *hints])
-        return Rated(liking_question(told).instructions, texts, likings)
+        return Rated(liking_question(told).instructions, texts, likings, self.taste(person, told))
 
     def _of(self, spoken: Sequence[tuple[str, str]]) -> dict[str, str]:
         """One of these values half of the time."""
@@ -159,6 +185,15 @@ class Table(World):
         rows = [row for own in self.rows.values() for row in own]
         return Usual.of([scene for scene, _ in rows], np.array([liking for _, liking in rows]))
 
+    def _tastes(self) -> dict[str, np.ndarray]:
+        """From each person's ratings of pictures that show the value, where there are ``FEWEST``."""
+        means = []
+        for person in self.people:
+            rows = [(values_of(scene), liking) for scene, liking in self.rows[person.id]]
+            found = [[liking for shown, liking in rows if shown[name] == value] for name, value in VALUES]
+            means.append([np.mean(each) if len(each) >= FEWEST else np.nan for each in found])
+        return tastes_of(self.people, np.array(means))
+
     def one(self, k: int) -> Rated:
         """As :class:`World`. A hint's liking is the mean of the person's ratings of pictures that show it."""
         person, told = self.somebody()
@@ -177,7 +212,15 @@ class Table(World):
             likings.append(float(np.mean(found)))
             texts.append(said(hint, self.rng))
         targets = self.apart(np.array(likings), shown) if told else np.array(likings)
-        return Rated(liking_question(told).instructions, texts, targets)
+        return Rated(liking_question(told).instructions, texts, targets, self.taste(person, told))
+
+
+def tastes_of(people: Sequence[SimulatedPerson], means: np.ndarray) -> dict[str, np.ndarray]:
+    """Tastes as in :class:`Rated` from the mean likings (people, V) of pictures that show each value."""
+    differs = means - np.nanmean(means, axis=0)
+    differs -= np.nanmean(differs, axis=1, keepdims=True)  # how high somebody rates everything is no taste
+    differs /= np.nanstd(differs)
+    return {person.id: row for person, row in zip(people, differs, strict=True)}
 
 
 def values_of(scene: Scene) -> dict[str, str]:

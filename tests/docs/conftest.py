@@ -43,12 +43,15 @@ def clone(tmp_path, rated_users, monkeypatch):
 
 @pytest.fixture
 def quick(tmp_path_factory, monkeypatch):
-    """The preset of the miniature with two denoising steps and a budget of six; the pages' commands stay as printed."""
+    """The preset of the miniature with two denoising steps, 64 pixels and a budget of six; the pages' commands stay as
+    printed.
+    """
     folder = tmp_path_factory.mktemp("data") / "configs"
     shutil.copytree(ROOT / "configs", folder)
     preset = folder / "miniature.yaml"
     text = preset.read_text()
     assert "steps: 6" in text
     assert "budget: 48" in text
-    preset.write_text(text.replace("steps: 6", "steps: 2").replace("budget: 48", "budget: 6"))
+    text = text.replace("steps: 6", "steps: 2").replace("budget: 48", "budget: 6")
+    preset.write_text(text.replace("width: 128", "width: 64").replace("height: 128", "height: 64"))
     monkeypatch.setattr("steer.config.loading.data_folder", lambda n: folder if n == "configs" else data_folder(n))

@@ -220,14 +220,13 @@ def photos(tmp_path):
 
 
 @pytest.mark.usefixtures("photos")
-@pytest.mark.parametrize("reward", ["miniature", "miniature/linear-hidden"])
-def test_five_liked_pictures_are_enough_to_start(steer, reward):
-    added = steer("user", "add", "me", "--liked", "good", "--set", f"reward={reward}")
+def test_five_liked_pictures_are_enough_to_start(steer):
+    added = steer("user", "add", "me", "--liked", "good")
     assert added.stdout == "added me with 5 liked pictures\nnext: steer run --user me --prompt ...\n", added.stderr
-    more = steer("user", "rate", "me", "--disliked", "bad", "--liked", "good", "--set", f"reward={reward}")
+    more = steer("user", "rate", "me", "--disliked", "bad", "--liked", "good")
     said = "added 5 liked pictures and 3 disliked pictures to me; 5 pictures were rated alike before\n"
     assert more.stdout == said, more.stderr
-    assert "8 ratings, 0 choices" in steer("user", "show", "me", "--set", f"reward={reward}").stdout
+    assert "8 ratings, 0 choices" in steer("user", "show", "me").stdout
 
 
 @pytest.mark.usefixtures("photos")

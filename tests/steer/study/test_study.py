@@ -337,6 +337,7 @@ def test_a_condition_may_steer_by_a_scorer_alone(tmp_path):
             parse_study({**plan, **change}, "s")
 
 
+@pytest.mark.slow
 def test_the_papers_setting_on_tiny_stand_ins_of_its_classes(tmp_path, flux2, miniature):
     """configs/study/paper.yaml with a tiny FLUX.2-dev, a chat server and the miniature's rewards."""
     from steer.resources import miniature_weights
