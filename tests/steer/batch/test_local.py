@@ -60,7 +60,7 @@ def test_a_batch_is_private_as_its_runs_are(tmp_path, fake_steerer):
 @pytest.fixture
 def quick_disk(monkeypatch):
     """No round waits for the disk, so which rows draw together does not depend on the machine."""
-    monkeypatch.setattr(RunFolder, "settled", lambda self: True)  # noqa: ARG005
+    monkeypatch.setattr(RunFolder, "settled", lambda self: True)
 
 
 def test_rows_share_full_batches(tmp_path, fake_steerer, quick_disk):
