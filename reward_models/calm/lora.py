@@ -9,7 +9,9 @@ from reward_models.calm.settings import LoraSetting
 
 
 def add_lora(llm: Any, setting: LoraSetting) -> None:
-    """Put adapters that add nothing yet into ``llm``. Raises RewardError without peft, or for maps that are not there."""
+    """Put adapters that add nothing yet into ``llm``. Raises RewardError without peft, or for maps that are not
+    there.
+    """
     try:
         from peft import LoraConfig, inject_adapter_in_model
     except ImportError as error:

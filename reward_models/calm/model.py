@@ -23,7 +23,7 @@ from reward_models.calm.numbers import AnswerTree, NumberScale
 from reward_models.calm.sequences import IGNORED, Frame, Row
 from reward_models.calm.settings import LoraSetting, ModelSetting
 from reward_models.calm.tower import TappedTower
-from reward_models.calm.turns import Picture, Turn
+from reward_models.calm.turns import Picture, Piece, Turn
 from reward_models.encoders.vlm import Vlm, load_apart
 from reward_models.residency import Guest
 
@@ -112,22 +112,28 @@ class CalmModel:
         seen = iter(self.picture_states(images))
         states = [next(seen) if isinstance(p, Image.Image) else p for p in pictures]
         open_ = [s for s in states if s.dim() == 3]
-        made = iter(self.picture_tokens(torch.stack(open_)) if open_ else [])
+        made = iter(self.picture_tokens(torch.stack(open_)).unbind() if open_ else ())
         return [next(made) if s.dim() == 3 else s.to(self.device, torch.float32) for s in states]
 
-    def rows(self, turns: Sequence[Turn]) -> list[Row]:
-        """The sequences of turns; each picture that several of them show is looked at once.
+    def rows(self, turns: Sequence[Turn], before: Row | None = None) -> list[Row]:
+        """The sequences of turns, or what comes of them behind what they all begin with (:meth:`opening`). Each
+        picture that several of them show is looked at once.
 
         Raises RewardError for one that is longer than the language model reads.
         """
         distinct = {id(p): p for turn in turns for p in turn.pictures}
         tokens = dict(zip(distinct, self.tokens_of(list(distinct.values())), strict=True))
-        rows = [self.frame.row(turn, [tokens[id(p)] for p in turn.pictures]) for turn in turns]
-        if rows and (longest := max(map(len, rows))) > self.positions:
+        rows = [self.frame.row(turn, [tokens[id(p)] for p in turn.pictures], before is None) for turn in turns]
+        if rows and (longest := max(map(len, rows)) + (len(before) if before else 0)) > self.positions:
             raise RewardError(
                 f"'{self.holder.name}' reads {self.positions} tokens, and a turn with its pictures has {longest}"
             )
         return rows
+
+    def opening(self, pieces: Sequence[Piece]) -> Row:
+        """What several turns begin with, their chat's frame included."""
+        pictures = [piece for piece in pieces if not isinstance(piece, str)]
+        return self.frame.begun(pieces, self.tokens_of(pictures))
 
     def batch(self, rows: Sequence[Row]) -> Batch:
         """Embeddings, masks and labels of sequences."""
@@ -161,8 +167,8 @@ class CalmModel:
 
     def parts(self) -> dict[str, nn.Module]:
         """What may be trained: each level of the alignment, and "llm"."""
-        levels = {level: self.alignment.get_submodule(level) for level in self.alignment.levels}
-        return {**levels, "llm": self.llm}
+        parts: dict[str, nn.Module] = {name: self.alignment.get_submodule(name) for name in self.alignment.levels}
+        return {**parts, "llm": self.llm}
 
     def train_only(self, parts: Collection[str]) -> list[nn.Parameter]:
         """Freeze all but these parts, and give what is left to train. Of a language model with adapters these alone.
@@ -190,7 +196,9 @@ class CalmModel:
 
 
 def build(setting: ModelSetting, device: str = "cpu") -> CalmModel:
-    """The parts of a setting, with an alignment that has not learned yet. Raises RewardError where one does not load."""
+    """The parts of a setting, with an alignment that has not learned yet. Raises RewardError where one does not
+    load.
+    """
     tower = TappedTower(setting.tower.name, setting.tower.taps, device, setting.tower.revision, setting.tower.keep)
     llm = load_apart(setting.llm.name, setting.llm.revision, device)
     torch.manual_seed(setting.seed)

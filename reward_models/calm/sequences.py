@@ -54,13 +54,18 @@ class Frame:
         # out of people's words, as they would read as the frame
         self._control = sorted(tokenizer.get_added_vocab(), key=len, reverse=True)
 
-    def row(self, turn: Turn, tokens: Sequence[Tensor]) -> Row:
-        """The sequence of a turn whose pictures are these ``tokens``, each (P, D)."""
-        pictures = iter(tokens)
-        pieces = [self.opening, *(self._piece(p, pictures) for p in turn.asked), self.closing]
-        asked = sum(len(p) for p in pieces)
+    def row(self, turn: Turn, tokens: Sequence[Tensor], opened: bool = True) -> Row:
+        """The sequence of a turn whose pictures are these ``tokens``, each (P, D); without the chat's opening where it
+        is not to be ``opened``.
+        """
+        pieces = [self.opening] * opened + [*self._pieces(turn.asked, tokens), self.closing]
         said = self.answer(turn.answer) if turn.answer else []
-        return Row([*pieces, said], [IGNORED] * asked + said)
+        return Row([*pieces, said], [IGNORED] * sum(map(len, pieces)) + said)
+
+    def begun(self, asked: Sequence[Piece], tokens: Sequence[Tensor]) -> Row:
+        """A sequence that goes on."""
+        pieces = [self.opening, *self._pieces(asked, tokens)]
+        return Row(pieces, [IGNORED] * sum(map(len, pieces)))
 
     def answer(self, text: str) -> list[int]:
         """An answer's tokens, with its end."""
@@ -70,11 +75,9 @@ class Frame:
         """The tokens of words."""
         return self._plain(self._apart(text))
 
-    def _piece(self, piece: Piece, pictures: Any) -> list[int] | Tensor:
-        if isinstance(piece, str):
-            return self.text(piece)
-        found: Tensor = next(pictures)
-        return found
+    def _pieces(self, asked: Sequence[Piece], tokens: Sequence[Tensor]) -> list[list[int] | Tensor]:
+        pictures = iter(tokens)
+        return [self.text(piece) if isinstance(piece, str) else next(pictures) for piece in asked]
 
     def _plain(self, text: str) -> list[int]:
         found: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"] if text else []

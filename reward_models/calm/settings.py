@@ -51,7 +51,7 @@ class LoraSetting(Strict):
 
     rank: int = Field(16, ge=1)
     """Rank of each adapter."""
-    alpha: float = Field(32, gt=0)
+    alpha: int = Field(32, ge=1)
     """The adapters' output is multiplied by alpha / rank."""
     dropout: float = Field(0.0, ge=0, lt=1)
     """Of their input, in training."""

@@ -1,8 +1,8 @@
 """CALM's frozen vision tower: the states of a picture's patches after four of its blocks.
 
-The paper's: blocks 4, 12 and 24 of CLIP ViT-L/14 for the Q-Formers. Ours: that other towers are tapped at the same share
-of their depth, that the map of all patches reads the last but one block, as LLaVA does, and that a class token is left
-out. Shapes: n pictures, N patches, E width.
+The paper's: blocks 4, 12 and 24 of CLIP ViT-L/14 for the Q-Formers. Ours: that other towers are tapped at the same
+share of their depth, that the map of all patches reads the last but one block, as LLaVA does, and that a class token is
+left out. Shapes: n pictures, N patches, E width.
 """
 
 from __future__ import annotations
