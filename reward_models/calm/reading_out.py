@@ -17,9 +17,7 @@ from reward_models.calm.sequences import Row
 from reward_models.calm.turns import Piece, Turn
 
 
-def digits(
-    model: CalmModel, turns: Sequence[Turn], batch_size: int = 1, before: Sequence[Piece] = ()
-) -> list[Number]:
+def digits(model: CalmModel, turns: Sequence[Turn], batch_size: int = 1, before: Sequence[Piece] = ()) -> list[Number]:
     """The score (n) that the model writes as the answer to each turn, by its expected value.
 
     ``batch_size``: turns of equal length that are read at once; a batch is always filled up to it, so that a number is
