@@ -146,24 +146,30 @@ def report(rows: Sequence[Row], examples: int, out: Path) -> str:
     """Write ``in_context.md`` and ``in_context.json`` to ``out``; returns the first."""
     told = [{"data": r.data, "reward": r.reward, "told": r.told, **summary(r.each)} for r in rows]
     pairs = [
-        {"data": a.data, "first": _named(a), "second": _named(b), **gain(a.each, b.each)}
-        for a in rows
-        for b in rows
-        if a.data == b.data and a.told == OWN and (a.reward == b.reward or b.told == OWN) and a is not b
-        if a.reward == b.reward or rows.index(a) < rows.index(b)
+        {"data": a.data, "first": _named(a), "second": _named(b), **gain(a.each, b.each)} for a, b in _compared(rows)
     ]
-    less = [
-        {"data": a.data, "first": _named(a), "second": _named(b), **gain(a.each, b.each)}
-        for a in rows
-        for b in rows
-        if a.data == b.data and a.reward == b.reward and a.told in (OTHERS, SHUFFLED) and b.told == NONE
-    ]
-    text = render("in_context.md.j2", examples=examples, rows=told, pairs=[*pairs, *less])
+    text = render("in_context.md.j2", examples=examples, rows=told, pairs=pairs)
     out.mkdir(parents=True, exist_ok=True)
     (out / "in_context.md").write_text(text, encoding="utf-8")
-    facts = {"examples": examples, "split": SPLIT, "rows": told, "pairs": [*pairs, *less]}
+    facts = {"examples": examples, "split": SPLIT, "rows": told, "pairs": pairs}
     (out / "in_context.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     return text
+
+
+def _compared(rows: Sequence[Row]) -> list[tuple[Row, Row]]:
+    """A person's own ratings with all else for one reward, others' with none, and own ratings for two rewards."""
+    found = []
+    for i, a in enumerate(rows):
+        for j, b in enumerate(rows):
+            if a.data != b.data:
+                continue
+            if a.reward == b.reward:
+                wanted = (a.told == OWN and b.told != OWN) or (a.told in (SHUFFLED, OTHERS) and b.told == NONE)
+            else:
+                wanted = i < j and a.told == b.told == OWN
+            if wanted:
+                found.append((a, b))
+    return found
 
 
 def _named(row: Row) -> str:

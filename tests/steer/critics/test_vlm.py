@@ -133,7 +133,6 @@ def test_the_model_of_the_reward_or_the_proposer_is_shared(tmp_path):
         (["critic=vlm", "critic.model=/no/such/folder"], "/no/such/folder"),
         (["critic=calm"], "critic 'calm' not found"),
         (["critic.share_about=true"], "is a setting of 'vlm', not of 'reward'"),
-        (["critic.personal=false"], "critic.personal=false: the reward 'PAMELA.*' has no critic"),
         (["critic=vlm", "critic.personal=false", "critic.about=u3"], "about nobody"),
     ],
 )
