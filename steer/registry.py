@@ -49,6 +49,7 @@ CRITICS = Registry(
         "reward": "steer.critics.reward:build",
         "vlm": "steer.critics.vlm:build",
         "simulated": "steer.critics.simulated:build",
+        "calm": "steer.critics.calm:build",
     },
 )
 

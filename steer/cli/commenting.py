@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from reward_models.families import Progress
 
 Model = Annotated[
-    str, typer.Argument(metavar="MODEL", help="Folder of a CALM reward, or a vision-language model's folder or hub name.")
+    str,
+    typer.Argument(metavar="MODEL", help="Folder of a CALM reward, or a vision-language model's folder or hub name."),
 ]
 
 
@@ -52,14 +53,18 @@ def _asking(model: str, device: str) -> Callable[[str], str]:
 
 def comments(
     model: Model,
-    pictures: Annotated[Path, typer.Option("--pictures", metavar="FOLDER", help="Good pictures, or those of --captions.")],
+    pictures: Annotated[
+        Path, typer.Option("--pictures", metavar="FOLDER", help="Good pictures, or those of --captions.")
+    ],
     captions: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="AVA-Captions as JSON: compare comments with people's instead."),
     ] = None,
     judge: Annotated[
         str,
-        typer.Option(metavar="MODEL", help="A language model that says whether an answer names a fault. Default: words."),
+        typer.Option(
+            metavar="MODEL", help="A language model that says whether an answer names a fault. Default: words."
+        ),
     ] = "",
     most: Annotated[int | None, typer.Option(metavar="N", help="Pictures, at most.", min=1)] = None,
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder for the report.")] = Path("outputs/comments"),

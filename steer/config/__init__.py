@@ -1,6 +1,7 @@
 """Configuration: defaults, then a preset or file, then ``--set`` flags; checked once, then fixed."""
 
 from steer.config.critic import (
+    CalmCriticConfig,
     CriticConfig,
     CriticPlugin,
     NoCriticConfig,
@@ -40,6 +41,7 @@ __all__ = [
     "DEFAULT",
     "CacheKind",
     "CacheSettings",
+    "CalmCriticConfig",
     "ChatConfig",
     "CriticConfig",
     "CriticPlugin",

@@ -86,6 +86,12 @@ class Critic(Protocol):
         """Raise UsageError where it cannot speak about a person (None: several), before a run begins."""
         return
 
+    def words(self, view: View) -> str:  # noqa: ARG002
+        """What it thinks of the picture, in a sentence for people to read; "", the default: no more than the comment.
+        Raises CriticFailed.
+        """
+        return ""
+
     def fork(self) -> Critic:
         """The same critic with a meter of its own, for a run beside others; itself where it has no meter."""
         return self

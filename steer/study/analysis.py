@@ -300,7 +300,11 @@ class Findings:
                     "fidelity": interval(self.fidelity[name]),
                     "fidelity kept": self.kept(name),
                     **({"gap": {j: self.hacking(name, j) for j in self.judges}} if self._personal(name) else {}),
-                    **({"price": price(self.judged.folder, name)} if self.config.conditions[name].kind == "steer" else {}),
+                    **(
+                        {"price": price(self.judged.folder, name)}
+                        if self.config.conditions[name].kind == "steer"
+                        else {}
+                    ),
                 }
                 for i, name in enumerate(self.names)
             },

@@ -69,9 +69,7 @@ class VlmCommenter(Commenter):
         ).to(self.vlm.device)
         tokenizer = self.vlm.tokenizer
         pad = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
-        whole = self.vlm.model.generate(
-            **inputs, do_sample=False, max_new_tokens=self.most_tokens, pad_token_id=pad
-        )
+        whole = self.vlm.model.generate(**inputs, do_sample=False, max_new_tokens=self.most_tokens, pad_token_id=pad)
         said: str = tokenizer.decode(whole[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
         return said.strip()
 

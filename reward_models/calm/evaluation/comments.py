@@ -65,7 +65,11 @@ def like_peoples(
 
 
 def report(
-    commenter: Commenter, out: Path, faults: Suggested | None, judge: Judge | None = None, like: dict[str, float] | None = None
+    commenter: Commenter,
+    out: Path,
+    faults: Suggested | None,
+    judge: Judge | None = None,
+    like: dict[str, float] | None = None,
 ) -> str:
     """Write ``comments.md`` and ``comments.json`` to ``out``; returns the first."""
     judge = judge or WordJudge()

@@ -86,7 +86,11 @@ class AskingJudge(Judge):
     def names(self, answer: str, fault: str) -> bool:
         """Whether it says yes; an answer that is neither counts as no."""
         quoted = " ".join(answer.split()).replace('"', "'")[:1000]
-        said = "with the subject cut off" if fault == CROPPED else fault.replace("noise", "noisy").replace("blur", "blurred")
+        said = (
+            "with the subject cut off"
+            if fault == CROPPED
+            else fault.replace("noise", "noisy").replace("blur", "blurred")
+        )
         return re.match(r"\W*yes\b", self.ask(ASKED.format(fault=said, answer=quoted)), re.I) is not None
 
 
