@@ -49,8 +49,8 @@ class Row:
 
 
 def drawn(ratings: Ratings, examples: int = 5, most: int | None = None, seed: int = 0) -> Drawn:
-    """``examples`` ratings of each unseen person at random; ``most`` of their others are asked. Raises RewardError where
-    fewer than two people have enough.
+    """``examples`` ratings of each unseen person at random; ``most`` of their others are asked. Raises RewardError
+    where fewer than two people have enough.
     """
     table = ratings.split(SPLIT)
     told: dict[str, pd.DataFrame] = {}

@@ -127,6 +127,7 @@ def evaluate(
 
 
 def opened(path: Path) -> Image.Image:
+    """A picture. Raises RewardError for one that does not open."""
     try:
         return read_picture(path)
     except FAULTS as error:

@@ -99,7 +99,7 @@ def evaluate(
     ] = "own",
     most: Annotated[
         int | None,
-        typer.Option(metavar="N", help="zero-shot, in-context: ratings to predict of a person, at most.", min=5),
+        typer.Option(metavar="N", help="zero-shot, in-context: ratings of a person to predict, most.", min=5),
     ] = None,
     examples: Annotated[
         int, typer.Option(metavar="N", help="in-context: ratings of a person that the reward is told.", min=1)

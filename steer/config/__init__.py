@@ -67,6 +67,7 @@ __all__ = [
     "ScriptedConfig",
     "SearchConfig",
     "SmolLMConfig",
+    "SimulatedCriticConfig",
     "SteerConfig",
     "TrainedConfig",
     "VlmCriticConfig",

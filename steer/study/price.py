@@ -14,8 +14,8 @@ COUNTED = ("calls", "prompt_tokens", "completion_tokens", "cost")  # of a writer
 
 
 def price(folder: StudyFolder, condition: str) -> dict[str, float]:
-    """Mean over runs: pictures, of a writer that counts them calls, tokens and, where it is known, cost, and of a critic
-    its calls and seconds.
+    """Mean over runs: pictures, of a writer that counts them calls, tokens and, where it is known, cost, and of a
+    critic its calls and seconds.
     """
     cells = list(folder.cells(condition))
     results = [folder.result(condition, cell) or {} for cell in cells]

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import numpy as np
 
 from reward_models.base import Person, RewardError
-from reward_models.calm.evaluation.comments import opened
 from reward_models.evaluation.statistics import spearman
 from reward_models.protocols import RewardModel
 from reward_models.ratings.ava import Scored
+from reward_models.zero_shot import opened
 
 CHUNK = 64
 
@@ -20,8 +20,8 @@ def score_ava(
     data: Scored,
     progress: Callable[[int, int], None] = lambda done, of: None,  # noqa: ARG005
 ) -> dict[str, float]:
-    """``plcc``, ``srcc`` and the number of ``pictures``. Raises RewardError for a picture without a score, and for fewer
-    than two pictures.
+    """``plcc``, ``srcc`` and the number of ``pictures``. Raises RewardError for a picture without a score, and for
+    fewer than two pictures.
     """
     from scipy.stats import pearsonr
 

@@ -90,8 +90,8 @@ TAUGHT = Questions(comment=COMMENT, suggest=NAME)  # a CALM model answers what i
 
 
 def load_commenter(name: str, device: str = "cpu") -> tuple[Commenter, Questions]:
-    """The commenter of a name, and what it is asked: a CALM reward in a folder, else a vision-language model in a folder
-    or on a hub. Raises RewardError where it does not load.
+    """The commenter of a name, and what it is asked: a CALM reward in a folder, else a vision-language model in a
+    folder or on a hub. Raises RewardError where it does not load.
     """
     if not _is_calm(Path(name)):
         return VlmCommenter(load_vlm(name, device=device)), FREE

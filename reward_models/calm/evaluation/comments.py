@@ -7,16 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from reward_models.base import RewardError
 from reward_models.calm.evaluation.commenters import Commenter, Questions
 from reward_models.calm.evaluation.suggesting import Judge, Suggested, WordJudge, suggesting
 from reward_models.evaluation.captions import NO_CIDER, caption_scores
 from reward_models.evaluation.pages import render
 from reward_models.families import Progress
-from reward_models.pictures import FAULTS, read_picture
 from reward_models.ratings.ava import Captioned
+from reward_models.zero_shot import opened
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 CHUNK = 16
@@ -28,14 +26,6 @@ def pictures_in(folder: Path, most: int | None = None) -> list[Path]:
     if not found:
         raise RewardError(f"there are no pictures in '{folder}'")
     return found
-
-
-def opened(path: Path) -> Image.Image:
-    """A picture. Raises RewardError for one that does not open."""
-    try:
-        return read_picture(path)
-    except FAULTS as error:
-        raise RewardError(f"the picture '{path}' does not open: {error}") from error
 
 
 def named_faults(

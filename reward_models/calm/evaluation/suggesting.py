@@ -1,8 +1,8 @@
 """Does a comment name what is wrong? Good pictures are made worse in one of six ways, severely, and whoever comments is
 asked what to change. Shapes: n pictures.
 
-The paper's: the six ways, one picture a way, the share named, and that a language model judges. Ours: the strengths, the
-word list that judges by default, and the comparison with the pictures as they were, since an answer that asks for
+The paper's: the six ways, one picture a way, the share named, and that a language model judges. Ours: the strengths,
+the word list that judges by default, and the comparison with the pictures as they were, since an answer that asks for
 "better framing" whatever it sees is right about every cropped picture.
 """
 
@@ -72,8 +72,8 @@ def _pattern(words: Sequence[str]) -> re.Pattern[str]:
 
 
 ASKED = (
-    'A picture was made worse: it is now {fault}. Somebody who did not know that said of it: "{answer}". Does the answer '
-    "name this fault, or ask to undo it? Answer with one word, yes or no."
+    'A picture was made worse: it is now {fault}. Somebody who did not know that said of it: "{answer}". Does the '
+    "answer name this fault, or ask to undo it? Answer with one word, yes or no."
 )
 
 
@@ -129,7 +129,7 @@ def suggesting(
     boxes: Sequence[Box] | None = None,
     tell: Callable[[int, int], None] = lambda done, of: None,  # noqa: ARG005
 ) -> Suggested:
-    """Each of n pictures with each fault, and as it was. ``boxes``: where the subjects are; the middle where not told."""
+    """Each of n pictures with each fault, and as it was. ``boxes``: where the subjects are; else in the middle."""
     judge = judge or WordJudge()
     named, anyway = np.zeros((2, len(pictures), len(FAULTS)))
     first: dict[str, str] = {}
