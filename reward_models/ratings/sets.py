@@ -241,7 +241,8 @@ def load_ratings(
     """The data set in a folder or a zip, a csv of one's own, or a dataset on the hub (``org/name``).
 
     ``kind`` (pamela, para, lapis, flickr-aes) is found from the files where it is not given. Without ``need_pictures``
-    the files need not be there: their features are. ``scale``: of a csv's scores, 1 ... 5 where not given. Raises DataError.
+    the files need not be there: their features are. ``scale``: of a csv's scores, 1 ... 5 where not given. Raises
+    DataError.
     """
     path = Path(source).expanduser()
     if kind == "csv" and path.suffix != ".csv":

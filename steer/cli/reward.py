@@ -93,8 +93,8 @@ def evaluate(
         Literal["own", "zero-shot", "in-context"],
         typer.Option(
             help="own: the report of the config's family. The others: any reward on people and pictures it never saw; "
-            "zero-shot: from what is said of the people alone; in-context: from a few of their ratings, beside the same "
-            "with their scores shuffled, somebody else's, and none."
+            "zero-shot: from what is said of the people alone; in-context: from a few of their ratings, beside these "
+            "with scores shuffled, somebody else's, and none."
         ),
     ] = "own",
     most: Annotated[
