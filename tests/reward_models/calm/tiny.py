@@ -9,6 +9,7 @@ from reward_models.calm.reward import CalmReward
 from reward_models.calm.settings import ModelSetting
 from tests.reward_models.tiny_vlms import save_clip_eyes, save_llama
 
+
 def tiny_setting(llama, clip):
     """Of a model of tiny parts."""
     told = {
