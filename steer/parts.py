@@ -14,7 +14,7 @@ import numpy as np
 
 from reward_models import RewardModel
 from reward_models.scorers.panel import Panel
-from steer.config import RewardCriticConfig, SteerConfig
+from steer.config import CalmCriticConfig, RewardCriticConfig, SteerConfig
 from steer.critics.base import Critic
 from steer.critics.load import build_critic
 from steer.errors import UsageError
@@ -135,12 +135,17 @@ class Parts:
 
     @property
     def _speaking(self) -> RewardModel:
-        """The reward whose critic may speak: the one that steers, or ``critic.model``."""
+        """The reward that the critic speaks by: the one that steers, or ``critic.model``."""
+        name, device = self._named
+        return self.reward if name is None else self._part("speaking", lambda: load_reward(name, device))
+
+    @property
+    def _named(self) -> tuple[str | None, str]:
+        """Name and device of the reward that the critic speaks by; no name for the one that steers."""
         critic, device = self.config.critic, self.config.reward.device
-        if not isinstance(critic, RewardCriticConfig) or critic.model is None:
-            return self.reward
-        name = critic.model
-        return self._part("speaking", lambda: load_reward(name, device))
+        if isinstance(critic, CalmCriticConfig):
+            return critic.model, critic.device if critic.model else device
+        return critic.model if isinstance(critic, RewardCriticConfig) else None, device
 
     @property
     def store(self) -> UserStore:
@@ -234,7 +239,7 @@ class Parts:
             "panel": (c.reward, c.objective.scorers),
             "held_out": (c.search.held_out, c.reward.device),
             "critic": (c.critic, c.reward, c.proposer),
-            "speaking": (c.critic.model if isinstance(c.critic, RewardCriticConfig) else None, c.reward.device),
+            "speaking": self._named,
             "store": "",
         }
         return repr(deciding.get(name, c.reward))

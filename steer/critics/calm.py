@@ -88,16 +88,12 @@ class CalmCritic(Critic):
 
 
 def build(config: CalmCriticConfig, whole: SteerConfig, reward: RewardModel) -> Critic:
-    """The critic of a config; with the reward's own model where none is named. Raises UsageError where that is not a
-    CALM model, SteerError where it does not load.
+    """The critic of a config, by the reward that it names or the run's own. Raises UsageError where that is no CALM
+    model.
     """
-    found = reward
-    if config.model is not None:
-        from steer.judging.load import load_reward
-
-        found = load_reward(config.model, config.device)
-    if not isinstance(found, CalmReward):
-        which = f"'{config.model}'" if config.model else f"the reward '{reward.name}'"
-        raise UsageError(f"critic=calm speaks by a CALM model, and {which} is none; add --set critic.model=NAME")
+    if not isinstance(reward, CalmReward):
+        raise UsageError(
+            f"critic=calm speaks by a CALM model, and the reward '{reward.name}' is none; add --set critic.model=NAME"
+        )
     phrases = [p for group in Lexicon.load(whole.proposer.lexicon).groups for p in group.phrases]
-    return CalmCritic(config, found, phrases)
+    return CalmCritic(config, reward, phrases)

@@ -75,7 +75,7 @@ def test_its_calls_are_bounded_by_run(told):
 
 
 def test_a_run_with_it_hears_it(told, tmp_path):
-    given = ["critic=calm", "renderer=painter", "search.budget=5"]
+    given = ["critic=calm", "renderer=painter", "search.budget=5", "search.screen=1"]
     result = Steerer(load_config("miniature", given), reward=told).run("a fox", "average", out=tmp_path / "run")
     assert SAID in [comment.text for comment in result.comments.values()]
     assert not result.warnings
@@ -84,8 +84,9 @@ def test_a_run_with_it_hears_it(told, tmp_path):
 def test_another_reward_is_no_critic():
     with pytest.raises(UsageError, match="speaks by a CALM model"):
         critic(FakeReward())
-    with pytest.raises(UsageError, match="'miniature' is none"):
-        critic(FakeReward(), "critic.model=miniature")
+    named = load_config("miniature", ["critic=calm", "critic.model=miniature/linear-hidden"])
+    with pytest.raises(UsageError, match="speaks by a CALM model"):
+        _ = Steerer(named, reward=FakeReward()).parts.critic
 
 
 def test_one_that_has_learned_nothing_ends_critique_in_one_line(tmp_path):
@@ -99,8 +100,9 @@ def test_one_that_has_learned_nothing_ends_critique_in_one_line(tmp_path):
 
 def test_critique_prints_score_comment_and_suggestion(told, tmp_path, monkeypatch):
     PICTURE.save(tmp_path / "red.png")
-    monkeypatch.setattr("steer.judging.load.load_reward", lambda *_: told)
-    given = ("critique", tmp_path / "red.png", "-u", "average", "--set", "critic=calm")
+    monkeypatch.setattr("steer.parts.load_reward", lambda *_: told)
+    named = [flag for each in ("critic=calm", "critic.model=calm") for flag in ("--set", each)]
+    given = ("critique", tmp_path / "red.png", "-u", "average", *named)
     said = json.loads(steer_here(*given, "--json").stdout)
     assert (said["words"], said["suggestion"]) == ("It is calm.", "more fog, more warm evening light, less neon light")
     assert 0 <= said["score"] <= 1
