@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -53,7 +54,7 @@ class VlmCommenter(Commenter):
 
     def comment(self, images: Sequence[Image.Image], instruction: str) -> list[str]:
         """What the model answers, greedily."""
-        return [self.vlm.run(lambda image=image: self._written(image, instruction)) for image in images]
+        return [self.vlm.run(partial(self._written, image, instruction)) for image in images]
 
     @torch.inference_mode()
     def _written(self, image: Image.Image, instruction: str) -> str:
