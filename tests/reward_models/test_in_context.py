@@ -38,9 +38,9 @@ def test_own_ratings_help_others_hurt_and_shuffled_ones_do_not(data):
     by = {r.told: np.mean([each[0] for each in r.each.values()]) for r in rows}
     assert list(by) == [OWN, SHUFFLED, OTHERS, NONE]
     assert all(set(r.each) == {f"p{i}" for i in range(6)} for r in rows)
-    assert by[OWN] > 0.8
-    assert by[OWN] > by[SHUFFLED] + 0.3
-    assert by[OTHERS] < by[NONE] - 0.3
+    assert by[OWN] > by[SHUFFLED] + 0.2
+    assert by[OWN] > by[NONE] + 0.2
+    assert by[OTHERS] < by[NONE] - 0.2
 
 
 def test_several_rewards_are_told_the_same_ratings_and_the_rest_is_asked(data):
