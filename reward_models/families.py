@@ -28,6 +28,7 @@ FAMILIES = Registry(
         "linear-hidden": "reward_models.linear_hidden.family:FAMILY",
         "prompted": "reward_models.prompted.family:FAMILY",
         "profile-mllm": "reward_models.profile_mllm.family:FAMILY",
+        "calm": "reward_models.calm.family:FAMILY",
     },
 )
 # Rewards that packages bring along: the entry point of each is its folder. steer registers the miniature's.

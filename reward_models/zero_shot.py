@@ -83,7 +83,7 @@ def zero_shot(
     found = {way: np.full(len(table), np.nan) for way in ways}
     for start in range(0, len(pictures), CHUNK):
         chunk = pictures[start : start + CHUNK]
-        reading = reward.read([_opened(ratings.root / p) for p in chunk], [""] * len(chunk))
+        reading = reward.read([opened(ratings.root / p) for p in chunk], [""] * len(chunk))
         part = table[table["picture"].isin(chunk)]
         for u, own in part.groupby("person"):
             rows = [chunk.index(p) for p in own["picture"]]
@@ -126,7 +126,8 @@ def evaluate(
     return report(rows, reward, out)
 
 
-def _opened(path: Path) -> Image.Image:
+def opened(path: Path) -> Image.Image:
+    """A picture. Raises RewardError for one that does not open."""
     try:
         return read_picture(path)
     except FAULTS as error:

@@ -14,7 +14,7 @@ import numpy as np
 
 from reward_models import RewardModel
 from reward_models.scorers.panel import Panel
-from steer.config import SteerConfig
+from steer.config import CalmCriticConfig, RewardCriticConfig, SteerConfig
 from steer.critics.base import Critic
 from steer.critics.load import build_critic
 from steer.errors import UsageError
@@ -131,7 +131,21 @@ class Parts:
     @property
     def critic(self) -> Critic | None:
         """Who says what to change in the leading picture; None for nobody."""
-        return self._part("critic", lambda: build_critic(self.config, self.reward))
+        return self._part("critic", lambda: build_critic(self.config, self._speaking))
+
+    @property
+    def _speaking(self) -> RewardModel:
+        """The reward that the critic speaks by: the one that steers, or ``critic.model``."""
+        name, device = self._named
+        return self.reward if name is None else self._part("speaking", lambda: load_reward(name, device))
+
+    @property
+    def _named(self) -> tuple[str | None, str]:
+        """Name and device of the reward that the critic speaks by; no name for the one that steers."""
+        critic, device = self.config.critic, self.config.reward.device
+        if isinstance(critic, CalmCriticConfig):
+            return critic.model, critic.device if critic.model else device
+        return critic.model if isinstance(critic, RewardCriticConfig) else None, device
 
     @property
     def store(self) -> UserStore:
@@ -176,6 +190,8 @@ class Parts:
         """What the results of a run depend on besides its request and config; part of its fingerprint."""
         # a run that learns while it goes on may know its people better when it is resumed
         bases = {} if self.config.search.learn else self.roster.bases(people)
+        if self.critic and self.critic.about is not None:
+            bases |= self.roster.bases(self.roster.people(self.critic.about))
         return {
             **({"people": bases} if bases else {}),
             "renderer": self.renderer.describe(),
@@ -223,6 +239,7 @@ class Parts:
             "panel": (c.reward, c.objective.scorers),
             "held_out": (c.search.held_out, c.reward.device),
             "critic": (c.critic, c.reward, c.proposer),
+            "speaking": self._named,
             "store": "",
         }
         return repr(deciding.get(name, c.reward))

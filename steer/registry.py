@@ -44,7 +44,13 @@ REWARDS = Registry(
 CRITICS = Registry(
     "critic",
     "steer.critics",
-    {"none": "steer.critics.load:nobody", "reward": "steer.critics.reward:build", "vlm": "steer.critics.vlm:build"},
+    {
+        "none": "steer.critics.load:nobody",
+        "reward": "steer.critics.reward:build",
+        "vlm": "steer.critics.vlm:build",
+        "simulated": "steer.critics.simulated:build",
+        "calm": "steer.critics.calm:build",
+    },
 )
 
 

@@ -90,12 +90,14 @@ class Dropped(NamedTuple):
 class Comment:
     """What a critic said in a round. ``text``: as chat models are told it. ``filtered``: how many remarks were left
     out, by reason. ``picture``: what it was about. ``failed``: why nothing was said, "" where the critic answered.
+    ``about``: who the critic was told about, "" for the one that the run is for.
     """
 
     text: str = ""
     picture: str = ""
     filtered: dict[str, int] = field(default_factory=dict)
     failed: str = ""
+    about: str = ""
 
 
 @dataclass(frozen=True)

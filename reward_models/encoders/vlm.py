@@ -84,11 +84,12 @@ def load_vlm(name: str | Path, revision: str | None = None, device: str = "cpu")
     with _LOADING:
         found = _LOADED.get(key)
         if found is None:
-            found = _LOADED[key] = _load(str(name), revision, device)
+            found = _LOADED[key] = load_apart(str(name), revision, device)
     return found
 
 
-def _load(name: str, revision: str | None, device: str) -> Vlm:
+def load_apart(name: str, revision: str | None = None, device: str = "cpu") -> Vlm:
+    """As :func:`load_vlm`, but a model of the caller's own, whose weights may be changed."""
     told: dict[str, Any] = {"revision": revision, "trust_remote_code": False}
     try:
         config = load(AutoConfig, name, **told)

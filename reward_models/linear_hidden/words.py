@@ -50,10 +50,10 @@ class AttributeWords(Words, Critic):
         return [_largest_first(self.names, level * weights) for level in self._levels(reading.x)]
 
     def critique(self, image: Image.Image, prompt: str, person: Person) -> str:  # noqa: ARG002
-        """What a picture has too much of for this person, and too little: "more evening light, less photo"."""
-        if person.id is None:
-            return ""
-        weights = self._weights(person.id)
+        """What a picture has too much of for this person, and too little: "more evening light, less photo". For nobody
+        in particular by what everybody likes on average.
+        """
+        weights = self._general if person.id is None else self._weights(person.id)
         features, readable = encode_readable(self.encoder, [image])
         if not readable[0]:
             return ""
@@ -80,6 +80,13 @@ class AttributeWords(Words, Critic):
         """How the person's score moves with each attribute, (A,)."""
         words, _ = self._map
         found: np.ndarray = words @ self.known.model(person).raw(self.known.sample())
+        return found
+
+    @cached_property
+    def _general(self) -> np.ndarray:
+        """How everybody's mean score moves with each attribute, (A,)."""
+        words, _ = self._map
+        found: np.ndarray = words @ self.known.general(self.known.sample())
         return found
 
     @cached_property

@@ -1,4 +1,4 @@
-"""PAMELA, PARA and LAPIS in their published formats, and a person's own csv.
+"""PAMELA, PARA, LAPIS and FLICKR-AES in their published formats, and a person's own csv.
 
 Formats: PAMELA by its data card and public code that reads it; PARA (Yang et al., CVPR 2022) and
 LAPIS (arXiv 2504.07670) by their annotation files. None of them is shipped; a local folder or the
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from reward_models.ratings import flickr_aes
 from reward_models.ratings.files import column, read_csv, read_json_rows, relative_path
 from reward_models.ratings.groups import with_groups
 from reward_models.ratings.profiles import FILE, LAPIS_PROFILE, PARA_PROFILE, profiles_of, read_profiles
@@ -224,6 +225,7 @@ LOADERS: dict[str, tuple[str, Callable[[Path, bool, Duplicates], Ratings]]] = {
     "pamela": ("annotations/pamela_train.json", load_pamela),
     "para": ("annotation/PARA-Images.csv", load_para),
     "lapis": ("annotation/LAPIS_PIAA.csv", load_lapis),
+    "flickr-aes": (flickr_aes.FILE, flickr_aes.load_flickr_aes),
 }
 
 
@@ -238,8 +240,9 @@ def load_ratings(
 ) -> Ratings:
     """The data set in a folder or a zip, a csv of one's own, or a dataset on the hub (``org/name``).
 
-    ``kind`` (pamela, para, lapis) is found from the files where it is not given. Without ``need_pictures`` the files
-    need not be there: their features are. ``scale``: of a csv's scores, 1 ... 5 where not given. Raises DataError.
+    ``kind`` (pamela, para, lapis, flickr-aes) is found from the files where it is not given. Without ``need_pictures``
+    the files need not be there: their features are. ``scale``: of a csv's scores, 1 ... 5 where not given. Raises
+    DataError.
     """
     path = Path(source).expanduser()
     if kind == "csv" and path.suffix != ".csv":

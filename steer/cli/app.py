@@ -20,6 +20,7 @@ from reward_models.printable import printable
 from steer.cli import (
     again,
     batch,
+    commenting,
     config,
     critique,
     data,
@@ -74,6 +75,8 @@ app.command("models")(models.models)
 app.command("doctor")(doctor.doctor)
 app.command("config")(config.config)
 app.add_typer(data.app, name="data")
+reward.app.command("comments")(commenting.comments)
+reward.app.command("ava")(commenting.ava)
 app.add_typer(reward.app, name="reward")
 app.add_typer(study.app, name="study")
 app.add_typer(user.app, name="user")

@@ -90,14 +90,23 @@ def evaluate(
         Path | None, typer.Option(metavar="FOLDER", help="Folder for the report. Default: the model's folder.")
     ] = None,
     protocol: Annotated[
-        Literal["own", "zero-shot"],
+        Literal["own", "zero-shot", "in-context"],
         typer.Option(
-            help="own: the report of the config's family. zero-shot: any reward on people and pictures it never saw, "
-            "from what is said of the people alone."
+            help="own: the report of the config's family. The others: any reward on people and pictures it never saw; "
+            "zero-shot: from what is said of the people alone; in-context: from a few of their ratings, beside these "
+            "with scores shuffled, somebody else's, and none."
         ),
     ] = "own",
     most: Annotated[
-        int | None, typer.Option(metavar="N", help="zero-shot: ratings of a person, at most.", min=5)
+        int | None,
+        typer.Option(metavar="N", help="zero-shot, in-context: ratings of a person to predict, most.", min=5),
+    ] = None,
+    examples: Annotated[
+        int, typer.Option(metavar="N", help="in-context: ratings of a person that the reward is told.", min=1)
+    ] = 5,
+    beside: Annotated[
+        list[str] | None,
+        typer.Option(metavar="MODEL", help="in-context: another reward, told the same ratings; repeat for more."),
     ] = None,
     scorer: Annotated[
         list[str] | None,
@@ -111,21 +120,21 @@ def evaluate(
     with _work(config) as (family, work, file):
         from reward_models.families import find
 
-        if protocol == "zero-shot":
+        if beside and protocol != "in-context":
+            raise UsageError("--beside is for --protocol in-context")
+        if protocol != "own":
             if scorer:
-                raise UsageError("--scorer adds a row to the family's own table: leave out --protocol zero-shot")
-            from reward_models import load
-            from reward_models.zero_shot import evaluate as evaluate_zero_shot
-
+                raise UsageError(f"--scorer adds a row to the family's own table: leave out --protocol {protocol}")
             if not model:
                 raise UsageError(
-                    "no reward to evaluate; name it: steer reward eval MODEL --config NAME --protocol zero-shot"
+                    f"no reward to evaluate; name it: steer reward eval MODEL --config NAME --protocol {protocol}"
                 )
             folder = find(model)
-            target = out or (Path("outputs/zero-shot") if folder.is_relative_to(MINIATURE_WEIGHTS) else folder)
-            reward = load(model, pick_device("auto"))
-            print_line(evaluate_zero_shot(reward, file, target, most, work.progress))
-            print_line(f"report: {target / 'zero_shot.md'}")
+            target = out or (Path("outputs") / protocol if folder.is_relative_to(MINIATURE_WEIGHTS) else folder)
+            if protocol == "zero-shot":
+                _zero_shot(model, file, target, most, work)
+            else:
+                _in_context([model, *(beside or [])], file, target, examples, most, work)
             return
         if family.evaluate is None:
             raise UsageError(f"the family '{family.name}' has no evaluation")
@@ -139,6 +148,25 @@ def evaluate(
         family.evaluate(file, find(model) if model else None, out, work)
         if scorers and family.compare:
             family.compare(file, find(model), out, work, scorers)
+
+
+def _zero_shot(model: str, file: Path, target: Path, most: int | None, work: Work) -> None:
+    from reward_models import load
+    from reward_models.zero_shot import evaluate as evaluate_zero_shot
+
+    print_line(evaluate_zero_shot(load(model, pick_device("auto")), file, target, most, work.progress))
+    print_line(f"report: {target / 'zero_shot.md'}")
+
+
+def _in_context(models: list[str], file: Path, target: Path, examples: int, most: int | None, work: Work) -> None:
+    from reward_models import load
+    from reward_models.in_context import evaluate as evaluate_in_context
+
+    if double := [name for name in models if models.count(name) > 1]:
+        raise UsageError(f"'{double[0]}' is named twice")
+    rewards = {name: load(name, pick_device("auto")) for name in models}
+    print_line(evaluate_in_context(rewards, file, target, examples, most, work.progress))
+    print_line(f"report: {target / 'in_context.md'}")
 
 
 @app.command()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from steer.config.address import Address
 from steer.config.section import PLUGIN, Kinds, Section
 from steer.config.values import Free
+from steer.miniature.world import WORLD
 from steer.registry import CRITICS
 
 
@@ -19,17 +20,53 @@ class NoCriticConfig(Section):
     """Which critic speaks after each round."""
 
 
-class RewardCriticConfig(Section):
+class ToldCriticConfig(Section):
+    """A critic that may be told about a person."""
+
+    personal: bool = True
+    """Tell the critic about the user. false: the same critic for everybody."""
+    about: str | None = None
+    """Tell the critic about this user instead of the one that the run is for: a control for studies. null: the one that
+    the run is for."""
+
+    @model_validator(mode="after")
+    def _nobody_is_nobody_else(self) -> Self:
+        if self.about is not None and not self.personal:
+            raise ValueError("about: a critic with personal=false is told about nobody")
+        return self
+
+
+class RewardCriticConfig(ToldCriticConfig):
     """The reward's own critic, where it has one: Linear-Hidden names the attributes that take from the liking."""
 
     kind: Literal["reward"] = "reward"
     """Which critic speaks after each round."""
+    model: str | None = None
+    """The reward whose critic speaks: a folder, or the name of one that ships. null: the reward that steers."""
     weight: float = Field(0, ge=0, le=10)
     """How far the lexical search heeds the critic: a phrase that is wished for counts as liked in so many pictures.
     0: only chat models hear the critic."""
 
 
-class VlmCriticConfig(Section):
+class SimulatedCriticConfig(ToldCriticConfig):
+    """True words of a simulated person, drawn at random whatever the picture shows: a control for studies."""
+
+    kind: Literal["simulated"] = "simulated"
+    """Which critic speaks after each round."""
+    personal: Literal[True] = True
+    """Always true: the words are one person's."""
+    words: int = Field(3, ge=1, le=20)
+    """How many words are drawn for a picture."""
+    seed: int = Field(0, ge=0)
+    """Seed of the draws."""
+    world: Literal[1, 2] = WORLD
+    """Which world of simulated people the person is of."""
+    weight: float = Field(0.5, ge=0, le=10)
+    """How far the lexical search heeds the critic: a phrase that is wished for counts as liked in so many pictures.
+    0: only chat models hear the critic."""
+
+
+class VlmCriticConfig(ToldCriticConfig):
     """A vision-language model that looks at the leading picture. It needs no training."""
 
     kind: Literal["vlm"] = "vlm"
@@ -81,6 +118,27 @@ class VlmCriticConfig(Section):
         return self
 
 
+class CalmCriticConfig(ToldCriticConfig):
+    """A trained CALM model that looks at the leading picture and writes what it would change."""
+
+    kind: Literal["calm"] = "calm"
+    """Which critic speaks after each round."""
+    personal: bool = True
+    """Show the model five pictures the user rated, where small copies of so many are kept. false: the same critic for
+    everybody."""
+    weight: float = Field(0.5, ge=0, le=10)
+    """How far the lexical search heeds the critic: a phrase that is wished for counts as liked in so many pictures.
+    0: only chat models hear the critic."""
+    model: str | None = None
+    """A reward of the family calm: one in outputs/rewards, a folder, or a hub name. null: the run's reward."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where a model that is named runs; auto takes a GPU if there is one."""
+    max_answer_tokens: int = Field(120, ge=16, le=10_000)
+    """Most tokens in one answer."""
+    max_calls: int | None = Field(None, ge=1)
+    """Most answers in one run."""
+
+
 class CriticPlugin(Section):
     """A critic from a plug-in."""
 
@@ -92,16 +150,24 @@ class CriticPlugin(Section):
 
 KINDS = Kinds(
     CRITICS,
-    {"none": NoCriticConfig, "reward": RewardCriticConfig, "vlm": VlmCriticConfig},
+    {
+        "none": NoCriticConfig,
+        "reward": RewardCriticConfig,
+        "vlm": VlmCriticConfig,
+        "calm": CalmCriticConfig,
+        "simulated": SimulatedCriticConfig,
+    },
     CriticPlugin,
     default="reward",
-    apart=frozenset({"weight", "settings"}),
+    apart=frozenset({"weight", "model", "settings"}),
 )
 
 CriticConfig = Annotated[
     Annotated[NoCriticConfig, Tag("none")]
     | Annotated[RewardCriticConfig, Tag("reward")]
     | Annotated[VlmCriticConfig, Tag("vlm")]
+    | Annotated[SimulatedCriticConfig, Tag("simulated")]
+    | Annotated[CalmCriticConfig, Tag("calm")]
     | Annotated[CriticPlugin, Tag(PLUGIN)],
     Discriminator(KINDS.tag),
     BeforeValidator(KINDS.read),

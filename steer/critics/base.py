@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
 from PIL import Image
 
 from reward_models import Person
+from reward_models.remote import Counter
 from steer.protocols import Meter
 from steer.types import Comment
 
@@ -37,12 +41,30 @@ class View:
     rated: tuple[Rated, ...] = ()
 
 
+@dataclass
+class Asked(Counter):
+    """What a critic that is no model behind an endpoint takes: ``calls``, and their ``seconds``."""
+
+    calls: int = 0
+    seconds: float = 0.0
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """While one comment is made."""
+        begun = time.monotonic()
+        self.calls += 1
+        try:
+            yield
+        finally:
+            self.seconds += time.monotonic() - begun
+
+
 class Critic(Protocol):
     """Says what to change in a picture. Subclass it: everything optional has a default.
 
     ``alone``: it speaks for one person, never for several. ``weight``: of its wishes in the lexical search, in
     pictures. ``personal``: it wants the person's card and, with ``examples``, up to so many pictures that they liked,
-    and as many that they disliked.
+    and as many that they disliked. ``about``: the user that it is told about instead of the one that the run is for.
     """
 
     name: str
@@ -51,6 +73,7 @@ class Critic(Protocol):
     personal: bool = False
     shares_about: bool = False  # may be told the users' demographics too
     examples: int = 0
+    about: str | None = None
     meter: Meter | None = None  # counts what comments cost
 
     def comment(self, view: View) -> Comment:
@@ -58,6 +81,16 @@ class Critic(Protocol):
         CriticFailed.
         """
         ...
+
+    def check(self, person: Person | None) -> None:  # noqa: ARG002
+        """Raise UsageError where it cannot speak about a person (None: several), before a run begins."""
+        return
+
+    def words(self, view: View) -> str:  # noqa: ARG002
+        """What it thinks of the picture, in a sentence for people to read; "", the default: no more than the comment.
+        Raises CriticFailed.
+        """
+        return ""
 
     def fork(self) -> Critic:
         """The same critic with a meter of its own, for a run beside others; itself where it has no meter."""

@@ -14,7 +14,9 @@ def nobody(config: NoCriticConfig, whole: SteerConfig, reward: RewardModel) -> C
 
 
 def build_critic(config: SteerConfig, reward: RewardModel) -> Critic | None:
-    """The critic of a config; None where nobody is to speak. Raises UsageError where it does not load."""
+    """The critic of a config; None where nobody is to speak. ``reward``: the one whose critic may speak. Raises
+    UsageError where it does not load.
+    """
     critic = config.critic
     if isinstance(critic, CriticPlugin):
         made: Critic = call_plugin(CRITICS, critic.kind, critic.settings)

@@ -48,7 +48,7 @@ class VlmCritic(Critic):
     def __init__(self, config: VlmCriticConfig, seer: Seer, phrases: Sequence[str] = ()):
         self.config, self.seer, self.phrases = config, seer, list(phrases)
         self.weight, self.personal, self.shares_about = config.weight, config.personal, config.share_about
-        self.examples = EXAMPLES if config.personal else 0
+        self.examples, self.about = EXAMPLES if config.personal else 0, config.about
         self.name = f"critic '{seer.model}'" + ("" if config.personal else ", the same for everybody")
         self.meter: Meter = seer.usage
 

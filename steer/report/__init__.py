@@ -49,10 +49,7 @@ def summary(result: Result) -> dict[str, object]:
         "agreement_of": "drafts" if any(c.tier == "draft" for c in result.candidates) else "previews",
         "picture": best.picture if best else None,
         "explained": {k: {n: round(v, 4) for n, v in added.items()} for k, added in result.explained.items()},
-        "critic": [
-            {"round": n, "text": c.text, "picture": c.picture, "filtered": c.filtered, "failed": c.failed}
-            for n, c in result.comments.items()
-        ],
+        "critic": [{"round": n, **vars(c)} for n, c in result.comments.items()],
         "words": [
             {
                 "words": e.words,

@@ -81,6 +81,7 @@ class _Comment(_Read):
     picture: Place
     filtered: dict[str, Count]
     failed: str
+    about: str = ""
 
 
 class _Result(_Read):

@@ -8,6 +8,7 @@ from dataclasses import replace
 from PIL import Image
 
 from reward_models.plural import counted
+from steer.config import RewardCriticConfig
 from steer.critics.base import Critic, CriticFailed, View
 from steer.errors import UsageError
 from steer.judging.audience import People
@@ -27,12 +28,22 @@ GIVEN_UP = 3  # rounds in a row without an answer, after which a critic is not a
 
 
 def view_of(critic: Critic, roster: Roster, people: People, picture: Image.Image, prompt: str) -> View:
-    """What a critic may see: of the people as much as it wants and may be told."""
+    """What a critic may see: of the people, or of whom else it is told about, as much as it wants and may be told."""
+    people = told_about(critic, roster, people)
     card = roster.taste(people, critic.shares_about) if critic.personal else ""
     own = [user for user in people.audience.towards if user in roster.learned(people)]
     alone = people.audience.single and critic.personal
     rated = rated_examples(roster.store, own[0], critic.examples) if own and alone else ()
     return View(picture, prompt, people.one, card, rated)
+
+
+def told_about(critic: Critic, roster: Roster, people: People) -> People:
+    """The people of a run, or whom its critic is told about instead. Raises UsageError for an unknown one, and for one
+    that the critic cannot speak about.
+    """
+    found = people if critic.about is None else roster.people(critic.about)
+    critic.check(found.one)
+    return found
 
 
 class CriticAtWork:
@@ -98,7 +109,7 @@ class CriticAtWork:
         except CriticFailed as error:
             log.warning("%s; the run goes on without a critic's word in this round", error)
             comment = Comment(failed=str(error)[:1000])
-        return replace(comment, picture=leader.picture)
+        return replace(comment, picture=leader.picture, about=self.critic.about or "")
 
     def _wishes(self, text: str) -> dict[str, float]:
         """What the comment wants by phrase of the lexicon, in pictures."""
@@ -112,12 +123,15 @@ class CriticAtWork:
 def critic_at_work(
     parts: Parts, people: People, prompt: str, folder: RunFolder, proposer: Proposer
 ) -> CriticAtWork | None:
-    """The critic of a run, with a meter of its own; None where there is none, or nobody hears the reward's.
+    """The critic of a run, with a meter of its own; None where there is none, or nobody hears the one by default.
 
-    Raises UsageError for another critic that nobody would hear.
+    Raises UsageError for another critic that nobody would hear, or that does not know the person.
     """
-    critic, by_default = parts.critic, parts.config.critic.kind == "reward"
-    if critic is None or (critic.alone and people.one is None):
+    critic, by_default = parts.critic, parts.config.critic == RewardCriticConfig()
+    if critic is None:
+        return None
+    told = told_about(critic, parts.roster, people)
+    if critic.alone and told.one is None:
         return None
     if not (proposer.reads_critique or (proposer.reads_wishes and critic.weight)):
         if by_default:

@@ -97,6 +97,7 @@ class _Comment(_Line):
     picture: str
     filtered: dict[Text, Count]
     failed: Text
+    about: Text = ""
 
 
 class _Stopped(_Line):

@@ -55,7 +55,7 @@ class RunFolder:
             r["round"]: {c["index"]: c for c in r["candidates"]} for r in rows if r["kind"] == "learned"
         }
         self.comments: dict[int, Comment] = {  # a critic's, by round
-            r["round"]: Comment(r["text"], r["picture"], r["filtered"], r["failed"])
+            r["round"]: Comment(r["text"], r["picture"], r["filtered"], r["failed"], r.get("about", ""))
             for r in rows
             if r["kind"] == "critic"
         }

@@ -17,6 +17,7 @@ import numpy as np
 from steer.study.consistency import consistency
 from steer.study.folder import Cell, StudyFolder
 from steer.study.paired import chance, elo, interval
+from steer.study.price import price
 
 Interval = tuple[float, float, float]
 
@@ -68,6 +69,18 @@ class Judged:
         others = [u for u in self.config.users_of(found.of) if u != cell.user]
         looks = [self.look(found.of, Cell(cell.prompt, cell.seed, u))[judge]["all"][cell.user] for u in others]
         return float(np.mean([np.mean(each) for each in looks]))  # a winner that is the prompt itself has more of them
+
+    def by_others(self, condition: str, cell: Cell, judge: str) -> float:
+        """How much the study's other users like what the cell's user gets; NaN where it is other users' or there are
+        none.
+        """
+        found = self.config.conditions[condition]
+        others = [u for u in self.users if u != cell.user]
+        if found.kind == "other" or not others:
+            return math.nan
+        if found.kind == "prompt":
+            return float(np.mean([self.look(condition, cell)[judge]["all"][u] for u in others]))
+        return float(np.mean([self.run(condition, cell)[judge]["best"][u] for u in others]))
 
     def fidelity(self, condition: str, cell: Cell) -> float:
         """Of what the user gets."""
@@ -194,23 +207,6 @@ class Findings:
             gaps[k] = np.nanmean(each)
         return gaps
 
-    def price(self, condition: str) -> dict[str, float]:
-        """What a run takes, mean over runs: pictures, and of a writer that counts calls, tokens and, where it is known,
-        cost.
-        """
-        cells = list(self.judged.folder.cells(condition))
-        results = [self.judged.folder.result(condition, cell) or {} for cell in cells]
-        told = {"runs": float(len(results)), "pictures": float(np.mean([r["pictures"] for r in results]))}
-        manifests = [
-            json.loads((self.judged.folder.run_of(condition, c) / "manifest.json").read_text(encoding="utf-8"))
-            for c in cells
-        ]
-        used = [m.get("usage", {}).get("proposer", {}) for m in manifests]
-        for name in ("calls", "prompt_tokens", "completion_tokens", "cost"):
-            if any(name in u for u in used):
-                told[name] = float(np.mean([u.get(name, 0.0) for u in used]))
-        return told
-
     def diversity(self, condition: str) -> Interval:
         """How different users' pictures of one prompt are: mean of 1 - cosine of their features over pairs of users,
         bootstrap over users.
@@ -297,11 +293,18 @@ class Findings:
                         j: interval(self.judged.by_user(lambda c, cell, j=j: self.judged.fresh(c, cell, j), name))
                         for j in self.judges
                     },
+                    "by others": interval(
+                        self.judged.by_user(lambda c, cell: self.judged.by_others(c, cell, self.judges[0]), name)
+                    ),
                     "diversity": self.diversity(name),
                     "fidelity": interval(self.fidelity[name]),
                     "fidelity kept": self.kept(name),
                     **({"gap": {j: self.hacking(name, j) for j in self.judges}} if self._personal(name) else {}),
-                    **({"price": self.price(name)} if self.config.conditions[name].kind == "steer" else {}),
+                    **(
+                        {"price": price(self.judged.folder, name)}
+                        if self.config.conditions[name].kind == "steer"
+                        else {}
+                    ),
                 }
                 for i, name in enumerate(self.names)
             },

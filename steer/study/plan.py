@@ -55,6 +55,7 @@ class Condition(_Section):
     users: int | None = Field(None, ge=2)  # the first so many of the study's; None: all
     again: str | None = None  # the condition that this one repeats with other draws; reported as consistency
     guard: bool = False  # reported against own, as what it costs and what it saves
+    critic_of: Literal["other"] | None = None  # its critic is told about another of its users: the next one
 
     model_config = ConfigDict(populate_by_name=True)
 
@@ -62,6 +63,8 @@ class Condition(_Section):
     def _for_one(self) -> Condition:
         if self.as_ and self.user is not None:
             raise ValueError("a condition is for a user or as a group, not both")
+        if self.critic_of and (self.kind != "steer" or self.fixed is not None):
+            raise ValueError("critic_of: only a condition that steers for each user can have another's critic")
         return self
 
     @property
@@ -108,6 +111,7 @@ class StudyConfig(_Section):
     scorers: dict[str, ScorerConfig] = Field(default_factory=dict)  # what conditions may steer by
     conditions: dict[str, Condition] = Field(min_length=2)
     baseline: str = "unoptimised"
+    compare: list[tuple[str, str]] = Field(default_factory=list)  # pairs that are reported beside those with own
     judges: dict[str, JudgeConfig] = Field(min_length=1)  # the first is the one that counts
     fidelity: FidelityConfig = FidelityConfig()
     choice_noise: float = Field(
@@ -130,6 +134,9 @@ class StudyConfig(_Section):
                     raise ValueError(
                         f"conditions: '{name}' runs '{condition.again}' again, which is no steering for users"
                     )
+        for pair in self.compare:
+            if unknown := [name for name in pair if name not in self.conditions]:
+                raise ValueError(f"compare: there is no condition '{unknown[0]}'")
         if self.baseline not in self.conditions or self.conditions[self.baseline].kind != "prompt":
             raise ValueError(f"baseline: '{self.baseline}' is no condition of kind prompt")
         return self
@@ -157,6 +164,17 @@ class StudyConfig(_Section):
     def users_of(self, condition: str) -> list[str]:
         """Whom a condition is tried for."""
         return self.everyone[: self.conditions[condition].users]
+
+    def critic_about(self, condition: str, user: str) -> str | None:
+        """Whom the critic of a condition is told about instead of ``user``: the next of its users, so that each is
+        somebody's other once. None: about ``user``. Raises UsageError where there is nobody else.
+        """
+        if self.conditions[condition].critic_of is None:
+            return None
+        users = self.users_of(condition)
+        if len(users) < 2:
+            raise UsageError(f"conditions: '{condition}' needs two users, one of whom the other's critic is told about")
+        return users[(users.index(user) + 1) % len(users)]
 
     def settings_of(self, condition: str) -> list[str]:
         """The settings of a condition on top of the study's, with what its scorer means: it is the whole objective,

@@ -87,6 +87,7 @@ def _comparisons(findings: Findings, table: dict[str, Any]) -> list[Compared]:
     asked = [("own", base), ("own", "other"), ("other", base), ("own", "population")]
     named = {"own", "other", base, "population"}
     asked += [("own", n) for n, c in findings.config.conditions.items() if n not in named and not c.guard]
+    asked += findings.config.compare
     return [
         compared(findings, table, a, b, judge)
         for a, b in dict.fromkeys(asked)
@@ -149,6 +150,7 @@ def _what(condition: Condition) -> str:
         return f"what '{condition.of}' gave the other people"
     who = "the person" if condition.fixed is None else f"'{condition.fixed}', for everybody"
     who += f", by the scorer '{condition.scorer}'" if condition.scorer else ""
+    who += ", with a critic that is told about another person" if condition.critic_of else ""
     return f"steered for {who}" + (f": {', '.join(condition.settings)}" if condition.settings else "")
 
 
@@ -183,6 +185,10 @@ def _terms(config: StudyConfig) -> Sequence[tuple[str, str]]:
         (
             "Diversity",
             "1 less the cosine between the pictures of two people; for the prompt as typed, between its seeds.",
+        ),
+        (
+            "Liked by others",
+            "How much the other people of the study like the picture that a person got, as the first judge says.",
         ),
         (
             "Gap",

@@ -66,12 +66,14 @@ class StudyRun:
 
     def _rows(self, condition: str) -> Iterator[dict[str, Any]]:
         for cell in self.folder.cells(condition):
+            about = self.config.critic_about(condition, cell.user)
             yield {
                 "id": cell.id,
                 "prompt": self.config.prompts[cell.prompt],
                 "user": cell.user,
                 "seed": cell.seed,
                 "budget": self.config.budget,
+                **({"critic.about": about} if about is not None else {}),
             }
 
     def _texts(self) -> Iterator[tuple[Cell, str]]:

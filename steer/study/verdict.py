@@ -67,6 +67,7 @@ def verdict(findings: Findings, table: dict[str, Any]) -> list[str]:
     said = [_over_the_prompt(own)]
     if "other" in findings.names:
         said.append(_over_others(compared(findings, table, "own", "other", judge)))
+    said += [_of_two(compared(findings, table, a, b, judge)) for a, b in findings.config.compare]
     by = steered_by(findings.config, judge)
     said.append(
         f"Judged by {judge}; this judge also steered {', '.join(by)}, and flatters it."
@@ -107,6 +108,17 @@ def _over_others(found: Compared) -> str:
         "It is not shown that people like the pictures made for them more than the pictures made for the others: "
         f"{amount}{why}."
     )
+
+
+def _of_two(found: Compared) -> str:
+    """A pair that the study asks about."""
+    amount = f"by {as_interval(found.difference, 3, signed=True)}"
+    if found.verdict == "holds":
+        return f"People liked '{found.a}' more than '{found.b}', {amount}."
+    if found.verdict == "is reversed":
+        return f"People liked '{found.a}' less than '{found.b}', {amount}."
+    why = "" if found.people < 2 else "; the interval includes 0"
+    return f"It is not shown that people like '{found.a}' more or less than '{found.b}': {amount}{why}."
 
 
 def _percent(share: Interval) -> str:

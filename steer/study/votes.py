@@ -37,11 +37,12 @@ def study_key(folder: StudyFolder) -> str:
     """Name and digest of the plan: votes of another plan do not count."""
     plan = json.loads(folder.config.model_dump_json())
     for condition in plan["conditions"].values():  # what is younger than the first votes counts where it says something
-        for name in ("as_", "again", "scorer"):
+        for name in ("as_", "again", "scorer", "critic_of"):
             if not condition[name]:
                 del condition[name]
-    if not plan["scorers"]:
-        del plan["scorers"]
+    for name in ("scorers", "compare"):
+        if not plan[name]:
+            del plan[name]
     told = json.dumps(plan, separators=(",", ":"), ensure_ascii=False)
     return f"{folder.config.name}@{hashlib.sha256(told.encode()).hexdigest()[:12]}"
 

@@ -131,8 +131,9 @@ def test_the_model_of_the_reward_or_the_proposer_is_shared(tmp_path):
         (["critic=vlm", "critic.backend=chat", "critic.model=m", "critic.api_key_env=NO_SUCH_KEY"], "NO_SUCH_KEY"),
         (["critic=vlm", "critic.model=m", "critic.base_url=http://127.0.0.1/v1"], "critic.backend=chat"),
         (["critic=vlm", "critic.model=/no/such/folder"], "/no/such/folder"),
-        (["critic=calm"], "critic 'calm' not found"),
-        (["critic.personal=false"], "is a setting of 'vlm', not of 'reward'"),
+        (["critic=sage"], "critic 'sage' not found"),
+        (["critic.share_about=true"], "is a setting of 'vlm', not of 'reward'"),
+        (["critic=vlm", "critic.personal=false", "critic.about=u3"], "about nobody"),
     ],
 )
 def test_what_is_missing_is_said(given, why, monkeypatch):
