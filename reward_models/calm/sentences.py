@@ -81,7 +81,9 @@ class Sentences(Strict):
 
     def plainest(self, kinds: Sequence[str]) -> str:
         """The first wording of a label."""
-        return self.labels[0].format(joined([self.kinds[kind].words[0] for kind in kinds])) if kinds else self.nothing[0]
+        return (
+            self.labels[0].format(joined([self.kinds[kind].words[0] for kind in kinds])) if kinds else self.nothing[0]
+        )
 
     def kinds_in(self, text: str) -> set[str]:
         """Of which kinds a text speaks, by the lists of words; the longer words count where two overlap."""
