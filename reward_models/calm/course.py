@@ -1,7 +1,7 @@
 """What the stages of a cycle draw: turns whose pictures are what the tower sees of them.
 
-What is drawn follows from the seed, the stage's name and the step alone, so a resumed training sees what an uninterrupted one
-sees. Shapes: N patches, E width of the tower.
+What is drawn follows from the seed, the stage's name and the step alone, so a resumed training sees what an
+uninterrupted one sees. Shapes: N patches, E width of the tower.
 """
 
 from __future__ import annotations
@@ -108,15 +108,25 @@ def material(settings: CalmSettings, say: Callable[[str], None] = print) -> Mate
 
 
 class Course:
-    """Draws batches for a ``model`` that learns. Raises RewardError for a task that there is no data for."""
+    """Draws batches for a ``model`` that learns. ``kept``: what the tower has seen, to be shared by courses that have
+    tower, data, seed and size in common.
 
-    def __init__(self, settings: CalmSettings, model: CalmModel, say: Callable[[str], None] = print):
+    Raises RewardError for a task that there is no data for.
+    """
+
+    def __init__(
+        self,
+        settings: CalmSettings,
+        model: CalmModel,
+        say: Callable[[str], None] = print,
+        kept: OrderedDict[Any, Tensor] | None = None,
+    ):
         self.settings, self.model, self.found = settings, model, material(settings, say)
         self.sentences = load_sentences(Path(settings.sentences) if settings.sentences else None)
         segmenter = settings.data.segmenter
         self._segmenter = Segmenter(segmenter, model.device) if segmenter else None
         self._people = [rows for rows in self.found.people if len(rows) > settings.shown]
-        self._kept: OrderedDict[Any, Tensor] = OrderedDict()
+        self._kept = OrderedDict[Any, Tensor]() if kept is None else kept
         self._changes: dict[Any, tuple[Augmentation, ...]] = {}
         have: dict[Task, Sequence[Any]] = {
             "name": self.found.pictures,

@@ -48,7 +48,7 @@ def measured(image):
     }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "cropped"])
 def test_a_stronger_one_changes_more_and_the_size_stays(picture, kind):
     found = [after(picture, kind, strength=s) for s in (0, 0.5, 1)]
     assert {f.size for f in found} == {picture.size}
