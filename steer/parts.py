@@ -14,7 +14,7 @@ import numpy as np
 
 from reward_models import RewardModel
 from reward_models.scorers.panel import Panel
-from steer.config import SteerConfig
+from steer.config import CalmCriticConfig, SteerConfig
 from steer.critics.base import Critic
 from steer.critics.load import build_critic
 from steer.errors import UsageError
@@ -131,7 +131,14 @@ class Parts:
     @property
     def critic(self) -> Critic | None:
         """Who says what to change in the leading picture; None for nobody."""
-        return self._part("critic", lambda: build_critic(self.config, self.reward))
+        return self._part("critic", lambda: build_critic(self.config, self._speaker()))
+
+    def _speaker(self) -> RewardModel:
+        """The reward that the critic speaks by: another one where it names it."""
+        critic = self.config.critic
+        if isinstance(critic, CalmCriticConfig) and critic.model:
+            return load_reward(critic.model, critic.device)
+        return self.reward
 
     @property
     def store(self) -> UserStore:

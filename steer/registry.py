@@ -44,7 +44,12 @@ REWARDS = Registry(
 CRITICS = Registry(
     "critic",
     "steer.critics",
-    {"none": "steer.critics.load:nobody", "reward": "steer.critics.reward:build", "vlm": "steer.critics.vlm:build"},
+    {
+        "none": "steer.critics.load:nobody",
+        "reward": "steer.critics.reward:build",
+        "vlm": "steer.critics.vlm:build",
+        "calm": "steer.critics.calm:build",
+    },
 )
 
 

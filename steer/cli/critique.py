@@ -49,7 +49,8 @@ def critique(
 
     steer critique holiday.png --user me --config flux2-klein --set critic=vlm
 
-    The critic is the config's: the reward's own, or with --set critic=vlm a vision-language model.
+    The critic is the config's: the reward's own, with --set critic=vlm a vision-language model, or with
+    --set critic=calm a trained CALM model.
     """
     from steer.cli.progress import loading, loads_large
     from steer.config import load_config
@@ -91,8 +92,9 @@ def _said(parts: Parts, image: Image.Image, audience: str, prompt: str) -> dict[
         )
     people = parts.roster.people(audience)
     scores = parts.judge(people).score([image], prompt)
+    view = view_of(critic, parts.roster, people, image, prompt)
     try:
-        comment = critic.comment(view_of(critic, parts.roster, people, image, prompt))
+        comment, words = critic.comment(view), critic.words(view)
     except CriticFailed as error:
         raise SteerError(f"there is no comment: {error}") from error
     each = [part.strip() for part in comment.text.split(",") if part.strip()]
@@ -101,6 +103,7 @@ def _said(parts: Parts, image: Image.Image, audience: str, prompt: str) -> dict[
     return {
         "score": None if math.isnan(score) else round(score, 4),
         "comment": ", ".join(keep),
+        "words": words,
         "suggestion": ", ".join(part for part in each if not part.startswith("keep ")),
         "filtered": comment.filtered,
         "filtered_words": filtered_words(comment),
@@ -110,10 +113,16 @@ def _said(parts: Parts, image: Image.Image, audience: str, prompt: str) -> dict[
 
 def _print(said: dict[str, Any]) -> None:
     print_text("score     ", "-" if said["score"] is None else f"[bold]{said['score']:.2f}[/]")
-    print_text("comment   ", escape(f"good: {said['comment']}" if said["comment"] else "nothing to keep was named"))
+    print_text("comment   ", escape(_comment(said)))
     print_text("suggestion", escape(said["suggestion"] or "nothing to change"))
     if said["filtered_words"]:
         print_text("filter    ", escape(said["filtered_words"]))
+
+
+def _comment(said: dict[str, Any]) -> str:
+    if said["words"]:
+        return str(said["words"])
+    return f"good: {said['comment']}" if said["comment"] else "nothing to keep was named"
 
 
 def _opened(path: Path) -> Image.Image:

@@ -1,6 +1,13 @@
 """Configuration: defaults, then a preset or file, then ``--set`` flags; checked once, then fixed."""
 
-from steer.config.critic import CriticConfig, CriticPlugin, NoCriticConfig, RewardCriticConfig, VlmCriticConfig
+from steer.config.critic import (
+    CalmCriticConfig,
+    CriticConfig,
+    CriticPlugin,
+    NoCriticConfig,
+    RewardCriticConfig,
+    VlmCriticConfig,
+)
 from steer.config.loading import find_config, load_config, override, parse_config, presets, read_values, values_of
 from steer.config.objective import ObjectiveConfig, ScorerConfig
 from steer.config.proposer import (
@@ -33,6 +40,7 @@ __all__ = [
     "DEFAULT",
     "CacheKind",
     "CacheSettings",
+    "CalmCriticConfig",
     "ChatConfig",
     "CriticConfig",
     "CriticPlugin",

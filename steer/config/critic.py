@@ -81,6 +81,27 @@ class VlmCriticConfig(Section):
         return self
 
 
+class CalmCriticConfig(Section):
+    """A trained CALM model that looks at the leading picture and writes what it would change."""
+
+    kind: Literal["calm"] = "calm"
+    """Which critic speaks after each round."""
+    personal: bool = True
+    """Show the model five pictures the user rated, where small copies of so many are kept. false: the same critic for
+    everybody."""
+    weight: float = Field(0.5, ge=0, le=10)
+    """How far the lexical search heeds the critic: a phrase that is wished for counts as liked in so many pictures.
+    0: only chat models hear the critic."""
+    model: str | None = None
+    """A reward of the family calm: one in outputs/rewards, a folder, or a hub name. null: the run's reward."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where a model that is named runs; auto takes a GPU if there is one."""
+    max_answer_tokens: int = Field(120, ge=16, le=10_000)
+    """Most tokens in one answer."""
+    max_calls: int | None = Field(None, ge=1)
+    """Most answers in one run."""
+
+
 class CriticPlugin(Section):
     """A critic from a plug-in."""
 
@@ -92,7 +113,7 @@ class CriticPlugin(Section):
 
 KINDS = Kinds(
     CRITICS,
-    {"none": NoCriticConfig, "reward": RewardCriticConfig, "vlm": VlmCriticConfig},
+    {"none": NoCriticConfig, "reward": RewardCriticConfig, "vlm": VlmCriticConfig, "calm": CalmCriticConfig},
     CriticPlugin,
     default="reward",
     apart=frozenset({"weight", "settings"}),
@@ -102,6 +123,7 @@ CriticConfig = Annotated[
     Annotated[NoCriticConfig, Tag("none")]
     | Annotated[RewardCriticConfig, Tag("reward")]
     | Annotated[VlmCriticConfig, Tag("vlm")]
+    | Annotated[CalmCriticConfig, Tag("calm")]
     | Annotated[CriticPlugin, Tag(PLUGIN)],
     Discriminator(KINDS.tag),
     BeforeValidator(KINDS.read),

@@ -59,6 +59,12 @@ class Critic(Protocol):
         """
         ...
 
+    def words(self, view: View) -> str:  # noqa: ARG002
+        """What it thinks of the picture, in a sentence for people to read; "", the default: no more than the comment.
+        Raises CriticFailed.
+        """
+        return ""
+
     def fork(self) -> Critic:
         """The same critic with a meter of its own, for a run beside others; itself where it has no meter."""
         return self

@@ -68,19 +68,26 @@ def comment_of(answer: str, prompt: str, phrases: Sequence[str] = ()) -> Comment
 
     Raises CriticFailed for an answer that is not the JSON that was asked for.
     """
-    value, filter_ = _object(answer), shipped_filter()
+    return filtered(_object(answer), prompt, phrases)
+
+
+def filtered(value: Mapping[str, Any], prompt: str, phrases: Sequence[str] = ()) -> Comment:
+    """The comment of remarks by :data:`WAYS`, of those that a prompt can follow. Raises CriticFailed for what are no
+    lists of texts.
+    """
+    filter_ = shipped_filter()
     words = _words([prompt]), _words(phrases)
     parts: list[str] = []
-    filtered: dict[str, int] = {}
+    left: dict[str, int] = {}
     for way in WAYS:
         kept = 0
         for remark in _remarks(value, way):
             if fault := filter_.fault(remark, *words) or ("" if kept < MOST else MANY):
-                filtered[fault] = filtered.get(fault, 0) + 1
+                left[fault] = left.get(fault, 0) + 1
             else:
                 parts.append(f"{way} {remark}")
                 kept += 1
-    return Comment(", ".join(dict.fromkeys(parts)), filtered=filtered)
+    return Comment(", ".join(dict.fromkeys(parts)), filtered=left)
 
 
 def _object(answer: str) -> Mapping[str, Any]:

@@ -58,7 +58,7 @@ def trained_here(name: str) -> str:
     if len(folder.parts) == 1 and (TRAINED / name).is_dir():
         return str(TRAINED / name)
     looked = f"'{TRAINED / name}'" if len(folder.parts) == 1 else f"'{name}'"
-    recipe = {"pamela": "pamela", "linear-hidden": "linear-hidden-vlm"}.get(folder.name)
+    recipe = {"pamela": "pamela", "linear-hidden": "linear-hidden-vlm", "calm": "calm"}.get(folder.name)
     if recipe:
         raise UsageError(
             f"there is no reward in {looked}; train it: steer reward train -c {recipe}, or use one that needs no "

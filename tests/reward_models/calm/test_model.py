@@ -23,7 +23,7 @@ from reward_models.calm.turns import (
 )
 from reward_models.encoders.vlm import load_vlm
 from reward_models.testing.fakes import random_pictures
-from tests.reward_models.calm.conftest import loud
+from tests.reward_models.calm.tiny import loud
 
 P = 3 * 3 + 16  # tokens of a picture
 

@@ -19,7 +19,7 @@ from reward_models.calm.turns import Example, name_turn, personal_turn, score_tu
 from reward_models.encoders.identity import weights_hash
 from reward_models.testing import RewardConformance, TeacherConformance
 from reward_models.testing.fakes import random_pictures
-from tests.reward_models.calm.conftest import loud
+from tests.reward_models.calm.tiny import loud
 
 LIKINGS = [0.9, 0.1, 0.8, 0.3, 0.5, 0.2]
 

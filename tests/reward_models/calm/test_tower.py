@@ -22,7 +22,7 @@ def save_other(kind, folder):
     model.save_pretrained(folder)
     ViTImageProcessorPil(
         size={"height": 48, "width": 64} if kind == "dinov2" else {"height": 64, "width": 64}
-    ).save_pretrained(folder)  # noqa: E501
+    ).save_pretrained(folder)
     return folder
 
 
