@@ -321,6 +321,26 @@ def profile_vlm(minutes: Minutes = 10, source: Path = Path("training/crowd"), wo
     print(module.train(source, work / "profile-vlm", minutes))
 
 
+@app.command()
+def calm(
+    steps: Annotated[float, typer.Option(help="Times the steps of the recipe.")] = 1.0,
+    scenes: Annotated[int, typer.Option(help="Painted pictures that it learns from.")] = 1500,
+    start: Annotated[Path, typer.Option(help="A small Llama that knows the world's words.")] = Path(
+        "trainers/weights/profile-text"
+    ),
+    threads: Annotated[int, typer.Option(help="CPU threads.")] = 2,
+    world: World = WORLD,
+    dataset: Path = Path("training/pamela"),
+    work: Work = HERE,
+) -> None:
+    """CALM: painted pictures and what is said of them, and the cycle on them; with the shipped SigLIP, so after
+    `ship`. A killed call goes on where it stopped."""
+    from trainers import calm as module
+
+    torch.set_num_threads(threads)
+    module.train(work, dataset, steps, scenes, world, start)
+
+
 @app.command("ship")
 def ship_(work: Work = HERE) -> None:
     """Write the trained parts as fp16 safetensors into the package."""

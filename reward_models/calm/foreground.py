@@ -26,7 +26,7 @@ class SegmenterSetting(Strict):
     """A folder or hub name of a model for semantic segmentation."""
     revision: str | None = None
     """Branch, tag or commit of a hub model."""
-    labels: list[str] = []
+    labels: tuple[str, ...] = ()
     """Kinds of things that are a subject, as the model calls them. Empty: all but those that it calls background,
     wall, sky, floor and the like."""
     least: float = Field(0.01, ge=0, lt=1)
@@ -34,7 +34,7 @@ class SegmenterSetting(Strict):
 
 
 SURROUNDINGS = frozenset(
-    "background wall sky floor ceiling road grass sidewalk earth mountain sea water field sand river hill".split()
+    ("background", "wall", "sky", "floor", "ceiling", "road", "grass", "sidewalk", "earth", "mountain", "sea", "water")
 )
 
 
