@@ -175,7 +175,7 @@ class Parts:
     def describe(self, people: People) -> dict[str, Any]:
         """What the results of a run depend on besides its request and config; part of its fingerprint."""
         # a run that learns while it goes on may know its people better when it is resumed
-        bases = {} if self.config.search.learn else self.roster.bases(people)
+        bases = {} if self.config.search.learns else self.roster.bases(people)
         return {
             **({"people": bases} if bases else {}),
             "renderer": self.renderer.describe(),

@@ -57,6 +57,10 @@ class Screen:
             noise.append(PICTURE_NOISE**2)
         return [rewrites[row - m] for row in chosen]
 
+    def promising(self, most: int) -> list[str]:
+        """The texts of highest imagined liking and uncertainty, of all that were ranked."""
+        return sorted(self._known, key=lambda t: (-(self._known[t][0] + self.beta * self._known[t][1]), t))[:most]
+
     def _look_up(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Imagined mean and deviation (n,), features (n, D); each text is read once in a run."""
         if new := [t for t in dict.fromkeys(texts) if t not in self._known]:

@@ -45,6 +45,7 @@ class _Manifest(_Strict):
     steer: str
     created: Annotated[str, Field(max_length=40)]
     taste: Annotated[str, Field(max_length=1_000_000)] = ""
+    known: dict[str, str] = Field(default_factory=dict)
     warnings: list[str] = Field(default_factory=list)
     usage: dict[str, dict[str, Amount]] = Field(default_factory=dict)
 

@@ -21,6 +21,7 @@ from PIL import Image
 from reward_models.doors import Unreadable, inside, shown
 from reward_models.pictures import read_picture
 from steer.errors import StorageError, UsageError
+from steer.question import AskedBefore, RunQuestion
 from steer.store.files import storage_error, write_json, write_whole
 from steer.store.journal import NAME as JOURNAL
 from steer.store.journal import picture_name, read_journal
@@ -54,6 +55,15 @@ class RunFolder:
         self.learned: dict[int, dict[int, dict[str, Any]]] = {  # scores by round and candidate, of runs that learn
             r["round"]: {c["index"]: c for c in r["candidates"]} for r in rows if r["kind"] == "learned"
         }
+        bases = [r["basis"] for r in rows if r["kind"] == "learned" and r.get("basis")]
+        # digests of what was known of the users when their pictures were scored last, of runs that learn
+        self.known: dict[str, str] = bases[-1] if bases else dict(manifest.get("known", {}))
+        answers = {r["number"] for r in rows if r["kind"] == "answer"}
+        self.asked = [  # questions to the user, in order
+            AskedBefore(r["number"], r["round"], r["form"], tuple(r["pictures"]), r["worth"], r["number"] in answers)
+            for r in rows
+            if r["kind"] == "question"
+        ]
         self.comments: dict[int, Comment] = {  # a critic's, by round
             r["round"]: Comment(r["text"], r["picture"], r["filtered"], r["failed"])
             for r in rows
@@ -161,9 +171,30 @@ class RunFolder:
         """What was paid for, before it is known which of it is rendered."""
         self._append("written", {"round": round_, "rewrites": [vars(r) for r in rewrites]})
 
-    def record_learned(self, round_: int, candidates: list[Candidate]) -> None:
-        """Scores of all pictures after what was learnt in a round."""
-        self._append("learned", {"round": round_, "candidates": [c.facts() for c in candidates]})
+    def record_learned(self, round_: int, candidates: list[Candidate], basis: dict[str, str]) -> None:
+        """Scores of all pictures after what was learnt in a round. ``basis``: digest of what it was learnt from, by
+        user.
+        """
+        self._append("learned", {"round": round_, "candidates": [c.facts() for c in candidates], "basis": basis})
+
+    def record_known(self, basis: dict[str, str]) -> None:
+        """What was known of the users as a run begins that learns, in the manifest, outside its fingerprint."""
+        self.known = basis
+        self._note("known", basis)
+
+    def record_question(self, question: RunQuestion) -> None:
+        """One journal line for a question to the user."""
+        told = {"number": question.number, "round": question.round, "form": question.form, "user": question.user}
+        pictures = [c.index for c in question.pictures]
+        self._append("question", {**told, "pictures": pictures, "worth": question.worth})
+
+    def record_answer(self, round_: int, number: int, value: float | None) -> None:
+        """One journal line for an answer, taken after a round; None for a question that was skipped."""
+        self._append("answer", {"number": number, "round": round_, "value": value})
+
+    def went_on(self, round_: int) -> bool:
+        """Whether an earlier start of the run went on to the round behind this one."""
+        return any(later > round_ for later in self.proposed)
 
     def record_comment(self, round_: int, comment: Comment) -> None:
         """What a critic said in a round."""
