@@ -7,8 +7,8 @@ steered for. They answer the questions of their run at once, through the first e
 what counts is the truth of the picture they hold, through the second eye.
 
 ask N            at most N questions (search.ask)
-TPE, the truth   Optuna's tree-structured Parzen estimator over the same phrases, told the truth after each picture: what
-                 can be found
+TPE, the truth   Optuna's tree-structured Parzen estimator over the same phrases, told the truth after each picture:
+                 what can be found
 
 The picture held after k pictures is the one of highest objective, as it is judged at that moment. Intervals: 95 %
 bootstrap over people. One file a (person, prompt, way) in --out: start again to go on.
@@ -37,10 +37,11 @@ from steer.miniature.eye import Eye, load_eye
 from steer.miniature.person import SimulatedPerson
 from steer.miniature.raters import simulated_people
 from steer.parts import Parts
+from steer.resources import miniature_weights
 from steer.run.drive import new_folder
+from steer.run.earlier import keep_run
 from steer.run.loop import run_loop
 from steer.run.session import Session
-from steer.resources import miniature_weights
 from steer.types import Candidate, RenderFailure
 from steer.users.pictures import shipped_pictures
 from steer.users.store import UserStore
@@ -85,6 +86,7 @@ def run_once(parts: Parts, watcher: Watcher, judge: Eye, prompt: str, user: str,
         session = Session(parts, request, folder, watcher)
         try:
             run_loop(session.search, parts.renderer, session.judge, folder, watcher, session.after_round)
+            keep_run(parts, request, folder, session.search.history.candidates)
             folder.flush()
         finally:
             session.release()
@@ -167,7 +169,8 @@ def report(out: Path, ways: list[str]) -> None:
     common = sorted(set.intersection(*(set(found) for found in by_way.values())))
     if not common:
         return print("nothing is done by every way yet")
-    print(f"{len({person for person, _ in common})} people, {len(common)} runs a way; held after {AT} pictures; at the end")
+    people = len({person for person, _ in common})
+    print(f"{people} people, {len(common)} runs a way; held after {AT} pictures; at the end")
     at_end = {way: _by_person([(k, by_way[way][k]["end"]) for k in common]) for way in ways}
     for way in ways:
         held = [interval(_by_person([(k, by_way[way][k]["held"][i]) for k in common])) for i in range(len(AT))]

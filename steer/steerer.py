@@ -27,6 +27,7 @@ from steer.question import RunQuestion
 from steer.result import Result
 from steer.run.after import check_asked
 from steer.run.drive import drive, new_folder
+from steer.run.earlier import earlier_of
 from steer.run.enhance import Enhanced, enhance
 from steer.run.requests import check_request, run_folder
 from steer.search.search import Search
@@ -103,7 +104,8 @@ class Steerer:
         if doubts := self.parts.warnings(request.prompt):
             self.emit(PromptDoubted(request, doubts))
         people = self.parts.roster.people(user)
-        judge, request = self.parts.judge(people), replace(request, taste=self.parts.taste(people))
+        judge = self.parts.judge(people)
+        request = replace(request, taste=self.parts.taste(people), earlier=earlier_of(self.parts, request))
         return Search(request, self.parts.funnel(request, judge), self.config.search, self.config.objective)
 
     def score(

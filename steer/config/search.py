@@ -43,6 +43,8 @@ class SearchConfig(Section):
     """Let ratings given on the live page change what the rest of the run looks for."""
     ask: int = Field(0, ge=0, le=20)
     """Questions about its own pictures that a run may ask its user on the way; their answers steer the rest of it."""
+    memory: bool = False
+    """Begin with what earlier runs of the same user taught about phrases, and keep what this run draws."""
     held_out: str | None = None
     """A reward (name or folder) that takes no part in steering; the run stops when it no longer agrees."""
     target: float | None = None

@@ -174,7 +174,9 @@ class Asking:
     def _again(self, before: AskedBefore, search: Search) -> RunQuestion:
         by_index = {c.index: c for c in search.history.candidates}
         if missing := [i for i in before.pictures if i not in by_index]:
-            raise UsageError(f"'{self.folder.path}': a question of its journal is about picture {missing[0]}, not there")
+            raise UsageError(
+                f"'{self.folder.path}': a question of its journal is about picture {missing[0]}, not there"
+            )
         pictures = tuple(by_index[i] for i in before.pictures)
         return self._question(before.number, before.round, before.form, pictures, before.worth)
 

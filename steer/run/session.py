@@ -39,7 +39,7 @@ class Session:
         proposer: Proposer | None = None,
         alone: bool = True,
     ):
-        request = replace(request, taste=folder.taste)
+        request = replace(request, taste=folder.taste, earlier=folder.earlier)
         self.request, self.folder, self.emit = request, folder, emit
         writer = proposer or parts.proposer
         writer.wrote = lambda done, total: emit(PhaseBegan("writing", done, total))

@@ -38,8 +38,8 @@ OVER = ("done", "stopped", "failed", "cancelled")
 class Wish:
     """What is asked for. ``size`` in pixels and ``negative``: None for what the config says. ``n``: pictures wanted at
     the end. ``partials``: best pictures so far that are wanted on the way. ``learn``: ratings given meanwhile count.
-    ``ask``: questions that the run may ask its user. ``strength``: how far rewrites may leave the prompt, None for what the config says. ``folder``: of an earlier run
-    that is gone on with; everything else is then as it was.
+    ``ask``: questions that the run may ask its user. ``strength``: how far rewrites may leave the prompt, None for what
+    the config says. ``folder``: of an earlier run that is gone on with; everything else is then as it was.
     """
 
     prompt: str

@@ -12,6 +12,8 @@ import json
 import math
 import os
 import time
+from collections.abc import Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -30,7 +32,7 @@ from steer.store.names import check_new
 from steer.store.private import private_folder
 from steer.store.provenance import png_text
 from steer.store.writer import Writer
-from steer.types import Candidate, Comment, Dropped, Rewrite, State
+from steer.types import Candidate, Comment, Dropped, Remembered, Rewrite, State
 
 PACKAGES = ("torch", "diffusers", "transformers", "safetensors", "pillow", "numpy")
 
@@ -74,10 +76,17 @@ class RunFolder:
 
     @classmethod
     def create(
-        cls, path: Path, request: dict[str, Any], config: dict[str, Any], parts: dict[str, Any], taste: str = ""
+        cls,
+        path: Path,
+        request: dict[str, Any],
+        config: dict[str, Any],
+        parts: dict[str, Any],
+        taste: str = "",
+        earlier: Sequence[Remembered] = (),
     ) -> RunFolder:
-        """A new folder. ``taste``: the users' words that the proposer is told, so that a resumed run asks alike; they
-        are outside the fingerprint, which has a digest of all that was learned of the users.
+        """A new folder. ``taste``: the users' words that the proposer is told, and ``earlier`` what is remembered of
+        earlier runs, so that a resumed run asks alike; they are outside the fingerprint, which has a digest of all that
+        was learned of the users.
 
         Raises UsageError when a run is there, or what is left of one, StorageError when it cannot be made.
         """
@@ -95,6 +104,7 @@ class RunFolder:
             "fingerprint": fingerprint(basis),
             **basis,
             **({"taste": taste} if taste else {}),
+            **({"earlier": [asdict(each) for each in earlier]} if earlier else {}),
         }
         write_json(path / "manifest.json", manifest)
         return cls(path, manifest)
@@ -108,6 +118,11 @@ class RunFolder:
     def taste(self) -> str:
         """The users' words when the run began; "" where the proposer was told none."""
         return str(self.manifest.get("taste", ""))
+
+    @property
+    def earlier(self) -> tuple[Remembered, ...]:
+        """What was remembered of the user's earlier runs when the run began."""
+        return tuple(Remembered(**each) for each in self.manifest.get("earlier", ()))
 
     def check_same(self, request: dict[str, Any], config: dict[str, Any], parts: dict[str, Any]) -> None:
         """Refuse to go on when anything that changes results differs, and say what."""
