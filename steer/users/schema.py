@@ -123,7 +123,7 @@ MIGRATIONS: list[str] = [
     CREATE INDEX earlier_ratings_of_user ON earlier_ratings (user, picture)
     """,
     """
-    CREATE TABLE run_pictures (                   -- what runs drew for a person, for the next ones; no scores
+    CREATE TABLE run_pictures (                   -- what runs drew for a person, for the next ones, without scores
         id INTEGER PRIMARY KEY,
         user TEXT NOT NULL COLLATE NOCASE REFERENCES users ON DELETE CASCADE,
         run TEXT NOT NULL,                        -- name of its folder, and when it began

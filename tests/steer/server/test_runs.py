@@ -80,6 +80,38 @@ def test_a_run_that_learns_asks_and_its_ratings_count_at_once(tmp_path):
         assert any(json.loads(line)["kind"] == "learned" for line in lines)
 
 
+def test_a_run_asks_which_picture_is_liked_best_and_goes_on_meanwhile(tmp_path):
+    with running(fake_parts(tmp_path, SlowRenderer(0.02)), ServerSettings(out=tmp_path / "runs")) as server:
+        ask = http(server)
+        refused = ask.post("/v1/runs", json={"prompt": "a fox", "user": "u1", "budget": 16, "ask": 2})
+        assert (refused.status_code, "one user of your own" in refused.text) == (400, True)
+        run = ask.post("/v1/runs", json={"prompt": "a fox", "user": "bob", "budget": 24, "ask": 2}).json()
+        assert run["ask"] == 2
+        where, question = f"/v1/runs/{run['id']}", None
+        begun = time.monotonic()
+        while question is None and time.monotonic() - begun < 60:
+            found = ask.get(f"{where}/questions").json()
+            question = next(iter(found["data"]), None)
+        assert found["asks"]
+        assert question["kind"] in ("which", "rate")
+        value = question["pictures"][0]["index"] if question["kind"] == "which" else 4
+        for wrong, status in (({"question": 9, "value": value}, 404), ({"question": 0, "value": 99}, 400)):
+            assert ask.post(f"{where}/answer", json=wrong).status_code == status
+        kept = ask.post(f"{where}/answer", json={"question": question["number"], "value": value})
+        assert kept.json() == {"user": "bob", "question": question["number"], "value": value}
+        assert ask.post(f"{where}/answer", json={"question": question["number"], "value": None}).status_code == 409
+        told = events_of(ask.get(f"{where}/events").text)
+        asked = [e for e in told if e["event"] == "question"]
+        assert asked[0]["number"] == question["number"]
+        answers = [e for e in told if e["event"] == "answer"]
+        assert answers[0]["value"] == value
+        folder = server.service.runs[run["id"]].folder
+        assert {"question", "answer", "learned"} <= {
+            json.loads(line)["kind"] for line in (folder / "journal.jsonl").read_text().splitlines()
+        }
+        assert ask.get(f"{where}/questions").json() == {"object": "list", "data": [], "asks": False}
+
+
 def test_a_run_goes_on_without_its_watcher_and_stops_when_told(tmp_path):
     with running(fake_parts(tmp_path, SlowRenderer()), ServerSettings(out=tmp_path / "runs")) as server:
         ask = http(server)
