@@ -37,6 +37,7 @@ def main(
     out: Annotated[Path, typer.Option(help="Folder of the results; what is there is not done again.")],
     settings: Annotated[list[str] | None, typer.Option("--set", "-s")] = None,
     people: int = 8,
+    first: Annotated[int, typer.Option(help="Number of the first person, to share the work.")] = 0,
     ratings: int = 5,
     budget: int = 16,
     screen: Annotated[str, typer.Option(help="Values of search.screen.")] = "1,24",
@@ -44,7 +45,7 @@ def main(
     out.mkdir(parents=True, exist_ok=True)
     base = Parts(load_config("miniature", settings or ()))
     eye, judge = load_eye(miniature_weights("eye")), load_eye(miniature_weights("judge"))
-    for k, (name, person) in enumerate(list(simulated_people().items())[UNSEEN:][:people]):
+    for k, (name, person) in list(enumerate(list(simulated_people().items())[UNSEEN:]))[first : first + people]:
         prompts = [PROMPTS[(k + i) % len(PROMPTS)] for i in range(RUNS)]
         for many in screen.split(","):
             for memory in ("false", "true"):

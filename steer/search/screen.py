@@ -65,6 +65,10 @@ class Screen:
             noise.append(PICTURE_NOISE**2)
         return [rewrites[row - m] for row in chosen]
 
+    def forget(self) -> None:
+        """Imagine everything anew."""
+        self._known.clear()
+
     def _before(self, seen: set[str]) -> list[Remembered]:
         """What earlier runs say of texts that this one has not drawn: the weightiest, the newest first."""
         left = [e for e in reversed(self.earlier) if e.text not in seen and e.weight > 0]
@@ -75,7 +79,7 @@ class Screen:
         return sorted(self._known, key=lambda t: (-(self._known[t][0] + self.beta * self._known[t][1]), t))[:most]
 
     def _look_up(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Imagined mean and deviation (n,), features (n, D); each text is read once in a run."""
+        """Imagined mean and deviation (n,), features (n, D); each text is read once while nothing changes."""
         if new := [t for t in dict.fromkeys(texts) if t not in self._known]:
             self._known |= dict(zip(new, zip(*self.imagine(new), strict=True), strict=True))
         mean, deviation = zip(*(self._known[t] for t in texts), strict=True)
