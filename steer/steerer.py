@@ -209,6 +209,8 @@ class Steerer:
         """
         from steer.batch.run import stream
 
+        if self.config.search.ask and not self.listeners:
+            raise UsageError("search.ask: nobody answers; give a listener")
         said: set[str] = set()  # what is logged of one row's prompt is not logged of the next one's
         yield from stream(self.parts, rows, Path(out) if out else None, beside, lambda event: self.emit(event, said))
 
