@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 import time
 
 import openai
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 
 from steer.server.settings import ServerSettings
+from steer.testing import FakeRenderer
 from tests.steer.server.conftest import ALL, fake_parts, running
 from tests.steer.server.test_queue import SlowRenderer
 
@@ -80,16 +82,30 @@ def test_a_run_that_learns_asks_and_its_ratings_count_at_once(tmp_path):
         assert any(json.loads(line)["kind"] == "learned" for line in lines)
 
 
+class HeldRenderer(FakeRenderer):
+    """Draws eight pictures, and the rest when it is let."""
+
+    def __init__(self):
+        super().__init__()
+        self.let = threading.Event()
+
+    def render(self, prompts, seeds):
+        if len(self.rendered) >= 8:
+            assert self.let.wait(300)
+        return super().render(prompts, seeds)
+
+
 def test_a_run_asks_which_picture_is_liked_best_and_goes_on_meanwhile(tmp_path):
-    with running(fake_parts(tmp_path, SlowRenderer(0.02)), ServerSettings(out=tmp_path / "runs")) as server:
+    renderer = HeldRenderer()
+    with running(fake_parts(tmp_path, renderer), ServerSettings(out=tmp_path / "runs")) as server:
         ask = http(server)
         refused = ask.post("/v1/runs", json={"prompt": "a fox", "user": "u1", "budget": 16, "ask": 2})
         assert (refused.status_code, "one user of your own" in refused.text) == (400, True)
-        run = ask.post("/v1/runs", json={"prompt": "a fox", "user": "bob", "budget": 24, "ask": 2}).json()
+        run = ask.post("/v1/runs", json={"prompt": "a fox", "user": "bob", "budget": 16, "ask": 2}).json()
         assert run["ask"] == 2
         where, question = f"/v1/runs/{run['id']}", None
         begun = time.monotonic()
-        while question is None and time.monotonic() - begun < 60:
+        while question is None and time.monotonic() - begun < 300:
             found = ask.get(f"{where}/questions").json()
             question = next(iter(found["data"]), None)
         assert found["asks"]
@@ -100,6 +116,7 @@ def test_a_run_asks_which_picture_is_liked_best_and_goes_on_meanwhile(tmp_path):
         kept = ask.post(f"{where}/answer", json={"question": question["number"], "value": value})
         assert kept.json() == {"user": "bob", "question": question["number"], "value": value}
         assert ask.post(f"{where}/answer", json={"question": question["number"], "value": None}).status_code == 409
+        renderer.let.set()
         told = events_of(ask.get(f"{where}/events").text)
         asked = [e for e in told if e["event"] == "question"]
         assert asked[0]["number"] == question["number"]
