@@ -119,7 +119,7 @@ class Asking:
         if found is not None:
             return np.asarray(found)
         normal = np.random.default_rng(0).standard_normal((DRAWS, len(scored)))
-        return np.array([c.personal for c in scored]) + normal * np.array([c.uncertainty for c in scored])
+        return np.array([c.personal for c in scored]) + normal * np.nan_to_num([c.uncertainty for c in scored])
 
     def _keep(self, pictures: list[Candidate]) -> None:
         if pictures:
@@ -130,9 +130,9 @@ class Asking:
     @staticmethod
     def _showable(search: Search) -> list[Candidate]:
         """The pictures worth showing: those that are, or may be, liked best, one of each text."""
-        hopeful = sorted(search.history.scored(), key=lambda c: -(c.objective + c.uncertainty))
+        whole = [c for c in search.history.scored() if c.tier != "preview"]
         first: dict[str, Candidate] = {}
-        for candidate in hopeful:
+        for candidate in sorted(whole, key=lambda c: -(c.objective + float(np.nan_to_num(c.uncertainty)))):
             first.setdefault(candidate.rewrite.text, candidate)
         return list(first.values())[:SHOWN]
 
