@@ -83,14 +83,14 @@ def test_a_run_that_learns_asks_and_its_ratings_count_at_once(tmp_path):
 
 
 class HeldRenderer(FakeRenderer):
-    """Draws eight pictures, and the rest when it is let."""
+    """Draws nothing while a question is open, until it is let."""
 
     def __init__(self):
         super().__init__()
-        self.let = threading.Event()
+        self.let, self.runs = threading.Event(), {}
 
     def render(self, prompts, seeds):
-        if len(self.rendered) >= 8:
+        if any(run.open_question() for run in self.runs.values()):
             assert self.let.wait(300)
         return super().render(prompts, seeds)
 
@@ -98,10 +98,10 @@ class HeldRenderer(FakeRenderer):
 def test_a_run_asks_which_picture_is_liked_best_and_goes_on_meanwhile(tmp_path):
     renderer = HeldRenderer()
     with running(fake_parts(tmp_path, renderer), ServerSettings(out=tmp_path / "runs")) as server:
-        ask = http(server)
+        ask, renderer.runs = http(server), server.service.runs
         refused = ask.post("/v1/runs", json={"prompt": "a fox", "user": "u1", "budget": 16, "ask": 2})
         assert (refused.status_code, "one user of your own" in refused.text) == (400, True)
-        run = ask.post("/v1/runs", json={"prompt": "a fox", "user": "bob", "budget": 16, "ask": 2}).json()
+        run = ask.post("/v1/runs", json={"prompt": "a fox", "user": "bob", "budget": 16, "seed": 0, "ask": 2}).json()
         assert run["ask"] == 2
         where, question = f"/v1/runs/{run['id']}", None
         begun = time.monotonic()
