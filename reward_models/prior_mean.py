@@ -132,6 +132,7 @@ class PriorTeacher(Teacher):
     def __init__(self, model: WithPrior, reward: Teacher, prior: Teacher):
         self.model, self.reward, self.prior = model, reward, prior
         self.unit, self.trained, self.noise = reward.unit, reward.trained, reward.noise
+        self.same_draws = reward.same_draws
         self.fields = prior.fields
 
     @property

@@ -97,10 +97,12 @@ class Teacher(Protocol):
     ``trained``: ids from the reward's own data set, read-only. ``fields``: the demographics it understands, each with
     its values; ``any_field``: it understands others too; ``any_value``: other values of these.
     ``key``: changes when pictures must be kept anew. ``noise``:
-    standard deviation of a rating in [0, 1]. ``unit``: the features of a picture have length 1.
+    standard deviation of a rating in [0, 1]. ``unit``: the features of a picture have length 1. ``same_draws``:
+    :meth:`draws` of two readings with one seed are of the same people, row by row.
     """
 
     unit: bool = False
+    same_draws: bool = False
     trained: Sequence[str] = ()
     fields: Mapping[str, Sequence[str]] = {}
     any_field: bool = False

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from steer.question import RunQuestion
     from steer.result import Result
     from steer.shortcuts import load, steer
     from steer.steerer import Steerer
     from steer.types import SteerRequest
 
-__all__ = ["Result", "SteerRequest", "Steerer", "load", "steer"]
+__all__ = ["Result", "RunQuestion", "SteerRequest", "Steerer", "load", "steer"]
 
 
 def __getattr__(name: str) -> Any:
@@ -27,6 +28,10 @@ def __getattr__(name: str) -> Any:
         from steer.result import Result
 
         return Result
+    if name == "RunQuestion":
+        from steer.question import RunQuestion
+
+        return RunQuestion
     if name == "SteerRequest":
         from steer.types import SteerRequest
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from steer.question import RunQuestion
 from steer.result import Result
 from steer.types import Candidate, Dropped, History, Rewrite, SteerRequest
 from steer.vocabulary import PromptWarning
@@ -65,5 +66,31 @@ class RunStopped:
     result: Result
 
 
-Event = RunStarted | PromptDoubted | RoundProposed | PhaseBegan | CandidateDone | RunStopped
+@dataclass(frozen=True)
+class QuestionAsked:
+    """The run would like to know something of its user. Whoever listens may answer at once, or later from any thread;
+    the run goes on meanwhile.
+    """
+
+    question: RunQuestion
+
+
+@dataclass(frozen=True)
+class QuestionClosed:
+    """A question is no longer open. ``value``: the answer, None where it was skipped or nobody answered."""
+
+    number: int
+    value: float | None
+
+
+Event = (
+    RunStarted
+    | PromptDoubted
+    | RoundProposed
+    | PhaseBegan
+    | CandidateDone
+    | RunStopped
+    | QuestionAsked
+    | QuestionClosed
+)
 Listener = Callable[[Event], None]

@@ -30,7 +30,7 @@ from steer.search.funnel import Funnel
 from steer.search.guard import Guard
 from steer.search.screen import Screen
 from steer.search.texts import TextSpace
-from steer.types import SteerRequest
+from steer.types import Remembered, SteerRequest
 from steer.users.roster import Roster
 from steer.users.store import UserStore
 from steer.vocabulary import PromptWarning, Vocabulary
@@ -172,15 +172,15 @@ class Parts:
         ``journal``: ``written`` and ``on_written`` of :class:`Funnel`. Raises UsageError for a screen whose reward
         cannot imagine pictures.
         """
-        c, space = self.config.search, self.space
+        c, space, writer = self.config.search, self.space, proposer or self.proposer
         screen = None
         if c.screen > 1:
             if space is None or self.reward.imagination is None:
                 raise UsageError(
                     f"the reward '{self.reward.name}' cannot rank texts before they are rendered; set search.screen=1"
                 )
-            screen = Screen(lambda texts: _imagined(judge, texts), space)
-        writer = proposer or self.proposer
+            earlier = _said_of(request, writer)
+            screen = Screen(lambda texts: _imagined(judge, texts), space, earlier=earlier, prompt=request.prompt)
         ahead = writer.slow if c.ahead is None else c.ahead
         if self.config.proposer.seed is not None:
             request = replace(request, seed=self.config.proposer.seed)  # of the texts; pictures have the run's
@@ -189,7 +189,7 @@ class Parts:
     def describe(self, people: People) -> dict[str, Any]:
         """What the results of a run depend on besides its request and config; part of its fingerprint."""
         # a run that learns while it goes on may know its people better when it is resumed
-        bases = {} if self.config.search.learn else self.roster.bases(people)
+        bases = {} if self.config.search.learns else self.roster.bases(people)
         if self.critic and self.critic.about is not None:
             bases |= self.roster.bases(self.roster.people(self.critic.about))
         return {
@@ -243,6 +243,18 @@ class Parts:
             "store": "",
         }
         return repr(deciding.get(name, c.reward))
+
+
+def _said_of(request: SteerRequest, writer: Proposer) -> list[Remembered]:
+    """What earlier runs of the user taught, each text said of the present prompt; nothing where the writer has no
+    phrases for it.
+    """
+    found = []
+    for each in request.earlier:
+        text = writer.compose(request.prompt, each.changes) if each.changes else None
+        if text is not None:
+            found.append(replace(each, text=text))
+    return found
 
 
 def _imagined(judge: Judge, texts: Any) -> tuple[np.ndarray, np.ndarray]:

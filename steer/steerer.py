@@ -10,7 +10,7 @@ In a notebook a result shows the original's picture beside the best one.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,16 @@ from typing import Any
 from PIL import Image
 
 from reward_models import RewardModel, Scores
-from steer.config import DEFAULT, SteerConfig, load_config, parse_config
+from steer.config import DEFAULT, SteerConfig, load_config, override, parse_config
 from steer.errors import UsageError
-from steer.events import Event, Listener, PromptDoubted
+from steer.events import Event, Listener, PromptDoubted, QuestionAsked
 from steer.parts import Parts
 from steer.protocols import Proposer, Renderer
+from steer.question import RunQuestion
 from steer.result import Result
+from steer.run.after import check_asked
 from steer.run.drive import drive, new_folder
+from steer.run.earlier import earlier_of
 from steer.run.enhance import Enhanced, enhance
 from steer.run.requests import check_request, run_folder
 from steer.search.search import Search
@@ -37,6 +40,8 @@ from steer.users.store import UserStore
 from steer.words import check_prompt
 
 log = logging.getLogger(__name__)
+AnswerTo = Callable[[RunQuestion], float | None]
+QUESTIONS = 3  # of a run, where somebody answers and the config does not say how many
 
 
 class Steerer:
@@ -99,7 +104,8 @@ class Steerer:
         if doubts := self.parts.warnings(request.prompt):
             self.emit(PromptDoubted(request, doubts))
         people = self.parts.roster.people(user)
-        judge, request = self.parts.judge(people), replace(request, taste=self.parts.taste(people))
+        judge = self.parts.judge(people)
+        request = replace(request, taste=self.parts.taste(people), earlier=earlier_of(self.parts, request))
         return Search(request, self.parts.funnel(request, judge), self.config.search, self.config.objective)
 
     def score(
@@ -149,18 +155,47 @@ class Steerer:
         seed: int = 0,
         out: str | Path | None = None,
         start: Start | None = None,
+        ask: AnswerTo | None = None,
     ) -> Result:
         """Steer one prompt; everything is kept in a new folder (``out`` or under outputs/). ``start``: a text and a
         seed to begin with, such as a picture's (:func:`steer.store.origin.origin_of`).
-        """
-        request = self.request(prompt, user, budget, seed, start)
-        path = Path(out) if out else new_run_folder(Path("outputs"), request.prompt, request.user)
-        return drive(self.parts, request, new_folder(self.parts, request, path), self.emit)
 
-    def resume(self, run: str | Path) -> Result:
-        """Go on with an interrupted run at its next missing candidate."""
+        ``ask``: called with each :class:`steer.RunQuestion` of the run, at most ``search.ask`` or else three; it
+        returns the index of the picture liked best or a rating from 1 to 5, or None to skip. A listener can answer too,
+        at any time: see :class:`steer.events.QuestionAsked`.
+
+        Raises UsageError where questions are wanted and nobody is there to answer them.
+        """
+        parts = self._asking(ask)
+        request = check_request(parts, prompt, user, budget, seed, start)
+        path = Path(out) if out else new_run_folder(Path("outputs"), request.prompt, request.user)
+        if parts.config.search.ask:
+            check_asked(parts, request.user)  # before there is a folder
+        return drive(parts, request, new_folder(parts, request, path), self._answered(ask))
+
+    def resume(self, run: str | Path, ask: AnswerTo | None = None) -> Result:
+        """Go on with an interrupted run at its next missing candidate. ``ask``: answers the questions that it has
+        left.
+        """
         request = request_of(RunFolder.open(Path(run)).manifest)
-        return drive(self.parts, request, run_folder(self.parts, request, Path(run)), self.emit)
+        return drive(self.parts, request, run_folder(self.parts, request, Path(run)), self._answered(ask))
+
+    def _asking(self, ask: AnswerTo | None) -> Parts:
+        """The parts of a run that asks where somebody answers. Raises UsageError where nobody does."""
+        wanted = self.config.search.ask
+        if ask is not None and not wanted:
+            return self.parts.with_config(override(self.config, {"search.ask": QUESTIONS}))
+        if wanted and ask is None and not self.listeners:
+            raise UsageError("search.ask: nobody answers; give ask=, a function of a question, or a listener")
+        return self.parts
+
+    def _answered(self, ask: AnswerTo | None) -> Listener:
+        def emit(event: Event) -> None:
+            self.emit(event)
+            if ask is not None and isinstance(event, QuestionAsked):
+                event.question.answer(ask(event.question))
+
+        return emit
 
     def batch(
         self, rows: Iterable[Mapping[str, Any]], out: str | Path | None = None, beside: int = 8
@@ -174,6 +209,8 @@ class Steerer:
         """
         from steer.batch.run import stream
 
+        if self.config.search.ask and not self.listeners:
+            raise UsageError("search.ask: nobody answers; give a listener")
         said: set[str] = set()  # what is logged of one row's prompt is not logged of the next one's
         yield from stream(self.parts, rows, Path(out) if out else None, beside, lambda event: self.emit(event, said))
 

@@ -54,11 +54,24 @@ class Start:
 
 
 @dataclass(frozen=True)
+class Remembered:
+    """A text of an earlier run of the same person. ``gain``: how much more its pictures are liked than those of its
+    own unchanged ``prompt``. ``weight``: as how many pictures of the present run it counts.
+    """
+
+    prompt: str
+    text: str
+    changes: dict[str, str] = field(hash=False)
+    gain: float
+    weight: float
+
+
+@dataclass(frozen=True)
 class SteerRequest:
     """One prompt to steer for one user. ``budget`` counts pictures.
 
     ``taste``: the users' own words, for a proposer that reads them; they are no part of what identifies a request.
-    ``start``: what to begin with.
+    ``start``: what to begin with. ``earlier``: what earlier runs of the user taught, no part of the identity either.
     """
 
     prompt: str
@@ -67,6 +80,7 @@ class SteerRequest:
     seed: int = 0
     taste: str = field(default="", repr=False, compare=False)
     start: Start | None = None
+    earlier: tuple[Remembered, ...] = field(default=(), repr=False, compare=False)
 
 
 @dataclass(frozen=True)

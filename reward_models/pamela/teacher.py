@@ -37,6 +37,7 @@ class PamelaTeacher(Teacher):
     """
 
     unit = True
+    same_draws = True
 
     def __init__(
         self, ensemble: Ensemble, encoder: Encoder, imagined: TextToPicture | None, profiles: Tensor | None = None

@@ -8,6 +8,7 @@ from steer.batch.rows import Row
 from steer.config import SteerConfig, override
 from steer.errors import UsageError
 from steer.parts import Parts
+from steer.run.after import check_asked
 from steer.run.requests import check_request
 
 
@@ -31,6 +32,8 @@ class RowParts:
                 )
         if found.renderer.preview:
             raise UsageError("renderer.preview does not work in a batch; it is for a single run")
+        if found.search.memory:
+            raise UsageError("search.memory does not work in a batch: a row must not depend on the rows beside it")
         if found.search.time_limit_s is not None:
             raise UsageError("search.time_limit_s does not work in a batch; limit the budget instead")
         return found
@@ -50,5 +53,7 @@ class RowParts:
 
     def check(self, row: Row) -> None:
         """Raises UsageError for what would fail later: an unknown user, a setting, a screen that cannot be."""
-        self.config(row)
+        config = self.config(row)
         check_request(self.base, row.prompt, row.user, row.budget, row.seed)
+        if config.search.ask:
+            check_asked(self.base, row.user)

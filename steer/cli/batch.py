@@ -98,6 +98,8 @@ def batch(
         need_extra("cluster", "ray")
     overrides = [*(settings or ()), *([f"search.budget={budget}"] if budget is not None else [])]
     loaded = load_config(config, overrides, typed_as="--set")
+    if loaded.search.ask:
+        raise UsageError("search.ask: nobody answers questions in 'steer batch'; draw the file in 'steer ui'")
     path = out or default_folder(files)
     if path is None and not dry_run:
         raise UsageError("rows from standard input need --out FOLDER, so that the batch can be resumed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -20,6 +21,8 @@ from steer.errors import UsageError
 from steer.web.address import LOOPBACK, Address
 
 if TYPE_CHECKING:
+    from steer.cli.answering import TerminalAnswers
+    from steer.cli.progress import Progress
     from steer.config import SteerConfig
     from steer.result import Result
     from steer.steerer import Steerer
@@ -62,6 +65,18 @@ From = Annotated[
 Page = Annotated[
     bool, typer.Option("--page", help="Show the pictures live in the browser and rate them there (extra: page).")
 ]
+Ask = Annotated[
+    int | None,
+    typer.Option(
+        "--ask",
+        metavar="N",
+        min=0,
+        max=20,
+        help="Let the run ask you up to N questions about its pictures where your answer is worth most. It goes on "
+        "meanwhile, and alone where you do not answer.",
+        show_default=False,
+    ),
+]
 Learn = Annotated[bool, typer.Option("--learn", help="Let ratings given on the page steer the rest of the run.")]
 Strength = Annotated[
     StrengthName | None,
@@ -99,6 +114,7 @@ def run(
     port: Port = 0,
     browser: Browser = True,
     learn: Learn = False,
+    ask: Ask = None,
     settings: Settings = None,
 ) -> None:
     """Draw one prompt for one user.
@@ -111,6 +127,7 @@ def run(
 
     Exit code 0; 1 if the run failed or was interrupted; 2 for wrong input.
     """
+    from steer.cli.answering import check_answers
     from steer.config import load_config
     from steer.judging.audience import Audience
     from steer.users.group import facts_of, group_name
@@ -128,7 +145,9 @@ def run(
     flags += ["search.rewrite=false"] if no_rewrite else []
     flags += [f"objective.together={together}"] if together is not None else []
     flags += ["search.learn=true"] if learn else []
+    flags += [f"search.ask={ask}"] if ask is not None else []
     loaded = load_config(config, [*(settings or ()), *flags], typed_as="--set")
+    check_answers(loaded.search.ask, page, as_json)
     if user and as_:
         raise UsageError("--user names a person and --as a group; give one of them")
     users, whence = (user, "") if user else ([group_name(facts_of(as_))], "") if as_ else default_users()
@@ -221,6 +240,8 @@ def _drive(
 
         progress = Progress(quiet=as_json, show_rewrites=show_rewrites)
         steerer = Steerer(config, listeners=[progress])
+        if config.search.ask and not page and not as_json and sys.stdin.isatty():
+            steerer.listeners.append(_in_terminal(progress))
         _ = steerer.parts.reward, steerer.parts.renderer
         page_console = Console(stderr=as_json, soft_wrap=True, highlight=False)  # JSON has standard output to itself
         live = _live_page(steerer, page, page_console) if page else None
@@ -236,6 +257,13 @@ def _drive(
         live.stay(page_console)
     if result.stop is StopReason.INTERRUPTED or result.best is None:
         raise typer.Exit(1)
+
+
+def _in_terminal(progress: Progress) -> TerminalAnswers:
+    from steer.cli.answering import TerminalAnswers
+    from steer.cli.show import show_in_terminal
+
+    return TerminalAnswers(progress.bar.console, show_in_terminal)
 
 
 def _live_page(steerer: Steerer, address: Address, console: Console) -> LivePage:

@@ -41,6 +41,10 @@ class SearchConfig(Section):
     """Stop after this many rounds without a better rewrite."""
     learn: bool = False
     """Let ratings given on the live page change what the rest of the run looks for."""
+    ask: int = Field(0, ge=0, le=20)
+    """Questions about its own pictures that a run may ask its user on the way; their answers steer the rest of it."""
+    memory: bool = False
+    """Begin with what earlier runs of the same user taught about phrases, and keep what this run draws."""
     held_out: str | None = None
     """A reward (name or folder) that takes no part in steering; the run stops when it no longer agrees."""
     target: float | None = None
@@ -51,6 +55,11 @@ class SearchConfig(Section):
     """Share of the prompt's words that a rewrite must keep; null means what `strength` says."""
     min_likeness: float | None = Field(None, ge=0, le=1)
     """How similar a rewrite must be to the prompt, from 0 to 1; null means what `strength` says."""
+
+    @property
+    def learns(self) -> bool:
+        """Whether the run heeds what its users say while it goes on."""
+        return self.learn or self.ask > 0
 
     @property
     def limits(self) -> Strength:

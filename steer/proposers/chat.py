@@ -96,7 +96,8 @@ class ChatProposer(Proposer):
         Raises ProposerError where nothing it answers can be used.
         """
         c = self.config
-        whole = build_ask(request.prompt, history, n, c.memory, c.shown, c.style, c.profile or request.taste)
+        taste, earlier = c.profile or request.taste, request.earlier
+        whole = build_ask(request.prompt, history, n, c.memory, c.shown, c.style, taste, earlier)
         whole = replace(whole, strength_words=self.strength.words)
         tried = {t.casefold() for t in history.texts()} | {request.prompt.casefold()}
         found: list[Rewrite] = []

@@ -6,6 +6,7 @@ A template defines two macros, ``system(ask)`` and ``user(ask)``; ``ask`` is an 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,9 @@ from steer.config.strength import STRENGTHS
 from steer.errors import UsageError, unknown
 from steer.proposers.sandbox import MOST_SOURCE, BoundedSandbox
 from steer.resources import data_folder
-from steer.search.attribution import Effect, modifiers, word_effects
+from steer.search.attribution import Effect, earlier_effects, modifiers, word_effects
 from steer.search.memory import MEMORIES
-from steer.types import History
+from steer.types import History, Remembered
 from steer.words import wished
 
 STYLES = {
@@ -43,6 +44,8 @@ class Ask:
     liked: list[list[str]] = field(default_factory=list)  # what the best of them add to the prompt
     rose: list[Effect] = field(default_factory=list)  # words whose 95 % interval is above 0, or else the highest
     fell: list[Effect] = field(default_factory=list)
+    rose_before: list[Effect] = field(default_factory=list)  # the same of the user's earlier runs, on other prompts
+    fell_before: list[Effect] = field(default_factory=list)
     overused: list[str] = field(default_factory=list)
     already: list[str] = field(default_factory=list)  # written in this round, not rendered yet
     profile: str = ""
@@ -55,9 +58,17 @@ class Ask:
 
 
 def build_ask(
-    prompt: str, history: History, n: int, memory: str, shown: int, style: str = "sentences", profile: str = ""
+    prompt: str,
+    history: History,
+    n: int,
+    memory: str,
+    shown: int,
+    style: str = "sentences",
+    profile: str = "",
+    earlier: Sequence[Remembered] = (),
 ) -> Ask:
-    """What is known of a run so far, as a template tells it."""
+    """What is known of a run so far, as a template tells it. ``earlier``: what is remembered of the user's runs."""
+    before = [replace(e, words=fenced(e.words)) for e in earlier_effects(earlier)]
     effects = word_effects(prompt, history)
     stats = history.stats()
     said = [set(modifiers(prompt, s.rewrite)) for s in stats]
@@ -75,6 +86,8 @@ def build_ask(
         ranked=[(fenced(s.rewrite.text), s.mean) for s in MEMORIES[memory](history, shown)],
         rose=[e for e in effects if e.mean > 0.01][:EFFECTS],
         fell=[e for e in reversed(effects) if e.mean < -0.01][:EFFECTS],
+        rose_before=[e for e in before if e.mean > 0.01][:EFFECTS],
+        fell_before=[e for e in reversed(before) if e.mean < -0.01][:EFFECTS],
     )
 
 

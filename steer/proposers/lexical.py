@@ -19,7 +19,7 @@ from steer.config.strength import STRENGTHS, StrengthName
 from steer.lexicon import Group, Lexicon
 from steer.protocols import Proposer
 from steer.search.regression import PRIOR_STD, posterior
-from steer.types import History, Rewrite, SteerRequest
+from steer.types import History, Remembered, Rewrite, SteerRequest
 
 
 class LexicalProposer(Proposer):
@@ -52,7 +52,7 @@ class LexicalProposer(Proposer):
             return []
         key = f"{request.prompt}\0{len(history.candidates)}".encode()
         rng = np.random.default_rng([request.seed, zlib.crc32(key)])
-        mean, covariance = effects_of(groups, history)
+        mean, covariance = effects_of(groups, history, request.earlier)
         tried = {t.casefold() for t in history.texts()}
         leader = next((s.rewrite.changes for s in history.ranked()), {})
         rewrites: list[Rewrite] = []
@@ -98,9 +98,12 @@ def columns(groups: Sequence[Group]) -> list[tuple[str, str]]:
     return [(g.name, phrase) for g in groups for phrase in ("", *g.phrases)]
 
 
-def effects_of(groups: Sequence[Group], history: History) -> tuple[np.ndarray, np.ndarray]:
+def effects_of(
+    groups: Sequence[Group], history: History, earlier: Sequence[Remembered] = ()
+) -> tuple[np.ndarray, np.ndarray]:
     """Mean (k,) and covariance (k, k) of the phrases' effects on the deviation of a text's mean reward from the
-    overall mean. What a critic wishes for counts as a few pictures on which the phrase alone had a usual effect.
+    overall mean. What a critic wishes for counts as a few pictures on which the phrase alone had a usual effect, and
+    a text of an ``earlier`` run as so many pictures as it weighs.
     """
     names, stats = columns(groups), history.stats()
     x = np.array([[float(s.rewrite.changes.get(g, "") == phrase) for g, phrase in names] for s in stats])
@@ -111,6 +114,12 @@ def effects_of(groups: Sequence[Group], history: History) -> tuple[np.ndarray, n
         x = np.vstack([x, np.eye(len(names))[[i for i, _ in wanted]]])
         y = np.append(y, [math.copysign(PRIOR_STD, wish) for _, wish in wanted])
         weight = np.append(weight, [abs(wish) for _, wish in wanted])
+    if earlier:
+        weights = np.array([e.weight for e in earlier])
+        gains = np.array([e.gain for e in earlier])
+        said = [[float(e.changes.get(g, "") == phrase) for g, phrase in names] for e in earlier]
+        x, y = np.vstack([x, said]), np.append(y, gains - np.average(gains, weights=weights))
+        weight = np.append(weight, weights)
     return posterior(x, y, weight)
 
 

@@ -8,6 +8,7 @@ from steer.errors import SteerError
 from steer.events import Listener, RunStarted
 from steer.parts import Parts
 from steer.result import Result
+from steer.run.earlier import earlier_of, keep_run
 from steer.run.loop import run_loop
 from steer.run.requests import plain
 from steer.run.session import Session
@@ -19,7 +20,7 @@ def new_folder(parts: Parts, request: SteerRequest, path: Path) -> RunFolder:
     """The folder of a new run. Raises UsageError where one is there already."""
     people = parts.roster.people(request.user)
     told = plain(request), parts.config.model_dump(), parts.describe(people)
-    return RunFolder.create(path, *told, parts.taste(people))
+    return RunFolder.create(path, *told, parts.taste(people), earlier_of(parts, request))
 
 
 def drive(parts: Parts, request: SteerRequest, folder: RunFolder, emit: Listener) -> Result:
@@ -31,6 +32,7 @@ def drive(parts: Parts, request: SteerRequest, folder: RunFolder, emit: Listener
     session = Session(parts, request, folder, emit)
     try:
         run_loop(session.search, parts.renderer, session.judge, folder, emit, session.after_round)
+        keep_run(parts, request, folder, session.search.history.candidates)
         return session.finish()
     except SteerError as error:  # server gone, disk full: what was made is kept
         raise session.give_up(error) from error

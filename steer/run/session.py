@@ -12,7 +12,7 @@ from steer.parts import Parts
 from steer.protocols import Meter, Proposer
 from steer.report import write_report
 from steer.result import Result, Taste
-from steer.run.after import after_round
+from steer.run.after import after_round, asking_of
 from steer.run.critic import critic_at_work
 from steer.search.search import Search
 from steer.store.files import lock
@@ -39,7 +39,7 @@ class Session:
         proposer: Proposer | None = None,
         alone: bool = True,
     ):
-        request = replace(request, taste=folder.taste)
+        request = replace(request, taste=folder.taste, earlier=folder.earlier)
         self.request, self.folder, self.emit = request, folder, emit
         writer = proposer or parts.proposer
         writer.wrote = lambda done, total: emit(PhaseBegan("writing", done, total))
@@ -47,7 +47,8 @@ class Session:
         self.people = self._roster.people(request.user)
         self.judge = parts.judge(self.people)
         self.critic = critic_at_work(parts, self.people, request.prompt, folder, writer)
-        self.after_round = after_round(parts, self.judge, request, folder, self.critic)
+        self.asking = asking_of(parts, self.judge, request, folder, emit)
+        self.after_round = after_round(parts, self.judge, request, folder, self.critic, self.asking)
         self.result: Result | None = None
         self._lock = lock(folder.path, "run", 0 if alone else ORPHAN_S)
         self._begun = time.monotonic()
@@ -86,6 +87,9 @@ class Session:
         """:meth:`finish` without the event; mostly the report's pictures, so a batch does it in another thread."""
         self._record_usage()
         noticed = [*self._renderer.remarks, *(self.critic.warnings() if self.critic else [])]
+        if self.asking:
+            self.asking.close()
+            noticed += self.asking.remarks()
         if told := [each for each in noticed if each not in self.warnings]:
             self.warnings += told
             self.folder.record_warnings(self.warnings)
@@ -101,6 +105,8 @@ class Session:
     def give_up(self, error: SteerError) -> SteerError:
         """Keep what was made; the error with the way to go on."""
         with suppress(SteerError):  # the disk's own fault is the one already said
+            if self.asking:
+                self.asking.close()
             self._record_usage()
             self.folder.flush()
         return type(error)(f"{error}; then go on with 'steer resume {self.folder.path}'")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from steer.search.regression import posterior
-from steer.types import History, Rewrite
+from steer.types import History, Remembered, Rewrite
 from steer.words import content_words
 
 MOST = 60  # words, the most frequent ones
@@ -42,16 +43,25 @@ def word_effects(prompt: str, history: History) -> list[Effect]:
     """
     stats = history.stats()
     said = [set(modifiers(prompt, s.rewrite)) for s in stats]
+    return _effects(said, [s.liking for s in stats], [len(s.seeds) for s in stats])
+
+
+def earlier_effects(earlier: Sequence[Remembered]) -> list[Effect]:
+    """The same of texts of earlier runs, each by what it added to the prompt of its own run."""
+    said = [set(modifiers(e.prompt, Rewrite(e.text, e.changes))) for e in earlier]
+    return _effects(said, [e.gain for e in earlier], [e.weight for e in earlier])
+
+
+def _effects(said: Sequence[set[str]], values: Sequence[float], weights: Sequence[float]) -> list[Effect]:
     counts: dict[str, int] = {}
     for words in said:
         for word in sorted(words):
             counts[word] = counts.get(word, 0) + 1
     names = sorted(counts, key=lambda w: (-counts[w], w))[:MOST]
-    if len(stats) < 3 or not names:
+    if len(said) < 3 or not names:
         return []
     x = np.array([[float(name in words) for name in names] for words in said])
-    y = np.array([s.liking for s in stats])
-    weight = np.array([len(s.seeds) for s in stats], dtype=float)
+    y, weight = np.array(values), np.array(weights, dtype=float)
     mean, covariance = posterior(x, y - np.average(y, weights=weight), weight)
     half = 1.96 * np.sqrt(np.diag(covariance))
     effects = [

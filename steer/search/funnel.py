@@ -70,6 +70,15 @@ class Funnel:
             self._pool = pool
         return pool, dropped
 
+    def imagined(self, most: int) -> list[str]:
+        """The texts whose pictures promise most so far, by the screen; none without one."""
+        return self.ranks.promising(most) if self.ranks else []
+
+    def forget(self) -> None:
+        """More is known of the people: what was imagined for them no longer holds."""
+        if self.ranks:
+            self.ranks.forget()
+
     def look_ahead(self, round_: int, history: History, pending: Sequence[Candidate], n: int) -> None:
         """Have the texts of a coming round written while ``pending`` is rendered."""
         if self._ahead is None or n < 1 or round_ in self.written:

@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from steer.search.texts import TextSpace
-from steer.types import PICTURE_NOISE, History, Rewrite
+from steer.types import PICTURE_NOISE, History, Remembered, Rewrite
 
+EARLIER = 40  # texts of earlier runs that are heeded
 Imagine = Callable[[Sequence[str]], tuple[np.ndarray, np.ndarray]]  # n texts to mean and standard deviation (n,)
 
 
@@ -28,6 +29,8 @@ class Screen:
     imagine: Imagine
     space: TextSpace
     beta: float = 1.0
+    earlier: Sequence[Remembered] = ()  # of earlier runs, their texts said of the present prompt
+    prompt: str = ""
     _known: dict[str, tuple[float, float]] = field(default_factory=dict, repr=False)
 
     def choose(self, rewrites: Sequence[Rewrite], history: History, n: int) -> list[Rewrite]:
@@ -37,14 +40,19 @@ class Screen:
         if len(rewrites) <= n:
             return list(rewrites)
         seen = history.stats()
-        texts = [s.rewrite.text for s in seen] + [r.text for r in rewrites]
-        prior, spread, features = self._look_up(texts)
+        before = self._before({s.rewrite.text for s in seen})
+        known_texts = [s.rewrite.text for s in seen] + [e.text for e in before]
+        texts = known_texts + [r.text for r in rewrites]
+        prior, spread, features = self._look_up([*texts, self.prompt] if before else texts)
+        base = next((s.mean for s in seen if s.rewrite.text == self.prompt), float(prior[-1]))
+        prior, spread, features = prior[: len(texts)], spread[: len(texts)], features[: len(texts)]
         kernel = self._kernel(features, spread)
-        m = len(seen)
+        m = len(known_texts)
         known = list(range(m))
-        residual = [s.mean - prior[i] for i, s in enumerate(seen)]
+        means = [s.mean for s in seen] + [min(1.0, max(0.0, base + e.gain)) for e in before]
+        residual = [mean - prior[i] for i, mean in enumerate(means)]
         # the level at which this prompt's pictures are liked is learnt with the rest: imagined means share an error
-        noise = [PICTURE_NOISE**2 / len(s.objectives) for s in seen]
+        noise = [PICTURE_NOISE**2 / len(s.objectives) for s in seen] + [PICTURE_NOISE**2 / e.weight for e in before]
         chosen: list[int] = []
         left = list(range(m, len(texts)))
         for _ in range(n):
@@ -57,8 +65,21 @@ class Screen:
             noise.append(PICTURE_NOISE**2)
         return [rewrites[row - m] for row in chosen]
 
+    def forget(self) -> None:
+        """Imagine everything anew."""
+        self._known.clear()
+
+    def _before(self, seen: set[str]) -> list[Remembered]:
+        """What earlier runs say of texts that this one has not drawn: the weightiest, the newest first."""
+        left = [e for e in reversed(self.earlier) if e.text not in seen and e.weight > 0]
+        return sorted(left, key=lambda e: -e.weight)[:EARLIER]
+
+    def promising(self, most: int) -> list[str]:
+        """The texts of highest imagined liking and uncertainty, of all that were ranked."""
+        return sorted(self._known, key=lambda t: (-(self._known[t][0] + self.beta * self._known[t][1]), t))[:most]
+
     def _look_up(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Imagined mean and deviation (n,), features (n, D); each text is read once in a run."""
+        """Imagined mean and deviation (n,), features (n, D); each text is read once while nothing changes."""
         if new := [t for t in dict.fromkeys(texts) if t not in self._known]:
             self._known |= dict(zip(new, zip(*self.imagine(new), strict=True), strict=True))
         mean, deviation = zip(*(self._known[t] for t in texts), strict=True)

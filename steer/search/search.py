@@ -120,7 +120,8 @@ class Search:
         self.history.critique, self.history.wishes = critique, dict(wishes or {})
 
     def weigh_again(self) -> None:
-        """The objective of every scored candidate anew: their scores have changed."""
+        """The objective of every scored candidate anew: their scores have changed, as more is known of the people."""
+        self.funnel.forget()
         for candidate in self.history.scored():
             candidate.objective = self.objective_of(candidate)
 

@@ -14,8 +14,18 @@ from typing import Any, Literal
 
 from steer.config.strength import StrengthName
 from steer.errors import SteerError, UsageError
-from steer.events import CandidateDone, Event, PhaseBegan, RoundProposed, RunStarted, RunStopped
+from steer.events import (
+    CandidateDone,
+    Event,
+    PhaseBegan,
+    QuestionAsked,
+    QuestionClosed,
+    RoundProposed,
+    RunStarted,
+    RunStopped,
+)
 from steer.judging.audience import Audience
+from steer.question import RunQuestion
 from steer.result import Result
 from steer.server.queue import Cancelled, Job, Queue
 from steer.types import Candidate, History, State
@@ -28,8 +38,8 @@ OVER = ("done", "stopped", "failed", "cancelled")
 class Wish:
     """What is asked for. ``size`` in pixels and ``negative``: None for what the config says. ``n``: pictures wanted at
     the end. ``partials``: best pictures so far that are wanted on the way. ``learn``: ratings given meanwhile count.
-    ``strength``: how far rewrites may leave the prompt, None for what the config says. ``folder``: of an earlier run
-    that is gone on with; everything else is then as it was.
+    ``ask``: questions that the run may ask its user. ``strength``: how far rewrites may leave the prompt, None for what
+    the config says. ``folder``: of an earlier run that is gone on with; everything else is then as it was.
     """
 
     prompt: str
@@ -41,8 +51,14 @@ class Wish:
     n: int = 1
     partials: int = 0
     learn: bool = False
+    ask: int = 0
     strength: StrengthName | None = None
     folder: Path | None = None
+
+    @property
+    def learns(self) -> bool:
+        """Whether what its users say meanwhile counts."""
+        return self.learn or self.ask > 0
 
 
 class Run:
@@ -60,6 +76,7 @@ class Run:
         self.created = time.time()
         self.events: list[dict[str, Any]] = []
         self.candidates: dict[int, Candidate] = {}
+        self.questions: dict[int, RunQuestion] = {}
         self.job: Job | None = None
         self._history = History()
         self._sent = 0  # partial pictures
@@ -129,6 +146,11 @@ class Run:
             self._add("picture", **told(event.candidate))
         elif isinstance(event, PhaseBegan) and event.phase in ("proposing", "reporting"):
             self._partial()
+        elif isinstance(event, QuestionAsked):
+            self.questions[event.question.number] = event.question
+            self._add("question", **asked(event.question))
+        elif isinstance(event, QuestionClosed):
+            self._add("answer", question=event.number, value=event.value)
         elif isinstance(event, RunStopped):
             self.result = event.result
             return
@@ -143,6 +165,10 @@ class Run:
             return None
         own = [c for c in self._history.scored() if c.rewrite.text == ranked[0].rewrite.text]
         return max(own, key=lambda c: c.objective)
+
+    def open_question(self) -> RunQuestion | None:
+        """What the run would like to know now; None for nothing."""
+        return next((q for q in self.questions.values() if not q.closed and not q.answered), None)
 
     def _partial(self) -> None:
         """After a round: the best so far, as often as is wanted, spread over the budget."""
@@ -218,6 +244,18 @@ def told(candidate: Candidate) -> dict[str, Any]:
         "fidelity": number(candidate.fidelity),
         "objective": number(candidate.objective),
         "drawn": bool(candidate.picture),
+    }
+
+
+def asked(question: RunQuestion) -> dict[str, Any]:
+    """What may be told of a question."""
+    return {
+        "number": question.number,
+        "kind": question.form,
+        "words": question.words,
+        "user": question.user,
+        "worth": number(question.worth),
+        "pictures": [told(candidate) for candidate in question.pictures],
     }
 
 

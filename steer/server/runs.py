@@ -16,7 +16,7 @@ from steer.server.access import Caller, caller_of, run_for, service_of, user_for
 from steer.server.errors import Fault, fault_of
 from steer.server.files import png
 from steer.server.images import about
-from steer.server.run import Run, Wish, told
+from steer.server.run import Run, Wish, asked, told
 from steer.server.service import Service, random_
 from steer.server.settings import fitted, read_size
 from steer.server.waiting import SSE, answered, changes, sse
@@ -27,7 +27,7 @@ QUIET_S = 15.0  # a comment is sent at least so often, for proxies that end sile
 
 class RunRequest(BaseModel):
     """What to draw. ``budget`` goes before ``quality``; ``learn``: ratings given meanwhile steer the rest.
-    ``strength``: how far rewrites may leave the prompt.
+    ``ask``: questions that the run may ask the user. ``strength``: how far rewrites may leave the prompt.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -40,6 +40,7 @@ class RunRequest(BaseModel):
     size: str | None = None
     negative_prompt: str | None = None
     learn: bool = False
+    ask: int = Field(0, ge=0, le=20)
     strength: StrengthName | None = None
 
 
@@ -51,6 +52,15 @@ class Rating(BaseModel):
     picture: int
     score: float = Field(ge=1, le=5)
     user: str | None = None
+
+
+class Answer(BaseModel):
+    """An answer to a question of a run: the index of the picture liked best, or a rating from 1 to 5; null skips."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    question: int
+    value: float | None
 
 
 @router.post("")
@@ -69,6 +79,7 @@ async def start(request: Request, body: RunRequest) -> Response:
         negative=body.negative_prompt,
         partials=10**6,  # after each round
         learn=body.learn,
+        ask=body.ask,
         strength=body.strength,
     )
     run = service.start(wish, caller.token.name)
@@ -152,13 +163,31 @@ async def rate(request: Request, id_: str, body: Rating) -> dict[str, Any]:
     service, caller, run = _found(request, id_)
     user = _rater(service, caller, run, body.user)
     await answered(service.rate(run, body.picture, body.score, user))
-    return {"user": user, "picture": body.picture, "score": body.score, "counts_now": run.wish.learn and not run.over}
+    return {"user": user, "picture": body.picture, "score": body.score, "counts_now": run.wish.learns and not run.over}
+
+
+@router.post("/{id_}/answer")
+async def answer(request: Request, id_: str, body: Answer) -> dict[str, Any]:
+    """Answer a question of the run; the next round takes it into account. 409 where it is answered, or the run over."""
+    service, caller, run = _found(request, id_)
+    question = run.questions.get(body.question)
+    if question is None:
+        raise Fault(404, f"the run has asked no question {body.question}", "not_found")
+    _rater(service, caller, run, question.user)
+    if not question.answer(body.value):
+        raise Fault(409, "this question is no longer open", "not_open")
+    return {"user": question.user, "question": question.number, "value": body.value}
 
 
 @router.get("/{id_}/questions")
 async def questions(request: Request, id_: str) -> dict[str, Any]:
-    """What the run would like to know now: pictures to rate, by ``rate``. Empty where no answer could change it."""
+    """What the run would like to know now: with ``ask`` its open question, for ``answer``; with ``learn`` pictures to
+    rate, by ``rate``. Empty where no answer could change it.
+    """
     service, _, run = _found(request, id_)
+    if run.wish.ask:
+        question = run.open_question()
+        return {"object": "list", "data": [asked(question)] if question else [], "asks": not run.over}
     asks = run.wish.learn and not run.over and service.rates(run.users) is not None
     found = [{"kind": "rate", "picture": _picture(run, i)} for i in service.unsure(run)] if asks else []
     return {"object": "list", "data": found, "asks": asks}
@@ -192,7 +221,8 @@ def state_of(service: Service, run: Run) -> dict[str, Any]:
         "prompt": run.wish.prompt,
         "budget": run.wish.budget,
         "seed": run.wish.seed,
-        "learn": run.wish.learn,
+        "learn": run.wish.learn or run.wish.ask > 0,
+        "ask": run.wish.ask,
         "created": int(run.created),
         "before": service.queue.place(run.job) if run.job and run.state == "waiting" else None,
         "progress": round(run.progress(), 3),

@@ -20,6 +20,7 @@ from steer.judging.audience import Audience
 from steer.lexicon import Lexicon
 from steer.parts import Parts
 from steer.result import Result
+from steer.run.after import check_asked
 from steer.run.drive import drive, new_folder
 from steer.run.enhance import Enhanced, enhance
 from steer.run.requests import check_request, run_folder
@@ -88,6 +89,8 @@ class Service:
         """Let a run wait for its turn. Raises UsageError for what cannot be drawn, Full and Closed."""
         check_wish(wish, self.settings.most(self.parts.config))
         check_prompt(wish.prompt)
+        if wish.ask:
+            check_asked(self.parts, wish.user)
         return self._queued(Run(wish, owner, self.queue))
 
     def _queued(self, run: Run) -> Run:
@@ -122,6 +125,7 @@ class Service:
         if wish.folder is not None:
             return self.parts_of(RunFolder.open(wish.folder).manifest["config"], wish.folder)
         changes: dict[str, object] = {"search.learn": True} if wish.learn else {}
+        changes |= {"search.ask": wish.ask} if wish.ask else {}
         changes |= {"search.strength": wish.strength} if wish.strength else {}
         parts = self.parts.with_config(override(self.parts.config, changes)) if changes else self.parts
         if wish.size is not None or wish.negative is not None:
@@ -143,8 +147,9 @@ class Service:
         Closed.
         """
         manifest = RunFolder.open(path).manifest
-        told, learn = manifest["request"], self.parts_of(manifest["config"], path).config.search.learn
-        wish = Wish(told["prompt"], told["user"], told["budget"], told["seed"], learn=learn, folder=path)
+        told, search = manifest["request"], self.parts_of(manifest["config"], path).config.search
+        asked = told["prompt"], told["user"], told["budget"], told["seed"]
+        wish = Wish(*asked, learn=search.learn, ask=search.ask, folder=path)
         return self._queued(Run(wish, owner, self.queue))
 
     def _ended(self, run: Run, done: Future[Any]) -> None:

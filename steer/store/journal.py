@@ -88,6 +88,24 @@ class _Learned(_Line):
     kind: Literal["learned"]
     round: Count
     candidates: list[_Candidate]
+    basis: dict[Text, Text] = Field(default_factory=dict)
+
+
+class _Question(_Line):
+    kind: Literal["question"]
+    number: Count
+    round: Count
+    form: Literal["which", "rate"]
+    user: Text
+    pictures: Annotated[list[Count], Field(min_length=1, max_length=3)]
+    worth: Annotated[float, Field(ge=0, le=10)]
+
+
+class _Answer(_Line):
+    kind: Literal["answer"]
+    number: Count
+    round: Count
+    value: Annotated[float, Field(ge=0, le=2**63)] | None
 
 
 class _Comment(_Line):
@@ -107,7 +125,10 @@ class _Stopped(_Line):
 
 
 _LINE: TypeAdapter[Any] = TypeAdapter(
-    Annotated[_Written | _Proposed | _Made | _Learned | _Comment | _Stopped, Field(discriminator="kind")]
+    Annotated[
+        _Written | _Proposed | _Made | _Learned | _Question | _Answer | _Comment | _Stopped,
+        Field(discriminator="kind"),
+    ]
 )
 
 

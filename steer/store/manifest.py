@@ -36,6 +36,16 @@ class _Request(_Strict):
     start: _Start | None = None
 
 
+class _Remembered(_Strict):
+    model_config = ConfigDict(extra="forbid")
+
+    prompt: Annotated[str, Field(max_length=20_000)]
+    text: Annotated[str, Field(max_length=20_000)]
+    changes: dict[str, str]
+    gain: Annotated[float, Field(ge=-3, le=3)]
+    weight: Amount
+
+
 class _Manifest(_Strict):
     fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
     request: _Request
@@ -45,6 +55,8 @@ class _Manifest(_Strict):
     steer: str
     created: Annotated[str, Field(max_length=40)]
     taste: Annotated[str, Field(max_length=1_000_000)] = ""
+    known: dict[str, str] = Field(default_factory=dict)
+    earlier: Annotated[list[_Remembered], Field(max_length=1000)] = Field(default_factory=list)
     warnings: list[str] = Field(default_factory=list)
     usage: dict[str, dict[str, Amount]] = Field(default_factory=dict)
 

@@ -12,6 +12,8 @@ import json
 import math
 import os
 import time
+from collections.abc import Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from PIL import Image
 from reward_models.doors import Unreadable, inside, shown
 from reward_models.pictures import read_picture
 from steer.errors import StorageError, UsageError
+from steer.question import AskedBefore, RunQuestion
 from steer.store.files import storage_error, write_json, write_whole
 from steer.store.journal import NAME as JOURNAL
 from steer.store.journal import picture_name, read_journal
@@ -29,7 +32,7 @@ from steer.store.names import check_new
 from steer.store.private import private_folder
 from steer.store.provenance import png_text
 from steer.store.writer import Writer
-from steer.types import Candidate, Comment, Dropped, Rewrite, State
+from steer.types import Candidate, Comment, Dropped, Remembered, Rewrite, State
 
 PACKAGES = ("torch", "diffusers", "transformers", "safetensors", "pillow", "numpy")
 
@@ -54,6 +57,15 @@ class RunFolder:
         self.learned: dict[int, dict[int, dict[str, Any]]] = {  # scores by round and candidate, of runs that learn
             r["round"]: {c["index"]: c for c in r["candidates"]} for r in rows if r["kind"] == "learned"
         }
+        bases = [r["basis"] for r in rows if r["kind"] == "learned" and r.get("basis")]
+        # digests of what was known of the users when their pictures were scored last, of runs that learn
+        self.known: dict[str, str] = bases[-1] if bases else dict(manifest.get("known", {}))
+        answers = {r["number"] for r in rows if r["kind"] == "answer"}
+        self.asked = [  # questions to the user, in order
+            AskedBefore(r["number"], r["round"], r["form"], tuple(r["pictures"]), r["worth"], r["number"] in answers)
+            for r in rows
+            if r["kind"] == "question"
+        ]
         self.comments: dict[int, Comment] = {  # a critic's, by round
             r["round"]: Comment(r["text"], r["picture"], r["filtered"], r["failed"], r.get("about", ""))
             for r in rows
@@ -64,10 +76,17 @@ class RunFolder:
 
     @classmethod
     def create(
-        cls, path: Path, request: dict[str, Any], config: dict[str, Any], parts: dict[str, Any], taste: str = ""
+        cls,
+        path: Path,
+        request: dict[str, Any],
+        config: dict[str, Any],
+        parts: dict[str, Any],
+        taste: str = "",
+        earlier: Sequence[Remembered] = (),
     ) -> RunFolder:
-        """A new folder. ``taste``: the users' words that the proposer is told, so that a resumed run asks alike; they
-        are outside the fingerprint, which has a digest of all that was learned of the users.
+        """A new folder. ``taste``: the users' words that the proposer is told, and ``earlier`` what is remembered of
+        earlier runs, so that a resumed run asks alike; they are outside the fingerprint, which has a digest of all that
+        was learned of the users.
 
         Raises UsageError when a run is there, or what is left of one, StorageError when it cannot be made.
         """
@@ -85,6 +104,7 @@ class RunFolder:
             "fingerprint": fingerprint(basis),
             **basis,
             **({"taste": taste} if taste else {}),
+            **({"earlier": [asdict(each) for each in earlier]} if earlier else {}),
         }
         write_json(path / "manifest.json", manifest)
         return cls(path, manifest)
@@ -98,6 +118,11 @@ class RunFolder:
     def taste(self) -> str:
         """The users' words when the run began; "" where the proposer was told none."""
         return str(self.manifest.get("taste", ""))
+
+    @property
+    def earlier(self) -> tuple[Remembered, ...]:
+        """What was remembered of the user's earlier runs when the run began."""
+        return tuple(Remembered(**each) for each in self.manifest.get("earlier", ()))
 
     def check_same(self, request: dict[str, Any], config: dict[str, Any], parts: dict[str, Any]) -> None:
         """Refuse to go on when anything that changes results differs, and say what."""
@@ -161,9 +186,30 @@ class RunFolder:
         """What was paid for, before it is known which of it is rendered."""
         self._append("written", {"round": round_, "rewrites": [vars(r) for r in rewrites]})
 
-    def record_learned(self, round_: int, candidates: list[Candidate]) -> None:
-        """Scores of all pictures after what was learnt in a round."""
-        self._append("learned", {"round": round_, "candidates": [c.facts() for c in candidates]})
+    def record_learned(self, round_: int, candidates: list[Candidate], basis: dict[str, str]) -> None:
+        """Scores of all pictures after what was learnt in a round. ``basis``: digest of what it was learnt from, by
+        user.
+        """
+        self._append("learned", {"round": round_, "candidates": [c.facts() for c in candidates], "basis": basis})
+
+    def record_known(self, basis: dict[str, str]) -> None:
+        """What was known of the users as a run begins that learns, in the manifest, outside its fingerprint."""
+        self.known = basis
+        self._note("known", basis)
+
+    def record_question(self, question: RunQuestion) -> None:
+        """One journal line for a question to the user."""
+        told = {"number": question.number, "round": question.round, "form": question.form, "user": question.user}
+        pictures = [c.index for c in question.pictures]
+        self._append("question", {**told, "pictures": pictures, "worth": question.worth})
+
+    def record_answer(self, round_: int, number: int, value: float | None) -> None:
+        """One journal line for an answer, taken after a round; None for a question that was skipped."""
+        self._append("answer", {"number": number, "round": round_, "value": value})
+
+    def went_on(self, round_: int) -> bool:
+        """Whether an earlier start of the run went on to the round behind this one."""
+        return any(later > round_ for later in self.proposed)
 
     def record_comment(self, round_: int, comment: Comment) -> None:
         """What a critic said in a round."""

@@ -107,6 +107,8 @@ class StudyRun:
 
     def _batch(self, name: str, parts: Parts, batch: BatchFolder, rows: list[dict[str, Any]]) -> None:
         config = parts.config
+        if config.search.ask:
+            raise UsageError("search.ask: nobody answers questions in a study")
         batch.prepare(config.model_dump(mode="json"), [], config.name, read_mappings(rows, RowParts(parts).check))
         ended = sum(batch.state(row) == "done" for row in batch.rows())
 

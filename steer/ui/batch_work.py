@@ -17,11 +17,13 @@ from steer.batch.row_parts import RowParts
 from steer.batch.rows import Row, read_rows
 from steer.config import override
 from steer.errors import SteerError, UsageError
-from steer.events import CandidateDone, Event, RoundProposed
+from steer.events import CandidateDone, Event, QuestionAsked, RoundProposed
 from steer.judging.audience import Audience
+from steer.question import RunQuestion
 from steer.server.queue import Cancelled, Closed, Full, Job
 from steer.server.service import Service
 from steer.store.names import slug
+from steer.users.answers_in_runs import keep_answer
 
 log = logging.getLogger(__name__)
 KINDS = (".txt", ".csv", ".jsonl", ".parquet")
@@ -69,6 +71,7 @@ class BatchWork:
         self.error = ""
         self.row = ""  # the id of the one being drawn
         self.pictures = 0  # of that row
+        self.questions: dict[tuple[str, int], RunQuestion] = {}  # by row and number
         parts = service.parts_of(folder.manifest["config"], folder.path)
         self._rows = RowParts(parts)
         self._thread = threading.Thread(target=self._work, name=f"batch {folder.path.name}", daemon=True)
@@ -82,6 +85,24 @@ class BatchWork:
     def stop(self) -> None:
         """End after the picture that is being drawn; what was made stays."""
         self.stopping = True
+
+    def open_questions(self) -> list[tuple[str, RunQuestion]]:
+        """The questions of all rows that nobody answered yet, with the row; of rows that are over too."""
+        return [(row, q) for (row, _), q in list(self.questions.items()) if not q.answered]
+
+    def answer(self, row: str, number: int, value: float | None) -> bool:
+        """Answer a question of a row; whether it was open. Where the row is over, the answer counts for the rows behind
+        it. Raises UsageError for a wrong value.
+        """
+        question = self.questions.get((row, number))
+        if question is None or question.answered:
+            return False
+        if question.answer(value):
+            return True
+        question.answered, question.value = True, value  # the row takes it no more, so it is kept here
+        parts = self.service.parts
+        self.service.ask(lambda: keep_answer(parts.store, parts.reward, question)).result()
+        return True
 
     def join(self, timeout_s: float) -> None:
         """Wait for its end, or so long."""
@@ -133,6 +154,8 @@ class BatchWork:
 
     def _heard(self, event: Event) -> None:
         """Between two pictures: the small questions of others, and whether to stop."""
+        if isinstance(event, QuestionAsked):
+            self.questions[(self.row, event.question.number)] = event.question
         if not self.service.queue.in_thread() or not isinstance(event, (CandidateDone, RoundProposed)):
             return
         if isinstance(event, CandidateDone):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, ConfigDict
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from reward_models.doors import Unreadable, inside
@@ -21,17 +22,28 @@ from steer.config.search import MOST_PICTURES
 from steer.config.strength import StrengthName
 from steer.errors import UsageError
 from steer.server.errors import Fault
+from steer.server.run import asked
 from steer.server.service import Service
 from steer.server.waiting import answered
 from steer.ui.batch_work import BatchWork, new_batch
 from steer.ui.export import IN_MEMORY, chunks
-from steer.ui.history import History
+from steer.ui.history import History, picture_of
 from steer.ui.thumbnails import SIDES, Thumbnails
 from steer.ui.visitor import owner
 
 PAGE = 50
 KEPT_S = 3600  # a picture, by a browser
 TABLES = ("results.csv", "index.html", "sheet.png")
+
+
+class RowAnswer(BaseModel):
+    """An answer to a question of a row: the index of the picture liked best, or a rating from 1 to 5; null skips."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    row: str
+    question: int
+    value: float | None
 
 
 class BatchRoutes:
@@ -48,6 +60,8 @@ class BatchRoutes:
         router.post("/{name}/resume")(self.resume)
         router.get("/{name}/result")(self.result)
         router.get("/{name}/rows/{row}/picture")(self.picture)
+        router.get("/{name}/rows/{row}/pictures/{index}")(self.asked_about)
+        router.post("/{name}/answer")(self.answer)
 
     async def batches(self, request: Request) -> dict[str, Any]:
         """All batches of the output folder, the newest first."""
@@ -61,12 +75,16 @@ class BatchRoutes:
         user: str = Query("", max_length=500),
         budget: int | None = Query(None, ge=1, le=MOST_PICTURES),
         strength: StrengthName | None = None,
+        ask: int = Query(0, ge=0, le=20),
     ) -> Response:
-        """A new batch; the body is the file of prompts, ``user`` is for rows that name none."""
+        """A new batch; the body is the file of prompts, ``user`` is for rows that name none, ``ask``: questions that
+        each row may ask.
+        """
         owner(request)
         content = await request.body()
         settings: dict[str, object] = {} if budget is None else {"search.budget": budget}
         settings |= {} if strength is None else {"search.strength": strength}
+        settings |= {"search.ask": ask} if ask else {}
         made = self.service.ask(lambda: new_batch(self.service, file, content, user or None, settings))
         folder = await answered(made)
         self.working[folder.path.name] = BatchWork(self.service, folder)
@@ -118,6 +136,25 @@ class BatchRoutes:
         except (OSError, Unreadable) as error:
             raise Fault(404, "this row has no picture", "not_found") from error
 
+    async def asked_about(self, request: Request, name: str, row: str, index: int) -> Response:
+        """A picture of a row, small."""
+        folder = self._folder(request, name)
+        found = Row(check_row_id(row), "", "")
+        folder.check_place(found)
+        try:
+            path = picture_of(folder.run_of(found), index)
+            return await asyncio.to_thread(self.thumbnails.answer, path, SIDES[0], KEPT_S)
+        except (OSError, Unreadable) as error:
+            raise Fault(404, f"this row has no picture {index}", "not_found") from error
+
+    async def answer(self, request: Request, name: str, body: RowAnswer) -> dict[str, Any]:
+        """Answer a question of a row; 409 where it is answered already, or nobody asked it."""
+        folder = self._folder(request, name)
+        work = self.working.get(folder.path.name)
+        if work is None or not await asyncio.to_thread(work.answer, body.row, body.question, body.value):
+            raise Fault(409, "this question is no longer open", "not_open")
+        return {"row": body.row, "question": body.question, "value": body.value}
+
     def close(self) -> None:
         """End all batches; each keeps what it made."""
         for work in self.working.values():
@@ -156,6 +193,7 @@ class BatchRoutes:
             "row": work.row if work and going_on else "",
             "pictures": work.pictures if work and going_on else 0,
             "error": work.error if work else "",
+            "questions": [{"row": row, **asked(q)} for row, q in work.open_questions()] if work else [],
         }
 
 

@@ -227,7 +227,7 @@ class PeopleRoutes:
     def _interview(self, user: str) -> Interview:
         """In the models' thread."""
         service = self.service
-        if any(not r.over and not r.wish.learn and user in r.users for r in list(service.runs.values())):
+        if any(not r.over and not r.wish.learns and user in r.users for r in list(service.runs.values())):
             raise UsageError(f"a run for '{user}' goes on that does not learn; rate when it is over")
         if user not in self._interviews:
             store = service.parts.store

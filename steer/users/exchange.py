@@ -9,7 +9,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from steer.users.ids import check_id
 from steer.users.kept_pictures import opened
 from steer.users.pictures import AT_ONCE, Question
 from steer.users.records import User, picture_hash
+from steer.users.run_memory import DrawnBefore
 from steer.users.schema import RENAMED_ENCODERS
 from steer.users.store import UserStore
 
@@ -58,8 +59,14 @@ def export_user(store: UserStore, user: str, keys: list[str], with_pictures: boo
         "choices": [{"better": c.better, "worse": c.worse, "at": c.at} for c in told.choices],
         "prompts": {h: p for h in pictures if (p := told.prompts.get(h))},
         "features": features,
+        "runs": [_drawn(p) for p in store.drawn_before(user) if p.encoder in keys],
         **({"thumbnails": _in_base64(store.thumbnails(user, pictures))} if with_pictures else {}),
     }
+
+
+def _drawn(picture: DrawnBefore) -> dict[str, Any]:
+    """A picture of an earlier run as JSON values."""
+    return {**asdict(picture), "kept": base64.b64encode(picture.kept).decode()}
 
 
 def _features(store: UserStore, key: str, user: str, pictures: Sequence[str]) -> dict[str, bytes]:
@@ -96,6 +103,7 @@ def import_user(
         for encoder, kept in told.features.items():
             store.keep_own_features(user, RENAMED_ENCODERS.get(encoder, encoder), kept)
         store.keep_thumbnails(user, small)
+        store.keep_run(user, [DrawnBefore(**dict(p)) for p in told.runs])
         if told.source:
             store.mark_imported(user, told.source)
     return store.user(user)

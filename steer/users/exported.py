@@ -19,6 +19,7 @@ FORMAT = 1
 MOST_BYTES = 256_000_000  # of a file
 MOST_FEATURES = 200_000  # bytes of one picture's; 30,000 numbers have 60,000
 MOST_ENCODERS = 20
+MOST_DRAWN = 20_000  # pictures of earlier runs
 PLACE = 80  # characters of where in the file a fault is
 
 
@@ -70,6 +71,18 @@ class SaidChoice(_Part):
     worse: Hash
 
 
+class SaidDrawn(_Part):
+    """A picture of an earlier run; see :class:`steer.users.run_memory.DrawnBefore`."""
+
+    run: Annotated[str, Field(max_length=400), Clean]
+    prompt: Prompt
+    text: Prompt
+    changes: Annotated[dict[Fact, Prompt], Field(max_length=FACTS)]
+    encoder: Fact
+    kept: Features
+    at: Time
+
+
 class Exported(_Part):
     """A person as a file. ``features`` by encoder and picture hash; ``thumbnails`` by picture hash, not opened yet."""
 
@@ -83,6 +96,7 @@ class Exported(_Part):
     prompts: dict[Hash, Prompt] = {}
     features: Annotated[dict[Fact, dict[Hash, Features]], Field(max_length=MOST_ENCODERS)] = {}
     thumbnails: dict[Hash, Base64] = {}
+    runs: Annotated[list[SaidDrawn], Field(max_length=MOST_DRAWN)] = []
 
 
 def read_export(path: Path) -> Exported:

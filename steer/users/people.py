@@ -127,7 +127,16 @@ class People(KeptPictures):
             if check_id(new).lower() != user.lower():
                 self.check_free(new)
             db.execute("UPDATE users SET id = ? WHERE id = ?", (new, user))
-            for table in ("ratings", "choices", "vectors", "votes", "thumbnails", "own_features", "earlier_ratings"):
+            for table in (
+                "ratings",
+                "choices",
+                "vectors",
+                "votes",
+                "thumbnails",
+                "own_features",
+                "earlier_ratings",
+                "run_pictures",
+            ):
                 db.execute(f"UPDATE {table} SET user = ? WHERE user = ?", (new, user))
         self._forget_log()
         return self.user(new)

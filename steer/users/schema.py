@@ -122,6 +122,20 @@ MIGRATIONS: list[str] = [
     );
     CREATE INDEX earlier_ratings_of_user ON earlier_ratings (user, picture)
     """,
+    """
+    CREATE TABLE run_pictures (                   -- what runs drew for a person, for the next ones, without scores
+        id INTEGER PRIMARY KEY,
+        user TEXT NOT NULL COLLATE NOCASE REFERENCES users ON DELETE CASCADE,
+        run TEXT NOT NULL,                        -- name of its folder, and when it began
+        prompt TEXT NOT NULL,                     -- as it was typed
+        text TEXT NOT NULL,
+        changes TEXT NOT NULL,                    -- JSON: phrases by kind
+        encoder TEXT NOT NULL,
+        kept BLOB NOT NULL,                       -- what the teacher of that key keeps of the picture
+        at TEXT NOT NULL
+    );
+    CREATE INDEX run_pictures_of_user ON run_pictures (user, run)
+    """,
 ]
 # the same for features in exports that were written before
 RENAMED_ENCODERS = {"01069d4b48151016": "b6bf1083c802b29b", "fdd5e278a6d30f0c": "f3487d346618af4b"}

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from steer.errors import UsageError
-from steer.users.answers import Answers
 from steer.users.database import StillRead
 from steer.users.ids import check_id
 from steer.users.records import User
+from steer.users.run_memory import RunMemory
 
 _UNUSED = """DELETE FROM pictures WHERE hash NOT IN (SELECT picture FROM ratings)
              AND hash NOT IN (SELECT better FROM choices) AND hash NOT IN (SELECT worse FROM choices)"""
 
 
-class UserStore(Answers):
+class UserStore(RunMemory):
     """People with their ratings and choices. Safe for several processes and threads.
 
     A write is on disk when the call returns. Raises StorageError when the file cannot be used, UsageError for unknown
@@ -67,10 +67,22 @@ class UserStore(Answers):
         stay.
         """
         self._own_person(user)
-        return self._remove([user], ("ratings", "choices", "vectors", "thumbnails", "own_features", "earlier_ratings"))
+        return self._remove(
+            [user], ("ratings", "choices", "vectors", "thumbnails", "own_features", "earlier_ratings", "run_pictures")
+        )
 
     def _delete(self, users: Sequence[str]) -> dict[str, int]:
-        kept = ("ratings", "choices", "vectors", "votes", "thumbnails", "own_features", "earlier_ratings", "users")
+        kept = (
+            "ratings",
+            "choices",
+            "vectors",
+            "votes",
+            "thumbnails",
+            "own_features",
+            "earlier_ratings",
+            "run_pictures",
+            "users",
+        )
         return self._remove(users, kept)
 
     def _remove(self, users: Sequence[str], tables: Sequence[str]) -> dict[str, int]:
@@ -81,7 +93,7 @@ class UserStore(Answers):
                 column = "id" if table == "users" else "user"
                 gone[table] = db.executemany(f"DELETE FROM {table} WHERE {column} = ?", [(u,) for u in users]).rowcount
             gone["pictures"] = db.execute(_UNUSED).rowcount
-        for uncounted in ("users", "own_features", "earlier_ratings"):
+        for uncounted in ("users", "own_features", "earlier_ratings", "run_pictures"):
             gone.pop(uncounted, None)
         try:
             self._forget_log()

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from html import escape
 
 from reward_models.plural import counted
+from steer.question import RunQuestion
 from steer.report.changes import word_changes
 from steer.result import Result
 from steer.types import Candidate, SteerRequest
+from steer.users.interview import ANCHORS
 from steer.web.serving import DONE
 
 MARK = {"same": "{}", "added": "<ins>{}</ins>", "removed": "<del>{}</del>"}
@@ -110,6 +112,20 @@ def chosen(candidate: Candidate, prompt: str, url: str) -> str:
         f"<figure><img src='{url}' alt='The picture to rate: {escape(candidate.rewrite.text, True)}'>"
         f"<figcaption><b>To rate</b> liking {liking(candidate)}<span>{changes(prompt, candidate)}</span></figcaption>"
         "</figure>"
+    )
+
+
+def asked(question: RunQuestion, url: Callable[[Candidate], str]) -> str:
+    """A question of the run: its pictures as buttons, or one picture with a scale."""
+    pictures = [(c, f"<img src='{url(c)}' alt='{escape(c.rewrite.text, True)}'>") for c in question.pictures]
+    if question.form == "rate":
+        shown = "".join(image for _, image in pictures)
+        shown += "".join(f"<button id='answer-{n}'><b>{n}</b> {word}</button>" for n, word in ANCHORS.items())
+    else:
+        shown = "".join(f"<button id='answer-{c.index}'>{image}<span>This one</span></button>" for c, image in pictures)
+    return (
+        f"<p><b>{question.words}</b> The run goes on meanwhile.</p><div>{shown}"
+        "<button id='answer-skip'>Skip</button></div>"
     )
 
 

@@ -18,15 +18,16 @@ from starlette.routing import Route
 
 from reward_models.pictures import open_picture
 from steer.errors import SteerError
-from steer.events import CandidateDone, Event, RunStarted, RunStopped
+from steer.events import CandidateDone, Event, QuestionAsked, QuestionClosed, RunStarted, RunStopped
 from steer.judging.audience import Audience
 from steer.parts import Parts
+from steer.question import RunQuestion
 from steer.types import Candidate, State, StopReason
 from steer.users.interview import ANCHORS
 from steer.users.rating import RatedPicture, rate_candidate, take_back
 from steer.web.address import Address
 from steer.web.asking import LIVE, PRESSED
-from steer.web.board import Board, beside, chosen, ending, gallery, head
+from steer.web.board import Board, asked, beside, chosen, ending, gallery, head
 from steer.web.pictures import Pictures
 from steer.web.serving import QUIETLY, Served
 
@@ -51,6 +52,7 @@ class LivePage:
         self._board = Board()
         self._version = 0
         self._stopping = threading.Event()
+        self._question: RunQuestion | None = None  # that is open
         self._ratings: list[RatedPicture] = []  # to take back
         self.blocks = self._page()
         self.served: Served | None = None
@@ -63,6 +65,10 @@ class LivePage:
                 self._stopping.clear()
             elif isinstance(event, CandidateDone):
                 self._board = replace(self._board, candidates=(*self._board.candidates, event.candidate))
+            elif isinstance(event, QuestionAsked):
+                self._question = event.question
+            elif isinstance(event, QuestionClosed):
+                self._question = None
             elif isinstance(event, RunStopped):
                 self._board = replace(self._board, result=event.result)
             else:
@@ -105,10 +111,10 @@ class LivePage:
 
     def _refresh(self, seen: int, index: int) -> list[Any]:
         with self._lock:
-            version, board = self._version, self._board
+            version, board, question = self._version, self._board, self._question
         scored = [c for c in board.candidates if c.state is State.SCORED]
         if seen == version:
-            return [gr.skip()] * 6
+            return [gr.skip()] * 7
         drawn = [c for c in scored if self._path(c).exists()]  # the writer may be behind
         over = board.result is not None
         return [
@@ -116,6 +122,7 @@ class LivePage:
             beside(board, drawn, partial(self._url, side=LARGE)),
             gallery(board, drawn, int(index), partial(self._url, side=SMALL)),
             ending(board, self._report.exists()),
+            asked(question, partial(self._url, side=SMALL)) if question and not question.answered else "",
             gr.Button(visible=not over, interactive=board.request is not None and not self._stopping.is_set()),
             version if len(drawn) == len(scored) else -1,
         ]
@@ -147,7 +154,7 @@ class LivePage:
         except SteerError as error:
             raise gr.Error(str(error)) from error
         self._ratings.append(rated)
-        going_on = self._board.result is None and self.parts.config.search.learn
+        going_on = self._board.result is None and self.parts.config.search.learns
         then = "The next round takes it into account." if going_on else "The next run takes it into account."
         return f"<p><b>Saved: {score:g} of 5.</b> {then}</p>"
 
@@ -156,6 +163,18 @@ class LivePage:
             return "<p>There is no rating to take back.</p>"
         take_back(self.parts.store, self._ratings.pop())
         return "<p>The last rating is taken back.</p>"
+
+    def _answer(self, event: gr.EventData) -> list[Any]:
+        """A button of the open question: "answer-N", or "answer-skip"."""
+        question, pressed = self._question, str(event.pressed).removeprefix("answer-")
+        if question is None:
+            return ["", "<p>This question is no longer open.</p>"]
+        try:
+            question.answer(None if pressed == "skip" else float(pressed))
+        except (SteerError, ValueError) as error:
+            raise gr.Error(str(error)) from error
+        said = "Skipped." if pressed == "skip" else "<b>Saved.</b> The next round takes it into account."
+        return ["", f"<p>{said}</p>"]
 
     def _stop(self) -> int:
         self._stopping.set()
@@ -203,14 +222,18 @@ class LivePage:
                         with gr.Row(elem_id="rated"):
                             said = gr.HTML(html_template=LIVE, elem_id="said")
                             undo = gr.Button("Undo", elem_id="key-u", size="sm")
+            question = gr.HTML(
+                html_template="<div class='asked'>${value}</div>", elem_id="question", js_on_load=PRESSED
+            )
             over = gr.HTML(html_template="<div class='over'>${value}</div>", elem_id="over")
             pictures = gr.HTML(html_template="<div class='grid'>${value}</div>", elem_id="gallery", js_on_load=PRESSED)
             index, seen = gr.Number(-1, visible=False), gr.Number(-1, visible=False)
-            shown = [top, pair, pictures, over, stop, seen]
+            shown = [top, pair, pictures, over, question, stop, seen]
             for n, button in buttons.items():
                 button.click(partial(self._rate, score=n), index, said, **QUIETLY)
             undo.click(self._undo, None, said, **QUIETLY)
             stop.click(self._stop, None, seen, **QUIETLY)
+            question.click(self._answer, None, [question, said], **QUIETLY)
             refresh = {"fn": self._refresh, "inputs": [seen, index], "outputs": shown, **QUIETLY}
             choice = [index, picture, said, answers, seen]
             chose = pictures.click(self._choose, None, choice, **QUIETLY).then(**refresh)

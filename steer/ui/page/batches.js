@@ -2,6 +2,7 @@
 import { button, counted, fill, h, number, signed, when, who } from "./dom.js";
 import { get, post, say, send, trying } from "./api.js";
 import { personChoice } from "./people-choice.js";
+import { askedBox } from "./rate.js";
 
 const EVERY_MS = 1500;
 const path = (name) => `ui/batches/${encodeURIComponent(name)}`;
@@ -16,6 +17,7 @@ export async function batchesPage(root, { start }) {
   const [{ batches }, person] = await Promise.all([get("ui/batches"), personChoice("batch-for", null)]);
   const file = h("input", { id: "file", type: "file", accept: ".txt,.csv,.jsonl,.parquet", required: true, "aria-describedby": "file-hint" });
   const budget = h("input", { id: "batch-budget", type: "number", min: 1, max: 100000, value: Math.min(24, start.budget), required: true });
+  const asks = h("input", { id: "batch-ask", type: "number", min: 0, max: 20, value: 0, required: true, "aria-describedby": "ask-hint" });
   const go = h("button", { type: "submit", class: "primary" }, "Start");
   const wrong = h("pre", { class: "wrong", role: "alert", hidden: true });
   const form = h("form", {
@@ -27,7 +29,7 @@ export async function batchesPage(root, { start }) {
       if (chosen.size > MOST_BYTES) { say("The file has more than 1 MB; “steer batch” in a terminal takes larger ones.", "bad"); return; }
       go.setAttribute("aria-busy", "true");
       try {
-        const told = new URLSearchParams({ file: chosen.name, user: person.value(), budget: budget.value });
+        const told = new URLSearchParams({ file: chosen.name, user: person.value(), budget: budget.value, ask: asks.value });
         const made = await send(`ui/batches?${told}`, await chosen.arrayBuffer());
         location.hash = address(made.name);
       } catch (error) {
@@ -40,7 +42,9 @@ export async function batchesPage(root, { start }) {
   h("label", { for: "file" }, "Prompts"), file,
   h("p", { class: "hint", id: "file-hint" }, "a text file with one prompt a line, or csv, jsonl or parquet with the column prompt; user, seed and budget if you like"),
   h("label", { for: "batch-for" }, "User for rows that name none"), person.nodes,
-  h("label", { for: "batch-budget" }, "Pictures for each prompt"), budget, wrong,
+  h("label", { for: "batch-budget" }, "Pictures for each prompt"), budget,
+  h("label", { for: "batch-ask" }, "Questions that each prompt may ask"), asks,
+  h("p", { class: "hint", id: "ask-hint" }, "they stand on the batch's page; only for your own people"), wrong,
   h("div", { class: "actions" }, go));
   root.append(h("h1", {}, "Batches"), h("div", { class: "columns" },
     h("section", {}, batches.length
@@ -50,9 +54,10 @@ export async function batchesPage(root, { start }) {
     form));
 }
 
-export async function batchPage(root, { args, scope }) {
+export async function batchPage(root, { args, scope, start }) {
   const name = args[0];
   const head = h("div"), bar = h("progress", { "aria-label": "Rows done" }), said = h("p", { class: "status", role: "status" });
+  const asked = h("ul", { class: "questions", "aria-label": "Questions of the rows" });
   const rows = h("ul", { class: "rows" }), more = button("Load more", () => load(shown), { class: "more", hidden: true });
   let shown = 0, known = new Map(), working = null;
   async function load(after) {
@@ -72,9 +77,22 @@ export async function batchPage(root, { args, scope }) {
     const text = stateOf(told) + (told.working && told.row ? ` · ${counted(told.pictures, "picture")} of the present row` : "") + (told.error ? ` · ${told.error}` : "");
     if (said.textContent !== text) said.textContent = text;
     more.hidden = shown >= told.rows_total;
+    showQuestions(told.questions ?? []);
     const state = `${told.working}${told.stopping}`;
     if (state !== working) { working = state; fill(head, h("header", { class: "run-head" }, h("h1", {}, name), actions(told))); }
     return told;
+  }
+  let open = "";
+  function showQuestions(questions) {
+    const key = JSON.stringify(questions.map((each) => [each.row, each.number]));
+    if (key === open) return;
+    open = key;
+    fill(asked, questions.map((question) => h("li", {}, askedBox(question,
+      (index) => `${path(name)}/rows/${encodeURIComponent(question.row)}/pictures/${index}`, start.anchors,
+      async (value) => {
+        const kept = await trying(() => post(`${path(name)}/answer`, { row: question.row, question: question.number, value }));
+        if (kept) { if (value !== null) say(`Saved for ${question.user}.`); load(0); }
+      }))));
   }
   function actions(told) {
     const left = (told.states.waiting ?? 0) + (told.states.begun ?? 0) + (told.states.failed ?? 0);
@@ -90,7 +108,7 @@ export async function batchPage(root, { args, scope }) {
     if (told?.working && !scope.signal.left) timer = setTimeout(watch, EVERY_MS);
   }
   scope.onLeave(() => clearTimeout(timer));
-  root.append(h("p", {}, h("a", { href: "#/batches" }, "← Batches")), head, bar, said, rows, more);
+  root.append(h("p", {}, h("a", { href: "#/batches" }, "← Batches")), head, bar, said, asked, rows, more);
   const told = await load(0);
   if (told.working) timer = setTimeout(watch, EVERY_MS);
 }

@@ -36,7 +36,7 @@ export async function createPage(root, { start, scope, query }) {
   const below = h("div", { class: "below" });
 
   async function begin() {
-    const body = { prompt: prompt.value, user: who.value(), budget: Number(budget.value), learn: who.own() };
+    const body = { prompt: prompt.value, user: who.value(), budget: Number(budget.value), learn: who.own(), ask: who.own() ? 3 : 0 };
     const dial = root.querySelector("input[name=strength]:checked");
     if (dial) body.strength = dial.value;
     const begun = await trying(() => post("v1/runs", body), go);

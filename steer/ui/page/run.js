@@ -1,7 +1,7 @@
 // A run: as it goes on, or as it is stored. The same view for both.
 import { button, clock, counted, fill, h, marked, number, who } from "./dom.js";
 import { get, picturePath, post, runPath, say, trying } from "./api.js";
-import { keys, scale } from "./rate.js";
+import { askedBox, keys, scale } from "./rate.js";
 import { toggle as toggleCompare, isChosen } from "./compare.js";
 
 const ENDED = { done: "Finished", stopped: "Stopped", failed: "Failed", cancelled: "Cancelled", unfinished: "Not finished" };
@@ -77,6 +77,8 @@ export class RunView {
       if (stored) { this.facts = { ...this.facts, ...stored, pictures: undefined }; this.favourites = new Set(stored.favourites); }
       this.draw();
     });
+    on("question", (event) => this.asksWhich(event));
+    on("answer", (event) => { if (this.asking === event.question) this.answered(); });
     on("round", () => this.question());
     on("picture", (event) => { this.pictures.set(event.index, event); this.draw(); });
     on("end", (event) => this.ended(event));
@@ -111,8 +113,27 @@ export class RunView {
     for (const picture of stored.pictures) this.pictures.set(picture.index, picture);
   }
 
+  // A question of the run: how much one picture is liked, or which of two or three is liked best.
+  asksWhich(question) {
+    if (!this.live || !this.facts.rater) return;
+    this.asking = question.number;
+    const answer = async (value) => {
+      if (await trying(() => post(`v1/runs/${this.live}/answer`, { question: question.number, value }))) {
+        if (value !== null) say(`Saved for ${question.user}. The next round takes it into account.`);
+        this.answered();
+      }
+    };
+    this.ask.hidden = false;
+    fill(this.ask, askedBox(question, (index) => picturePath(this.name, index, 256), this.start.anchors, answer));
+  }
+
+  answered() {
+    this.asking = undefined;
+    this.ask.hidden = true;
+  }
+
   async question() {
-    if (!this.live || !this.facts.rater || !this.facts.learn || this.asked !== undefined) return; // one stays until it is answered
+    if (!this.live || !this.facts.rater || !this.facts.learn || this.facts.ask || this.asked !== undefined) return; // one stays until it is answered
     const told = await get(`v1/runs/${this.live}/questions`).catch(() => null);
     const asked = told?.data.map((each) => each.picture).find((picture) => !this.scores.has(picture.index));
     if (!asked || this.over || this.asked !== undefined) return;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 import time
 
 import openai
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 
 from steer.server.settings import ServerSettings
+from steer.testing import FakeRenderer
 from tests.steer.server.conftest import ALL, fake_parts, running
 from tests.steer.server.test_queue import SlowRenderer
 
@@ -78,6 +80,53 @@ def test_a_run_that_learns_asks_and_its_ratings_count_at_once(tmp_path):
         ask.get(f"/v1/runs/{run}/events")
         lines = (server.service.runs[run].folder / "journal.jsonl").read_text().splitlines()
         assert any(json.loads(line)["kind"] == "learned" for line in lines)
+
+
+class HeldRenderer(FakeRenderer):
+    """Draws nothing while a question is open, until it is let."""
+
+    def __init__(self):
+        super().__init__()
+        self.let, self.runs = threading.Event(), {}
+
+    def render(self, prompts, seeds):
+        if any(run.open_question() for run in self.runs.values()):
+            assert self.let.wait(300)
+        return super().render(prompts, seeds)
+
+
+def test_a_run_asks_which_picture_is_liked_best_and_goes_on_meanwhile(tmp_path):
+    renderer = HeldRenderer()
+    with running(fake_parts(tmp_path, renderer), ServerSettings(out=tmp_path / "runs")) as server:
+        ask, renderer.runs = http(server), server.service.runs
+        refused = ask.post("/v1/runs", json={"prompt": "a fox", "user": "u1", "budget": 16, "ask": 2})
+        assert (refused.status_code, "one user of your own" in refused.text) == (400, True)
+        run = ask.post("/v1/runs", json={"prompt": "a fox", "user": "bob", "budget": 16, "seed": 0, "ask": 2}).json()
+        assert run["ask"] == 2
+        where, question = f"/v1/runs/{run['id']}", None
+        begun = time.monotonic()
+        while question is None and time.monotonic() - begun < 300:
+            found = ask.get(f"{where}/questions").json()
+            question = next(iter(found["data"]), None)
+        assert found["asks"]
+        assert question["kind"] in ("which", "rate")
+        value = question["pictures"][0]["index"] if question["kind"] == "which" else 4
+        for wrong, status in (({"question": 9, "value": value}, 404), ({"question": 0, "value": 99}, 400)):
+            assert ask.post(f"{where}/answer", json=wrong).status_code == status
+        kept = ask.post(f"{where}/answer", json={"question": question["number"], "value": value})
+        assert kept.json() == {"user": "bob", "question": question["number"], "value": value}
+        assert ask.post(f"{where}/answer", json={"question": question["number"], "value": None}).status_code == 409
+        renderer.let.set()
+        told = events_of(ask.get(f"{where}/events").text)
+        asked = [e for e in told if e["event"] == "question"]
+        assert asked[0]["number"] == question["number"]
+        answers = [e for e in told if e["event"] == "answer"]
+        assert answers[0]["value"] == value
+        folder = server.service.runs[run["id"]].folder
+        assert {"question", "answer", "learned"} <= {
+            json.loads(line)["kind"] for line in (folder / "journal.jsonl").read_text().splitlines()
+        }
+        assert ask.get(f"{where}/questions").json() == {"object": "list", "data": [], "asks": False}
 
 
 def test_a_run_goes_on_without_its_watcher_and_stops_when_told(tmp_path):

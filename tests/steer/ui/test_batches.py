@@ -92,3 +92,31 @@ def test_a_batch_is_stopped_and_gone_on_with(tmp_path):
         assert finished(visitor, name)["states"] == {"done": 6}
         again = visitor.post("ui/batches", params={"file": "six.txt", "user": "bob", "budget": 4}, content=rows).json()
         assert again["name"] == f"{name}-2"
+
+
+def test_the_page_shows_the_questions_of_all_rows_and_takes_late_answers(tmp_path):
+    with paged(fake_parts(tmp_path), tmp_path / "outputs") as server:
+        visitor = server.visit()
+        told = {"file": "two.txt", "user": "bob", "budget": 16, "ask": 1}
+        name = visitor.post("ui/batches", params=told, content=b"a fox\na boat\n").json()["name"]
+        batch = finished(visitor, name)
+        assert batch["states"] == {"done": 2}
+        questions = batch["questions"]
+        assert len({q["row"] for q in questions}) == 2
+        first = questions[0]
+        picture = first["pictures"][0]["index"]
+        shown = visitor.get(f"ui/batches/{name}/rows/{first['row']}/pictures/{picture}")
+        assert shown.headers["content-type"] == "image/png"
+        assert visitor.get(f"ui/batches/{name}/rows/{first['row']}/pictures/99").status_code == 404
+        store = server.service.parts.store
+        before = store.told("bob").digest()
+        answer = {"row": first["row"], "question": first["number"]}
+        assert visitor.post(f"ui/batches/{name}/answer", json={**answer, "value": 99}).status_code == 400
+        value = picture if first["kind"] == "which" else 5
+        assert visitor.post(f"ui/batches/{name}/answer", json={**answer, "value": value}).json()["value"] == value
+        assert store.told("bob").digest() != before
+        assert visitor.post(f"ui/batches/{name}/answer", json={**answer, "value": None}).status_code == 409
+        left = visitor.get(f"ui/batches/{name}").json()["questions"]
+        assert [q["row"] for q in left] == [questions[1]["row"]]
+        refused = visitor.post("ui/batches", params={**told, "user": "u1"}, content=b"a fox\n")
+        assert (refused.status_code, "one user of your own" in refused.text) == (400, True)

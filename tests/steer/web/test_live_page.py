@@ -8,6 +8,7 @@ import time
 import urllib.error
 from io import BytesIO, StringIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
@@ -15,7 +16,7 @@ from rich.console import Console
 
 from steer import Steerer
 from steer.config import load_config
-from steer.events import CandidateDone, RoundProposed
+from steer.events import CandidateDone, QuestionAsked, RoundProposed
 from steer.types import StopReason
 from steer.users.records import picture_hash
 from steer.web import live_page
@@ -226,3 +227,25 @@ def test_a_run_from_begin_to_end(held):
         assert "a fox" in report.value.inner_text("body")
         tab.click("#done")
         tab.wait_for_selector("text=Thank you.")
+
+
+def test_a_question_of_the_run_is_answered_on_its_page(store, tmp_path, fake_steerer):
+    store.add("me")
+    steerer = fake_steerer(["search.ask=2"], store=store)
+    page, shown = live_page(steerer.parts), []
+
+    def press(event):
+        if isinstance(event, QuestionAsked):
+            html = page._refresh(-1, -1)[4]
+            first = re.findall(r"id='answer-(\w+)'", html)[0]
+            shown.append((event.question, html, first))
+            page._answer(SimpleNamespace(pressed=f"answer-{first}"))
+
+    steerer.listeners += [page, press]
+    steerer.run("a fox", "me", budget=16, out=tmp_path / "run")
+    question, html, first = shown[0]
+    assert question.words in html
+    assert html.count("<img") == len(question.pictures)
+    assert html.rstrip().endswith("<button id='answer-skip'>Skip</button></div>")
+    assert question.value == float(first)
+    assert page._refresh(-1, -1)[4] == ""
