@@ -26,6 +26,7 @@ from steer.proposers import build_proposer
 from steer.protocols import Proposer, Renderer
 from steer.renderers import build_renderer
 from steer.renderers.vocabulary import vocabulary_of
+from steer.search.belief import Prior
 from steer.search.funnel import Funnel
 from steer.search.guard import Guard
 from steer.search.screen import Screen
@@ -159,18 +160,19 @@ class Parts:
         cannot imagine pictures.
         """
         c, space = self.config.search, self.space
-        screen = None
+        prior = Prior(request.prompt, space)
         if c.screen > 1:
             if space is None or self.reward.imagination is None:
                 raise UsageError(
                     f"the reward '{self.reward.name}' cannot rank texts before they are rendered; set search.screen=1"
                 )
-            screen = Screen(lambda texts: _imagined(judge, texts), space)
+            prior = Prior(request.prompt, space, lambda texts: _imagined(judge, texts))
         writer = proposer or self.proposer
         ahead = writer.slow if c.ahead is None else c.ahead
         if self.config.proposer.seed is not None:
             request = replace(request, seed=self.config.proposer.seed)  # of the texts; pictures have the run's
-        return Funnel(request, writer, self._guard(request, space), screen, c.screen, ahead, **journal)
+        screen = Screen(prior) if c.screen > 1 else None
+        return Funnel(request, writer, self._guard(request, space), screen, c.screen, ahead, prior=prior, **journal)
 
     def describe(self, people: People) -> dict[str, Any]:
         """What the results of a run depend on besides its request and config; part of its fingerprint."""
