@@ -49,7 +49,9 @@ class Scenes:
 
     def row(self, scene: Scene) -> int:
         """Where a scene is; of one that the prompt excludes, the nearest that it allows."""
-        values = [axis.index(v) if v in axis else 0 for axis, v in zip(self.axes, scene.attributes().values(), strict=True)]
+        values = [
+            axis.index(v) if v in axis else 0 for axis, v in zip(self.axes, scene.attributes().values(), strict=True)
+        ]
         return int(np.ravel_multi_index(values, [len(a) for a in self.axes])) * DETAILS + scene.seed % DETAILS
 
     def truth(self, person: SimulatedPerson) -> np.ndarray:
@@ -121,12 +123,12 @@ class KeptReward(RewardModel, Imagination):
         if missing := [k for k in dict.fromkeys(reading.keys) if k not in known]:
             pictures = any(isinstance(k, int) for k in missing)
             asked: list[int | str] = (
-                list(range(len(self.scenes.features))) if pictures else list(dict.fromkeys([*self._unread(known), *missing]))
+                list(range(len(self.scenes.features)))
+                if pictures
+                else list(dict.fromkeys([*self._unread(known), *missing]))
             )
             found = self.reward.judge(self._real(asked), Person(who))
-            known |= dict(
-                zip(asked, zip(found.personal, found.fidelity, found.uncertainty, strict=True), strict=True)
-            )
+            known |= dict(zip(asked, zip(found.personal, found.fidelity, found.uncertainty, strict=True), strict=True))
         rows = np.array([known[k] for k in reading.keys])
         return Scores(rows[:, 0], rows[:, 0], rows[:, 1], rows[:, 2])
 

@@ -325,7 +325,8 @@ def main(
                 saved[name] = [run(Case(table, kept, user, truth, seed)) for seed in range(seeds)]
             path.write_text(json.dumps(saved) + "\n", encoding="utf-8")
             kept.forget(user)
-        report(out, known)
+            print(path.name, flush=True)
+    report(out, known)
 
 
 def report(out: Path, known: str) -> None:
@@ -340,7 +341,7 @@ def report(out: Path, known: str) -> None:
 
     def line(values: np.ndarray) -> str:
         return "  ".join(
-            f"{m:+.3f} [{low:+.3f}, {high:+.3f}]" for m, low, high in (interval(values[:, i]) for i in range(len(AT)))
+            f"{m:.3f} [{low:.3f}, {high:.3f}]" for m, low, high in (interval(values[:, i]) for i in range(len(AT)))
         )
 
     print(f"known: {known}; {len(files)} people, {len(next(iter(files.values())))} prompts; pictures {AT}")

@@ -28,7 +28,7 @@ class SearchConfig(Section):
     draft_seeds: int = Field(1, ge=1, le=64)
     """Pictures of a new rewrite in its first round."""
     second_looks: int = Field(2, ge=0)
-    """Earlier rewrites that get one more picture in each round, at most; only those that promise more than a new one."""
+    """Earlier rewrites that get one more picture in each round, at most, where they promise more than a new one."""
     rewrites: int = Field(6, ge=1, le=200)
     """New rewrites per round."""
     screen: int = Field(1, ge=1, le=1000)

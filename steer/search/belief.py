@@ -27,7 +27,8 @@ REAL = 0.4  # share of a picture's deviation from its text that people feel; mea
 LEFT = (0.1, 0.4, 1.0)  # shares of the covariance that an imagination may leave unexplained, the likeliest is taken
 KNOWN = 0.25  # the same of the level
 MOST = 160  # texts that a belief rests on: the best and the latest, so that a decision takes as long after any history
-BELIEVED = 3.0  # nats of evidence that it takes to leave more unexplained than the least share
+NOISY = (1.0, 0.5, 2.0)  # times the usual noise of a picture, the likeliest is taken
+BELIEVED = 2.0  # nats of evidence that it takes to leave the first of either
 
 
 @dataclass
@@ -38,9 +39,17 @@ class Prior:
     space: TextSpace | None = None
     imagine: Imagine | None = None
     _known: dict[str, float] = field(default_factory=dict, repr=False)
+    _last: tuple[tuple[tuple[int, float], ...], Belief] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         self.kinship = Kinship(self.prompt, self.space, LEVEL if self.imagine is None else KNOWN * LEVEL)
+
+    def after(self, history: History) -> Belief:
+        """What is believed after a history; the last one is kept."""
+        key = tuple((c.index, c.objective) for c in history.scored())
+        if self._last is None or self._last[0] != key:
+            self._last = key, Belief(self, history)
+        return self._last[1]
 
     def mean(self, rewrites: Sequence[Rewrite]) -> np.ndarray:
         """(n,); each text is imagined once in a run."""
@@ -52,8 +61,8 @@ class Prior:
 
 
 class Belief:
-    """The posterior after a ``history`` (Rasmussen and Williams 2006, eq. 2.25-2.26; without imagination the level is
-    unknown, 2.41-2.42).
+    """The posterior after a ``history`` (Rasmussen and Williams 2006, eq. 2.25-2.26). Without imagination the level is
+    unknown.
     """
 
     def __init__(self, prior: Prior, history: History):
@@ -61,26 +70,19 @@ class Belief:
         self.seen = _few(history.stats())
         self.rewrites = [s.rewrite for s in self.seen]
         y = np.array([s.mean for s in self.seen])
-        self._noise = np.array([PICTURE_NOISE**2 / len(s.objectives) for s in self.seen])
         self._residual = y - prior.mean(self.rewrites)
-        self.scale, self._inverse, self._level = 1.0, np.zeros((0, 0)), 0.0
-        if self.seen:
-            self.scale, self._inverse = self._fitted()
-            if prior.imagine is None:
-                weight = self._inverse.sum(axis=0)
-                self._level = float(weight @ self._residual / weight.sum())
-        elif prior.imagine is not None:
-            self.scale = LEFT[0]
-        self._solved = self._inverse @ (self._residual - self._level)
+        self._fit = self._fitted() if self.seen else _Fit(self._shares[0], PICTURE_NOISE)
+        self.noise = self._fit.noise
 
     def texts(self, rewrites: Sequence[Rewrite]) -> tuple[np.ndarray, np.ndarray]:
         """Mean (n,) and covariance (n, n) of what texts are worth."""
-        own = self.prior.kinship.covariance(rewrites, rewrites, self.scale)
-        mean = self.prior.mean(rewrites) + self._level
+        fit, kinship = self._fit, self.prior.kinship
+        own = kinship.covariance(rewrites, rewrites, fit.scale)
+        mean = self.prior.mean(rewrites) + fit.level
         if not self.seen:
             return mean, own
-        cross = self.prior.kinship.covariance(rewrites, self.rewrites, self.scale)
-        return mean + cross @ self._solved, own - cross @ self._inverse @ cross.T
+        cross = kinship.covariance(rewrites, self.rewrites, fit.scale)
+        return mean + cross @ fit.solved, own - cross @ fit.inverse @ cross.T
 
     def pictures(self, candidates: Sequence[Candidate]) -> np.ndarray:
         """What scored pictures (m,) are worth."""
@@ -108,18 +110,18 @@ class Belief:
         chosen: list[int] = []
         for _ in range(min(n, len(rewrites))):
             variance = np.maximum(np.diag(covariance), 1e-12)
-            worth = gain(mean, _shown(variance), best)
+            worth = gain(mean, self._shown(variance), best)
             worth[chosen] = -math.inf
             row = int(np.argmax(worth + 1e-9 * mean))
             chosen.append(row)
             along = covariance[:, row]
-            covariance = covariance - np.outer(along, along) / (variance[row] + PICTURE_NOISE**2)
+            covariance = covariance - np.outer(along, along) / (variance[row] + self.noise**2)
         return chosen
 
     def gains(self, rewrites: Sequence[Rewrite]) -> np.ndarray:
         """What one picture more of each text (n,) is expected to add to the best."""
         mean, covariance = self.texts(rewrites)
-        return gain(mean, _shown(np.maximum(np.diag(covariance), 1e-12)), self.best())
+        return gain(mean, self._shown(np.diag(covariance)), self.best())
 
     def promise(self, rewrites: Sequence[Rewrite], pictures: int) -> float:
         """What so many pictures more of such texts would add to the best, if they had nothing in common: at most."""
@@ -127,25 +129,62 @@ class Belief:
         if not rewrites or not math.isfinite(best):
             return math.inf
         mean, covariance = self.texts(rewrites)
-        spread = _shown(np.maximum(np.diag(covariance), 1e-12))
+        spread = self._shown(np.diag(covariance))
         above = np.linspace(best, max(best, float((mean + 5 * spread).max())), 200)
         below = ndtr((above[:, None] - mean) / spread) ** (pictures / len(rewrites))
         return float(np.trapezoid(1 - below.prod(axis=1), above))
 
-    def _fitted(self) -> tuple[float, np.ndarray]:
-        """Scale of the covariance and the inverse of that of what was seen."""
-        shares = (1.0,) if self.prior.imagine is None else LEFT
-        found = [self._inverted(share) for share in shares]
-        chosen = max(range(len(shares)), key=lambda i: found[i][0] - (BELIEVED if i else 0.0))
-        return shares[chosen], found[chosen][1]
+    def _shown(self, variance: np.ndarray) -> np.ndarray:
+        """Standard deviation of what a picture will be believed to be worth, from the variance of its text: what it
+        teaches of the text, and what is real of its own deviation.
+        """
+        variance = np.maximum(variance, 1e-12)
+        found: np.ndarray = np.sqrt(variance**2 / (variance + self.noise**2) + (REAL * self.noise) ** 2)
+        return found
 
-    def _inverted(self, scale: float) -> tuple[float, np.ndarray]:
-        """Log evidence (Rasmussen and Williams 2006, eq. 2.30, less its constant) and the inverse."""
-        own = self.prior.kinship.covariance(self.rewrites, self.rewrites, scale) + np.diag(self._noise)
-        inverse = np.linalg.inv(own)
+    @property
+    def _shares(self) -> tuple[float, ...]:
+        return (1.0,) if self.prior.imagine is None else LEFT
+
+    def _fitted(self) -> _Fit:
+        """Of highest evidence."""
+        counts = np.array([len(s.objectives) for s in self.seen])
+        fits = []
+        for i, scale in enumerate(self._shares):
+            own = self.prior.kinship.covariance(self.rewrites, self.rewrites, scale)
+            for j, times in enumerate(NOISY):
+                fit = _Fit.of(own, self._residual, counts, scale, times * PICTURE_NOISE, self.prior.imagine is None)
+                fits.append((fit.evidence - BELIEVED * ((i > 0) + (j > 0)), fit))
+        return max(fits, key=lambda pair: pair[0])[1]
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """``scale`` of the covariance, ``noise`` of a picture and ``level`` of all texts; of m texts seen the ``inverse``
+    (m, m) of their covariance, ``solved`` (m,) for their residuals, and the log ``evidence`` less its constant
+    (Rasmussen and Williams 2006, eq. 2.30).
+    """
+
+    scale: float
+    noise: float
+    level: float = 0.0
+    inverse: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    solved: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    evidence: float = 0.0
+
+    @classmethod
+    def of(
+        cls, own: np.ndarray, residual: np.ndarray, counts: np.ndarray, scale: float, noise: float, free: bool
+    ) -> _Fit:
+        """``free``: the level is unknown, else 0."""
+        whole = own + np.diag(noise**2 / counts)
+        inverse = np.linalg.inv(whole)
         inverse = (inverse + inverse.T) / 2
-        fit = self._residual @ inverse @ self._residual
-        return float(-(fit + np.linalg.slogdet(own)[1]) / 2), inverse
+        weight = inverse.sum(axis=0)
+        level = float(weight @ residual / weight.sum()) if free else 0.0
+        solved = inverse @ (residual - level)
+        evidence = -float((residual - level) @ solved + np.linalg.slogdet(whole)[1]) / 2
+        return cls(scale, noise, level, inverse, solved, evidence)
 
 
 def gain(mean: np.ndarray, spread: np.ndarray, best: float) -> np.ndarray:
@@ -160,14 +199,6 @@ def counting(history: History) -> list[Candidate]:
     """The scored pictures that can be chosen: in full, or drafts while there is none in full."""
     scored = history.scored()
     return [c for c in scored if c.tier == "full"] or scored
-
-
-def _shown(variance: np.ndarray) -> np.ndarray:
-    """Standard deviation of what a picture will be believed to be worth, from the variance of its text: what it teaches
-    of the text, and what is real of its own deviation.
-    """
-    found: np.ndarray = np.sqrt(variance**2 / (variance + PICTURE_NOISE**2) + (REAL * PICTURE_NOISE) ** 2)
-    return found
 
 
 def _few(stats: list[RewriteStats]) -> list[RewriteStats]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from steer.search.belief import Belief, Prior
+from steer.search.belief import Prior
 from steer.types import History, Rewrite
 
 
@@ -25,11 +25,11 @@ class Screen:
         """The n of whose pictures most is expected, the most promising first."""
         if len(rewrites) <= n:
             return list(rewrites)
-        return [rewrites[row] for row in Belief(self.prior, history).choose(rewrites, n)]
+        return [rewrites[row] for row in self.prior.after(history).choose(rewrites, n)]
 
     def leading(self, rewrites: Sequence[Rewrite], history: History, n: int) -> list[Rewrite]:
         """The n of highest mean, the best first: what is worth varying."""
         if len(rewrites) <= 1:
             return list(rewrites)
-        mean, _ = Belief(self.prior, history).texts(rewrites)
+        mean, _ = self.prior.after(history).texts(rewrites)
         return [rewrites[row] for row in np.argsort(-mean, kind="stable")[:n]]

@@ -148,7 +148,7 @@ class Search:
 
     def belief(self) -> Belief:
         """What the run believes now."""
-        return Belief(self.prior, self.history)
+        return self.prior.after(self.history)
 
     def winner(self) -> RewriteStats | None:
         """The text of :meth:`best`."""
@@ -156,7 +156,7 @@ class Search:
         return next((s for s in self.history.stats() if best and s.rewrite.text == best.rewrite.text), None)
 
     def best(self) -> Candidate | None:
-        """The picture that is believed to be worth most; one of the prompt itself that does not show it is no choice."""
+        """The picture that is believed to be worth most; one of the prompt that does not show it is no choice."""
         values = self._values()
         return max(values, key=lambda pair: pair[1])[0] if values else None
 
