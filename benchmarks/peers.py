@@ -1,11 +1,11 @@
 """Ours and other searches side by side, for people the reward half knows: what is the picture worth that one holds?
 
-    python benchmarks/peers.py --out outputs/peers [--people 10] [--prompts 4] [--seeds 1] [--known 15]
+    python benchmarks/kept_scenes.py --out outputs/scenes --known 15
+    python benchmarks/peers.py --scenes outputs/scenes --out outputs/peers [--seeds 1] [--known 15]
 
-Each way draws 48 pictures (the painter's, see benchmarks/kept_scenes.py) for one person, prompt and seed, with the
-miniature's reward. After k pictures one holds the best so far as that way judges it; what counts is how much the
-simulated person likes it, looking through the second eye, which never steered. ``promised``: what the way says the
-picture is worth.
+Each way draws 48 pictures (the painter's) for one person, prompt and seed, and is told what the miniature's reward says
+of each. After k pictures one holds the best so far as that way judges it; what counts is how much the simulated person
+likes it, looking through the second eye, which never steered. ``promised``: what the way says the picture is worth.
 
 best of N          the unchanged prompt on N seeds
 random phrases     each kind of phrase said or not at random, one picture a text
@@ -14,18 +14,17 @@ TPE, the truth     the same, told the truth in place of the reward: what no rewa
 naive, scripted    the ranked list of texts goes to a scripted writer, who writes six more; one picture a text
 GEPA, scripted     GEPA's reflective evolution (pip install gepa) with the same writer as its reflection model
 ours, no screen    the built-in search with search.screen=1
-ours               the built-in search as it is
+ours               the built-in search with search.screen=24
+ours, ends itself  the same, which ends where more pictures are not worth it (search.worth)
 
---known: ``train`` (people the reward was trained on), ``profile`` (a profile and demographics alone), or how many of
-the 60 shipped pictures they rated. Intervals: 95 % bootstrap over people, each the mean of their prompts and seeds. One
-file a person and prompt in --out: start again to go on.
+The fidelity guard and the likeness of texts, which the painter does not need, are off. Intervals: 95 % bootstrap over
+people, each the mean of their prompts and seeds. One file a person and prompt in --out: start again to go on.
 """
 
 from __future__ import annotations
 
 import json
 import random
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -34,28 +33,21 @@ from typing import Annotated, Any
 
 import numpy as np
 import optuna
-import torch
 import typer
-from kept_scenes import KeptPainter, KeptReward, Scenes
-from steering import PROMPTS
+from kept_scenes import PROMPTS, axes_of, name_of, row_of, texts_of
 
-from reward_models import Person
 from reward_models.evaluation.statistics import rounded as interval
-from steer import Steerer
-from steer.config import WriterConfig, load_config
-from steer.judging.load import load_reward
+from steer.config import ObjectiveConfig, SearchConfig, load_config
 from steer.lexicon import Lexicon
-from steer.miniature.dataset import N_SEEN, N_VAL_UNSEEN
-from steer.miniature.eye import load_eye
-from steer.miniature.profiles import self_report
-from steer.miniature.raters import simulated_people
 from steer.proposers.chat import ChatProposer
+from steer.proposers.lexical import LexicalProposer
 from steer.proposers.scripted import ScriptedWriter
-from steer.resources import miniature_weights
-from steer.search.belief import Belief, counting
-from steer.types import History
-from steer.users.pictures import shipped_pictures
-from steer.users.store import UserStore
+from steer.search.belief import Belief, Prior, counting
+from steer.search.funnel import Funnel
+from steer.search.guard import Guard
+from steer.search.screen import Screen
+from steer.search.search import Search
+from steer.types import History, State, SteerRequest
 
 try:
     import gepa
@@ -64,77 +56,52 @@ except ModuleNotFoundError:
 
 AT = (2, 4, 6, 8, 12, 16, 24, 36, 48)
 MOST = max(AT)
-OTHERS = (
-    "a castle in the mountains, moonlit",
-    "a cat in winter",
-    "a train on a street",
-    "a guitar by a window",
-    "a whale in soft morning light",
-    "a house on the grass",
-)
-ALL = (PROMPTS[0], PROMPTS[5], PROMPTS[2], PROMPTS[3], *OTHERS, PROMPTS[4], PROMPTS[1])  # the cheapest tables first
-LIST_SEARCH = (
-    "proposer.kind=chat",
-    "proposer.template=mils",
-    "proposer.memory=elitist",
-    "proposer.shown=20",
-    "search.seeds=1",
-    "search.original_seeds=1",
-    "search.confirm=0",
-    "search.second_looks=0",
-    "search.screen=1",
-    "search.ahead=false",
-    "search.min_likeness=0",
-    "search.worth=0",
-)
+LISTED = SearchConfig(seeds=1, original_seeds=1, confirm=0, second_looks=0, worth=0, patience=99)
 Row = dict[str, Any]
 
 
 @dataclass
 class Case:
-    """One person, prompt and seed: what is drawn and what is felt."""
+    """One person, prompt and seed: what is felt and said of each scene, and what is imagined of each text."""
 
-    scenes: Scenes
-    reward: KeptReward
-    user: str
+    prompt: str
     truth: np.ndarray
+    score: np.ndarray
+    imagined: dict[str, float]
     seed: int
     rows: list[int] = field(default_factory=list)
-    scores: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.painter, self.lexicon = KeptPainter(self.scenes), Lexicon.load("miniature")
-        self.groups = self.lexicon.open_groups(self.scenes.prompt)
-        self.rng = random.Random(f"{self.seed}/{self.user}")
+        self.axes, self.lexicon = axes_of(self.prompt), Lexicon.load("miniature")
+        self.groups = self.lexicon.open_groups(self.prompt)
+        self.rng = random.Random(self.seed)
 
-    def draw(self, text: str) -> int:
-        """One picture of a text; its row."""
-        (picture,) = self.painter.render([text], [self.rng.getrandbits(31)])
-        reading = self.reward.read([picture])
-        self.rows.append(reading.keys[0])
-        self.scores.append(float(self.reward.judge(reading, Person(self.user)).personal[0]))
-        return self.rows[-1]
+    def draw(self, text: str, seed: int | None = None) -> float:
+        """The reward's score of one picture of a text."""
+        seed = self.rng.getrandbits(31) if seed is None else seed
+        self.rows.append(row_of(self.axes, text, seed))
+        return float(self.score[self.rows[-1]])
 
-    def held(self, by_truth: bool = False) -> Row:
-        """Of the picture of highest score after each number of pictures."""
-        by = self.truth[self.rows] if by_truth else np.array(self.scores)
-        best = [int(np.argmax(by[:k])) for k in AT]
-        return {"truth": [float(self.truth[self.rows[i]]) for i in best], "promised": [float(by[i]) for i in best]}
+    def held(self, by: np.ndarray | None = None) -> Row:
+        """Of the picture of highest score (or ``by`` another table) after each number of pictures."""
+        table = self.score if by is None else by
+        best = [max(self.rows[:k], key=lambda row: table[row]) for k in AT]
+        return {"truth": [float(self.truth[r]) for r in best], "promised": [float(table[r]) for r in best]}
 
 
 def best_of_n(case: Case) -> Row:
     for _ in range(MOST):
-        case.draw(case.scenes.prompt)
+        case.draw(case.prompt)
     return case.held()
 
 
 def random_phrases(case: Case) -> Row:
     while len(case.rows) < MOST:
         if len(case.rows) < 2:
-            case.draw(case.scenes.prompt)
+            case.draw(case.prompt)
             continue
         said = {g.name: case.rng.choice(g.phrases) for g in case.groups if case.rng.random() < 0.8}
-        case.draw(case.lexicon.compose(case.scenes.prompt, said))
+        case.draw(case.lexicon.compose(case.prompt, said))
     return case.held()
 
 
@@ -144,24 +111,24 @@ def tpe(case: Case, by_truth: bool = False) -> Row:
     study = optuna.create_study(direction="maximize", sampler=sampler)
 
     def value(text: str) -> float:
-        row = case.draw(text)
-        return float(case.truth[row]) if by_truth else case.scores[-1]
+        said = case.draw(text)
+        return float(case.truth[case.rows[-1]]) if by_truth else said
 
     for _ in range(2):
         study.add_trial(
             optuna.trial.create_trial(
-                params=dict.fromkeys(choices, ""), distributions=choices, value=value(case.scenes.prompt)
+                params=dict.fromkeys(choices, ""), distributions=choices, value=value(case.prompt)
             )
         )
     while len(case.rows) < MOST:
         trial = study.ask(choices)
         said = {name: phrase for name, phrase in trial.params.items() if phrase}
-        study.tell(trial, value(case.lexicon.compose(case.scenes.prompt, said)))
-    return case.held(by_truth)
+        study.tell(trial, value(case.lexicon.compose(case.prompt, said)))
+    return case.held(case.truth if by_truth else None)
 
 
 class Reflecting:
-    """GEPA's adapter: a candidate is a text, an evaluation a picture of it. It also reflects, by the scripted writer."""
+    """GEPA's adapter: a candidate is a text, an evaluation a picture of it; the scripted writer reflects."""
 
     propose_new_texts = None
 
@@ -170,10 +137,8 @@ class Reflecting:
 
     def evaluate(self, batch: list[Any], candidate: dict[str, str], capture_traces: bool = False) -> Any:
         text = candidate["text"]
-        for _ in batch:
-            self.case.draw(text)
-            self.scored.setdefault(text, []).append(self.case.scores[-1])
-        scores = self.case.scores[-len(batch) :]
+        scores = [self.case.draw(text) for _ in batch]
+        self.scored.setdefault(text, []).extend(scores)
         return gepa.EvaluationBatch([text] * len(batch), scores, [text] * len(batch) if capture_traces else None)
 
     def make_reflective_dataset(self, candidate: dict[str, str], evaluated: Any, components: list[str]) -> Any:
@@ -185,7 +150,7 @@ class Reflecting:
         means = {t: float(np.mean(s)) for t, s in self.scored.items() if t != candidate["text"]}
         ranked = [candidate["text"], *sorted(means, key=lambda t: -means[t])[:4]]
         lines = "\n".join(f"0.50: {t}" for t in ranked)
-        question = f"<<<\n{self.case.scenes.prompt}\n>>>\n{lines}\nWrite 1 text"
+        question = f"<<<\n{self.case.prompt}\n>>>\n{lines}\nWrite 1 text"
         said = self.writer.ask([[{"role": "user", "content": question}]], {}, 0.0, [self.case.rng.getrandbits(31)], 99)
         return dict.fromkeys(components, json.loads(said[0])["rewrites"][0])
 
@@ -198,7 +163,7 @@ class Quiet:
 def reflective(case: Case) -> Row:
     adapter = Reflecting(case)
     gepa.optimize(
-        {"text": case.scenes.prompt},
+        {"text": case.prompt},
         trainset=[0],
         valset=[0],
         adapter=adapter,
@@ -214,50 +179,66 @@ def reflective(case: Case) -> Row:
     return case.held()
 
 
-def ours(case: Case, store: UserStore, *settings: str) -> Row:
-    """The built-in search; its own belief says which picture is held, and what it is worth."""
-    config = load_config("miniature", ["search.patience=99", *settings])
-    proposer = None
-    if isinstance(config.proposer, WriterConfig):
-        proposer = ChatProposer(config.proposer, ScriptedWriter(case.lexicon))
-    steerer = Steerer(config, renderer=case.painter, reward=case.reward, proposer=proposer, store=store)
-    search = steerer.search(case.scenes.prompt, case.user, MOST, case.seed)
-    rows: dict[int, int] = {}
-    deciding, rounds, ended = 0.0, 0, MOST
+def ours(case: Case, config: SearchConfig, written: bool = False) -> Row:
+    """The built-in search; its own belief says which picture is held, and what it is worth. ``written``: by a chat
+    model that is shown the ranked list, as a naive search does, and the picture of highest score is held.
+    """
+    request = SteerRequest(case.prompt, "somebody", MOST, case.seed)
+    screened = config.screen > 1
+    prior = Prior(
+        case.prompt, imagine=lambda texts: (np.array([case.imagined[t] for t in texts]), np.zeros(len(texts)))
+    )
+    prior = prior if screened else Prior(case.prompt)
+    proposer: Any = LexicalProposer(case.lexicon)
+    if written:
+        model = load_config("miniature", ["proposer.kind=chat", "proposer.template=mils", "proposer.shown=20"]).proposer
+        proposer = ChatProposer(model, ScriptedWriter(case.lexicon))  # type: ignore[arg-type]
+    funnel = Funnel(
+        request, proposer, Guard(case.prompt), Screen(prior) if screened else None, config.screen, prior=prior
+    )
+    search = Search(request, funnel, config, ObjectiveConfig(fidelity_weight=0))
+    deciding: list[float] = []
+    ended = MOST
     while True:
-        begun = time.perf_counter()
+        begun = time.process_time()
         candidates = search.ask()
-        deciding, rounds = deciding + time.perf_counter() - begun, rounds + 1
+        deciding.append(1000 * (time.process_time() - begun))
         if not candidates:
             break
-        images = case.painter.render([c.rewrite.text for c in candidates], [c.seed for c in candidates])
-        rows |= {c.index: i.info["row"] for c, i in zip(candidates, images, strict=True)}  # type: ignore[union-attr]
-        search.tell(steerer.score(candidates, images, search.request))
+        for c in candidates:
+            c.state, c.personal, c.fidelity = State.SCORED, case.draw(c.rewrite.text, c.seed), 1.0
+        search.tell(candidates)
         if search.because and ended == MOST:
             ended = len(search.history.candidates)
-    truth, promised = [], []
+    if written:
+        return case.held()
+    row: Row = {
+        "truth": [],
+        "promised": [],
+        "ended": ended,
+        "ms": float(np.mean(deciding[1:-1])),
+        "last ms": deciding[-2],
+    }
     for k in AT:
-        so_far = counting(History(search.history.candidates[:k]))
-        if LIST_SEARCH[0] in settings:
-            worth = np.array([c.objective for c in so_far])
-        else:
-            worth = Belief(search.prior, History(search.history.candidates[:k])).pictures(so_far)
-        truth.append(float(case.truth[rows[so_far[int(worth.argmax())].index]]))
-        promised.append(float(worth.max()))
-    return {"truth": truth, "promised": promised, "ended": ended, "ms": 1000 * deciding / rounds}
+        history = History(search.history.candidates[:k])
+        worth = Belief(search.prior, history).pictures(counting(history))
+        row["truth"].append(float(case.truth[case.rows[int(worth.argmax())]]))
+        row["promised"].append(float(worth.max()))
+    return row
 
 
-def ways(store: UserStore) -> dict[str, Callable[[Case], Row]]:
+def ways() -> dict[str, Callable[[Case], Row]]:
+    ourselves = SearchConfig(screen=24, worth=0, patience=99)
     found: dict[str, Callable[[Case], Row]] = {
         "best of N": best_of_n,
         "random phrases": random_phrases,
         "TPE": tpe,
         "TPE, the truth": lambda case: tpe(case, True),
-        "naive, scripted": lambda case: ours(case, store, *LIST_SEARCH),
+        "naive, scripted": lambda case: ours(case, LISTED, written=True),
         "GEPA, scripted": reflective,
-        "ours, no screen": lambda case: ours(case, store, "search.screen=1", "search.worth=0"),
-        "ours": lambda case: ours(case, store, "search.worth=0"),
-        "ours, ends itself": lambda case: ours(case, store),
+        "ours, no screen": lambda case: ours(case, ourselves.model_copy(update={"screen": 1})),
+        "ours": lambda case: ours(case, ourselves),
+        "ours, ends itself": lambda case: ours(case, SearchConfig(screen=24, patience=99)),
     }
     if gepa is None:
         print("GEPA is left out, as it is not installed: pip install gepa")
@@ -265,75 +246,38 @@ def ways(store: UserStore) -> dict[str, Callable[[Case], Row]]:
     return found
 
 
-class Everybody:
-    """People known to the degree ``known``, taught to the reward through a store."""
-
-    def __init__(self, known: str, reward: Any):
-        self.known, self.store = known, UserStore(Path(tempfile.mkdtemp()) / "users.db")
-        self.people = simulated_people()
-        new = list(self.people)[N_SEEN + N_VAL_UNSEEN :]
-        self.ids = random.Random(0).sample(list(reward.teacher.trained), 40) if known == "train" else new
-        self.questions = shipped_pictures()
-        self.read = load_eye(miniature_weights("eye")).read([q.image for q in self.questions])
-
-    def user(self, k: int) -> str:
-        """The id by which the reward knows the k-th of them."""
-        name = self.ids[k]
-        if self.known == "train":
-            return name
-        person, user = self.people[name], f"{self.known}-{name}"
-        said = self_report(person).words() if self.known == "profile" else ""
-        if self.store.get(user) is None:
-            self.store.add(user, person.demographics, said)
-            rng = np.random.default_rng(k)
-            rating = person.rate(person.satisfaction(self.read), rng)
-            n = 0 if self.known == "profile" else int(self.known)
-            rows = rng.permutation(len(self.questions))[:n]
-            told = [(self.questions[i].hash, self.questions[i].prompt, float(rating[i])) for i in rows]
-            self.store.rate_many(user, told)
-        return user
-
-
 def main(
+    scenes: Annotated[Path, typer.Option(help="What benchmarks/kept_scenes.py made.")],
     out: Annotated[Path, typer.Option(help="Folder of the results; what is there is not done again.")],
-    people: int = 10,
-    prompts: int = 4,
     seeds: int = 1,
     known: Annotated[str, typer.Option(help="train, profile, or a number of ratings.")] = "15",
     way: Annotated[list[str] | None, typer.Option(help="Only these.")] = None,
-    scenes: Annotated[Path | None, typer.Option(help="Where painted scenes are kept.")] = None,
 ) -> None:
-    torch.set_num_threads(1)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     out.mkdir(parents=True, exist_ok=True)
-    (scenes or out).mkdir(parents=True, exist_ok=True)
-    reward: Any = load_reward("miniature", "cpu")
-    everybody = Everybody(known, reward)
-    everything = ways(everybody.store)
-    for prompt in ALL[:prompts]:
-        table = Scenes(prompt, scenes or out, reward)
-        kept = KeptReward(reward, table)
-        for k in range(people):
-            path = out / f"{known}-{k}-{prompt.replace(' ', '_')}.json"
-            saved = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-            user = everybody.user(k)
-            Steerer("miniature", reward=kept, store=everybody.store).parts.roster.person(user)
-            truth = table.truth(everybody.people[everybody.ids[k]])
+    everything = ways()
+    for path in sorted(scenes.glob(f"P-{known}-*.npz")):
+        with np.load(path) as saved:
+            table = dict(saved)
+        for prompt in [p for p in PROMPTS if f"{name_of(p)}/truth" in table]:
+            truth, score, imagined = (table[f"{name_of(prompt)}/{n}"] for n in ("truth", "mean", "im"))
+            texts = dict(zip(texts_of(prompt), map(float, imagined), strict=True))
+            kept = out / f"{path.stem}-{name_of(prompt)}.json"
+            rows = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
             for name, run in everything.items():
-                if (way and name not in way) or len(saved.get(name, [])) >= seeds:
+                if (way and name not in way) or len(rows.get(name, [])) >= seeds:
                     continue
-                saved[name] = [run(Case(table, kept, user, truth, seed)) for seed in range(seeds)]
-            path.write_text(json.dumps(saved) + "\n", encoding="utf-8")
-            kept.forget(user)
-            print(path.name, flush=True)
+                rows[name] = [run(Case(prompt, truth, score, texts, seed)) for seed in range(seeds)]
+            kept.write_text(json.dumps(rows) + "\n", encoding="utf-8")
+        print(path.name, flush=True)
     report(out, known)
 
 
 def report(out: Path, known: str) -> None:
     """A line a way: liking held, promised less felt; then ours against each at equal pictures."""
     files: dict[str, list[Row]] = {}
-    for path in sorted(out.glob(f"{known}-*.json")):
-        files.setdefault(path.stem.split("-")[1], []).append(json.loads(path.read_text(encoding="utf-8")))
+    for path in sorted(out.glob(f"P-{known}-*.json")):
+        files.setdefault(path.stem.split("-")[2], []).append(json.loads(path.read_text(encoding="utf-8")))
     names = [n for n in next(iter(files.values()))[0] if all(n in saved for own in files.values() for saved in own)]
 
     def by_person(name: str, key: str) -> np.ndarray:  # (people, counts)
@@ -355,7 +299,7 @@ def report(out: Path, known: str) -> None:
         for name in names:
             if name != mine:
                 print(f"{mine} - {name:18s} {line(own - by_person(name, 'truth'))}")
-        for key in ("ended", "ms"):
+        for key in ("ended", "ms", "last ms"):
             print(f"{mine}: {key} {np.mean([r[key] for p in files.values() for s in p for r in s[mine]]):.1f}")
 
 
