@@ -125,19 +125,31 @@ def judged(reward: Any, user: str, prompt: str, scenes: Path) -> dict[str, np.nd
     """``mean`` (S,) that the reward says, and ``im`` (T,) that it imagines."""
     import torch
 
-    from reward_models import Person
-    from reward_models.pamela.reading import PamelaReading
-
     with np.load(scenes) as saved:
         pictures = torch.from_numpy(saved["features"])
-    n = len(pictures)
-    texts = reward.texts.features([prompt]).cpu().expand(n, -1)
-    reading = PamelaReading(pictures, texts, np.ones(n, dtype=bool), np.ones(n), population=np.zeros(n))
+    asked = reward.texts.features([prompt]).cpu().expand(len(pictures), -1)
     imagined = reward.imagination.read(texts_of(prompt))
     return {
-        f"{name_of(prompt)}/mean": reward.judge(reading, Person(user)).personal,
-        f"{name_of(prompt)}/im": reward.judge(imagined, Person(user)).personal,
+        f"{name_of(prompt)}/mean": liking(reward, user, pictures, asked),
+        f"{name_of(prompt)}/im": liking(reward, user, imagined.pictures, imagined.texts),
     }
+
+
+def liking(reward: Any, user: str, pictures: Any, texts: Any) -> np.ndarray:
+    """As the reward's ``judge`` says (n,), without its uncertainty, which takes three times as long."""
+    import torch
+
+    from reward_models import Person
+
+    index, fields = reward.ensemble.rows([Person(user)])
+    n = len(pictures)
+    with torch.inference_mode():
+        each = [
+            m(pictures, texts, m.person.weight[index].expand(n, -1), fields.expand(n, -1))
+            for m in reward.ensemble.members
+        ]
+    found: np.ndarray = torch.stack(each).mean(0).numpy()
+    return found
 
 
 def main(

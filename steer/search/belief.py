@@ -23,8 +23,8 @@ from steer.types import PICTURE_NOISE, Candidate, History, Rewrite, RewriteStats
 
 Imagine = Callable[[Sequence[str]], tuple[np.ndarray, np.ndarray]]  # n texts to mean and standard deviation (n,)
 
-REAL = 0.4  # share of a picture's deviation from its text that people feel; measured on the miniature
-LEFT = (0.1, 0.4, 1.0)  # shares of the covariance that an imagination may leave unexplained, the likeliest is taken
+REAL = 0.25  # share of a picture's deviation from its text that people feel; measured on the miniature
+LEFT = (0.03, 0.2, 1.0)  # shares of the covariance that an imagination may leave unexplained, the likeliest is taken
 KNOWN = 0.25  # the same of the level
 MOST = 160  # texts that a belief rests on: the best and the latest, so that a decision takes as long after any history
 NOISY = (1.0, 0.5, 2.0)  # times the usual noise of a picture, the likeliest is taken
