@@ -277,7 +277,8 @@ def test_what_was_left_in_the_pool_is_there_again_after_a_kill(miniature, tmp_pa
     """With a screen most of what was paid for is not rendered at once; a resumed run must choose from the same
     texts."""
     config = load_config(
-        "miniature", ["search.screen=3", "search.rewrites=2", "search.min_likeness=0", "search.patience=99"]
+        "miniature",
+        ["search.screen=3", "search.rewrites=2", "search.min_likeness=0", "search.patience=99", "search.worth=0"],
     )
     lists = [
         [f"a fox {place} {light}" for light in ("at dawn", "at night", "in fog")]
