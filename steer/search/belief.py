@@ -51,8 +51,13 @@ class Prior:
             self._last = key, Belief(self, history)
         return self._last[1]
 
+    def forget(self) -> None:
+        """What was imagined, for somebody who is now known better."""
+        self._known.clear()
+        self._last = None
+
     def mean(self, rewrites: Sequence[Rewrite]) -> np.ndarray:
-        """(n,); each text is imagined once in a run."""
+        """(n,); each text is imagined once."""
         if self.imagine is None:
             return np.zeros(len(rewrites))
         if new := [t for t in dict.fromkeys(r.text for r in rewrites) if t not in self._known]:

@@ -52,6 +52,8 @@ class Search:
         self.request, self.funnel, self.config, self.goal = request, funnel, config, goal
         self.history, self.drafts = History(), drafts
         self.prior = funnel.prior if funnel else Prior(request.prompt)
+        if config.learn:  # a resumed run would imagine for the person as known since; scores are kept, round by round
+            self.prior = Prior(request.prompt, self.prior.space)
         self.recorded, self.dropped, self.because = recorded or {}, dict(dropped or {}), ""
         self.on_proposed = on_proposed or (lambda *_: None)
         self.stop: StopReason | None = None
@@ -130,7 +132,9 @@ class Search:
         self.history.critique, self.history.wishes = critique, dict(wishes or {})
 
     def weigh_again(self) -> None:
-        """The objective of every scored candidate anew: their scores have changed."""
+        """The objective of every scored candidate anew: their scores have changed, as the person is known better."""
+        for prior in [self.prior, *([self.funnel.prior] if self.funnel else [])]:
+            prior.forget()
         for candidate in self.history.scored():
             candidate.objective = self.objective_of(candidate)
 
