@@ -36,7 +36,7 @@ class SearchConfig(Section):
     ahead: bool | None = None
     """Write the next texts while the current ones are rendered; null means only with a chat model."""
     confirm: int = Field(1, ge=0, le=50)
-    """Leading rewrites that are rendered on all seeds at the end."""
+    """Leading rewrites that are rendered on all seeds at the end; two at least where the rounds draw drafts."""
     worth: float = Field(0.0005, ge=0, le=1)
     """Stop when a further picture is expected to add less than this to the objective; 0 spends the whole budget."""
     patience: int = Field(6, ge=1)

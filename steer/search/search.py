@@ -68,6 +68,8 @@ class Search:
         self._first = [self.original]  # the texts of round 0
         if request.start and request.start.text != request.prompt:
             self._first.append(Rewrite(request.start.text, dict(request.start.changes), "where the run starts"))
+        # what is drawn in full besides the original is all that can win after drafts, so it is never one text alone
+        self._confirmed = max(2, config.confirm) if drafts and config.confirm else config.confirm
         self.round = -1
         self._stale, self._best = 0, -math.inf
         self._confirming = not config.rewrite
@@ -95,7 +97,7 @@ class Search:
             if rewrites := self._rewrites(n):
                 if self.round > 1 and self._sated(rewrites):
                     return self._confirm()
-                room = max(0, self.left() - self._cost(n, self.config.confirm))
+                room = max(0, self.left() - self._cost(n, self._confirmed))
                 most = min(self.config.second_looks, room)
                 looks = second_looks(self.belief(), rewrites, self.seeds, most, self.request.prompt)
                 drafts = self.seeds[: self.config.draft_seeds]
@@ -188,11 +190,11 @@ class Search:
 
     def _affordable(self, left: int) -> int:
         """How many new rewrites leave enough of ``left`` pictures to confirm the leaders, or else one leader."""
-        for leaders in range(self.config.confirm, -1, -1):
+        for leaders in range(self._confirmed, -1, -1):
             for n in range(self.config.rewrites, 0, -1):
                 if self._cost(n, leaders) <= left:
                     return n
-            if left <= self._cost(0, self.config.confirm):
+            if left <= self._cost(0, self._confirmed):
                 break  # what is left is just what the confirmation takes
         return 0
 
@@ -249,7 +251,7 @@ class Search:
         leaders = 0
         for stats in self._leaders():
             missing = [s for s in seeds if s not in self._seen(stats.rewrite.text)]
-            if leaders == self.config.confirm or stats.rewrite.text in (self.request.prompt, *self._barred):
+            if leaders == self._confirmed or stats.rewrite.text in (self.request.prompt, *self._barred):
                 continue
             if len(pairs) + len(missing) <= most:
                 pairs += [(stats.rewrite, s) for s in missing]
