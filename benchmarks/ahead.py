@@ -56,7 +56,13 @@ def serve(answer_s: list[float]) -> str:
 
 def main(answer_s: float = 1.0, runs: int = 3, budget: int = 48) -> None:
     delay = [answer_s]
-    chat = ["proposer=chat", "proposer.model=m", f"proposer.base_url={serve(delay)}", "search.patience=99"]
+    chat = [
+        "proposer=chat",
+        "proposer.model=m",
+        f"proposer.base_url={serve(delay)}",
+        "search.patience=99",
+        "search.worth=0",
+    ]
     base = Steerer("miniature")
     base.run("a fox", "u17", 8, out=Path(tempfile.mkdtemp()) / "warm")
     seconds: dict[str, list[tuple[float, float]]] = {}

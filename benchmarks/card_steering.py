@@ -52,7 +52,7 @@ def main(
         for person in everybody:
             report = self_report(person)
             store.add(person.id, {**person.demographics, **report.fields()}, report.words())
-        settings = [f"renderer={renderer}", "search.patience=99"]
+        settings = [f"renderer={renderer}", "search.patience=99", "search.worth=0"]
         by_card = Steerer(load_config("miniature", [*settings, f"reward={reward}"]), store=store)
         by_many = Steerer(load_config("miniature", settings))
 

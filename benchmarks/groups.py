@@ -33,7 +33,7 @@ def main(
     budget: Annotated[int, typer.Option()] = 12,
     prompts: Annotated[int, typer.Option(help="How many of the prompts.")] = len(PROMPTS),
 ) -> None:
-    steerer = Steerer(load_config("miniature", ["renderer=painter", "search.patience=99"]))
+    steerer = Steerer(load_config("miniature", ["renderer=painter", "search.patience=99", "search.worth=0"]))
     teacher = steerer.parts.reward.teacher
     assert teacher is not None
     people, eye = simulated_people(), load_eye(miniature_weights("judge"))

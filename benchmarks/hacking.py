@@ -219,7 +219,7 @@ def one_run(
 
 def settings_of(name: str, guard: str, scales: dict[str, Gaussian]) -> list[str]:
     """The settings of a way, over the miniature's."""
-    base = ["renderer=painter", "search.patience=999", "search.screen=1", *NAKED]
+    base = ["renderer=painter", "search.patience=999", "search.worth=0", "search.screen=1", *NAKED]
     if name == "agreement":
         return [*base, "objective.weights={fidelity: 1}"]
     names = [name, *(f"{name} {k}" for k in (1, 2, 3))] if guard == "ensemble of 4" else [name]

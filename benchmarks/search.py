@@ -57,6 +57,7 @@ LIST_SEARCH = (
     "search.original_seeds=1",
     "search.confirm=0",
     "search.second_looks=0",
+    "search.worth=0",
     "search.screen=1",
     "search.ahead=false",
     "search.min_likeness=0",
@@ -160,7 +161,7 @@ def main(
             continue
         if ("SmolLM2" in name and not smollm) or ("scripted" in name and smollm):
             continue
-        config = load_config("miniature", ["search.patience=99", *(settings or ()), *more])
+        config = load_config("miniature", ["search.patience=99", "search.worth=0", *(settings or ()), *more])
         writer = ScriptedWriter(Lexicon.load("miniature"))
         proposer = None
         if "scripted" in name:

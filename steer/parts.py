@@ -26,11 +26,12 @@ from steer.proposers import build_proposer
 from steer.protocols import Proposer, Renderer
 from steer.renderers import build_renderer
 from steer.renderers.vocabulary import vocabulary_of
+from steer.search.belief import Prior, said_of
 from steer.search.funnel import Funnel
 from steer.search.guard import Guard
 from steer.search.screen import Screen
 from steer.search.texts import TextSpace
-from steer.types import Remembered, SteerRequest
+from steer.types import SteerRequest
 from steer.users.roster import Roster
 from steer.users.store import UserStore
 from steer.vocabulary import PromptWarning, Vocabulary
@@ -173,18 +174,19 @@ class Parts:
         cannot imagine pictures.
         """
         c, space, writer = self.config.search, self.space, proposer or self.proposer
-        screen = None
+        earlier = said_of(request, writer.compose)
+        prior = Prior(request.prompt, space, earlier=earlier)
         if c.screen > 1:
             if space is None or self.reward.imagination is None:
                 raise UsageError(
                     f"the reward '{self.reward.name}' cannot rank texts before they are rendered; set search.screen=1"
                 )
-            earlier = _said_of(request, writer)
-            screen = Screen(lambda texts: _imagined(judge, texts), space, earlier=earlier, prompt=request.prompt)
+            prior = Prior(request.prompt, space, lambda texts: _imagined(judge, texts), earlier)
         ahead = writer.slow if c.ahead is None else c.ahead
         if self.config.proposer.seed is not None:
             request = replace(request, seed=self.config.proposer.seed)  # of the texts; pictures have the run's
-        return Funnel(request, writer, self._guard(request, space), screen, c.screen, ahead, **journal)
+        screen = Screen(prior) if c.screen > 1 else None
+        return Funnel(request, writer, self._guard(request, space), screen, c.screen, ahead, prior=prior, **journal)
 
     def describe(self, people: People) -> dict[str, Any]:
         """What the results of a run depend on besides its request and config; part of its fingerprint."""
@@ -243,18 +245,6 @@ class Parts:
             "store": "",
         }
         return repr(deciding.get(name, c.reward))
-
-
-def _said_of(request: SteerRequest, writer: Proposer) -> list[Remembered]:
-    """What earlier runs of the user taught, each text said of the present prompt; nothing where the writer has no
-    phrases for it.
-    """
-    found = []
-    for each in request.earlier:
-        text = writer.compose(request.prompt, each.changes) if each.changes else None
-        if text is not None:
-            found.append(replace(each, text=text))
-    return found
 
 
 def _imagined(judge: Judge, texts: Any) -> tuple[np.ndarray, np.ndarray]:

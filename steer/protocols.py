@@ -97,6 +97,10 @@ class Proposer(Protocol):
         """The text of a prompt with these phrases by kind, to recombine rewrites; None where it cannot say."""
         return None
 
+    def variations(self, prompt: str, rewrite: Rewrite) -> list[Rewrite]:  # noqa: ARG002
+        """Texts one phrase away from a rewrite of a prompt; none by default."""
+        return []
+
     def fork(self) -> Proposer:
         """A proposer with a meter of its own, for a run beside others; itself where it has no meter."""
         return self

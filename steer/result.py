@@ -87,6 +87,40 @@ def compare(candidates: Iterable[Candidate], prompt: str, winner: str, best: Can
 
 
 @dataclass(frozen=True)
+class Outlook:
+    """What is to be expected of the picture that was chosen.
+
+    ``expected``: its objective, less what it owes to being the best of many. ``better``: probability that the person
+    likes it more than the prompt's own pictures; NaN where the reward cannot say.
+    """
+
+    expected: float
+    better: float = math.nan
+
+    def __str__(self) -> str:
+        """As the summary of a run prints it.
+
+        >>> str(Outlook(0.871, 0.934)), str(Outlook(0.871))
+        ('expected 0.87; better than the prompt as typed with a probability of 93 %', 'expected 0.87')
+        """
+        sure = (
+            ""
+            if math.isnan(self.better)
+            else f"; better than the prompt as typed with a probability of {_percent(self.better)}"
+        )
+        return f"expected {self.expected:.2f}{sure}"
+
+
+def _percent(probability: float) -> str:
+    """Never 0 or 100 %, which nobody knows.
+
+    >>> _percent(0.9999), _percent(0.5)
+    ('99 %', '50 %')
+    """
+    return f"{min(99, max(1, round(100 * probability)))} %"
+
+
+@dataclass(frozen=True)
 class Taste:
     """What the reward knew of one of one's own users: from how many ratings and choices, and which share in [0, 1] of
     what people differ by.
@@ -128,6 +162,7 @@ class Result:
     )  # what the renderer cannot draw of the prompt, and where a critic failed
     comments: dict[int, Comment] = field(default_factory=dict)  # a critic's, by round
     tastes: list[Taste] = field(default_factory=list)  # what the reward knew of one's own users
+    outlook: Outlook | None = None  # what is to be expected of ``best``
 
     @property
     def first(self) -> Candidate | None:

@@ -36,6 +36,7 @@ class StopReason(str, Enum):
     TARGET = "the target reward is reached"
     NO_IMPROVEMENT = "no improvement in the last rounds"
     NO_PROPOSALS = "the proposer had nothing new"
+    WORTH = "more pictures would add too little"
     GUARD = "the guard dropped every rewrite"
     PROPOSER_BUDGET = "the proposer's calls or tokens are spent"
     HELD_OUT = "the held-out judge no longer agrees"

@@ -79,6 +79,8 @@ def print_summary(s: dict[str, Any]) -> None:
         print_text("best", f"{_liking(s['best'])}  {marked}")
     if s["gain"] is not None:
         console.print(f"  gain      [bold]{escape(s['gain_words'])}[/]")
+    if s.get("outlook"):
+        print_text("outlook", escape(s["outlook"]["words"]))
     for user, liking in _each(s):
         console.print(f"  {escape(user):9s} {liking}")
     for taste in s.get("tastes", []):

@@ -28,15 +28,17 @@ class SearchConfig(Section):
     draft_seeds: int = Field(1, ge=1, le=64)
     """Pictures of a new rewrite in its first round."""
     second_looks: int = Field(2, ge=0)
-    """Earlier rewrites that get one more picture in each round."""
+    """Earlier rewrites that get one more picture in each round, at most, where they promise more than a new one."""
     rewrites: int = Field(6, ge=1, le=200)
     """New rewrites per round."""
     screen: int = Field(1, ge=1, le=1000)
     """Texts that the reward ranks for each one that is rendered; 1 renders every text."""
     ahead: bool | None = None
     """Write the next texts while the current ones are rendered; null means only with a chat model."""
-    confirm: int = Field(2, ge=0, le=50)
-    """Leading rewrites that are rendered on all seeds at the end."""
+    confirm: int = Field(1, ge=0, le=50)
+    """Leading rewrites that are rendered on all seeds at the end; two at least where the rounds draw drafts."""
+    worth: float = Field(0.0005, ge=0, le=1)
+    """Stop when a further picture is expected to add less than this to the objective; 0 spends the whole budget."""
     patience: int = Field(6, ge=1)
     """Stop after this many rounds without a better rewrite."""
     learn: bool = False

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
 from PIL import Image
+from scipy.special import ndtr
 
 from reward_models import RewardError, Scores
 from reward_models.base import UnknownPerson
@@ -15,6 +17,8 @@ from reward_models.scorers.panel import Look, Panel
 from steer.errors import SteerError
 from steer.judging.audience import How, People, combine, spread
 from steer.types import LIKED_BY
+
+MISSED = 0.05  # what a reward misses of one picture, beyond what it does not know of the person; on the miniature
 
 
 class Judge:
@@ -66,6 +70,22 @@ class Judge:
         if reward.words is None or person is None or person.id is None:
             return {}
         return reward.words.reasons(reward.read([image], [prompt]), person)[0]
+
+    def surely_better(self, image: Image.Image, others: Sequence[Image.Image], prompt: str, draws: int = 400) -> float:
+        """Probability that the one person of the run likes a picture more than others, (m,) in the mean: over who the
+        person may be, whose error all pictures share, and over what the reward misses of each picture.
+
+        NaN for several people, for nobody in particular, and for a reward that gives no draws or counts its costs.
+        """
+        reward, person = self.panel.reward, self.people.one
+        if reward.teacher is None or reward.meter is not None or person is None or person.id is None or not others:
+            return math.nan
+        with answered():
+            found = reward.teacher.draws(person.id, reward.read([image, *others], [prompt] * (1 + len(others))), draws)
+        if found is None or not np.isfinite(found).all():
+            return math.nan
+        gain = found[:, 0] - found[:, 1:].mean(axis=1)
+        return float(ndtr(gain / (MISSED * math.sqrt(1 + 1 / len(others)))).mean())
 
     def _combined(self, each: Sequence[Scores]) -> tuple[np.ndarray, np.ndarray]:
         """Combined liking and its standard deviation, (n,) each. ``each``: scores per person, those to please first."""

@@ -1,8 +1,10 @@
 """Search without an LLM: learns which phrases help this user, and combines, drops and swaps them.
 
-Rewards are modelled as a sum of one effect per phrase (and a small one for "nothing said"), a
-Bayesian linear regression whose posterior is sampled: each rewrite is the best combination
-under one draw (Thompson 1933), so that uncertain phrases are tried and bad ones dropped.
+Rewards are modelled as a sum of one effect per phrase (saying nothing of a kind is one of its phrases) and one per pair
+of phrases: a Gaussian process, see :mod:`steer.search.belief`. Asked for few texts, the proposer gives those of which a
+picture is expected to gain most. Asked for many, which a screen will rank, it samples the posterior of the single
+phrases: each rewrite is the best combination under one draw (Thompson 1933), so that uncertain phrases are tried and
+bad ones dropped.
 """
 
 from __future__ import annotations
@@ -18,8 +20,13 @@ from steer.config import LexicalConfig
 from steer.config.strength import STRENGTHS, StrengthName
 from steer.lexicon import Group, Lexicon
 from steer.protocols import Proposer
+from steer.search.belief import Belief, Prior, said_of
 from steer.search.regression import PRIOR_STD, posterior
 from steer.types import History, Remembered, Rewrite, SteerRequest
+
+FEW = 24  # texts, up to which each is chosen for what it is expected to gain
+POOL = 384  # combinations that are looked at for them
+VARIED = 4  # good texts, every variation of which is looked at too
 
 
 class LexicalProposer(Proposer):
@@ -52,6 +59,53 @@ class LexicalProposer(Proposer):
             return []
         key = f"{request.prompt}\0{len(history.candidates)}".encode()
         rng = np.random.default_rng([request.seed, zlib.crc32(key)])
+        if n <= FEW and not history.wishes:
+            return self._promising(request, groups, history, n, rng)
+        return self._drawn(request, groups, history, n, rng)
+
+    def variations(self, prompt: str, rewrite: Rewrite) -> list[Rewrite]:
+        """Every text with one phrase of a kind set, swapped or dropped."""
+        found = []
+        for group in self.lexicon.open_groups(prompt):
+            others = {k: v for k, v in rewrite.changes.items() if k != group.name}
+            for phrase in ("", *group.phrases):
+                if phrase != rewrite.changes.get(group.name, ""):
+                    changes = others | ({group.name: phrase} if phrase else {})
+                    found.append(Rewrite(self.lexicon.compose(prompt, changes), changes))
+        return found
+
+    def _promising(
+        self, request: SteerRequest, groups: Sequence[Group], history: History, n: int, rng: np.random.Generator
+    ) -> list[Rewrite]:
+        """The untried combinations of which a picture is expected to gain most, of a random pool and the variations of
+        the best.
+        """
+        prompt = request.prompt
+        near = [v for s in history.ranked()[:VARIED] for v in self.variations(prompt, s.rewrite)]
+        pool = {r.text.casefold(): r for r in (*near, *self._random(prompt, groups, rng))}
+        tried = {t.casefold() for t in (prompt, *history.texts())}
+        left = [r for key, r in pool.items() if key not in tried]
+        prior = Prior(prompt, earlier=said_of(request, self.compose))
+        return [left[row] for row in Belief(prior, history).choose(left, n)]
+
+    def _random(self, prompt: str, groups: Sequence[Group], rng: np.random.Generator) -> list[Rewrite]:
+        """``POOL`` combinations: all, where they are no more."""
+        options = [("", *g.phrases) for g in groups]
+        sizes = [len(o) for o in options]
+        if math.prod(sizes) <= POOL:
+            rows = list(np.indices(sizes).reshape(len(sizes), -1))
+        else:
+            rows = [rng.integers(size, size=POOL) for size in sizes]
+        found = []
+        for picks in zip(*rows, strict=True):
+            said = {g.name: o[int(k)] for g, o, k in zip(groups, options, picks, strict=True)}
+            changes = {name: phrase for name, phrase in said.items() if phrase}
+            found.append(Rewrite(self.lexicon.compose(prompt, changes), changes))
+        return found
+
+    def _drawn(
+        self, request: SteerRequest, groups: Sequence[Group], history: History, n: int, rng: np.random.Generator
+    ) -> list[Rewrite]:
         mean, covariance = effects_of(groups, history, request.earlier)
         tried = {t.casefold() for t in history.texts()}
         leader = next((s.rewrite.changes for s in history.ranked()), {})

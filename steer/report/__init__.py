@@ -7,7 +7,7 @@ import math
 from steer.report.contact_sheet import contact_sheet
 from steer.report.page import render_page
 from steer.report.people import liked_by
-from steer.result import Comparison, Result
+from steer.result import Comparison, Outlook, Result
 from steer.search.attribution import word_effects
 from steer.store.files import write_json, write_whole
 from steer.store.run_folder import RunFolder
@@ -38,6 +38,7 @@ def summary(result: Result) -> dict[str, object]:
         "tastes": [
             {"user": t.user, "ratings": t.ratings, "known": round(t.known, 3), "words": str(t)} for t in result.tastes
         ],
+        "outlook": _outlook(result.outlook),
         "seconds": round(result.seconds, 1),
         "pictures": sum(1 for c in result.candidates if c.picture),
         "failed": [c.facts() for c in result.candidates if c.state.value == "FAILED"],
@@ -103,6 +104,13 @@ def _gain(compared: Comparison | None) -> dict[str, object]:
         "gain_seeds": compared.seeds,
         "gain_words": str(compared),
     }
+
+
+def _outlook(outlook: Outlook | None) -> dict[str, object] | None:
+    """What is expected of the picture that was chosen, and how surely it is better than the prompt's own."""
+    if outlook is None:
+        return None
+    return {"expected": _number(outlook.expected), "better": _number(outlook.better), "words": str(outlook)}
 
 
 def _number(value: float) -> float | None:

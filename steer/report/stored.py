@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -9,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from reward_models.doors import read_object
 from steer.errors import UsageError
-from steer.result import Result, Taste
+from steer.result import Outlook, Result, Taste
 from steer.store.manifest import read_manifest, request_of
 from steer.types import Candidate, History, State, StopReason
 
@@ -68,6 +69,12 @@ class _Taste(_Read):
     words: str
 
 
+class _Outlook(_Read):
+    expected: Number
+    better: Number
+    words: str
+
+
 class _Effect(_Read):
     words: str
     effect: float
@@ -93,6 +100,7 @@ class _Result(_Read):
     why: str
     warnings: list[str] = Field(default_factory=list)
     tastes: list[_Taste] = Field(default_factory=list)
+    outlook: _Outlook | None = None
     seconds: Annotated[float, Field(ge=0)]
     pictures: Count
     failed: list[_Candidate]
@@ -160,7 +168,14 @@ def load_result(run: Path) -> Result:
         because="" if stored["why"] == stop.value else stored["why"],
         warnings=stored.get("warnings", []),
         tastes=[Taste(each["user"], each["ratings"], each["known"]) for each in stored.get("tastes", [])],
+        outlook=_outlook(stored.get("outlook")),
     )
+
+
+def _outlook(stored: dict[str, Any] | None) -> Outlook | None:
+    if stored is None or stored["expected"] is None:
+        return None
+    return Outlook(stored["expected"], math.nan if stored["better"] is None else stored["better"])
 
 
 def _damaged(path: Path, run: Path, why: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import suppress
 from dataclasses import replace
@@ -11,15 +12,17 @@ from steer.events import Listener, PhaseBegan, PromptDoubted, RoundProposed, Run
 from steer.parts import Parts
 from steer.protocols import Meter, Proposer
 from steer.report import write_report
-from steer.result import Result, Taste
+from steer.result import Outlook, Result, Taste
 from steer.run.after import after_round, asking_of
 from steer.run.critic import critic_at_work
+from steer.search.belief import counting
 from steer.search.search import Search
 from steer.store.files import lock
 from steer.store.run_folder import RunFolder
 from steer.types import Candidate, Dropped, Rewrite, SteerRequest, StopReason
 
 EXPLAINED = 6  # attributes named of a picture
+COMPARED = 4  # pictures of the prompt that the best one is compared with
 ORPHAN_S = 60.0  # a worker whose batch was killed may live this long
 
 
@@ -134,7 +137,20 @@ class Session:
                 Taste(user, found.used, 1 - found.uncertainty)
                 for user, found in self._roster.learned(self.people).items()
             ],
+            outlook=self._outlook(),
         )
+
+    def _outlook(self) -> Outlook | None:
+        """Of the best picture; against the prompt's own pictures, unless it is one of them."""
+        best, prompt = self.search.best(), self.request.prompt
+        if best is None:
+            return None
+        own = [c for c in counting(self.search.history) if c.rewrite.text == prompt and c.picture]
+        better = math.nan
+        if best.picture and best.rewrite.text != prompt and own:
+            pictures = [self.folder.load_picture(c) for c in own[:COMPARED]]
+            better = self.judge.surely_better(self.folder.load_picture(best), pictures, prompt)
+        return Outlook(round(self.search.expected(), 6), round(better, 4))
 
     def _explained(self, result: Result) -> dict[str, dict[str, float]]:
         """The few attributes that matter most in the original's and the best picture."""

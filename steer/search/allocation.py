@@ -6,7 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from steer.types import History, Rewrite
+import numpy as np
+
+from steer.search.belief import Belief
+from steer.types import Rewrite
 
 PICTURES_A_SEED = 8  # a seed more for the comparison of leaders needs so many pictures of budget more
 
@@ -20,18 +23,16 @@ def seed_count(wanted: int, budget: int) -> int:
     return max(1, min(wanted, budget // PICTURES_A_SEED))
 
 
-def second_looks(history: History, seeds: Sequence[int], most: int, prompt: str) -> list[tuple[Rewrite, int]]:
-    """The next seed for up to ``most`` texts that were seen less often than others and still look better than all of
-    these.
-
-    The rule of successive halving (Jamieson and Talwalkar 2016), asynchronous as new texts keep coming: a lucky picture
-    costs one more, a bad one nothing.
+def second_looks(
+    belief: Belief, rewrites: Sequence[Rewrite], seeds: Sequence[int], most: int, prompt: str
+) -> list[tuple[Rewrite, int]]:
+    """The next seed for up to ``most`` texts of which one picture more is expected to gain more than the least
+    promising of the new ``rewrites``: a lucky picture costs one more, a bad one nothing.
     """
-    stats = history.ranked()
-    looks = []
-    for s in stats:
-        surer = [o.mean for o in stats if len(o.objectives) > len(s.objectives)]
-        left = [seed for seed in seeds if seed not in s.seeds]
-        if left and surer and s.mean > max(surer) and s.rewrite.text != prompt:
-            looks.append((s.rewrite, left[0]))
-    return looks[:most]
+    left = {s.rewrite.text: [seed for seed in seeds if seed not in s.seeds] for s in belief.seen}
+    texts = [s.rewrite for s in belief.seen if left[s.rewrite.text] and s.rewrite.text != prompt]
+    if not texts or not rewrites:
+        return []
+    gains, bar = belief.gains(texts), float(belief.gains(rewrites).min())
+    order = [i for i in np.argsort(-gains, kind="stable") if gains[i] > bar][:most]
+    return [(texts[i], left[texts[i].text][0]) for i in order]

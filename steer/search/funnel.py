@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from steer.protocols import Proposer
 from steer.search.ahead import Ahead
+from steer.search.belief import Prior
 from steer.search.guard import Guard
 from steer.search.recombination import recombine
 from steer.search.screen import Screen
@@ -17,14 +18,16 @@ from steer.types import Candidate, Dropped, History, Rewrite, SteerRequest
 
 OnWritten = Callable[[int, list[Rewrite]], None]
 PARENTS = 8  # texts that are recombined: the best rendered, and as many of the most promising
-GENERATIONS = 3  # of recombinations in a round
+VARIED = 3  # texts whose variations are looked at
+GENERATIONS = 3  # of recombinations or of variations in a round
 
 
 class Funnel:
     """``screen``: texts to be ranked for each one rendered, by ``ranks``; without it every usable text is rendered.
 
     ``written``: what the proposer wrote, by round, in an earlier start of the same run; it is not asked again.
-    ``ahead``: the texts of the next round are asked for while this one is rendered, so without its rewards.
+    ``ahead``: the texts of the next round are asked for while this one is rendered, so without its rewards. ``prior``:
+    what is believed of texts before a picture.
     """
 
     def __init__(
@@ -37,7 +40,9 @@ class Funnel:
         ahead: bool = False,
         written: Mapping[int, list[Rewrite]] | None = None,
         on_written: OnWritten | None = None,
+        prior: Prior | None = None,
     ):
+        self.prior = prior or Prior(request.prompt)
         self.request, self.proposer, self.guard, self.ranks, self.screen = request, proposer, guard, ranks, screen
         self.written, self.on_written = dict(written or {}), on_written or (lambda *_: None)
         self._ahead = Ahead() if ahead else None
@@ -74,11 +79,6 @@ class Funnel:
         """The texts whose pictures promise most so far, by the screen; none without one."""
         return self.ranks.promising(most) if self.ranks else []
 
-    def forget(self) -> None:
-        """More is known of the people: what was imagined for them no longer holds."""
-        if self.ranks:
-            self.ranks.forget()
-
     def look_ahead(self, round_: int, history: History, pending: Sequence[Candidate], n: int) -> None:
         """Have the texts of a coming round written while ``pending`` is rendered."""
         if self._ahead is None or n < 1 or round_ in self.written:
@@ -108,9 +108,15 @@ class Funnel:
     def _children(
         self, round_: int, history: History, pool: list[Rewrite], n: int, tried: Sequence[str]
     ) -> list[Rewrite]:
-        """Recombinations, as many as the screen could still rank; each generation of the most promising so far."""
+        """Recombinations, as many as the screen could still rank; each generation of the most promising so far. Of a
+        proposer that can vary a text, variations.
+        """
+        if self.ranks is None:
+            return []
+        if not self.proposer.slow:
+            return self._variations(self.ranks, history, pool, tried)
         room = (n * self.screen - len(pool)) // GENERATIONS
-        if self.ranks is None or not self.proposer.slow or room < 1:
+        if room < 1:
             return []
         rng = random.Random(f"{self.request.seed}/{round_}/{self.request.prompt}")
         rendered = [s.rewrite for s in history.ranked() if s.rewrite.text != self.request.prompt][:PARENTS]
@@ -121,3 +127,18 @@ class Funnel:
             born = recombine(self.request.prompt, parents, room, rng, self.proposer.compose)
             children += self.guard.check(born, [*tried, *(r.text for r in living)])[0]
         return children
+
+    def _variations(self, ranks: Screen, history: History, pool: list[Rewrite], tried: Sequence[str]) -> list[Rewrite]:
+        """Texts one phrase away from the most promising ones, and from those of them that are better still."""
+        found: list[Rewrite] = []
+        varied: set[str] = set()
+        rendered = [s.rewrite for s in history.ranked()[:PARENTS]]
+        for _ in range(GENERATIONS):
+            parents = [r for r in ranks.leading([*rendered, *pool, *found], history, VARIED) if r.text not in varied]
+            near = [v for r in parents for v in self.proposer.variations(self.request.prompt, r)]
+            varied |= {r.text for r in parents}
+            living = [*tried, *(r.text for r in (*pool, *found))]
+            if not (new := self.guard.check(near, living)[0]):
+                break
+            found += new
+        return found

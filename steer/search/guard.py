@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from steer.lexicon import Group
 from steer.search.texts import SAME, TextSpace
 from steer.types import Dropped, Rewrite
@@ -32,20 +34,19 @@ class Guard:
     def check(self, rewrites: Iterable[Rewrite], tried: Iterable[str]) -> tuple[list[Rewrite], list[Dropped]]:
         """Usable rewrites in order, and those that are not."""
         rewrites, known = list(rewrites), list(dict.fromkeys(tried))
-        if self.space and rewrites:  # read together: one by one would take many times as long
-            self.space.vectors([t for r in rewrites if len(t := clean(r.text)) <= MAX_CHARACTERS])
+        texts = [clean(r.text) for r in rewrites]
+        likeness = self._likeness(texts, known)
         seen = {t.casefold() for t in known}
         closed = [g for g in self.closed if not g.spoken_of(self.prompt)]
         good: list[Rewrite] = []
         dropped: list[Dropped] = []
-        for rewrite in rewrites:
-            text = clean(rewrite.text)
-            if found := self._words(text, seen, closed) or self._meaning(text, known):
+        for rewrite, text in zip(rewrites, texts, strict=True):
+            if found := self._words(text, seen, closed) or likeness.doubt(text):
                 by, reason = found
                 dropped.append(Dropped(text[:MAX_CHARACTERS], reason, by))
                 continue
             seen.add(text.casefold())
-            known.append(text)
+            likeness.add(text)
             good.append(replace(rewrite, text=text))
         return good, dropped
 
@@ -63,17 +64,47 @@ class Guard:
             return STRENGTH, f"changes the {group.name}, which this strength leaves alone"
         return None
 
-    def _meaning(self, text: str, known: Sequence[str]) -> tuple[str, str] | None:
-        """The same by its likeness to the prompt or to a known text."""
-        if self.space is None:
+    def _likeness(self, texts: Sequence[str], known: Sequence[str]) -> _Likeness:
+        read = [t for t in dict.fromkeys(texts) if t and len(t) <= MAX_CHARACTERS] if self.space else []
+        if self.space is None or not read:
+            return _Likeness({}, [], np.zeros((0, 0)), self.min_likeness)
+        others = [self.prompt, *known, *read]  # read and compared together: one by one would take many times as long
+        rows = {text: i for i, text in enumerate(read)}
+        return _Likeness(rows, others, self.space.likeness(read, others), self.min_likeness, 1 + len(known))
+
+
+@dataclass
+class _Likeness:
+    """``matrix`` (n, m): of texts, by row, to ``others``: the prompt, the ``known`` - 1 texts, then the texts
+    themselves, which count once they are added.
+    """
+
+    rows: dict[str, int]
+    others: list[str]
+    matrix: np.ndarray
+    least: float
+    known: int = 0
+
+    def __post_init__(self) -> None:
+        self._counts = np.arange(len(self.others)) < self.known
+        self._counts[:1] = False  # the prompt is among the known where it was tried
+
+    def doubt(self, text: str) -> tuple[str, str] | None:
+        """Which part of the guard forbids a text by its likeness to the prompt or to a known text, and why."""
+        if text not in self.rows:
             return None
-        to_prompt, *to_known = self.space.likeness([text], [self.prompt, *known])[0]
-        if self.min_likeness and to_prompt < self.min_likeness:
-            return FIDELITY, f"is {max(0.0, to_prompt):.2f} like the prompt, less than {self.min_likeness:.2f}"
-        nearest = max(range(len(known)), key=lambda i: to_known[i], default=None)
-        if nearest is not None and to_known[nearest] > SAME:
-            return REPEAT, f"says the same as '{known[nearest][:60]}'"
+        likeness = self.matrix[self.rows[text]]
+        if self.least and likeness[0] < self.least:
+            return FIDELITY, f"is {max(0.0, likeness[0]):.2f} like the prompt, less than {self.least:.2f}"
+        nearest = int(np.argmax(np.where(self._counts, likeness, -np.inf)))
+        if self._counts[nearest] and likeness[nearest] > SAME:
+            return REPEAT, f"says the same as '{self.others[nearest][:60]}'"
         return None
+
+    def add(self, text: str) -> None:
+        """It is known from now on."""
+        if text in self.rows:
+            self._counts[self.known + self.rows[text]] = True
 
 
 def explain(prompt: str, dropped: Sequence[Dropped]) -> str:

@@ -5,6 +5,9 @@ Rounds: a few rewrites, each on the first ``draft_seeds`` seeds, the same for al
 ones that promise to be the best.
 Confirmation: the original and the leading rewrites on the remaining seeds, so that they are compared at equal seeds.
 With ``drafts`` the first two phases draw drafts, and the confirmation all its pictures in full.
+
+What is drawn, which picture wins and when the rest of the budget is not worth drawing follow from what the run believes
+of its texts and pictures: :mod:`steer.search.belief`.
 """
 
 from __future__ import annotations
@@ -16,10 +19,13 @@ from collections.abc import Callable, Mapping
 from steer.config import ObjectiveConfig, SearchConfig
 from steer.errors import ProposerBudgetSpent
 from steer.search.allocation import second_looks, seed_count
+from steer.search.belief import Belief, Prior, counting
 from steer.search.funnel import Funnel
 from steer.search.guard import explain
 from steer.search.objective import fidelity_floor, objective
 from steer.types import Candidate, Dropped, History, Rewrite, RewriteStats, State, SteerRequest, StopReason
+
+AHEAD = 20  # pictures for which a run says what they would add
 
 OnProposed = Callable[[int, list[Rewrite], list[Dropped]], None]
 
@@ -45,6 +51,9 @@ class Search:
     ):
         self.request, self.funnel, self.config, self.goal = request, funnel, config, goal
         self.history, self.drafts = History(), drafts
+        self.prior = funnel.prior if funnel else Prior(request.prompt)
+        if config.learns:  # a resumed run would imagine for the person as known since; scores are kept, round by round
+            self.prior = Prior(request.prompt, self.prior.space, earlier=self.prior.earlier)
         self.recorded, self.dropped, self.because = recorded or {}, dict(dropped or {}), ""
         self.on_proposed = on_proposed or (lambda *_: None)
         self.stop: StopReason | None = None
@@ -59,6 +68,8 @@ class Search:
         self._first = [self.original]  # the texts of round 0
         if request.start and request.start.text != request.prompt:
             self._first.append(Rewrite(request.start.text, dict(request.start.changes), "where the run starts"))
+        # what is drawn in full besides the original is all that can win after drafts, so it is never one text alone
+        self._confirmed = max(2, config.confirm) if drafts and config.confirm else config.confirm
         self.round = -1
         self._stale, self._best = 0, -math.inf
         self._confirming = not config.rewrite
@@ -83,9 +94,12 @@ class Search:
         if self.round == 0:
             return self._begun([(r, s) for s in self.seeds[: self.config.original_seeds] for r in self._first])
         if not self._confirming and (n := self._affordable(self.left()) or self._spare()):
-            looks = second_looks(self.history, self.seeds, self.config.second_looks, self.request.prompt)
-            looks = looks[: max(0, self.left() - self._cost(n, self.config.confirm))]
             if rewrites := self._rewrites(n):
+                if self.round > 1 and self._sated(rewrites):
+                    return self._confirm()
+                room = max(0, self.left() - self._cost(n, self._confirmed))
+                most = min(self.config.second_looks, room)
+                looks = second_looks(self.belief(), rewrites, self.seeds, most, self.request.prompt)
                 drafts = self.seeds[: self.config.draft_seeds]
                 return self._begun([*looks, *((r, s) for r in rewrites for s in drafts)])
             self._nothing_usable()
@@ -120,8 +134,9 @@ class Search:
         self.history.critique, self.history.wishes = critique, dict(wishes or {})
 
     def weigh_again(self) -> None:
-        """The objective of every scored candidate anew: their scores have changed, as more is known of the people."""
-        self.funnel.forget()
+        """The objective of every scored candidate anew: their scores have changed, as the person is known better."""
+        for prior in [self.prior, *([self.funnel.prior] if self.funnel else [])]:
+            prior.forget()
         for candidate in self.history.scored():
             candidate.objective = self.objective_of(candidate)
 
@@ -137,31 +152,49 @@ class Search:
         """Nothing new from here on: original and leaders are confirmed, then it is over."""
         self._confirming, self._why = True, self._why or why
 
+    def belief(self) -> Belief:
+        """What the run believes now."""
+        return self.prior.after(self.history)
+
     def winner(self) -> RewriteStats | None:
-        """The best text of those rendered on all seeds, pictures that failed among them; where a search ended before it
-        could confirm one, the best by :attr:`RewriteStats.cautious`.
-        """
-        ranked = [s for s in self.history.ranked() if s.rewrite.text not in self._barred]
-        whole = [s for s in ranked if len(self._seen(s.rewrite.text)) == len(self.seeds)]
-        if len(whole) > 1:
-            return whole[0]
-        return max(ranked, key=lambda s: s.cautious, default=None)
+        """The text of :meth:`best`."""
+        best = self.best()
+        return next((s for s in self.history.stats() if best and s.rewrite.text == best.rewrite.text), None)
 
     def best(self) -> Candidate | None:
-        """The winner's best picture; among those of the prompt itself, a picture that does not show it is no choice."""
-        winner = self.winner()
-        if winner is None:
-            return None
-        own = [c for c in self.history.scored() if c.rewrite.text == winner.rewrite.text]
-        return max([c for c in own if c.tier == "full"] or own, key=lambda c: objective(c, self._floor, self.goal))
+        """The picture that is believed to be worth most; one of the prompt that does not show it is no choice."""
+        values = self._values()
+        return max(values, key=lambda pair: pair[1])[0] if values else None
+
+    def expected(self) -> float:
+        """What the best picture is believed to be worth, which its being chosen for its score is allowed for; NaN
+        before the first.
+        """
+        return max((value for _, value in self._values()), default=math.nan)
+
+    def _values(self) -> list[tuple[Candidate, float]]:
+        """Every picture that can win, and what it is believed to be worth."""
+        open_ = [c for c in counting(self.history) if c.rewrite.text not in self._barred]
+        worth = self.belief().pictures(open_)
+        paid = [objective(c, self._floor, self.goal) - c.objective for c in open_]  # by pictures of the prompt alone
+        return [(c, float(w) + (p if p < 0 else 0.0)) for c, w, p in zip(open_, worth, paid, strict=True)]
+
+    def _sated(self, rewrites: list[Rewrite]) -> bool:
+        """Whether drawing more is not worth it; then it is said what more would add."""
+        promise = self.belief().promise(rewrites, AHEAD)
+        if promise >= self.config.worth * AHEAD:
+            return False
+        self.because = f"{AHEAD} pictures more would add about {promise:.3f}"
+        self._why = StopReason.WORTH
+        return True
 
     def _affordable(self, left: int) -> int:
         """How many new rewrites leave enough of ``left`` pictures to confirm the leaders, or else one leader."""
-        for leaders in range(self.config.confirm, -1, -1):
+        for leaders in range(self._confirmed, -1, -1):
             for n in range(self.config.rewrites, 0, -1):
                 if self._cost(n, leaders) <= left:
                     return n
-            if left <= self._cost(0, self.config.confirm):
+            if left <= self._cost(0, self._confirmed):
                 break  # what is left is just what the confirmation takes
         return 0
 
@@ -216,14 +249,21 @@ class Search:
         """
         pairs = [(self.original, s) for s in seeds if s not in self._seen(self.request.prompt)]
         leaders = 0
-        for stats in sorted(self.history.ranked(), key=lambda s: -s.cautious):
+        for stats in self._leaders():
             missing = [s for s in seeds if s not in self._seen(stats.rewrite.text)]
-            if leaders == self.config.confirm or stats.rewrite.text in (self.request.prompt, *self._barred):
+            if leaders == self._confirmed or stats.rewrite.text in (self.request.prompt, *self._barred):
                 continue
             if len(pairs) + len(missing) <= most:
                 pairs += [(stats.rewrite, s) for s in missing]
                 leaders += 1
         return pairs
+
+    def _leaders(self) -> list[RewriteStats]:
+        """All texts, those of the most promising pictures first."""
+        worth: dict[str, float] = {}
+        for candidate, value in self._values():
+            worth[candidate.rewrite.text] = max(value, worth.get(candidate.rewrite.text, -math.inf))
+        return sorted(self.history.ranked(), key=lambda s: -worth.get(s.rewrite.text, -math.inf))
 
     def _seen(self, text: str) -> set[int]:
         """Seeds that a text was tried on in full."""

@@ -38,7 +38,7 @@ PEOPLE = (
 STUDY = {
     "name": "net",
     "config": "miniature",
-    "settings": ["search.patience=99", "renderer=painter"],
+    "settings": ["search.patience=99", "search.worth=0", "renderer=painter"],
     "users": ["u1", "u17", "u42"],
     "prompts": ["a fox"],
     "budget": 6,

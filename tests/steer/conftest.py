@@ -87,11 +87,13 @@ def tiny(request):
 
 @pytest.fixture
 def fake_steerer():
-    """A Steerer of fakes; keyword arguments replace parts, ``settings`` change the config."""
+    """A Steerer of fakes that spends its budget; keyword arguments replace parts, ``settings`` change the config."""
 
     def make(settings=(), **parts):
         defaults = {"proposer": FakeProposer(), "renderer": FakeRenderer(), "reward": FakeReward()}
-        return Steerer(load_config("miniature", ["search.screen=1", *settings]), **{**defaults, **parts})
+        return Steerer(
+            load_config("miniature", ["search.screen=1", "search.worth=0", *settings]), **{**defaults, **parts}
+        )
 
     return make
 

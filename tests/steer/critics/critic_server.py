@@ -42,5 +42,6 @@ def settings(server, *more):
         "critic.timeout_s=5",
         "search.budget=14",
         "search.patience=99",
+        "search.worth=0",
         *more,
     ]

@@ -78,7 +78,7 @@ def _search(scored):
         request=SteerRequest("a fox", "u1"),
         history=History(scored),
         objective_of=lambda candidate: objective(candidate, 0.0, goal),
-        config=load_config("miniature").search,
+        config=load_config("miniature", ["search.confirm=2"]).search,
     )
 
 

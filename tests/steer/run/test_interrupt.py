@@ -33,6 +33,7 @@ def start_and_stop(folder, how, budget=60):
             "renderer=painter",
             "-s",
             "search.patience=99",
+            "search.worth=0",
             "-s",
             "search.screen=3",
         ],
@@ -69,6 +70,7 @@ def whole(tmp_path_factory):
         "renderer=painter",
         "-s",
         "search.patience=99",
+        "search.worth=0",
         "-s",
         "search.screen=3",
     )

@@ -77,6 +77,7 @@ def test_a_second_opinion_ends_rounds_where_it_turns(rises, tmp_path):
             "search.budget=30",
             "search.screen=1",
             "search.patience=99",
+            "search.worth=0",
             "objective.fidelity_weight=0",
             "search.second_looks=0",
             "search.confirm=1",

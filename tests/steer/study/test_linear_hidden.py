@@ -10,7 +10,7 @@ from steer.study.running import StudyRun, draw_users
 SMALL = {
     "name": "small",
     "config": "miniature",
-    "settings": ["renderer=painter", "search.patience=99", "reward=miniature/linear-hidden"],
+    "settings": ["renderer=painter", "search.patience=99", "search.worth=0", "reward=miniature/linear-hidden"],
     "users": {"count": 2, "of": 20},
     "prompts": ["a fox"],
     "budget": 6,

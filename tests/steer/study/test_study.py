@@ -33,7 +33,7 @@ from tests.steer.web.browser import DARK, DESKTOP, PHONE, open_tab, sideways
 PLAN = {
     "name": "small",
     "config": "miniature",
-    "settings": ["renderer=painter", "search.patience=99"],
+    "settings": ["renderer=painter", "search.patience=99", "search.worth=0"],
     "users": {"count": 3, "of": 20},
     "prompts": ["a fox", "a castle in the snow"],
     "budget": 6,
@@ -293,7 +293,13 @@ def test_a_condition_may_change_the_kind_that_its_study_sets(tmp_path):
     """The settings of a study are a layer below those of a condition."""
     plan = {
         **PLAN,
-        "settings": ["proposer=scripted", "proposer.shown=3", "search.patience=99", "renderer=painter"],
+        "settings": [
+            "proposer=scripted",
+            "proposer.shown=3",
+            "search.patience=99",
+            "search.worth=0",
+            "renderer=painter",
+        ],
         "conditions": {**PLAN["conditions"], "own": {"settings": ["proposer=lexical"]}},
         "users": ["u3"],
     }
