@@ -75,7 +75,7 @@ def test_its_calls_are_bounded_by_run(told):
 
 
 def test_a_run_with_it_hears_it(told, tmp_path):
-    given = ["critic=calm", "renderer=painter", "search.budget=5", "search.screen=1"]
+    given = ["critic=calm", "renderer=painter", "search.budget=5", "search.screen=1", "objective.fidelity_weight=0"]
     result = Steerer(load_config("miniature", given), reward=told).run("a fox", "average", out=tmp_path / "run")
     assert SAID in [comment.text for comment in result.comments.values()]
     assert not result.warnings
