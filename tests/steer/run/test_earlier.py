@@ -15,6 +15,7 @@ from steer.lexicon import Lexicon
 from steer.proposers.instructions import Instructions, build_ask
 from steer.proposers.lexical import LexicalProposer, columns, effects_of
 from steer.run.earlier import FADES, earlier_of
+from steer.search.belief import Prior
 from steer.search.screen import Screen
 from steer.search.texts import TextSpace
 from steer.store.run_folder import RunFolder
@@ -147,10 +148,10 @@ def test_the_screen_heeds_what_earlier_runs_saw():
     imagine = lambda texts: (np.full(len(texts), 0.5), np.full(len(texts), 0.2))  # noqa: E731
     rewrites = [Rewrite("a fox bad"), Rewrite("a fox good too")]
     seen = [Remembered("a tree", "a fox good", {}, 0.3, 4), Remembered("a tree", "a fox bad", {}, -0.3, 4)]
-    chosen = Screen(imagine, space, earlier=seen, prompt="a fox").choose(rewrites, History(), 1)
+    chosen = Screen(Prior("a fox", space, imagine, seen)).choose(rewrites, History(), 1)
     assert [r.text for r in chosen] == ["a fox good too"]
     seen = [Remembered("a tree", "a fox good", {}, -0.3, 4), Remembered("a tree", "a fox bad", {}, 0.3, 4)]
-    chosen = Screen(imagine, space, earlier=seen, prompt="a fox").choose(rewrites, History(), 1)
+    chosen = Screen(Prior("a fox", space, imagine, seen)).choose(rewrites, History(), 1)
     assert [r.text for r in chosen] == ["a fox bad"]
 
 
