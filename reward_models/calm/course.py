@@ -74,11 +74,11 @@ def material(settings: CalmSettings, say: Callable[[str], None] = print) -> Mate
     """Raises DataError for what does not read."""
     data, found, facts = settings.data, Material(), list[Any]()
     for folder in data.pictures:
-        own = sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in SUFFIXES)
-        if not own:
+        paths = sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in SUFFIXES)
+        if not paths:
             raise DataError(f"there is no picture in '{folder}'")
-        found.pictures += own
-        facts.append([str(p.relative_to(folder)) for p in own])
+        found.pictures += paths
+        facts.append([str(p.relative_to(folder)) for p in paths])
     for name in data.boxes:
         for row in (own := _rows(Path(name), ("picture", "box"))):
             found.boxes[Path(name).parent / str(row["picture"])] = box_told(row["box"], name)
@@ -180,7 +180,7 @@ class Course:
         second: tuple[Augmentation, ...] = () if own.random() < BESIDE else self._drawn(stage, groups, own)
         others, beside = self._looked(stage, path, second, own, (groups, which, 1))
         if set(done) == set(others):
-            others, beside = (), self._seen(stage, path)
+            others, beside = [], self._seen(stage, path)
         if not done and not others:
             return name_turn(states, self.sentences.label(done, rng))
         return contrast_turn(states, beside, self.sentences.contrast(done, others, rng))
@@ -229,8 +229,8 @@ class Course:
         if task == "person":
             rows = _one(self._people, rng)
             drawn = [rows[int(i)] for i in rng.permutation(len(rows))[: self.settings.shown + 1]]
-            *before, (path, liking) = [(self._seen(stage, path), liking) for path, liking in drawn]
-            return personal_turn(path, [Example(p, written(y)) for p, y in before], written(liking))
+            *before, (asked, rated) = [(self._seen(stage, path), liking) for path, liking in drawn]
+            return personal_turn(asked, [Example(p, written(y)) for p, y in before], written(rated))
         path, question, answer = _one(self.found.texts[task], rng)
         states = self._seen(stage, path)
         return comment_turn(states, answer) if task == "comment" else question_turn(states, question, answer)

@@ -37,7 +37,7 @@ def after(picture, *kinds, strength=0.5, seed=0, box=BOX):
 
 
 def measured(image):
-    """Mean brightness, its spread, mean distance of a pixel's channels, and mean step between neighbours."""
+    """Mean brightness, its spread, mean distance of a pixel's channels, mean and largest step."""
     pixels = np.asarray(image.convert("RGB"), dtype=float)
     grey = pixels.mean(-1)
     return {
@@ -45,6 +45,7 @@ def measured(image):
         "contrast": grey.std(),
         "colour": np.ptp(pixels, axis=-1).mean(),
         "detail": np.abs(np.diff(pixels, axis=1)).mean(),
+        "edge": np.abs(np.diff(pixels, axis=1)).max(),
     }
 
 
@@ -67,7 +68,7 @@ def test_a_stronger_one_changes_more_and_the_size_stays(picture, kind):
         ("harsh", "contrast", 1),
         ("flat", "contrast", -1),
         ("noise", "detail", 1),
-        ("blur", "detail", -1),
+        ("blur", "edge", -1),
     ],
 )
 def test_each_does_what_it_is_called_by(picture, kind, figure, sign):

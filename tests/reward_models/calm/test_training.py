@@ -205,7 +205,7 @@ def test_the_rate_warms_up_and_falls():
     assert [rate(stage, s) for s in (0, 9, 10, 55, 99)] == pytest.approx([0.1, 1, 1, 0.5, 0.0003], abs=1e-3)
 
 
-@pytest.mark.parametrize("name", ["calm-miniature"])
+@pytest.mark.parametrize("name", ["calm", "calm-miniature"])
 def test_shipped_recipes_load(name):
     settings = load_settings(Path(__file__).parents[3] / "configs" / "train" / f"{name}.yaml")
     assert [stage.name for stage in settings.stages][-4:] == ["self-supervised", "generic", "comments", "scores"]
