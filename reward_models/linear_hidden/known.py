@@ -124,16 +124,19 @@ class KnownPeople:
     def likeness(self, person: str) -> dict[str, float]:
         """Correlation over rated pictures of how this person differs from everybody and how each other one does."""
         x = self.sample()
-        own = self._apart(self.model(person), x)
+        general = self.general(x)  # once: with 160 people it is half of the work
+        own = _apart(self.model(person), x, general)
         others = (p for p in self.ids() if p != person)  # their models are not kept: all together they are large
-        return {p: float(own @ self._apart(self._models.get(p) or self._trained(p), x)) for p in others}
+        return {p: float(own @ _apart(self._models.get(p) or self._trained(p), x, general)) for p in others}
 
     def _trained(self, person: str) -> PersonModel:
         if person not in self.support.rows:
             raise UnknownPerson(not_found("person", person, self.ids()))
         return self.fit(self.pictures[self.support.rows[person]], self.support.likings[person], among=True)
 
-    def _apart(self, model: PersonModel, x: np.ndarray) -> np.ndarray:
-        apart = model.raw(x) - self.general(x)
-        apart = apart - apart.mean()
-        return apart / max(float(np.linalg.norm(apart)), 1e-12)
+
+def _apart(model: PersonModel, x: np.ndarray, general: np.ndarray) -> np.ndarray:
+    """How a person differs from the ``general`` score (m,) of rows (m, D): of mean 0 and length 1, or 0."""
+    apart = model.apart(x, general)
+    apart = apart - apart.mean()
+    return apart / max(float(np.linalg.norm(apart)), 1e-12)

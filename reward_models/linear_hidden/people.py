@@ -100,6 +100,13 @@ class PersonModel:
         own = self.ridge(self._seen(x))
         return own + self.general(x) if self.estimator in ("residual", "hierarchical") else own
 
+    def apart(self, x: np.ndarray, general: np.ndarray) -> np.ndarray:
+        """By how much the likings (m,) of :meth:`raw` are above the ``general`` score (m,) of the same pictures."""
+        if self.ridge is None:
+            return np.zeros(len(general))
+        own = self.ridge(self._seen(x))
+        return own if self.estimator in ("residual", "hierarchical") else own - general
+
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Likings (m,), kept in [0, 1] and within ``MARGIN`` of the person's own ratings: a line has no end of its own.
 

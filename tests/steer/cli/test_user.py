@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from steer.config import load_config
+from steer.parts import Parts
 from steer.users.store import UserStore
 from steer.users.votes import Vote, VoteBook
 from tests.steer.command import steer_here
@@ -239,7 +241,8 @@ def test_pictures_that_are_kept_need_no_reward_and_serve_any(steer, tmp_path, ca
         shown = steer("user", "show", "me", "--set", f"reward={reward}")
         assert "small copies of the rated pictures are kept: 5" in shown.stdout
         assert "cannot be used" not in caplog.text
-    steer("user", "show", "you", "--set", "reward=miniature/linear-hidden")
+    parts = Parts(load_config("miniature", ["reward=miniature/linear-hidden"]), store=UserStore(tmp_path / "users.db"))
+    parts.roster.people("you")
     assert "3 of 3 ratings of 'you' cannot be used" in caplog.text
     steer("user", "rate", "me", "--disliked", "bad")  # the setting is remembered
     assert UserStore(tmp_path / "users.db").user("me").thumbnails == 8
