@@ -8,6 +8,7 @@
 # make audit   look for known vulnerabilities in the locked versions
 USER_ID ?= u17
 PROMPT ?= a lighthouse by the sea
+export PYTHONDONTWRITEBYTECODE =  # libraries are compiled once, and not in each process again
 
 .PHONY: run test coverage floors lint docs lock audit setup
 run: setup

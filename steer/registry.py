@@ -48,8 +48,8 @@ CRITICS = Registry(
         "none": "steer.critics.load:nobody",
         "reward": "steer.critics.reward:build",
         "vlm": "steer.critics.vlm:build",
-        "simulated": "steer.critics.simulated:build",
         "calm": "steer.critics.calm:build",
+        "simulated": "steer.critics.simulated:build",
     },
 )
 

@@ -255,6 +255,11 @@ class Findings:
         """Mean of a user's liking of ``a`` less that of ``b``, over users that have both."""
         return interval(self.values[judge][a] - self.values[judge][b])
 
+    def _by_others(self, condition: str) -> dict[str, Interval]:
+        """How much others like what a condition's users get; nothing where that makes no sense."""
+        found = self.judged.by_user(lambda c, cell: self.judged.by_others(c, cell, self.judges[0]), condition)
+        return {} if np.isnan(found).all() else {"by others": interval(found)}
+
     def kept(self, condition: str) -> Interval:
         """Fidelity as a share of the unchanged prompt's: ratio of means, bootstrap over users."""
         from steer.study.paired import resampled
@@ -293,9 +298,7 @@ class Findings:
                         j: interval(self.judged.by_user(lambda c, cell, j=j: self.judged.fresh(c, cell, j), name))
                         for j in self.judges
                     },
-                    "by others": interval(
-                        self.judged.by_user(lambda c, cell: self.judged.by_others(c, cell, self.judges[0]), name)
-                    ),
+                    **self._by_others(name),
                     "diversity": self.diversity(name),
                     "fidelity": interval(self.fidelity[name]),
                     "fidelity kept": self.kept(name),

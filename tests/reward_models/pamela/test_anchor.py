@@ -64,6 +64,7 @@ def fitted(world, liking, level, said=None, amounts=()):
     return fit_people(member, prior, *given, [[0, 0, 0]], 0.08, None, Rows(said=said))[0]
 
 
+@pytest.mark.slow
 def test_who_rates_everything_higher_has_a_level_and_no_other_taste(people):
     y = people[3].liking[:12]
     low, high = fitted(people, y, 0.2), fitted(people, y + 0.15, 0.2)

@@ -316,6 +316,7 @@ def test_no_ratings_at_all_is_the_prior():
     assert torch.allclose(fitted.covariance, torch.eye(len(prior.axes)))
 
 
+@pytest.mark.slow
 def test_ablations_are_compared_person_by_person(tmp_path):
     write_table(tmp_path)
     chosen = settings(

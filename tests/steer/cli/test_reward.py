@@ -112,6 +112,7 @@ def test_training_writes_a_reward_a_table_and_curves(trained):
     assert len(saved["data"]) == 16
 
 
+@pytest.mark.slow
 def test_trained_again_nothing_is_computed_twice(trained):
     root, _ = trained
     before = (root / "reward" / "model.safetensors").read_bytes()
@@ -122,6 +123,7 @@ def test_trained_again_nothing_is_computed_twice(trained):
     assert (root / "reward" / "curves.jsonl").read_text() == lines
 
 
+@pytest.mark.slow
 def test_the_reward_loads_and_scores_and_evaluates_to_the_same_table(trained):
     root, _ = trained
     model = reward_models.load(root / "reward")

@@ -53,7 +53,7 @@ def test_help_teaches():
         (("data", "check", "."), "no data set we know"),
         (("reward", "train", "--config", "no.yaml"), "--config no.yaml: there is no such file"),
         (("reward", "train"), "--config"),
-        (("reward", "train", "-c", "minature"), "training 'minature' not found (9 known). Did you mean 'miniature'?"),
+        (("reward", "train", "-c", "minature"), "training 'minature' not found (11 known). Did you mean 'miniature'?"),
         (("reward", "train", "-c", "miniature"), "with: steer data miniature training/pamela"),
         (("reward", "train", "-c", "configs/train/miniature.yaml"), "there is no folder 'training/pamela'"),
     ],

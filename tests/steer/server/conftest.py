@@ -54,7 +54,7 @@ def fake_parts(tmp_path, renderer=None, proposer=None, people=("u1", "u17", "blu
     store = UserStore(tmp_path / "users.db")
     if store.get("bob") is None:
         store.add("bob")
-    config = load_config("miniature", ["search.screen=1", "search.budget=8", *settings])
+    config = load_config("miniature", ["search.screen=1", "search.budget=8", "search.worth=0", *settings])
     return Parts(
         config,
         proposer=proposer or FakeProposer(),

