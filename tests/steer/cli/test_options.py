@@ -23,7 +23,7 @@ MEANS_ANOTHER_THING = {
     ("--beside", "reward eval"): "another reward",
     ("--out", "reward comments"): "a folder without a default in the model's",
     ("--most", "reward comments"): "pictures",
-    ("--pictures", "reward comments"): "a folder of them",
+    ("--pictures", "reward comments"): "good ones",
     ("--most", "reward ava"): "pictures",
     ("--user", "batch"): "the user of rows without one",
     ("--user", "critique"): "who a picture is for, not who to draw for",

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from dataclasses import replace
 
 import httpx
 import pytest
 
+from reward_models.testing import FakeReward
 from steer.config import load_config
 from steer.parts import Parts
 from steer.server.service import Service
@@ -101,3 +103,15 @@ def wait_for(what, seconds=60):
             return found
         time.sleep(0.05)
     raise AssertionError("it did not come about")
+
+
+@pytest.fixture
+def unsure(monkeypatch):
+    """A fake reward that knows its people badly, so that a question is worth a click in every run."""
+    judge = FakeReward.judge
+
+    def doubting(self, reading, person):
+        scores = judge(self, reading, person)
+        return replace(scores, uncertainty=scores.uncertainty + 0.4)
+
+    monkeypatch.setattr(FakeReward, "judge", doubting)

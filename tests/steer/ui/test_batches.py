@@ -94,8 +94,7 @@ def test_a_batch_is_stopped_and_gone_on_with(tmp_path):
         assert again["name"] == f"{name}-2"
 
 
-def test_the_page_shows_the_questions_of_all_rows_and_takes_late_answers(tmp_path, monkeypatch):
-    monkeypatch.setattr("steer.run.asking.LEAST", 0.0001)  # a fake reward is seldom in doubt
+def test_the_page_shows_the_questions_of_all_rows_and_takes_late_answers(tmp_path, unsure):
     with paged(fake_parts(tmp_path), tmp_path / "outputs") as server:
         visitor = server.visit()
         told = {"file": "two.txt", "user": "bob", "budget": 16, "ask": 1}

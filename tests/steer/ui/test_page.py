@@ -108,7 +108,7 @@ def test_a_newcomers_path_from_the_link_to_a_rated_picture(tmp_path_factory, pai
         assert tab.input_value("#prompt") != "a lighthouse by the sea"
 
 
-def test_pictures_arrive_one_by_one_and_stop_keeps_them(tmp_path):
+def test_pictures_arrive_one_by_one_and_stop_keeps_them(tmp_path, unsure):
     with (
         paged(fake_parts(tmp_path, SlowRenderer(0.2), settings=["search.budget=20"]), tmp_path / "outputs") as server,
         open_tab() as tab,
