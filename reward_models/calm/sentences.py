@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from reward_models import yaml12
 from reward_models.base import RewardError
 from reward_models.calm.augment import KINDS
-from reward_models.doors import Unreadable, read_text
 from reward_models.ratings.settings import Strict
+from reward_models.settings_file import read_settings
 
 SHIPPED = Path(__file__).parent / "prompts" / "sentences.yaml"
 FEWEST = 5  # wordings
@@ -112,16 +111,7 @@ def joined(words: Sequence[str]) -> str:
 
 def load_sentences(path: Path | None = None) -> Sentences:
     """From a YAML of the shipped one's form; None: the shipped one. Raises RewardError with the key that is wrong."""
-    path = path or SHIPPED
-    try:
-        return Sentences.model_validate(yaml12.load(read_text(path, yaml12.MOST_CHARACTERS)))
-    except FileNotFoundError as error:
-        raise RewardError(f"there is no file '{path}'") from error
-    except (yaml12.YAMLError, OSError, Unreadable) as error:
-        raise RewardError(f"'{path}' does not read as YAML: {str(error).splitlines()[0]}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise RewardError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    return read_settings(path or SHIPPED, Sentences)
 
 
 def _one(texts: Sequence[str], rng: np.random.Generator) -> str:

@@ -9,16 +9,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from reward_models import yaml12
-from reward_models.base import RewardError
 from reward_models.calm.alignment import LEVELS, Level
 from reward_models.calm.augment import GROUPS, Group
 from reward_models.calm.foreground import SegmenterSetting
 from reward_models.calm.settings import ModelSetting
-from reward_models.doors import Unreadable, read_text
 from reward_models.ratings.settings import DataSetting, Packaged, Strict
+from reward_models.settings_file import read_settings
 
 Task = Literal["name", "contrast", "describe", "comment", "question", "score", "person"]
 Part = Literal["low", "middle", "high", "thematic", "llm"]
@@ -166,12 +164,4 @@ class CalmSettings(Strict):
 
 def load_settings(path: Path) -> CalmSettings:
     """Raises RewardError with the key that is wrong."""
-    try:
-        return CalmSettings.model_validate(yaml12.load(read_text(path, yaml12.MOST_CHARACTERS)))
-    except FileNotFoundError as error:
-        raise RewardError(f"there is no file '{path}'") from error
-    except (yaml12.YAMLError, OSError, Unreadable) as error:
-        raise RewardError(f"'{path}' does not read as YAML: {str(error).splitlines()[0]}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise RewardError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    return read_settings(path, CalmSettings)

@@ -7,11 +7,9 @@ from typing import Any, Literal, get_args
 
 from pydantic import Field, ValidationError, model_validator
 
-from reward_models import yaml12
-from reward_models.base import RewardError
-from reward_models.doors import Unreadable, read_text
 from reward_models.pamela.training import TrainingSettings
 from reward_models.ratings.settings import DataSetting, EncoderSetting, Strict
+from reward_models.settings_file import read_settings
 
 Input = Literal["picture", "prompt", "person", "demographics", "metadata"]
 
@@ -105,15 +103,7 @@ def _folder(name: str) -> str:
 
 def load_training(path: Path) -> RewardTraining:
     """The settings in a YAML file. Raises RewardError with the key that is wrong."""
-    try:
-        values = yaml12.load(read_text(path, yaml12.MOST_CHARACTERS))
-        return RewardTraining.model_validate(values)
-    except FileNotFoundError as error:
-        raise RewardError(f"there is no file '{path}'") from error
-    except (yaml12.YAMLError, OSError, Unreadable) as error:
-        raise RewardError(f"'{path}' does not read as YAML: {str(error).splitlines()[0]}") from error
-    except ValidationError as error:
-        raise RewardError(f"'{path}': {_first(error)}") from error
+    return read_settings(path, RewardTraining)
 
 
 def _first(error: ValidationError) -> str:

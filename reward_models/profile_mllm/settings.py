@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from reward_models import yaml12
 from reward_models.base import RewardError
-from reward_models.doors import Unreadable, read_text
 from reward_models.profile_mllm.eyes import LAYER
 from reward_models.profile_mllm.fusion import Form, FusionConfig, Gate, Place
 from reward_models.ratings.settings import DataSetting, Packaged, Strict
+from reward_models.settings_file import read_settings
 
 
 class EyesSetting(Strict):
@@ -95,12 +94,4 @@ class ProfileMllmSettings(Strict):
 
 def load_settings(path: Path) -> ProfileMllmSettings:
     """Raises RewardError with the key that is wrong."""
-    try:
-        return ProfileMllmSettings.model_validate(yaml12.load(read_text(path, yaml12.MOST_CHARACTERS)))
-    except FileNotFoundError as error:
-        raise RewardError(f"there is no file '{path}'") from error
-    except (yaml12.YAMLError, OSError, Unreadable) as error:
-        raise RewardError(f"'{path}' does not read as YAML: {str(error).splitlines()[0]}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise RewardError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    return read_settings(path, ProfileMllmSettings)

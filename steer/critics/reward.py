@@ -40,10 +40,10 @@ class RewardCritic(Critic):
             raise CriticFailed(str(error)) from error
 
     def check(self, person: Person | None) -> None:
-        """Another reward than the one that steers knows only whom it was trained on."""
+        """Another reward than the one that steers knows only the people it was trained on."""
         if self.apart and self.alone and person and person.id is not None and person.id not in self.reward.people():
             raise UsageError(
-                f"critic.model: the reward '{self.reward.name}' does not know '{person.id}', only those whom it was "
+                f"critic.model: the reward '{self.reward.name}' does not know '{person.id}', only those it was "
                 "trained on; steer by it, or leave critic.model out"
             )
 

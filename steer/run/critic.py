@@ -28,7 +28,7 @@ GIVEN_UP = 3  # rounds in a row without an answer, after which a critic is not a
 
 
 def view_of(critic: Critic, roster: Roster, people: People, picture: Image.Image, prompt: str) -> View:
-    """What a critic may see: of the people, or of whom else it is told about, as much as it wants and may be told."""
+    """What a critic may see: of these people, as much as it wants and may be told."""
     people = told_about(critic, roster, people)
     card = roster.taste(people, critic.shares_about) if critic.personal else ""
     own = [user for user in people.audience.towards if user in roster.learned(people)]
@@ -38,7 +38,7 @@ def view_of(critic: Critic, roster: Roster, people: People, picture: Image.Image
 
 
 def told_about(critic: Critic, roster: Roster, people: People) -> People:
-    """The people of a run, or whom its critic is told about instead. Raises UsageError for an unknown one, and for one
+    """The people of a run, or those its critic is told about instead. Raises UsageError for an unknown one, and for one
     that the critic cannot speak about.
     """
     found = people if critic.about is None else roster.people(critic.about)

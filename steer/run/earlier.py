@@ -60,7 +60,7 @@ def keep_run(parts: Parts, request: SteerRequest, folder: RunFolder, candidates:
 
 
 def teacher_for(parts: Parts, user: str) -> Teacher | None:
-    """The teacher by whom runs of this user are remembered; None where they are not: it is not wished, they are for
+    """The teacher that remembers runs of this user; None where nothing is remembered: it is not wished, they are for
     several people, or for somebody who is no user of the store.
     """
     if not parts.config.search.memory or not is_id(user) or user == AVERAGE:

@@ -12,6 +12,7 @@ from steer.users.ids import check_id, is_id, unknown_user
 from steer.users.kept_pictures import KeptPictures
 from steer.users.limits import FACT, PROFILE, check_facts, check_text
 from steer.users.records import User, now
+from steer.users.schema import TAUGHT
 
 _COUNTED = """SELECT *, (SELECT count(*) FROM ratings WHERE user = users.id) AS ratings,
                      (SELECT count(*) FROM choices WHERE user = users.id) AS choices,
@@ -127,16 +128,7 @@ class People(KeptPictures):
             if check_id(new).lower() != user.lower():
                 self.check_free(new)
             db.execute("UPDATE users SET id = ? WHERE id = ?", (new, user))
-            for table in (
-                "ratings",
-                "choices",
-                "vectors",
-                "votes",
-                "thumbnails",
-                "own_features",
-                "earlier_ratings",
-                "run_pictures",
-            ):
+            for table in (*TAUGHT, "votes"):
                 db.execute(f"UPDATE {table} SET user = ? WHERE user = ?", (new, user))
         self._forget_log()
         return self.user(new)

@@ -6,6 +6,9 @@ import sqlite3
 
 from steer.errors import StorageError
 
+# What a person told, and what was kept or learned of it: each has a column ``user``. Votes of studies are apart.
+TAUGHT = ("ratings", "choices", "vectors", "thumbnails", "own_features", "earlier_ratings", "run_pictures")
+
 # One entry per version, never changed once released. The user_version of a store is the number of entries applied.
 MIGRATIONS: list[str] = [
     """

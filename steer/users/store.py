@@ -9,6 +9,7 @@ from steer.users.database import StillRead
 from steer.users.ids import check_id
 from steer.users.records import User
 from steer.users.run_memory import RunMemory
+from steer.users.schema import TAUGHT
 
 _UNUSED = """DELETE FROM pictures WHERE hash NOT IN (SELECT picture FROM ratings)
              AND hash NOT IN (SELECT better FROM choices) AND hash NOT IN (SELECT worse FROM choices)"""
@@ -67,23 +68,10 @@ class UserStore(RunMemory):
         stay.
         """
         self._own_person(user)
-        return self._remove(
-            [user], ("ratings", "choices", "vectors", "thumbnails", "own_features", "earlier_ratings", "run_pictures")
-        )
+        return self._remove([user], TAUGHT)
 
     def _delete(self, users: Sequence[str]) -> dict[str, int]:
-        kept = (
-            "ratings",
-            "choices",
-            "vectors",
-            "votes",
-            "thumbnails",
-            "own_features",
-            "earlier_ratings",
-            "run_pictures",
-            "users",
-        )
-        return self._remove(users, kept)
+        return self._remove(users, (*TAUGHT, "votes", "users"))
 
     def _remove(self, users: Sequence[str], tables: Sequence[str]) -> dict[str, int]:
         """Rows of these people in these tables, and pictures that nobody refers to any more."""
