@@ -52,7 +52,7 @@ def prepare(work: Path, dataset: Path, n: int = SCENES, world: int = WORLD) -> P
         scene, rng = scene_at(SEED, i), random.Random(f"{SEED}/{i}/said")
         box, name, image = subject_box(scene.framing, scene.position), f"images/{i:05d}.png", paint(scene)
         image.save(folder / name)
-        rows.setdefault("boxes", []).append({"picture": name, "box": [round(x, 4) for x in box]})
+        rows.setdefault("boxes", []).append({"picture": name, "box": [round(min(1.0, max(0.0, x)), 4) for x in box]})
         rows.setdefault("descriptions", []).append({"picture": name, "text": caption(scene, rng, full=True)})
         rows.setdefault("comments", []).append({"picture": name, "text": comment(scene, adds, rng)})
         told = [*answers(scene), (SUGGEST, suggestion(remarks(scene, adds)))]
