@@ -23,6 +23,8 @@ import tempfile
 from pathlib import Path
 from typing import Annotated
 
+import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 import optuna
 import typer
@@ -160,21 +162,46 @@ def main(
                     found = run_once(parts, Watcher(person, eye, p), judge, prompt, user, budget, p)
                 file.write_text(json.dumps({"person": name, "prompt": prompt, "way": way, **found}), encoding="utf-8")
     report(out, ways)
+    plot(out, ways)
+
+
+def by_way(out: Path, ways: list[str]) -> dict[str, dict[tuple[str, str], dict]]:
+    """The rows of each way by person and prompt, of those that every way has done, in one order."""
+    rows = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(out.glob("*.json"))]
+    found = {way: {(r["person"], r["prompt"]): r for r in rows if r["way"] == way} for way in ways}
+    common = sorted(set.intersection(*(set(each) for each in found.values())))
+    return {way: {key: each[key] for key in common} for way, each in found.items()}
+
+
+def plot(out: Path, ways: list[str]) -> None:
+    """A curve a way in held.png: the truth of the picture held, by pictures drawn; marks where clicks were made."""
+    matplotlib.use("Agg")
+    figure, axis = plt.subplots(figsize=(6.5, 4.2), layout="constrained")
+    for way, rows in by_way(out, ways).items():
+        held = np.array([interval(_by_person([(k, r["held"][i]) for k, r in rows.items()])) for i in range(len(AT))])
+        (line,) = axis.plot(AT, held[:, 0], marker=".", label=way)
+        axis.fill_between(AT, held[:, 1], held[:, 2], color=line.get_color(), alpha=0.12)
+        if clicks := [r["clicks"] for r in rows.values() if r["clicks"]]:
+            most = max(map(len, clicks))
+            at = [float(np.mean([c[i] for c in clicks if len(c) > i])) for i in range(most)]
+            axis.scatter(at, np.interp(at, AT, held[:, 0]), marker="v", s=60, color=line.get_color(), zorder=3)
+    axis.set(xlabel="pictures drawn (a triangle: a click, at its mean place)", ylabel="liking of the picture held")
+    axis.legend()
+    figure.savefig(out / "held.png", dpi=110)
 
 
 def report(out: Path, ways: list[str]) -> None:
     """A row a way, over the (person, prompt) that every way has done, and how far each is from the first to TPE."""
-    rows = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(out.glob("*.json"))]
-    by_way = {way: {(r["person"], r["prompt"]): r for r in rows if r["way"] == way} for way in ways}
-    common = sorted(set.intersection(*(set(found) for found in by_way.values())))
+    found = by_way(out, ways)
+    common = list(found[ways[0]])
     if not common:
         return print("nothing is done by every way yet")
     people = len({person for person, _ in common})
     print(f"{people} people, {len(common)} runs a way; held after {AT} pictures; at the end")
-    at_end = {way: _by_person([(k, by_way[way][k]["end"]) for k in common]) for way in ways}
+    at_end = {way: _by_person([(k, found[way][k]["end"]) for k in common]) for way in ways}
     for way in ways:
-        held = [interval(_by_person([(k, by_way[way][k]["held"][i]) for k in common])) for i in range(len(AT))]
-        clicks = np.mean([len(by_way[way][k]["clicks"]) for k in common])
+        held = [interval(_by_person([(k, found[way][k]["held"][i]) for k in common])) for i in range(len(AT))]
+        clicks = np.mean([len(found[way][k]["clicks"]) for k in common])
         print(f"{way:15s} {' '.join(str(h) for h in held)}  end {interval(at_end[way])}  clicks {clicks:.1f}")
     first, top = at_end[ways[0]], at_end["TPE, the truth"]
     for way in ways[1:]:

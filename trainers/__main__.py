@@ -330,6 +330,7 @@ def calm(
     ),
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 2,
     world: World = WORLD,
+    send: Annotated[bool, typer.Option("--ship", help="Write the result into the package.")] = False,
     dataset: Path = Path("training/pamela"),
     work: Work = HERE,
 ) -> None:
@@ -339,6 +340,8 @@ def calm(
 
     torch.set_num_threads(threads)
     module.train(work, dataset, steps, scenes, world, start)
+    if send:
+        module.ship_calm(work)
 
 
 @app.command("ship")

@@ -32,6 +32,7 @@ from steer.miniature.raters import simulated_people
 from steer.miniature.words import caption
 from steer.miniature.world import WORLD, Scene, scene_at
 from steer.resources import data_folder, miniature_weights
+from trainers import ship
 from trainers.profile_text import build, tokenizer_of
 from trainers.profile_world import Usual, one_hot
 
@@ -145,3 +146,18 @@ def pack(reward: CalmReward, out: Path, about: Mapping[str, Any]) -> Path:
     learnt = CalmModel(model.tower, model.alignment, load_apart(str(folder)), model.scale, positions=model.positions)
     CalmReward(learnt, reward.scoring.encoder, reward.batch_size, reward.sets, reward.seed).save(out, about)
     return out
+
+
+def ship_calm(work: Path, target: Path = ship.WEIGHTS) -> None:
+    """The packed reward into the package, each part by a path inside it."""
+    source, folder = work / "calm" / "reward", target / "calm"
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(source / "llm", folder / "llm")
+    (folder / "reward").mkdir()
+    shutil.copy(source / "model.safetensors", folder / "reward" / "model.safetensors")
+    config = json.loads((source / "config.json").read_text(encoding="utf-8"))
+    config["llm"]["name"], config["tower"]["name"], config["fidelity"] = "../llm", "../../siglip", "../../siglip"
+    ship.write_config(folder / "reward" / "config.json", config)
+    llm = folder / "llm" / "config.json"
+    llm.write_text(llm.read_text(encoding="utf-8").replace('"float16"', '"float32"'), encoding="utf-8")
+    ship.write_hashes(target)

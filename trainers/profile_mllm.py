@@ -127,7 +127,7 @@ def ship_arm(arm: str, work: Path, target: Path = ship.WEIGHTS) -> None:
     shutil.copy(source / "reward" / "model.safetensors", folder / "reward" / "model.safetensors")
     config = json.loads((source / "reward" / "config.json").read_text(encoding="utf-8"))
     config["llm"]["name"], config["eyes"]["name"], config["fidelity"] = "../llm", "../../siglip", "../../siglip"
-    (folder / "reward" / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+    ship.write_config(folder / "reward" / "config.json", config)
     llm = folder / "llm" / "config.json"
     llm.write_text(llm.read_text(encoding="utf-8").replace('"float16"', '"float32"'), encoding="utf-8")
     ship.write_hashes(target)

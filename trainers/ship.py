@@ -7,6 +7,7 @@ import json
 import random
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -177,6 +178,14 @@ def ship_linear_hidden(work: Path, target: Path = WEIGHTS) -> None:
     for path in folder.rglob("*"):
         path.chmod(0o755 if path.is_dir() else 0o644)
     write_hashes(target)
+
+
+def write_config(path: Path, config: dict[str, Any]) -> None:
+    """Write a reward's config.json; where it was trained from the package's own weights, it says so without the folder
+    that the package was in.
+    """
+    text = json.dumps(config, indent=1, ensure_ascii=False)
+    path.write_text(text.replace(f"{WEIGHTS}", "steer/miniature/weights") + "\n", encoding="utf-8")
 
 
 def write_hashes(target: Path) -> None:
