@@ -4,8 +4,9 @@
     python benchmarks/calm.py [--variants "all,thematic only,..."] [--until self-supervised] [--steps 1.0] [--scenes 60]
 
 Each variant is trained by the same recipe with one change, from the same small Llama that has read the same words; each
-is resumable, and rows already in --out are not made again. ``--steps`` times the steps of the recipe. ``--until``: the
-stage after which it is measured; "self-supervised" has the language model frozen, as only the alignment has learnt.
+is resumable, and rows already there are not made again. ``--steps`` times the steps of the recipe. ``--trained``: a
+reward that is measured as it is, such as training/calm/reward. ``--until``: the stage after which others are measured;
+"self-supervised" has the language model frozen, as only the alignment has learnt.
 
 *Picked*: one fault of six on a scene of a subject, place and style that never came together in training; the sentence
 whose probability rises most over what it is for pictures without a fault. Chance is 1/6. *Two*: two faults at once, of
@@ -33,12 +34,14 @@ import typer
 from PIL import Image
 from torch import Tensor
 
+import reward_models
 from reward_models.calm.alignment import LEVELS
 from reward_models.calm.augment import GROUPS, SEEN, Augmentation, augmented, change
 from reward_models.calm.course import Course
 from reward_models.calm.model import CalmModel, build
 from reward_models.calm.people import Shot
 from reward_models.calm.reading_out import write
+from reward_models.calm.reward import CalmReward
 from reward_models.calm.scoring import Scoring
 from reward_models.calm.sentences import load_sentences
 from reward_models.calm.sequences import IGNORED
@@ -58,6 +61,7 @@ APART = (("dark", "bright"),)  # undo each other
 STRENGTH, WEAK = 0.5, 0.25
 SEED = 4001
 SSL = "self-supervised"
+TRAINED = "as trained"
 
 
 def variants() -> dict[str, dict[str, Any]]:
@@ -229,13 +233,14 @@ def table(rows: dict[str, Any]) -> str:
 
 
 def main(
-    chosen: Annotated[str, typer.Option("--variants", help="By name, with commas; by default all.")] = "",
+    chosen: Annotated[str, typer.Option("--variants", help="By name, with commas; default all; or none.")] = "",
     until: Annotated[str, typer.Option(help="The stage after which it is measured.")] = "scores",
     steps: Annotated[float, typer.Option(help="Times the steps of the recipe.")] = 1.0,
     scenes: Annotated[int, typer.Option(help="Unseen scenes.")] = 60,
     strength: Annotated[float, typer.Option(help="Of the faults, in [0, 1].")] = STRENGTH,
     texts: Annotated[int, typer.Option(help="Scenes about which it writes.")] = 20,
     people: Annotated[int, typer.Option(help="Unseen people, after the last stage.")] = 34,
+    trained: Annotated[Path | None, typer.Option(help="A trained reward, measured as one more row.")] = None,
     dataset: Path = Path("training/pamela"),
     work: Path = Path("training"),
     threads: int = 1,
@@ -243,9 +248,11 @@ def main(
     """Train and measure."""
     torch.set_num_threads(threads)
     names = [name.strip() for name in chosen.split(",") if name.strip()] or list(variants())
+    names = [] if chosen == "none" else names
     calm.prepare(work, dataset)
     settings = calm.recipe(work, dataset, steps)
-    llm, seen = words_llm(work, settings, steps), OrderedDict[Any, Tensor]()
+    llm = words_llm(work, settings, steps) if names else Path()
+    seen = OrderedDict[Any, Tensor]()
     folder = work / "calm" / f"variants-{until}"
     folder.mkdir(parents=True, exist_ok=True)
     out = folder / f"table-{steps:g}-{strength:g}.json"
@@ -261,15 +268,30 @@ def main(
         levels = model.alignment.levels
         if until == SSL and len(levels) > 1:  # the map of all patches has not learnt yet
             levels = tuple(x for x in levels if x != "thematic")
-        one, two = picked(model, faults, levels)
-        right, chance = written(model, faults, levels, texts)
-        row: dict[str, Any] = {"one": one, "two": two, "written": right, "chance": chance}
-        if until == settings.stages[-1].name and people:
-            row["context"] = in_context(model, dataset, people, 40)
-        rows[name] = json.loads(json.dumps(row, default=lambda a: a.tolist()))
+        finished = until == settings.stages[-1].name
+        rows[name] = measured(model, faults, levels, texts, dataset, people if finished else 0)
         out.write_text(json.dumps(rows), encoding="utf-8")
         print(table(rows), flush=True)
+    if trained and TRAINED not in rows:
+        reward = reward_models.load(trained)
+        assert isinstance(reward, CalmReward)
+        faults = faults or Faults(reward.model, scenes, strength)
+        rows[TRAINED] = measured(reward.model, faults, reward.model.alignment.levels, texts, dataset, people)
+        out.write_text(json.dumps(rows), encoding="utf-8")
     print(table(rows))
+
+
+def measured(
+    model: CalmModel, faults: Faults, levels: tuple[Any, ...], texts: int, dataset: Path, people: int
+) -> dict[str, Any]:
+    """A row of the table, JSON-ready; scores in context of so many ``people``."""
+    one, two = picked(model, faults, levels)
+    right, chance = written(model, faults, levels, texts)
+    row: dict[str, Any] = {"one": one, "two": two, "written": right, "chance": chance}
+    if people:
+        row["context"] = in_context(model, dataset, people, 40)
+    found: dict[str, Any] = json.loads(json.dumps(row, default=lambda a: a.tolist()))
+    return found
 
 
 if __name__ == "__main__":

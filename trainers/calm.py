@@ -27,6 +27,7 @@ from reward_models.calm.turns import NAME, SUGGEST, suggestion
 from reward_models.encoders.vlm import load_apart
 from reward_models.ratings.sets import load_ratings
 from steer.miniature.comments import answers, comment, remarks
+from steer.miniature.crowd import DESCRIPTIONS, read_pictures, write_descriptions
 from steer.miniature.painter import paint, subject_box
 from steer.miniature.raters import simulated_people
 from steer.miniature.words import caption
@@ -65,6 +66,13 @@ def prepare(work: Path, dataset: Path, n: int = SCENES, world: int = WORLD) -> P
         text = "".join(json.dumps(row) + "\n" for row in rows[name])
         (folder / f"{name}.jsonl").write_text(text, encoding="utf-8")
     return folder
+
+
+def describe(dataset: Path) -> None:
+    """Descriptions of the rated pictures that are trained on, where there are none."""
+    if not (dataset / DESCRIPTIONS).exists():
+        files = sorted(load_ratings(dataset).split("train")["picture"].unique())
+        write_descriptions(dataset, files, read_pictures(dataset, files))
 
 
 def _faulty(folder: Path, scene: Scene, number: int) -> list[dict[str, Any]]:
@@ -114,6 +122,7 @@ def recipe(work: Path, dataset: Path, steps: float = 1.0, changes: Mapping[str, 
     told["data"]["pictures"] = (str(data / "images"),)
     for key in ("boxes", "descriptions", "comments", "questions"):
         told["data"][key] = (str(data / f"{key}.jsonl"),)
+    told["data"]["descriptions"] += (str(dataset / DESCRIPTIONS),)
     told["data"]["ratings"][0]["source"] = str(dataset)
     told["out"] = str(folder / "reward")
     for stage in told["stages"]:
@@ -124,6 +133,7 @@ def recipe(work: Path, dataset: Path, steps: float = 1.0, changes: Mapping[str, 
 def train(work: Path, dataset: Path, steps: float, n: int, world: int = WORLD, start: Path | None = None) -> None:
     """All steps; what is there already is not made again."""
     prepare(work, dataset, n, world)
+    describe(dataset)
     small_llama(work, start)
     settings = recipe(work, dataset, steps)
 

@@ -1,4 +1,4 @@
-"""What the stages of a cycle draw: turns whose pictures are what the tower sees of them.
+"""What the stages of a cycle draw: turns whose pictures are what the tower sees of them, or their descriptions.
 
 What is drawn follows from the seed, the stage's name and the step alone, so a resumed training sees what an
 uninterrupted one sees. Shapes: N patches, E width of the tower.
@@ -12,6 +12,7 @@ import json
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -69,6 +70,11 @@ class Material:
     people: list[list[tuple[Path, float]]] = field(default_factory=list)
     fingerprint: str = ""
 
+    def by_task(self) -> dict[Task, Sequence[Any]]:
+        """What each task draws from."""
+        pictures = self.pictures
+        return {"name": pictures, "contrast": pictures, **self.texts, "score": self.means, "person": self.people}
+
 
 def material(settings: CalmSettings, say: Callable[[str], None] = print) -> Material:
     """Raises DataError for what does not read."""
@@ -125,19 +131,15 @@ class Course:
         self.sentences = load_sentences(Path(settings.sentences) if settings.sentences else None)
         segmenter = settings.data.segmenter
         self._segmenter = Segmenter(segmenter, model.device) if segmenter else None
-        self._people = [rows for rows in self.found.people if len(rows) > settings.shown]
+        self.found.people = [rows for rows in self.found.people if len(rows) > settings.shown]
+        self._told = {path: text for path, _, text in self.found.texts.get("describe", ())}
         self._kept = OrderedDict[Any, Tensor]() if kept is None else kept
         self._changes: dict[Any, tuple[Augmentation, ...]] = {}
-        have: dict[Task, Sequence[Any]] = {
-            "name": self.found.pictures,
-            "contrast": self.found.pictures,
-            **self.found.texts,
-            "score": self.found.means,
-            "person": self._people,
-        }
         for stage in settings.stages:
+            have = (self._described if stage.sees == "words" else self.found).by_task()
             if missing := [task for task, share in stage.tasks.items() if share and not have.get(task)]:
-                raise RewardError(f"no data are told for the task '{missing[0]}' of the stage '{stage.name}'")
+                words = ", with descriptions," if stage.sees == "words" else ""
+                raise RewardError(f"no data{words} are told for the task '{missing[0]}' of the stage '{stage.name}'")
 
     def batch(self, stage: CalmStage, step: int, part: int = 0) -> Batch:
         """Of one task, for one part of a step."""
@@ -147,17 +149,34 @@ class Course:
         if task in ROUTED:
             groups = self._groups(stage, rng)
             turns = [self._worse(stage, task, groups, rng) for _ in range(stage.batch)]
-            return self._as_seen(stage, turns, self.route(groups) if stage.sees == "routed" else stage.sees)
+            return self._as_seen(stage, turns, self.route(groups))
         turns = [self._plain(stage, task, rng) for _ in range(stage.batch)]
-        return self._as_seen(stage, turns, LEVELS if stage.sees == "routed" else stage.sees)
+        return self._as_seen(stage, turns, LEVELS)
+
+    @cached_property
+    def _described(self) -> Material:
+        """What there is of pictures that are described."""
+        found, told = self.found, self._told
+        people = [[row for row in rows if row[0] in told] for rows in found.people]
+        return Material(
+            [p for p in found.pictures if p in told],
+            found.boxes,
+            {task: [row for row in rows if row[0] in told] for task, rows in found.texts.items()},
+            [row for row in found.means if row[0] in told],
+            [rows for rows in people if len(rows) > self.settings.shown],
+        )
 
     def route(self, groups: Sequence[Group]) -> tuple[Level, ...]:
         """Which levels learn from what was done out of these groups."""
         routed = {level for group in groups for level in self.settings.routes[group]}
         return tuple(level for level in LEVELS if level in routed)
 
-    def _as_seen(self, stage: CalmStage, turns: list[Turn], levels: Sequence[Level]) -> Batch:
-        if not stage.sees:
+    def _as_seen(self, stage: CalmStage, turns: list[Turn], routed: Sequence[Level]) -> Batch:
+        """``routed``: the levels where the stage does not name its own."""
+        if stage.sees == "words":
+            return Batch(turns, ())
+        levels = routed if stage.sees == "routed" else stage.sees
+        if not levels:
             turns = [Turn(tuple(p for p in turn.asked if isinstance(p, str)), turn.answer) for turn in turns]
         return Batch(turns, tuple(level for level in self.model.alignment.levels if level in levels))
 
@@ -172,7 +191,8 @@ class Course:
         pool = self.settings.pool
         which = int(rng.integers(pool)) if pool else int(rng.integers(2**62))
         own = np.random.default_rng([self.settings.seed, which, *map(ord, "".join(groups))])
-        path = self.found.pictures[int(own.integers(len(self.found.pictures)))]
+        pictures = (self._described if stage.sees == "words" else self.found).pictures
+        path = pictures[int(own.integers(len(pictures)))]
         first = () if own.random() < UNCHANGED and task == "name" else self._drawn(stage, groups, own)
         done, states = self._looked(stage, path, first, own, (groups, which, 0))
         if task == "name":
@@ -190,9 +210,12 @@ class Course:
 
     def _looked(
         self, stage: CalmStage, path: Path, done: Sequence[Augmentation], rng: np.random.Generator, key: tuple[Any, ...]
-    ) -> tuple[list[str], Tensor]:
+    ) -> tuple[list[str], Tensor | str]:
         """What was done, of that what changes this picture, and what the tower sees of it."""
         seed, key = int(rng.integers(2**62)), (*key, str(path), tuple(done))
+        if stage.sees == "words":
+            kinds = [each.kind for each in done]
+            return kinds, f"{self._seen(stage, path)} {self.sentences.label(kinds, rng)}"
         if not done or not stage.sees:
             return [each.kind for each in done], self._seen(stage, path)
         if key not in self._changes:
@@ -215,23 +238,25 @@ class Course:
         each_alone = ((each, augmented(image, [each], np.random.default_rng(seed), box)) for each in done)
         return tuple(each for each, after in each_alone if change(image, after) >= SEEN)
 
-    def _seen(self, stage: CalmStage, key: Any, made: Callable[[], Image.Image] | None = None) -> Tensor:
-        """States, or none where pictures are left out."""
+    def _seen(self, stage: CalmStage, key: Any, made: Callable[[], Image.Image] | None = None) -> Tensor | str:
+        """States, or none where pictures are left out; the description of a path where words are seen."""
+        if stage.sees == "words":
+            return self._told.get(key, "")
         if not stage.sees:
             return _NOTHING
         return self._remembered(key, made or (lambda: self._opened(key)))
 
     def _plain(self, stage: CalmStage, task: Task, rng: np.random.Generator) -> Turn:
-        written = self.model.scale.written
+        written, found = self.model.scale.written, self._described if stage.sees == "words" else self.found
         if task == "score":
-            path, liking = _one(self.found.means, rng)
+            path, liking = _one(found.means, rng)
             return score_turn(self._seen(stage, path), written(liking))
         if task == "person":
-            rows = _one(self._people, rng)
+            rows = _one(found.people, rng)
             drawn = [rows[int(i)] for i in rng.permutation(len(rows))[: self.settings.shown + 1]]
             *before, (asked, rated) = [(self._seen(stage, path), liking) for path, liking in drawn]
             return personal_turn(asked, [Example(p, written(y)) for p, y in before], written(rated))
-        path, question, answer = _one(self.found.texts[task], rng)
+        path, question, answer = _one(found.texts[task], rng)
         states = self._seen(stage, path)
         return comment_turn(states, answer) if task == "comment" else question_turn(states, question, answer)
 

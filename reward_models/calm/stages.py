@@ -54,9 +54,10 @@ class CalmStage(Strict):
     """What its files are called by."""
     train: tuple[Part, ...] = Field(min_length=1)
     """Which parts learn; all others are frozen, which is checked."""
-    sees: tuple[Level, ...] | Literal["routed"] = LEVELS
+    sees: tuple[Level, ...] | Literal["routed", "words"] = LEVELS
     """Whose tokens stand for a picture. `routed`: for pictures that were made worse those that their groups of
-    augmentations go to, and all that there are for others. []: none, so the language model learns words alone."""
+    augmentations go to, and all that there are for others. `words`: instead of the picture the language model reads its
+    description and what was done to it; so a small one learns to read what stands in a picture's place. []: nothing."""
     tasks: dict[Task, float]
     """Shares of name, contrast, describe, comment, question, score and person."""
     steps: int = Field(ge=0)
@@ -155,6 +156,8 @@ class CalmSettings(Strict):
         for stage in self.stages:
             routed = {level for group in stage.groups for level in self.routes.get(group, ())}
             wanted = routed if stage.sees == "routed" else set()
+            if stage.sees == "words" and set(stage.train) != {"llm"}:
+                raise ValueError(f"the stage '{stage.name}' sees words, which teach the language model alone")
             if missing := sorted(((set(stage.train) - {"llm"}) | wanted) - levels):
                 raise ValueError(f"the stage '{stage.name}' wants the level '{missing[0]}', which the model has not")
             if stage.sees == "routed" and (apart := [g for g in stage.groups if not self.routes.get(g)]):

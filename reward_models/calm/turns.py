@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 Picture = Image.Image | Tensor  # a picture; what the tower saw of it (4, N, E); or its tokens (P, D)
-Piece = str | Image.Image | Tensor
+Piece = str | Image.Image | Tensor  # of a turn; a text in a picture's place is its description
 WAYS = ("keep", "more", "less")
 
 NAME = "What was done to this picture?"
@@ -48,41 +48,41 @@ class Turn:
 class Example:
     """A picture and the score, as it is written, that a person gave it."""
 
-    picture: Picture
+    picture: Piece
     score: str
 
 
-def name_turn(picture: Picture, answer: str = "") -> Turn:
+def name_turn(picture: Piece, answer: str = "") -> Turn:
     """Say what was done to a picture."""
     return Turn((picture, NAME), answer)
 
 
-def contrast_turn(first: Picture, second: Picture, answer: str = "") -> Turn:
+def contrast_turn(first: Piece, second: Piece, answer: str = "") -> Turn:
     """Compare two pictures."""
     return Turn((first, second, CONTRAST), answer)
 
 
-def comment_turn(picture: Picture, answer: str = "") -> Turn:
+def comment_turn(picture: Piece, answer: str = "") -> Turn:
     """Say what is good and what is lacking, for everybody."""
     return Turn((picture, COMMENT), answer)
 
 
-def question_turn(picture: Picture, question: str, answer: str = "") -> Turn:
+def question_turn(picture: Piece, question: str, answer: str = "") -> Turn:
     """Answer any question about a picture."""
     return Turn((picture, question), answer)
 
 
-def score_turn(picture: Picture, answer: str = "") -> Turn:
+def score_turn(picture: Piece, answer: str = "") -> Turn:
     """Everybody's score."""
     return Turn((picture, SCORE), answer)
 
 
-def personal_turn(picture: Picture, examples: Sequence[Example], answer: str = "") -> Turn:
+def personal_turn(picture: Piece, examples: Sequence[Example], answer: str = "") -> Turn:
     """The score of one person, who gave the ``examples`` theirs."""
     return Turn((*context(examples), picture, PERSONAL), answer)
 
 
-def suggest_turn(picture: Picture, examples: Sequence[Example] = (), answer: str = "") -> Turn:
+def suggest_turn(picture: Piece, examples: Sequence[Example] = (), answer: str = "") -> Turn:
     """What to change; for the person who scored the ``examples``, if there are any."""
     return Turn((*context(examples), picture, PERSONAL_SUGGEST if examples else SUGGEST), answer)
 

@@ -27,6 +27,7 @@ EARLIER = 40  # texts of earlier runs that are heeded
 
 REAL = 0.25  # share of a picture's deviation from its text that people feel; measured on the miniature
 LEFT = (0.03, 0.2, 1.0)  # shares of the covariance that an imagination may leave unexplained, the likeliest is taken
+MISJUDGED = 0.02  # of that share, what is the reward's own error about pictures, which nobody feels; measured as REAL
 KNOWN = 0.25  # the same of the level
 MOST = 160  # texts that a belief rests on: the best and the latest, so that a decision takes as long after any history
 NOISY = (1.0, 0.5, 2.0)  # times the usual noise of a picture, the likeliest is taken
@@ -107,17 +108,23 @@ class Belief:
         self._counts = np.array([*(len(s.objectives) for s in self.seen), *(e.weight for e in before)])
         self._residual = y - prior.mean(self.rewrites)
         self._fit = self._fitted() if self.rewrites else _Fit(self._shares[0], PICTURE_NOISE)
-        self.noise = self._fit.noise
+        self.felt = 1.0 if prior.imagine is None else 1 - MISJUDGED / self._fit.scale
+        self.noise = self.felt * self._fit.noise
 
     def texts(self, rewrites: Sequence[Rewrite]) -> tuple[np.ndarray, np.ndarray]:
-        """Mean (n,) and covariance (n, n) of what texts are worth."""
+        """Mean (n,) and covariance (n, n) of what texts are worth; of the covariance, what pictures can still tell."""
+        imagined, apart, covariance = self._said(rewrites)
+        return imagined + self.felt * apart, self.felt**2 * covariance
+
+    def _said(self, rewrites: Sequence[Rewrite]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What is imagined of texts (n,), by how much pictures of them score otherwise (n,), and its covariance."""
         fit, kinship = self._fit, self.prior.kinship
         own = kinship.covariance(rewrites, rewrites, fit.scale)
-        mean = self.prior.mean(rewrites) + fit.level
+        imagined, level = self.prior.mean(rewrites), np.full(len(rewrites), fit.level)
         if not self.rewrites:
-            return mean, own
+            return imagined, level, own
         cross = kinship.covariance(rewrites, self.rewrites, fit.scale)
-        return mean + cross @ fit.solved, own - cross @ fit.inverse @ cross.T
+        return imagined, level + cross @ fit.solved, own - cross @ fit.inverse @ cross.T
 
     def pictures(self, candidates: Sequence[Candidate]) -> np.ndarray:
         """What scored pictures (m,) are worth."""
@@ -125,9 +132,10 @@ class Belief:
             return np.zeros(0)
         texts = list({c.rewrite.text: c.rewrite for c in candidates}.values())
         row = {r.text: i for i, r in enumerate(texts)}
-        mean = self.texts(texts)[0][[row[c.rewrite.text] for c in candidates]]
+        imagined, apart, _ = self._said(texts)
+        at = [row[c.rewrite.text] for c in candidates]
         score = np.array([c.objective for c in candidates])
-        found: np.ndarray = mean + REAL * (score - mean)
+        found: np.ndarray = (imagined + self.felt * apart)[at] + REAL * (score - (imagined + apart)[at])
         return found
 
     def best(self) -> float:

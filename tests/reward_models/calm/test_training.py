@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from reward_models import RewardError
 from reward_models.calm.course import Course
@@ -234,3 +235,30 @@ def test_a_task_without_data_is_refused(told, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(RewardError, match="no picture in"):
         trainer_of(settings_of(told, tmp_path, SSL, data={"pictures": [str(tmp_path / "empty")]}))
+
+
+def test_a_language_model_may_read_what_is_in_a_picture_before_it_sees_any(told, tmp_path):
+    tasks = {"name": 1, "contrast": 1, "describe": 1, "comment": 1, "question": 1, "score": 1, "person": 1}
+    settings = settings_of(told, tmp_path, {**WORDS, "sees": "words", "tasks": tasks, "singles": 0, "batch": 1})
+    course, (stage,) = Course(settings, build(settings.model), quiet), settings.stages
+    asked = [turn.asked for step in range(80) for turn in course.batch(stage, step).turns]
+    assert all(isinstance(piece, str) for pieces in asked for piece in pieces)
+    named = next(pieces for pieces in asked if pieces[-1] == NAME)
+    assert named[0].startswith("picture ")  # the description, then what was done
+    assert len(named[0].split()) > 3
+    before, after = next(pieces for pieces in asked if pieces[-1] == PERSONAL)[0::2][:2]
+    assert before.startswith("picture ")
+    assert after.startswith("picture ")
+    (done,) = fit_calm(settings, "cpu", quiet)[1]["stages"]
+    assert changed(done) == {"llm"}
+
+
+def test_words_stand_for_described_pictures_alone(told, data, tmp_path):
+    stage = {**WORDS, "sees": "words"}
+    few = tmp_path / "few.jsonl"
+    few.write_text(json.dumps({"picture": "none.png", "text": "nothing"}) + "\n", encoding="utf-8")
+    settings = settings_of({**told, "data": {**told["data"], "descriptions": [str(few)]}}, tmp_path, stage)
+    with pytest.raises(RewardError, match="no data, with descriptions, are told for the task 'name'"):
+        Course(settings, build(settings.model), quiet)
+    with pytest.raises(ValidationError, match="teach the language model alone"):
+        settings_of(told, tmp_path, {**stage, "train": ["llm", "low"]})

@@ -7,7 +7,7 @@ import pytest
 
 from steer.lexicon import Lexicon
 from steer.search.allocation import second_looks
-from steer.search.belief import MOST, REAL, Belief, Prior, counting, gain
+from steer.search.belief import LEFT, MISJUDGED, MOST, REAL, Belief, Prior, counting, gain
 from steer.types import PICTURE_NOISE, Candidate, History, Rewrite, State, StopReason
 
 LEXICON = Lexicon.load("miniature")
@@ -65,6 +65,38 @@ def test_what_is_promised_of_the_best_is_what_is_felt():
         believed.append(values.max() - felt[np.argmax(values)])
     assert np.mean(raw) > 0.06
     assert abs(np.mean(believed)) < 0.025
+
+
+def test_what_only_the_reward_sees_in_pictures_is_not_promised():
+    """Worlds in which most of what pictures say against the imagination is the reward's own error."""
+    rng, (styles, lights) = np.random.default_rng(2), (g.phrases for g in LEXICON.groups[:2])
+    texts = [text(style=s, light=li) for s in styles for li in lights]
+    kinship = Prior("a fox", imagine=np.zeros_like).kinship
+    root = np.linalg.cholesky(kinship.covariance(texts, texts) + 1e-9 * np.eye(len(texts)))
+    apart, chosen = [], []
+    for _ in range(80):
+        imagined = dict(zip((r.text for r in texts), 0.5 + 0.1 * rng.standard_normal(len(texts)), strict=True))
+
+        def imagine(asked, known=imagined):
+            return np.array([known.get(t, 0.5) for t in asked]), np.zeros(len(asked))
+
+        prior, values = Prior("a fox", imagine=imagine), np.array([imagined[r.text] for r in texts])
+        felt = values + np.sqrt(LEFT[0] - MISJUDGED) * root @ rng.standard_normal(len(texts))
+        shown = felt + np.sqrt(MISJUDGED) * root @ rng.standard_normal(len(texts))
+        history = drawn(*((r, list(y + 0.02 * rng.standard_normal(4))) for r, y in zip(texts, shown, strict=True)))
+        belief = Belief(prior, history)
+        mean, covariance = belief.texts(texts)
+        best = int(np.argmax(mean))
+        apart.append(mean[best] - felt[best])
+        chosen.append(felt[best] - felt[np.argmax(shown)])
+        assert belief.felt == pytest.approx(1 - MISJUDGED / LEFT[0])
+        assert covariance[best, best] < 0.1 * kinship.covariance([texts[best]], [texts[best]], LEFT[0])[0, 0]
+    assert abs(np.mean(apart)) < 0.005
+    assert np.mean(chosen) > 0.003  # and better ones are found
+
+
+def test_without_an_imagination_pictures_say_all():
+    assert Belief(Prior("a fox"), drawn((DAWN, [0.9]))).felt == 1
 
 
 def test_an_imagination_that_is_wrong_is_left_behind():
