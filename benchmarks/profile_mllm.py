@@ -9,15 +9,16 @@ differ in the fusion are trained here by the same recipe, each resumable; ``--st
 says which. Where it is not 1, the full model is trained once more with as many steps, and they are compared with that.
 
 "Routing": how far gate x attention moves at the answer when the card is opposed, over how far it moves when the card is
-paraphrased, for the same picture; 1 means that the profile does not route. The table is also in --out as JSON.
+paraphrased, for the same picture; 1 means that the profile does not route. Rows are kept in --out, and not made again.
 """
 
 from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -48,7 +49,6 @@ from trainers.profile_mllm import VARIANTS, recipe
 
 ALL = tuple(v for v in VARIANTS if v != "full")
 OWN = "full: own card"
-SHORT = "fusion: full, as many steps as the variants"
 BATCH = 16  # prompts that are read at once
 ROUTED = 20  # pictures on which routing is measured
 
@@ -130,39 +130,73 @@ def main(
     assert isinstance(reward, ProfileReward)
     decider, cards = reward.decider, cards_of(everybody)
     decider.batch_size = BATCH
-    rows = {name: judged(decider, images, own, truth) for name, own in cards.items()}
+    about = {"arm": arm, "people": [p.id for p in everybody], "pictures": len(files), "reward": reward.fingerprint()}
+    rows = Rows(out, about)
+    for name, own in cards.items():
+        rows.add(name, lambda own=own: judged(decider, images, own, truth))
     texts: list[Subject] = [
         caption(Scene(**values), random.Random(i), full=True) for i, values in enumerate(named(read))
     ]
-    rows["card, picture in words, no fusion"] = judged(decider, texts, cards[OWN], truth)
-    rows["card without picture"] = judged(decider, [THE_PICTURE] * len(files), cards[OWN], truth)
-    routed = routing(decider, [i for i in images[:ROUTED] if isinstance(i, Image.Image)], everybody)
+    rows.add("card, picture in words, no fusion", lambda: judged(decider, texts, cards[OWN], truth))
+    rows.add("card without picture", lambda: judged(decider, [THE_PICTURE] * len(files), cards[OWN], truth))
+    shown = [i for i in images[:ROUTED] if isinstance(i, Image.Image)]
+    rows.add("routing", lambda: routing(decider, shown, everybody))
     decider.fusion.detach()
     if (spliced := work / "profile-vlm" / "model").exists():
         vlm = LocalDecider(load_vlm(spliced), 128, BATCH)
-        rows["spliced tokens, card as text"] = judged(vlm, images, cards[OWN], truth)
-        rows["spliced tokens, no card"] = judged(vlm, images, [""] * len(everybody), truth)
+        rows.add("spliced tokens, card as text", lambda: judged(vlm, images, cards[OWN], truth))
+        rows.add("spliced tokens, no card", lambda: judged(vlm, images, [""] * len(everybody), truth))
     wanted = [] if variants == "none" else variants.split(",")
-    for variant in ["full", *wanted] if wanted and steps != 1 else wanted:
+
+    def fused(variant: str) -> np.ndarray:
         told = recipe(arm, work, dataset, steps, variant)
         if variant == "full":
             told = told.model_copy(update={"out": f"{told.out}-short"})
         made, _ = fit_profile_mllm(told, "cpu")
         made.decider.batch_size = BATCH
-        name = SHORT if variant == "full" else f"fusion: {variant}"
-        rows[name] = judged(made.decider, images, cards[OWN], truth)
+        found = judged(made.decider, images, cards[OWN], truth)
         made.decider.fusion.detach()
-    lines = ["| row | SROCC | from the full model |", "|---|---|---|"]
-    for name, each in rows.items():
-        full = SHORT if name.startswith("fusion: ") and SHORT in rows else OWN
-        apart = as_interval(bootstrap(each - rows[full]), signed=True) if name != full else ""
-        lines.append(f"| {name} | {as_interval(bootstrap(each))} | {apart} |")
-    lines.append(f"| routing ratio (1: the profile does not route) | {as_interval(bootstrap(routed), 2)} | |")
-    print("\n".join(lines))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    kept = {name: [round(float(v), 4) for v in each] for name, each in (rows | {"routing": routed}).items()}
-    about = {"arm": arm, "people": [p.id for p in everybody], "pictures": len(files), "steps": steps}
-    out.write_text(json.dumps(about | {"each": kept}, indent=1) + "\n", encoding="utf-8")
+        return found
+
+    for variant in ["full", *wanted] if wanted and steps != 1 else wanted:
+        name = f"fusion: {variant}" if steps == 1 else f"fusion, {steps:g} times the steps: {variant}"
+        rows.add(name, lambda variant=variant: fused(variant))
+    print(rows.table())
+
+
+class Rows:
+    """Spearman by person of each row, kept in a file as they are made; those in it of the same ``about`` are not made
+    again.
+    """
+
+    def __init__(self, path: Path, about: dict[str, Any]):
+        self.path, self.about = path, about
+        kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        same = {key: kept.get(key) for key in about} == about
+        self.each: dict[str, np.ndarray] = {k: np.array(v) for k, v in kept["each"].items()} if same else {}
+
+    def add(self, name: str, make: Callable[[], np.ndarray]) -> None:
+        """A row, unless it is there."""
+        if name in self.each:
+            return
+        self.each[name] = make()
+        print(name, as_interval(bootstrap(self.each[name])), flush=True)
+        each = {name: [round(float(v), 4) for v in values] for name, values in self.each.items()}
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.write_text(json.dumps({**self.about, "each": each}, indent=1) + "\n", encoding="utf-8")
+
+    def table(self) -> str:
+        """Markdown; a fusion that was trained for fewer steps is compared with the full one of as many."""
+        lines = ["| row | SROCC | from the full model |", "|---|---|---|"]
+        for name, each in self.each.items():
+            if name == "routing":
+                continue
+            short = f"{name.partition(': ')[0]}: full"
+            full = short if short in self.each else OWN
+            apart = as_interval(bootstrap(each - self.each[full]), signed=True) if name != full else ""
+            lines.append(f"| {name} | {as_interval(bootstrap(each))} | {apart} |")
+        routed = as_interval(bootstrap(self.each["routing"]), 2)
+        return "\n".join([*lines, f"| routing ratio (1: the profile does not route) | {routed} | |"])
 
 
 if __name__ == "__main__":

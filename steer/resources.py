@@ -42,6 +42,7 @@ def shipped_names(folder: str, suffix: str) -> list[str]:
 REWARDS = {
     "miniature": "reward",
     "miniature/linear-hidden": "linear-hidden/reward",
+    "miniature/profile-mllm": "profile-mllm/reward",
     # of another encoder, seed and pictures than the one that steers; it only judges
     "miniature/held-out": "held-out/reward",
 }
@@ -50,6 +51,7 @@ REWARDS = {
 # the same as entry points of reward_models.rewards, so that reward_models.load("miniature") finds them
 MINIATURE_REWARD = MINIATURE_WEIGHTS / REWARDS["miniature"]
 MINIATURE_LINEAR_HIDDEN = MINIATURE_WEIGHTS / REWARDS["miniature/linear-hidden"]
+MINIATURE_PROFILE_MLLM = MINIATURE_WEIGHTS / REWARDS["miniature/profile-mllm"]
 MINIATURE_HELD_OUT = MINIATURE_WEIGHTS / REWARDS["miniature/held-out"]
 
 

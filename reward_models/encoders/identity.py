@@ -51,10 +51,11 @@ def checkpoint_files(name: str | Path, revision: str | None = None) -> list[Path
 def remembered_hash(model: nn.Module, files: Sequence[Path]) -> str:
     """:func:`weights_hash` in bf16 of a ``model`` as loaded from ``files``, the same in bf16 and fp32.
 
-    Nine gigabytes take seven seconds, so it is remembered on this machine by the files' places, sizes and times, and by
-    the release of transformers, as another may load the same files wrongly.
+    Nine gigabytes take seven seconds, so it is remembered on this machine by the files' places, sizes and times, by the
+    model's class, as one may be a part of what the files hold, and by the release of transformers, as another may load
+    the same files wrongly.
     """
-    kept = _kept_at(files)
+    kept = _kept_at(files, type(model).__qualname__)
     if kept is not None and kept.is_file() and len(found := kept.read_text(encoding="utf-8")) == 16:
         return found
     found = weights_hash(model, dtype=torch.bfloat16)
@@ -63,12 +64,12 @@ def remembered_hash(model: nn.Module, files: Sequence[Path]) -> str:
     return found
 
 
-def _kept_at(files: Sequence[Path]) -> Path | None:
-    """Where the hash of these files is remembered; None without files."""
+def _kept_at(files: Sequence[Path], kind: str) -> Path | None:
+    """Where the hash of a model of these files is remembered; None without files."""
     if not files:
         return None
     facts = [(str(f.resolve()), (s := f.stat()).st_size, s.st_mtime_ns) for f in files]
-    key = hashlib.sha256(repr((facts, version("transformers"))).encode()).hexdigest()[:32]
+    key = hashlib.sha256(repr((facts, kind, version("transformers"))).encode()).hexdigest()[:32]
     own = os.environ.get("REWARD_MODELS_CACHE")
     return Path(own or platformdirs.user_cache_dir("reward_models")) / "weights" / f"{key}.txt"
 

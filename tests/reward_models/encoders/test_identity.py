@@ -16,6 +16,7 @@ from reward_models.encoders.load import load_encoder
 from reward_models.encoders.pixels import load_image_processor, pixel_facts
 from reward_models.encoders.siglip import SiglipEncoder
 from reward_models.encoders.vlm import load_vlm
+from reward_models.profile_mllm.eyes import Eyes
 from reward_models.scorers.classifier import ClassifierScorer
 from tests.reward_models.tiny_vlms import save_qwen
 from tests.reward_models.worlds import save_siglip, save_vit
@@ -111,6 +112,16 @@ def test_a_processor_that_only_another_backend_has_says_so(folders):
     Other = type("Other", (type(processor),), {"backend": "torchvision"})
     processor.__class__ = Other
     assert json.loads(pixel_facts(processor))["backend"] == "torchvision"
+
+
+def test_a_part_of_what_files_hold_has_a_hash_of_its_own_whichever_is_read_first(folders, tmp_path, monkeypatch):
+    found = []
+    for name in ("one", "other"):
+        monkeypatch.setenv("REWARD_MODELS_CACHE", str(tmp_path / name))
+        both = {"all": lambda: SiglipEncoder(folders["siglip"]), "part": lambda: Eyes(folders["siglip"])}
+        order = list(both) if name == "one" else list(both)[::-1]
+        found.append({which: both[which]().fingerprint() for which in order})
+    assert found[0] == found[1]
 
 
 def test_the_hash_is_taken_once_and_again_where_the_file_or_transformers_changed(folders, tmp_path, monkeypatch):
