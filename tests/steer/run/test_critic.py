@@ -28,6 +28,7 @@ def test_a_critique_reaches_the_writer_and_reasons_the_report(tmp_path):
         "proposer=scripted",
         "proposer.template=reflect",
         "search.budget=8",
+        "search.worth=0",
         "search.screen=2",
     ]
     steerer = Steerer(load_config("miniature", settings))
