@@ -81,6 +81,8 @@ def run_folder(tmp_path_factory):
         14,
         "--set",
         "renderer=painter",
+        "--set",
+        "search.worth=0",
         "--out",
         folder,
     )

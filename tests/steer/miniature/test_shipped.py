@@ -72,7 +72,7 @@ class TestReward(RewardConformance):
 
 def test_all_weights_are_small_safetensors_and_listed():
     files = [p for p in MINIATURE_WEIGHTS.rglob("*") if p.is_file()]
-    assert sum(p.stat().st_size for p in files) < 55e6
+    assert sum(p.stat().st_size for p in files) < 75e6
     weights = {str(p.relative_to(MINIATURE_WEIGHTS)) for p in files if p.suffix == ".safetensors"}
     assert weights == set(json.loads((MINIATURE_WEIGHTS / "hashes.json").read_text()))
     assert not [p for p in files if p.suffix in (".bin", ".pt", ".pth", ".pkl", ".ckpt")]

@@ -68,7 +68,7 @@ def fake_parts(tmp_path, renderer=None, proposer=None, people=("u1", "u17", "blu
 def painted(tmp_path_factory):
     """A server of the painter with the miniature's people."""
     folder = tmp_path_factory.mktemp("served")
-    config = load_config("miniature", ["renderer=painter", "search.budget=12"])
+    config = load_config("miniature", ["renderer=painter", "search.budget=12", "search.worth=0"])
     parts = Parts(config, store=UserStore(folder / "users.db"))
     parts.store.add("bob")
     with running(parts, ServerSettings(out=folder / "runs")) as server:

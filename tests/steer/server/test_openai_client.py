@@ -52,7 +52,7 @@ def test_quality_is_what_the_search_may_spend_and_n_are_the_best(painted):
     assert len(set(texts)) == 3
     reward, images = painted.service.parts.reward, [opened(d.b64_json) for d in answer.data]
     liked = reward.judge(reward.read(images, ["a cat"] * 3), Person("u3")).personal
-    assert liked[0] >= liked[2] - 0.1
+    assert liked[0] >= liked[2] - 0.15  # the order is that of what is believed, not of one score
 
 
 def test_an_address_opens_without_a_token_and_only_as_it_was_signed(painted):

@@ -30,7 +30,7 @@ QUIET = Console(quiet=True)
 @pytest.fixture
 def live(miniature, store):
     store.add("me")
-    config = load_config("miniature", ["renderer=painter", "search.learn=true"])
+    config = load_config("miniature", ["renderer=painter", "search.learn=true", "search.worth=0"])
     steerer = Steerer(config, reward=miniature.parts.reward, store=store)
     page = live_page(steerer.parts)
     steerer.listeners.append(page)
