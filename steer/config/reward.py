@@ -18,7 +18,8 @@ class TrainedConfig(Section):
     kind: Literal["trained"] = "trained"
     """Which kind of reward judges."""
     model: str = "miniature"
-    """A reward that ships (`miniature`, `miniature/linear-hidden`, `miniature/profile-mllm`), one in outputs/rewards, a folder, or a hub name."""
+    """A reward that ships (`miniature`, `miniature/linear-hidden`, `miniature/profile-mllm`), one in outputs/rewards, a
+    folder, or a hub name."""
     members: int | None = Field(None, ge=1)
     """Use only the first N members of an ensemble; null uses all."""
     enrol: Literal["fit", "neighbours"] = "fit"
