@@ -64,11 +64,11 @@ class Workers(Renderer):
     ) -> list[Image.Image | RenderFailure]:
         """One result a prompt, in order."""
         size = self.config.batch_size
-        futures = [
-            self._pool.submit(_render, list(prompts[i : i + size]), list(seeds[i : i + size]), draft)
-            for i in range(0, len(prompts), size)
-        ]
         try:
+            futures = [
+                self._pool.submit(_render, list(prompts[i : i + size]), list(seeds[i : i + size]), draft)
+                for i in range(0, len(prompts), size)
+            ]
             made = [future.result() for future in futures]
         except BrokenProcessPool as error:
             raise RenderError(_GONE) from error
