@@ -1,11 +1,14 @@
 """What a run believes: a Gaussian process over what texts are worth, and from it what each picture is worth.
 
     y(text) = imagined(text) + g(text),     score(picture) = y(its text) + deviation
+    worth(text) = imagined(text) + felt * g(text)
 
-``g`` is 0 before the first picture where the reward imagines, and all there is where it does not. What the pictures
-cannot tell, who the person is, is no part of the variance: the reward's mean over what the person may be is what is
-believed, and no picture drawn makes it surer. The score of one picture among many is too good to be true where it is
-the best of them, so only the share ``REAL`` of its deviation from its text counts. Shapes: n texts, m pictures.
+``g`` is 0 before the first picture where the reward imagines, and all there is where it does not. It is partly the
+reward's own error about pictures, which all pictures of a text share and nobody feels: ``felt`` is the share of g that
+is not (all of it where nothing is imagined). What the pictures cannot tell, who the person is, is no part of the
+variance: the reward's mean over what the person may be is what is believed, and no picture drawn makes it surer. The
+score of one picture among many is too good to be true where it is the best of them, so only the share ``REAL`` of its
+deviation from its text counts. Shapes: n texts, m pictures.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ EARLIER = 40  # texts of earlier runs that are heeded
 
 REAL = 0.25  # share of a picture's deviation from its text that people feel; measured on the miniature
 LEFT = (0.03, 0.2, 1.0)  # shares of the covariance that an imagination may leave unexplained, the likeliest is taken
-MISJUDGED = 0.02  # of that share, what is the reward's own error about pictures, which nobody feels; measured as REAL
+MISJUDGED = 0.02  # of that share, the reward's own error about pictures, which nobody feels (benchmarks/imagined.py)
 KNOWN = 0.25  # the same of the level
 MOST = 160  # texts that a belief rests on: the best and the latest, so that a decision takes as long after any history
 NOISY = (1.0, 0.5, 2.0)  # times the usual noise of a picture, the likeliest is taken
