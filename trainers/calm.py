@@ -160,14 +160,6 @@ def pack(reward: CalmReward, out: Path, about: Mapping[str, Any]) -> Path:
 
 def ship_calm(work: Path, target: Path = ship.WEIGHTS) -> None:
     """The packed reward into the package, each part by a path inside it."""
-    source, folder = work / "calm" / "reward", target / "calm"
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(source / "llm", folder / "llm")
-    (folder / "reward").mkdir()
-    shutil.copy(source / "model.safetensors", folder / "reward" / "model.safetensors")
-    config = json.loads((source / "config.json").read_text(encoding="utf-8"))
-    config["llm"]["name"], config["tower"]["name"], config["fidelity"] = "../llm", "../../siglip", "../../siglip"
-    ship.write_config(folder / "reward" / "config.json", config)
-    llm = folder / "llm" / "config.json"
-    llm.write_text(llm.read_text(encoding="utf-8").replace('"float16"', '"float32"'), encoding="utf-8")
+    source = work / "calm" / "reward"
+    ship.ship_with_llm(source, source / "llm", target / "calm", {"tower": "../../siglip"})
     ship.write_hashes(target)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import random
-import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -120,16 +119,8 @@ def train(
 
 def ship_arm(arm: str, work: Path, target: Path = ship.WEIGHTS) -> None:
     """The Llama and the fusion of an arm into the package, each by a path inside it."""
-    source, folder = work / "profile-mllm" / arm, target / "profile-mllm"
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(source / "text" / "model", folder / "llm")
-    (folder / "reward").mkdir(parents=True)
-    shutil.copy(source / "reward" / "model.safetensors", folder / "reward" / "model.safetensors")
-    config = json.loads((source / "reward" / "config.json").read_text(encoding="utf-8"))
-    config["llm"]["name"], config["eyes"]["name"], config["fidelity"] = "../llm", "../../siglip", "../../siglip"
-    ship.write_config(folder / "reward" / "config.json", config)
-    llm = folder / "llm" / "config.json"
-    llm.write_text(llm.read_text(encoding="utf-8").replace('"float16"', '"float32"'), encoding="utf-8")
+    source = work / "profile-mllm" / arm
+    ship.ship_with_llm(source / "reward", source / "text" / "model", target / "profile-mllm", {"eyes": "../../siglip"})
     ship.write_hashes(target)
 
 

@@ -7,7 +7,6 @@ import json
 import random
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -180,12 +179,24 @@ def ship_linear_hidden(work: Path, target: Path = WEIGHTS) -> None:
     write_hashes(target)
 
 
-def write_config(path: Path, config: dict[str, Any]) -> None:
-    """Write a reward's config.json; where it was trained from the package's own weights, it says so without the folder
-    that the package was in.
+def ship_with_llm(source: Path, llm: Path, folder: Path, parts: dict[str, str]) -> None:
+    """A reward into ``folder``/reward and its language model into ``folder``/llm. ``parts``: other models it names, by
+    key, as paths from the reward. Of the package's own weights it is told without the folder that the package was in.
     """
-    text = json.dumps(config, indent=1, ensure_ascii=False)
-    path.write_text(text.replace(f"{WEIGHTS}", "steer/miniature/weights") + "\n", encoding="utf-8")
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(llm, folder / "llm")
+    (folder / "reward").mkdir()
+    shutil.copy(source / "model.safetensors", folder / "reward" / "model.safetensors")
+    config = json.loads((source / "config.json").read_text(encoding="utf-8"))
+    config["llm"]["name"], config["fidelity"] = "../llm", "../../siglip"
+    for key, name in parts.items():
+        config[key]["name"] = name
+    text = json.dumps(config, indent=1, ensure_ascii=False).replace(f"{WEIGHTS}", "steer/miniature/weights")
+    (folder / "reward" / "config.json").write_text(text + "\n", encoding="utf-8")
+    told = folder / "llm" / "config.json"
+    told.write_text(told.read_text(encoding="utf-8").replace('"float16"', '"float32"'), encoding="utf-8")
+    for path in folder.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 def write_hashes(target: Path) -> None:

@@ -241,7 +241,7 @@ class Course:
     def _seen(self, stage: CalmStage, key: Any, made: Callable[[], Image.Image] | None = None) -> Tensor | str:
         """States, or none where pictures are left out; the description of a path where words are seen."""
         if stage.sees == "words":
-            return self._told.get(key, "")
+            return self._told[key]
         if not stage.sees:
             return _NOTHING
         return self._remembered(key, made or (lambda: self._opened(key)))
