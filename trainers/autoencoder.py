@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL
 from safetensors.torch import load_file, save_file
 
-from trainers.common import Trainer, autocast, batches
+from reward_models.encoders.precision import mixed
+from trainers.common import Trainer, batches
 from trainers.data import Pictures
 
 LATENT_CHANNELS = 12
@@ -64,7 +65,7 @@ def train(
         pictures = data.batch(next(index).numpy())
         y, x = torch.randint(0, 65, (2,), generator=generator).tolist()
         crop = pictures[..., y : y + 64, x : x + 64].contiguous(memory_format=torch.channels_last)
-        with autocast():
+        with mixed():
             posterior = model.encode(crop).latent_dist
             latents = posterior.mode()
             output = model.decode(latents + LATENT_NOISE * torch.randn_like(latents)).sample.float()
@@ -95,7 +96,7 @@ def encode(data: Pictures, model_folder: Path, path: Path, n: int, batch: int = 
     for start in range(0, min(n, len(data)), batch):
         pictures = data.pixels[start : min(start + batch, n)]
         x = torch.from_numpy(pictures.copy()).permute(0, 3, 1, 2).float() / 127.5 - 1
-        with autocast():
+        with mixed():
             latents = model.encode(x.contiguous(memory_format=torch.channels_last)).latent_dist.mode()
         rows.append(latents.half())
     latents = torch.cat(rows)
@@ -112,7 +113,7 @@ def decode_dataset(latents: Path, model_folder: Path, n: int, path: Path, batch:
     for start in range(0, n, batch):
         z = cached[start : start + batch].float()
         z = z + LATENT_NOISE * torch.randn_like(z)
-        with autocast():
+        with mixed():
             decoded = model.decode(z.contiguous(memory_format=torch.channels_last)).sample
         rows.append(((decoded.float() + 1) * 127.5).clamp(0, 255).round().byte().permute(0, 2, 3, 1))
     save_file({"pictures": torch.cat(rows).contiguous()}, path)

@@ -13,12 +13,6 @@ import torch
 from torch import nn
 
 
-def autocast() -> torch.autocast:
-    """bfloat16 where this CPU computes in it (AMX or AVX-512 BF16); elsewhere it is ten times slower than fp32."""
-    native = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
-    return torch.autocast("cpu", dtype=torch.bfloat16, enabled=native)
-
-
 def learning_rate(step: int, steps: int, peak: float, warmup: int = 200) -> float:
     """Linear warm-up, then a cosine to 2 % of the peak."""
     if step < warmup:

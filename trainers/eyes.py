@@ -8,8 +8,9 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
+from reward_models.encoders.precision import mixed
 from steer.miniature.eye import Eye
-from trainers.common import Trainer, autocast, batches
+from trainers.common import Trainer, batches
 from trainers.data import N_CLASSES, Pictures, mirror, to_tensor
 from trainers.text import attribute_loss
 
@@ -55,7 +56,7 @@ def train(
         pictures, labels = mirror(pictures, data.labels[rows], generator)
         pictures = augment(pictures, generator).contiguous(memory_format=torch.channels_last)
         # in the other eye's depthwise layers fp32 is twice as fast anyway
-        with autocast() if name == "eye" else contextlib.nullcontext():
+        with mixed() if name == "eye" else contextlib.nullcontext():
             logits = model(pictures).float()
         value, hit = attribute_loss(logits, labels, N_CLASSES)
         return value, {"accuracy": hit}

@@ -17,7 +17,7 @@ from transformers import AutoTokenizer, CLIPTextModel, T5EncoderModel
 from steer.miniature.painter import subject_box
 from steer.miniature.words import caption
 from steer.miniature.world import Scene
-from trainers.common import Trainer, autocast, batches
+from trainers.common import Trainer, batches
 from trainers.data import Pictures
 from trainers.text import CLIP_TOKENS, T5_TOKENS, WIDTH, noisy_caption, tokenize
 
@@ -138,7 +138,7 @@ def train(
         t = torch.sigmoid(torch.randn(batch, generator=generator) + 0.3)  # (B,)
         noise = torch.randn(clean.shape, generator=generator)
         mixed = torch.lerp(clean, noise, t[:, None, None])
-        with autocast():
+        with mixed():
             velocity = forward(
                 hidden_states=mixed,
                 encoder_hidden_states=tokens,

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from trainers.common import autocast
+from reward_models.encoders.precision import mixed
 
 A, B, C = 3.4445, -4.7750, 2.0315  # of the quintic Newton-Schulz iteration (Jordan et al. 2024)
 STEPS = 5
@@ -53,7 +53,7 @@ def orthogonal(matrices: torch.Tensor) -> torch.Tensor:
     tall = matrices.shape[-2] > matrices.shape[-1]
     x = matrices.mT if tall else matrices
     x = x / x.norm(dim=(-2, -1), keepdim=True).clamp(min=1e-7)
-    with autocast():
+    with mixed():
         for _ in range(STEPS):
             gram = x @ x.mT
             x = A * x + (B * gram + C * gram @ gram) @ x

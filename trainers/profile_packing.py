@@ -15,8 +15,8 @@ from torch import nn
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from reward_models.describing import DESCRIBE
+from reward_models.encoders.precision import mixed
 from reward_models.prompted.question import described
-from trainers.common import autocast
 from trainers.profile_world import VALUES, Rated
 
 LABELS = ["1", "2", "3", "4", "5"]
@@ -59,7 +59,7 @@ class Student(nn.Module):
         """Logits (n, V) where answers are read, and the tastes (heads, C, V) that the heads read."""
         logits, states = answers_at(self.llm, packed)
         rows = torch.arange(len(packed.ends))
-        with autocast():
+        with mixed():
             tastes = [head(s[rows, packed.ends]) for head, s in zip(self.heads, states[2:], strict=True)]
         return logits, torch.stack(tastes).float()
 
@@ -130,7 +130,7 @@ class Packer:
 
 def answers_at(model: LlamaForCausalLM, packed: Packed) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
     """Logits (n, tokens of the vocabulary) where answers are read, and the states (C, T, D) after each block."""
-    with autocast():
+    with mixed():
         read = model.model(
             input_ids=packed.tokens,
             attention_mask=torch.zeros(packed.mask.shape).masked_fill(~packed.mask, torch.finfo(torch.float32).min),

@@ -14,11 +14,11 @@ from diffusers import FluxPipeline
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from reward_models.encoders.precision import mixed
 from steer.miniature.eye import load_eye
 from steer.miniature.words import caption, vocabulary
 from steer.miniature.world import ATTRIBUTES, scene_at
 from trainers import generator
-from trainers.common import autocast
 from trainers.text import T5_TOKENS
 
 WEIGHTS = Path(__file__).parents[1] / "steer" / "miniature" / "weights"
@@ -69,7 +69,7 @@ def sample_pipeline(
     pictures = []
     for start in range(0, n, batch):
         chunk = prompts[start : start + batch]
-        with autocast():
+        with mixed():
             output = pipe(
                 prompt=chunk,
                 negative_prompt=[""] * len(chunk),

@@ -22,9 +22,10 @@ from transformers import (
     SiglipVisionConfig,
 )
 
+from reward_models.encoders.precision import mixed
 from steer.miniature.words import caption
 from steer.miniature.world import ATTRIBUTES
-from trainers.common import Trainer, autocast, batches
+from trainers.common import Trainer, batches
 from trainers.data import N_CLASSES, Pictures, mirror, scene_of, to_tensor
 from trainers.eyes import augment
 from trainers.text import attribute_loss, build_tokenizer, captions, noisy_caption, said_labels, tokenize
@@ -112,7 +113,7 @@ def train(
         pictures, shown = mirror(pictures, shown, generator)
         texts = [noisy_caption(caption(scene_of(values), rng), rng) for values in shown]
         said = torch.tensor([said_labels(t) for t in texts])
-        with autocast():
+        with mixed():
             output = forward(input_ids=tokenize(tokenizer, texts, TOKENS), pixel_values=augment(pictures, generator))
         logits = output.logits_per_image.float()  # (pictures, texts)
         truth = matches(said, shown).float()

@@ -24,6 +24,7 @@ from reward_models.calm.model import CalmModel
 from reward_models.calm.stages import CalmSettings, CalmStage
 from reward_models.calm.turns import Turn
 from reward_models.encoders.identity import digest_of, weights_hash
+from reward_models.encoders.precision import mixed
 
 CLIP = 1.0
 ADAPTERS = "lora_"
@@ -139,7 +140,7 @@ class CycleTrainer:
             )  # of the adapters' dropout
             for part in range(stage.accumulate):
                 batch = self.course.batch(stage, step, part)
-                with _mixed(self.model.device):
+                with mixed(self.model.device):
                     loss = self.model.loss(aligned(self.model, batch.turns, batch.levels)) / stage.accumulate
                 loss.backward()
                 total += float(loss.detach())
@@ -225,9 +226,3 @@ class CycleTrainer:
     def _log(self, row: dict[str, Any]) -> None:
         with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps({**row, "loss": round(row["loss"], 5)}) + "\n")
-
-
-def _mixed(device: str) -> torch.autocast:
-    """bfloat16 on a card."""
-    kind = device.split(":")[0]
-    return torch.autocast(kind, torch.bfloat16, enabled=kind == "cuda")

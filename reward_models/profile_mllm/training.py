@@ -21,6 +21,7 @@ from torch import Tensor
 from reward_models.base import RewardError
 from reward_models.describing import DESCRIBE
 from reward_models.encoders.identity import weights_hash
+from reward_models.encoders.precision import mixed
 from reward_models.profile_mllm.decider import FusedDecider
 from reward_models.profile_mllm.examples import Example, Examples
 from reward_models.profile_mllm.settings import ProfileMllmSettings, StageSetting
@@ -123,7 +124,7 @@ class FusionTrainer:
     def _backward(self, batch: Sequence[Example], parts: int) -> float:
         patches = self.decider.eyes.patches_of([e.image() for e in batch]).to(self.device)
         with (
-            _mixed(self.device),
+            mixed(self.device),
             self.fusion.looking(patches),
         ):  # the backward pass too: checkpoints run the hooks again
             value = self.loss(batch) / parts
@@ -210,13 +211,6 @@ def fingerprint(sets: Sequence[str], descriptions: Sequence[dict[str, str]]) -> 
     """Of all that examples are drawn from."""
     told = json.dumps([list(sets), [sorted(d.items()) for d in descriptions]])
     return hashlib.sha256(told.encode()).hexdigest()[:16]
-
-
-def _mixed(device: str) -> torch.autocast:
-    """bfloat16 on a card, and on a CPU that computes in it."""
-    kind = device.split(":")[0]
-    native = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
-    return torch.autocast(kind, torch.bfloat16, enabled=kind != "cpu" or native)
 
 
 def _rate(stage: StageSetting, step: int) -> float:
