@@ -81,15 +81,15 @@ def variants() -> dict[str, dict[str, Any]]:
     return found
 
 
-def changed(settings: CalmSettings, name: str, until: str, out: Path, llm: Path) -> CalmSettings:
-    """The recipe of a variant, without the words that all of them have read."""
+def changed(settings: CalmSettings, name: str, until: str, out: Path) -> CalmSettings:
+    """The recipe of a variant."""
     wanted, told = variants()[name], copy.deepcopy(settings.model_dump())
     levels = wanted.get("levels", LEVELS)
-    told["model"]["llm"]["name"], told["out"] = str(llm), str(out)
+    told["out"] = str(out)
     told["model"]["alignment"] |= {"levels": levels, "queries": wanted.get("queries", 8)}
     told["routes"] = {g: tuple(x for x in r if x in levels) or levels for g, r in told["routes"].items()}
     stages = []
-    for stage in told["stages"][1:]:
+    for stage in told["stages"]:
         if stage["name"] == SSL:
             stage["train"] = tuple(x for x in stage["train"] if x in levels) or levels
             stage |= {"groups": wanted.get("groups", GROUPS), "singles": wanted.get("singles", stage["singles"])}
@@ -195,18 +195,6 @@ def in_context(model: CalmModel, dataset: Path, people: int, pictures: int) -> d
     return {name: np.array(values) for name, values in found.items()}
 
 
-def words_llm(work: Path, settings: CalmSettings, steps: float) -> Path:
-    """The small Llama after the first stage alone, which all variants begin with."""
-    folder = work / "calm" / f"words-{steps:g}"
-    if not (folder / "llm" / "config.json").exists():
-        told = settings.model_copy(update={"stages": settings.stages[:1], "out": str(folder)})
-        model = build(told.model)
-        CycleTrainer(model, told, Course(told, model), folder).run()
-        model.tokenizer.save_pretrained(folder / "llm")
-        model.llm.save_pretrained(folder / "llm")
-    return folder / "llm"
-
-
 def table(rows: dict[str, Any]) -> str:
     """Markdown of what was measured so far."""
     heads = ("variant", "picked", "without cropped", "difference from all", "two", "written", "by chance")
@@ -251,7 +239,8 @@ def main(
     names = [] if chosen == "none" else names
     calm.prepare(work, dataset)
     settings = calm.recipe(work, dataset, steps)
-    llm = words_llm(work, settings, steps) if names else Path()
+    if names:
+        calm.literate(work, settings, steps, Path("trainers/weights/profile-text"))
     seen = OrderedDict[Any, Tensor]()
     folder = work / "calm" / f"variants-{until}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -261,7 +250,7 @@ def main(
     for name in names:
         if name in rows:
             continue
-        told = changed(settings, name, until, folder / f"{steps:g}-{name.replace(' ', '-')}", llm)
+        told = changed(settings, name, until, folder / f"{steps:g}-{name.replace(' ', '-')}")
         model = build(told.model)
         CycleTrainer(model, told, Course(told, model, kept=seen), Path(told.out)).run()
         faults = faults or Faults(model, scenes, strength)

@@ -53,12 +53,12 @@ CHAT = (
 )
 
 
-def tokenizer_of() -> PreTrainedTokenizerFast:
-    """The world's words, cards, the questions and digits."""
+def tokenizer_of(more: Sequence[str] = (), size: int = 1200) -> PreTrainedTokenizerFast:
+    """The world's words, cards, the questions and digits, and ``more`` texts; ``size`` tokens at most."""
     people = list(simulated_people(600).values())[200:]
     cards = [liking_question(card_of(p, PARTS, manner)).instructions for p in people for manner in (0, 1)]
     asked = [liking_question().instructions, DESCRIBE, described("a fox"), *LABELS] * 200
-    tokenizer = build_tokenizer([*captions(2, 40_000), *cards * 4, *asked], "t5", MOST_TOKENS)
+    tokenizer = build_tokenizer([*captions(2, 40_000), *cards * 4, *asked, *more], "t5", MOST_TOKENS, size)
     tokenizer.add_special_tokens({"additional_special_tokens": SPECIAL})
     tokenizer.chat_template = CHAT
     return tokenizer

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pad_sequence
 
+from reward_models.encoders.precision import mixed
 from reward_models.encoders.vlm import load_vlm
 from reward_models.profile_mllm.examples import Example, Examples
 from reward_models.profile_mllm.settings import StageSetting
@@ -48,7 +49,8 @@ def train(
 
     def loss(step: int) -> tuple[torch.Tensor, dict[str, float]]:
         drawn = examples.batch(stage, 0, step)
-        logits, labels = asked(vlm.model, decider, drawn)
+        with mixed():
+            logits, labels = asked(vlm.model, decider, drawn)
         target = soft_levels([e.liking for e in drawn], len(labels))
         value = -(target * logits.log_softmax(-1)[:, labels]).sum(1).mean()
         entropy = -(target * target.clamp(min=1e-9).log()).sum(1).mean()

@@ -96,7 +96,7 @@ def said_labels(text: str) -> list[int]:
     return [values.index(said[name]) if name in said else len(values) for name, values in ATTRIBUTES.items()]
 
 
-def build_tokenizer(texts: list[str], kind: str, model_max_length: int) -> PreTrainedTokenizerFast:
+def build_tokenizer(texts: list[str], kind: str, model_max_length: int, size: int = 1200) -> PreTrainedTokenizerFast:
     """Byte-level BPE over the world's words; every other text is spelt in bytes.
 
     ``kind`` is "clip" (start, end and padding token), "t5" or "siglip" (end and padding).
@@ -109,7 +109,7 @@ def build_tokenizer(texts: list[str], kind: str, model_max_length: int) -> PreTr
     tokenizer.decoder = decoders.ByteLevel()
     special = ["<pad>", "</s>", "<s>"] if kind == "clip" else ["<pad>", "</s>"]
     trainer = trainers.BpeTrainer(
-        vocab_size=1200,
+        vocab_size=size,
         special_tokens=special,
         show_progress=False,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),

@@ -105,6 +105,19 @@ class Alignment(nn.Module):
         tokens: Tensor = self.get_submodule(level)(states[:, LEVELS.index(level)])
         return tokens
 
+    @torch.no_grad()
+    def begin_among(self, words: Tensor) -> None:
+        """Let tokens begin around the mean of the language model's ``words`` (V, D) and with their spread, as its
+        frozen blocks hardly change tokens that are much longer.
+        """
+        centre, spread = words.float().mean(0), words.float().std(0).mean()
+        for level in self.levels:
+            part = self.get_submodule(level)
+            last = part.out if isinstance(part, QFormer) else part
+            assert isinstance(last, nn.Linear)
+            last.weight.normal_(0, float(spread) / last.in_features**0.5)  # what it reads has a spread near 1
+            last.bias.copy_(centre)
+
     def train_only(self, levels: Collection[str]) -> None:
         """Freeze every level but these. Raises RewardError for one that is not there."""
         if missing := sorted(set(levels) - set(self.levels)):

@@ -255,7 +255,7 @@ class Course:
             rows = _one(found.people, rng)
             drawn = [rows[int(i)] for i in rng.permutation(len(rows))[: self.settings.shown + 1]]
             *before, (asked, rated) = [(self._seen(stage, path), liking) for path, liking in drawn]
-            return personal_turn(asked, [Example(p, written(y)) for p, y in before], written(rated))
+            return personal_turn(asked, [Example(p, written(y)) for p, y in before], written(rated), learnt=True)
         path, question, answer = _one(found.texts[task], rng)
         states = self._seen(stage, path)
         return comment_turn(states, answer) if task == "comment" else question_turn(states, question, answer)

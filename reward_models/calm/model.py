@@ -202,6 +202,7 @@ def build(setting: ModelSetting, device: str = "cpu") -> CalmModel:
     tower = TappedTower(setting.tower.name, setting.tower.taps, device, setting.tower.revision, setting.tower.keep)
     llm = load_apart(setting.llm.name, setting.llm.revision, device)
     torch.manual_seed(setting.seed)
-    width = llm.model.config.get_text_config().hidden_size
-    alignment = Alignment(setting.alignment.config(), tower.width, width)
+    words = llm.model.get_input_embeddings().weight
+    alignment = Alignment(setting.alignment.config(), tower.width, words.shape[1])
+    alignment.begin_among(words)
     return CalmModel(tower, alignment, llm, setting.score.scale(), setting.llm.lora, setting.llm.positions)

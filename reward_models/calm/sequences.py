@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from torch import Tensor
 
-from reward_models.calm.turns import Piece, Turn
+from reward_models.calm.turns import GIVEN, Learnt, Piece, Turn
 
 HERE = "\N{WHITE MEDIUM SQUARE}here\N{WHITE MEDIUM SQUARE}"  # where the turn stands in a chat template
 VICUNA = (
@@ -24,8 +25,8 @@ IGNORED = -100  # the label of a token that teaches nothing
 
 @dataclass(frozen=True)
 class Row:
-    """One sequence: token ids, and tensors (P, D) where pictures stand. ``labels`` (T,): the answer's tokens, and
-    :data:`IGNORED` before them.
+    """One sequence: token ids, and tensors (P, D) where pictures stand. ``labels`` (T,): the tokens to be learned,
+    which are the answer's and those of :class:`~reward_models.calm.turns.Learnt`, and :data:`IGNORED` elsewhere.
     """
 
     pieces: list[list[int] | Tensor]
@@ -58,9 +59,11 @@ class Frame:
         """The sequence of a turn whose pictures are these ``tokens``, each (P, D); without the chat's opening where it
         is not to be ``opened``.
         """
-        pieces = [self.opening] * opened + [*self._pieces(turn.asked, tokens), self.closing]
-        said = self.answer(turn.answer) if turn.answer else []
-        return Row([*pieces, said], [IGNORED] * sum(map(len, pieces)) + said)
+        asked, said = self._pieces(turn.asked, tokens), self.answer(turn.answer) if turn.answer else []
+        before, after = [self.opening] * opened, [self.closing]
+        labels = [label for piece, ids in zip(turn.asked, asked, strict=True) for label in self._labels(piece, ids)]
+        ignored = [[IGNORED] * sum(map(len, frame)) for frame in (before, after)]
+        return Row([*before, *asked, *after, said], [*ignored[0], *labels, *ignored[1], *said])
 
     def begun(self, asked: Sequence[Piece], tokens: Sequence[Tensor]) -> Row:
         """A sequence that goes on."""
@@ -78,6 +81,13 @@ class Frame:
     def _pieces(self, asked: Sequence[Piece], tokens: Sequence[Tensor]) -> list[list[int] | Tensor]:
         pictures = iter(tokens)
         return [self.text(piece) if isinstance(piece, str) else next(pictures) for piece in asked]
+
+    def _labels(self, piece: Piece, ids: list[int] | Tensor) -> list[int]:
+        """Of a piece of a question: what is learned of it, from where it parts from the words that all of them have."""
+        if not isinstance(piece, Learnt) or isinstance(ids, Tensor):
+            return [IGNORED] * len(ids)
+        same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(ids, self.text(GIVEN), strict=False)))
+        return [IGNORED] * same + ids[same:]
 
     def _plain(self, text: str) -> list[int]:
         found: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"] if text else []

@@ -52,7 +52,7 @@ def aligned(model: CalmModel, turns: list[Turn], levels: tuple[Level, ...]) -> l
     distinct = {id(p): p for turn in turns for p in turn.asked if isinstance(p, Tensor)}
     if not distinct:
         return turns
-    states = torch.stack(list(distinct.values())).to(model.device, torch.float32)  # (n, 4, N, E)
+    states = torch.stack([p.to(model.device, torch.float32) for p in distinct.values()])  # (n, 4, N, E)
     tokens = torch.cat([model.alignment.level(level, states) for level in levels], dim=1)  # (n, P, D)
     told = dict(zip(distinct, tokens, strict=True))
     return [Turn(tuple(told[id(p)] if isinstance(p, Tensor) else p for p in turn.asked), turn.answer) for turn in turns]

@@ -27,6 +27,10 @@ PERSONAL = "What score does the same person give this picture?"
 PERSONAL_SUGGEST = "What should be kept for this person, and what should there be more or less of?"
 
 
+class Learnt(str):
+    """A text of a question of which all behind ``GIVEN`` is to be learned too, as if it were answered."""
+
+
 @dataclass(frozen=True, eq=False)
 class Turn:
     """``asked``: texts and pictures in their order. ``answer``: what is to be said; "" where it is to be found."""
@@ -77,9 +81,14 @@ def score_turn(picture: Piece, answer: str = "") -> Turn:
     return Turn((picture, SCORE), answer)
 
 
-def personal_turn(picture: Piece, examples: Sequence[Example], answer: str = "") -> Turn:
-    """The score of one person, who gave the ``examples`` theirs."""
-    return Turn((*context(examples), picture, PERSONAL), answer)
+def personal_turn(picture: Piece, examples: Sequence[Example], answer: str = "", learnt: bool = False) -> Turn:
+    """The score of one person, who gave the ``examples`` theirs. ``learnt``: in training, each of these is to be told
+    from those before it, so that one turn teaches as much as six.
+    """
+    asked = context(examples)
+    if learnt:
+        asked = tuple(Learnt(piece) if isinstance(piece, str) and piece.startswith(GIVEN) else piece for piece in asked)
+    return Turn((*asked, picture, PERSONAL), answer)
 
 
 def suggest_turn(picture: Piece, examples: Sequence[Example] = (), answer: str = "") -> Turn:

@@ -88,3 +88,13 @@ def test_levels_that_are_left_out_are_not_there():
 def test_what_makes_no_sense_is_refused(wrong):
     with pytest.raises(RewardError):
         made(**wrong)
+
+
+def test_tokens_begin_among_the_language_models_words():
+    torch.manual_seed(1)
+    words = 0.3 + 0.1 * torch.randn(200, 32)
+    alignment = made()
+    alignment.begin_among(words)
+    tokens = alignment(torch.randn(4, 4, 16, 24))
+    assert float(tokens.mean()) == pytest.approx(0.3, abs=0.03)
+    assert float((tokens - words.mean(0)).std()) == pytest.approx(0.1, rel=0.35)

@@ -52,6 +52,18 @@ def test_a_picture_stands_before_its_instruction_low_middle_high_thematic(model,
     assert batch.mask.tolist() == [[1] * (before + len(said))]
 
 
+def test_the_scores_of_examples_are_learned_where_it_is_wanted_and_nothing_else_of_them(model, pictures):
+    examples = [Example(pictures[0], "2.5"), Example(pictures[1], "4.0")]
+    (plain,), (row,) = (model.rows([personal_turn(pictures[2], examples, "3.0", learnt)]) for learnt in (False, True))
+    assert len(plain) == len(row)
+    given, answer = ids(model, GIVEN), [*ids(model, "3.0"), model.tokenizer.eos_token_id]
+    scores = [ids(model, f"{GIVEN} {e.score}.")[len(given) :] for e in examples]
+    assert [label for label in plain.labels if label != IGNORED] == answer
+    assert [label for label in row.labels if label != IGNORED] == [*scores[0], *scores[1], *answer]
+    tokens = [token for piece in row.pieces for token in (piece if isinstance(piece, list) else [IGNORED] * len(piece))]
+    assert all(label in (IGNORED, token) for label, token in zip(row.labels, tokens, strict=True))
+
+
 def test_shorter_sequences_are_filled_up_and_masked(model, pictures):
     turns = [name_turn(pictures[0], "noisy"), contrast_turn(*pictures[1:3], "the first is darker")]
     short, long = (len(row) for row in model.rows(turns))
