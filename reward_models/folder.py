@@ -88,6 +88,11 @@ def resolved_name(name: str, folder: Path) -> str:
     return str(local.resolve()) if local.exists() else name
 
 
+def shown_name(name: str) -> str:
+    """A model's name for people: a hub name as it is, of a folder the last two parts of its path."""
+    return "/".join(Path(name).parts[-2:]) if Path(name).is_absolute() else name
+
+
 def packaged(name: str) -> str:
     """``name``, or where there is no such folder here, the folder of that name inside an installed package.
 

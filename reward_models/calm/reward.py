@@ -24,7 +24,16 @@ from reward_models.encoders.base import Encoder
 from reward_models.encoders.identity import digest_of
 from reward_models.encoders.load import load_encoder
 from reward_models.encoders.texts import TextMemory
-from reward_models.folder import check_text, number, read_folder, reading, relative_name, resolved_name, write_folder
+from reward_models.folder import (
+    check_text,
+    number,
+    read_folder,
+    reading,
+    relative_name,
+    resolved_name,
+    shown_name,
+    write_folder,
+)
 from reward_models.protocols import Reading, RewardModel
 from reward_models.registry import not_found
 
@@ -44,7 +53,7 @@ class CalmReward(RewardModel):
         sets: int = 3,
         seed: int = 0,
     ):
-        self.name = f"CALM: {model.holder.name}"
+        self.name = f"CALM: {shown_name(model.holder.name)}"
         self.model, self.sets, self.seed, self.batch_size = model, sets, seed, batch_size
         self.scoring = Scoring(model, encoder, batch_size)
         self.known: dict[str, Known] = {}

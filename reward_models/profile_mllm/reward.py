@@ -23,6 +23,7 @@ from reward_models.folder import (
     reading,
     relative_name,
     resolved_name,
+    shown_name,
     write_folder,
 )
 from reward_models.profile_mllm.calibration import Calibration
@@ -47,7 +48,7 @@ class ProfileReward(PromptedReward):
         size: int = 448,
     ):
         super().__init__(decider, encoder, share_about=True, background=background, size=size)
-        self.name, self.decider = f"P-MLLM: {decider.name}", decider
+        self.name, self.decider = f"P-MLLM: {shown_name(decider.name)}", decider
 
     def save(self, folder: Path, about: Mapping[str, Any]) -> None:
         """Write what was learned; the language model, the eyes and the encoder are kept by name."""

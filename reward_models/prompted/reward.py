@@ -52,7 +52,7 @@ class PromptedReward(RewardModel):
         prior: Prior | None = None,
         size: int = 448,
     ):
-        self.name = f"prompted: {decider.name}"
+        self.name = f"prompted: {shown_name(decider.name)}"
         self.asker = Asker(decider, encoder, orders, background, size)
         self.parts = LEVELS["words"] if share_about else ("words",)
         self.batch_size = max(decider.batch_size, encoder.batch_size if encoder else 1)

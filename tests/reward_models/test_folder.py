@@ -16,6 +16,7 @@ from reward_models.folder import (
     reading,
     relative_name,
     resolved_name,
+    shown_name,
     write_folder,
 )
 
@@ -71,3 +72,8 @@ def test_another_encoder_is_refused_with_the_way_out(tmp_path):
     check_encoder(tmp_path, "abc", "org/encoder", "abc")
     with pytest.raises(RewardError, match=r"with the encoder abc, but 'org/encoder' is xyz; .* make the reward again"):
         check_encoder(tmp_path, "abc", "org/encoder", "xyz")
+
+
+def test_people_are_shown_the_end_of_a_path_and_whole_hub_names(tmp_path):
+    assert shown_name(str(tmp_path / "profile-mllm" / "llm")) == "profile-mllm/llm"
+    assert shown_name("Qwen/Qwen3-VL-4B-Instruct") == "Qwen/Qwen3-VL-4B-Instruct"
