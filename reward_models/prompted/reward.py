@@ -19,6 +19,7 @@ from reward_models.base import Person, Scores, UnknownPerson, as_person
 from reward_models.cards import LEVELS, card
 from reward_models.encoders.base import Encoder
 from reward_models.encoders.texts import TextMemory
+from reward_models.folder import shown_name
 from reward_models.prompted.asking import NOBODY, Asker
 from reward_models.prompted.correction import Prior
 from reward_models.prompted.decider import Answer, Decider
