@@ -328,6 +328,10 @@ def calm(
     start: Annotated[Path, typer.Option(help="A small Llama that knows the world's words.")] = Path(
         "trainers/weights/profile-text"
     ),
+    reader: Annotated[
+        Path | None,
+        typer.Option(help="A small Llama that reads already, as trainers/weights/calm-words."),
+    ] = None,
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 2,
     world: World = WORLD,
     send: Annotated[bool, typer.Option("--ship", help="Write the result into the package.")] = False,
@@ -339,7 +343,7 @@ def calm(
     from trainers import calm as module
 
     torch.set_num_threads(threads)
-    module.train(work, dataset, steps, scenes, world, start)
+    module.train(work, dataset, steps, scenes, world, start, reader)
     if send:
         module.ship_calm(work)
 

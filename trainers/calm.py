@@ -187,10 +187,20 @@ def recipe(work: Path, dataset: Path, steps: float = 1.0, changes: Mapping[str, 
     return CalmSettings.model_validate(told | dict(changes or {}))
 
 
-def train(work: Path, dataset: Path, steps: float, n: int, world: int = WORLD, start: Path | None = None) -> None:
-    """All steps; what is there already is not made again."""
+def train(
+    work: Path,
+    dataset: Path,
+    steps: float,
+    n: int,
+    world: int = WORLD,
+    start: Path | None = None,
+    reader: Path | None = None,
+) -> None:
+    """All steps; what is there already is not made again. ``reader``: a small Llama that reads already."""
     prepare(work, dataset, n, world)
     settings = recipe(work, dataset, steps)
+    if reader is not None and not Path(settings.model.llm.name).exists():
+        shutil.copytree(reader, settings.model.llm.name)
     literate(work, settings, steps, start)
 
     def on_step(row: dict[str, Any]) -> None:
