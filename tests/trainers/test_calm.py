@@ -99,7 +99,7 @@ def test_the_recipe_finds_all_of_it(work, dataset):
     told = calm.recipe(work, dataset, steps=0.01)
     for key in ("pictures", "boxes", "descriptions", "comments", "questions"):
         assert [p for p in getattr(told.data, key) if not (work / p).exists()] == []
-    assert [stage.steps for stage in told.stages] == [10, 2, 4, 2]
+    assert [stage.steps for stage in told.stages] == [15, 8, 2, 5, 4]
 
 
 def test_more_scenes_are_read_about_than_painted(work):

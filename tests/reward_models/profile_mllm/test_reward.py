@@ -57,7 +57,7 @@ def recipe(path, llama, clip, world, **changes):
 def single_precision():
     """On any CPU, so that losses can be compared."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "_mixed", lambda device: nullcontext())
+        patch.setattr(training, "mixed", lambda device: nullcontext())
         yield
 
 
