@@ -61,6 +61,7 @@ APART = (("dark", "bright"),)  # undo each other
 STRENGTH, WEAK = 0.5, 0.25
 SEED = 4001
 SSL = "self-supervised"
+FAULTS = {"name", "contrast"}  # tasks of self-supervision
 TRAINED = "as trained"
 
 
@@ -90,13 +91,12 @@ def changed(settings: CalmSettings, name: str, until: str, out: Path) -> CalmSet
     told["routes"] = {g: tuple(x for x in r if x in levels) or levels for g, r in told["routes"].items()}
     stages = []
     for stage in told["stages"]:
-        if stage["name"] == SSL:
-            stage["train"] = tuple(x for x in stage["train"] if x in levels) or levels
+        stage["train"] = tuple(x for x in stage["train"] if x in (*levels, "llm")) or levels
+        if FAULTS & set(stage["tasks"]):
             stage |= {"groups": wanted.get("groups", GROUPS), "singles": wanted.get("singles", stage["singles"])}
             if not wanted.get("ssl", True):
-                stage["steps"] = 0
-        else:
-            stage["train"] = tuple(x for x in stage["train"] if x in (*levels, "llm"))
+                left = {task: share for task, share in stage["tasks"].items() if task not in FAULTS}
+                stage |= {"tasks": left} if left else {"steps": 0}
         if not wanted.get("questions", True):
             stage["tasks"] = {task: share for task, share in stage["tasks"].items() if task != "question"}
         stages.append(stage)

@@ -169,11 +169,8 @@ def recipe(work: Path, dataset: Path, steps: float = 1.0, changes: Mapping[str, 
     """The shipped recipe with its folders under ``work``. ``steps``: times its steps. ``changes``: of its keys."""
     told = load_settings(data_folder("configs") / "train" / RECIPE).model_dump()
     data, folder, siglip = work / "calm" / "data", work / "calm", str(miniature_weights("siglip"))
-    told["model"]["tower"]["name"], told["model"]["llm"]["name"], told["fidelity"] = (
-        siglip,
-        str(folder / "words" / "model"),
-        siglip,
-    )
+    told["model"]["tower"]["name"], told["fidelity"] = siglip, siglip
+    told["model"]["llm"]["name"] = str(folder / "words" / "model")
     told["data"]["pictures"] = (str(data / "images"),)
     for key in ("boxes", "descriptions", "comments", "questions"):
         told["data"][key] = (str(data / f"{key}.jsonl"),)
@@ -220,11 +217,8 @@ def literate(work: Path, settings: CalmSettings, steps: float = 1.0, start: Path
     data = pictures.model_copy(update={**told, "descriptions": described})
     llm = settings.model.llm.model_copy(update={"name": str(small_llama(work, start))})
     model = settings.model.model_copy(update={"llm": llm})
-    return calm_words.teach(
-        settings.model_copy(update={"data": data, "model": model}),
-        folder / "words",
-        max(2, round(calm_words.STEPS * steps)),
-    )
+    learner = settings.model_copy(update={"data": data, "model": model})
+    return calm_words.teach(learner, folder / "words", max(2, round(calm_words.STEPS * steps)))
 
 
 def pack(reward: CalmReward, out: Path, about: Mapping[str, Any]) -> Path:
