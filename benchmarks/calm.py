@@ -5,7 +5,8 @@
 
 Each variant is trained by the same recipe with one change, from the same small Llama that has read the same words; each
 is resumable, and rows already there are not made again. ``--steps`` times the steps of the recipe. ``--trained``: a
-reward that is measured as it is, such as training/calm/reward. ``--until``: the stage after which others are measured;
+reward that is measured as it is, such as training/calm/reward. ``--reader``: a small Llama, of which only is measured
+how often it picks a fault that it is told in words. ``--until``: the stage after which others are measured;
 "self-supervised" has the language model frozen, as only the alignment has learnt.
 
 *Picked*: one fault of six on a scene of a subject, place and style that never came together in training; the sentence
@@ -23,6 +24,7 @@ from __future__ import annotations
 import copy
 import itertools
 import json
+import random
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,11 +49,12 @@ from reward_models.calm.sentences import load_sentences
 from reward_models.calm.sequences import IGNORED
 from reward_models.calm.stages import CalmSettings
 from reward_models.calm.training import CycleTrainer, aligned
-from reward_models.calm.turns import name_turn
+from reward_models.calm.turns import Turn, name_turn
 from reward_models.evaluation.pages import as_interval
 from reward_models.evaluation.statistics import bootstrap, spearman
 from reward_models.ratings.sets import load_ratings
 from steer.miniature.painter import paint, subject_box
+from steer.miniature.words import caption
 from steer.miniature.world import scene_at
 from trainers import calm
 
@@ -138,7 +141,12 @@ class Faults:
 @torch.no_grad()
 def log_likelihoods(model: CalmModel, states: Tensor, levels: tuple[Any, ...], answers: Sequence[str]) -> np.ndarray:
     """(answers,): summed over the tokens of each."""
-    turns = aligned(model, [name_turn(states.float(), answer) for answer in answers], levels)
+    return answer_likelihoods(model, aligned(model, [name_turn(states.float(), a) for a in answers], levels))
+
+
+@torch.no_grad()
+def answer_likelihoods(model: CalmModel, turns: list[Turn]) -> np.ndarray:
+    """(turns,): of each answer, summed over its tokens."""
     batch = model.sequence(turns)
     target = batch.labels[:, 1:]
     at = (target != IGNORED).any(0).nonzero()[:, 0]
@@ -155,6 +163,25 @@ def picked(model: CalmModel, faults: Faults, levels: tuple[Any, ...]) -> tuple[n
     one = [[(own[k,] - usual).argmax() == k for k in range(len(SIX))] for own in said]
     two = [[set(np.argsort(own[k] - usual)[-2:]) == set(k) for k in own if len(k) == 2] for own in said]
     return np.array(one, float), np.array(two, float)
+
+
+@torch.no_grad()
+def read(model: CalmModel, n: int) -> np.ndarray:
+    """Whether a fault that is told in words, behind a description in the picture's place, is picked (n, 6): what the
+    language model can say at best.
+    """
+    sentences, rng, found = load_sentences(), np.random.default_rng(3), []
+    answers = [sentences.plainest([kind]) for kind in SIX]
+
+    def said(text: str) -> np.ndarray:
+        return answer_likelihoods(model, [name_turn(text, answer) for answer in answers])
+
+    for i in range(n):
+        about = caption(scene_at(SEED, i, unseen=True), random.Random(i), full=True)
+        usual = said(f"{about} {sentences.label([], rng)}")
+        rises = [said(f"{about} {sentences.label([kind], rng)}") - usual for kind in SIX]
+        found.append([rise.argmax() == k for k, rise in enumerate(rises)])
+    return np.array(found, float)
 
 
 def written(model: CalmModel, faults: Faults, levels: tuple[Any, ...], n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -229,12 +256,20 @@ def main(
     texts: Annotated[int, typer.Option(help="Scenes about which it writes.")] = 20,
     people: Annotated[int, typer.Option(help="Unseen people, after the last stage.")] = 34,
     trained: Annotated[Path | None, typer.Option(help="A trained reward, measured as one more row.")] = None,
+    reader: Annotated[Path | None, typer.Option(help="A small Llama, of which only reading is measured.")] = None,
     dataset: Path = Path("training/pamela"),
     work: Path = Path("training"),
     threads: int = 1,
 ) -> None:
     """Train and measure."""
     torch.set_num_threads(threads)
+    if reader:
+        setting = calm.recipe(work, dataset).model
+        llm = setting.llm.model_copy(update={"name": str(reader)})
+        faults_read = read(build(setting.model_copy(update={"llm": llm})), texts)
+        by_kind = ", ".join(f"{kind} {share:.2f}" for kind, share in zip(SIX, faults_read.mean(0), strict=True))
+        print(f"read: {as_interval(bootstrap(faults_read.mean(1)))} ({by_kind})")
+        return
     names = [name.strip() for name in chosen.split(",") if name.strip()] or list(variants())
     names = [] if chosen == "none" else names
     calm.prepare(work, dataset)

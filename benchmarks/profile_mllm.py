@@ -118,9 +118,10 @@ def main(
     world: int = WORLD,
     dataset: Path = Path("training/pamela"),
     work: Path = Path("training"),
-    out: Path = Path("training/profile-mllm/controls.json"),
+    out: Annotated[Path | None, typer.Option(help="Where rows are kept. Default: with the arm.")] = None,
 ) -> None:
     """See the module."""
+    out = out or work / "profile-mllm" / arm / "controls.json"
     everybody = list(simulated_people(world=world).values())[N_SEEN + N_VAL_UNSEEN :][:people]
     files = sorted(load_ratings(dataset).split("test_unseen")["picture"].unique())[:pictures]
     read = read_pictures(dataset, files)

@@ -85,10 +85,7 @@ def personal_turn(picture: Piece, examples: Sequence[Example], answer: str = "",
     """The score of one person, who gave the ``examples`` theirs. ``learnt``: in training, each of these is to be told
     from those before it, so that one turn teaches as much as six.
     """
-    asked = context(examples)
-    if learnt:
-        asked = tuple(Learnt(piece) if isinstance(piece, str) and piece.startswith(GIVEN) else piece for piece in asked)
-    return Turn((*asked, picture, PERSONAL), answer)
+    return Turn((*context(examples, learnt), picture, PERSONAL), answer)
 
 
 def suggest_turn(picture: Piece, examples: Sequence[Example] = (), answer: str = "") -> Turn:
@@ -96,9 +93,10 @@ def suggest_turn(picture: Piece, examples: Sequence[Example] = (), answer: str =
     return Turn((*context(examples), picture, PERSONAL_SUGGEST if examples else SUGGEST), answer)
 
 
-def context(examples: Sequence[Example]) -> tuple[Piece, ...]:
-    """Pictures that a person scored, each before its score."""
-    return tuple(piece for e in examples for piece in (e.picture, f"{GIVEN} {e.score}."))
+def context(examples: Sequence[Example], learnt: bool = False) -> tuple[Piece, ...]:
+    """Pictures that a person scored, each before its score, which may be :class:`Learnt`."""
+    text = Learnt if learnt else str
+    return tuple(piece for e in examples for piece in (e.picture, text(f"{GIVEN} {e.score}.")))
 
 
 def suggestion(remarks: Mapping[str, Sequence[str]]) -> str:
